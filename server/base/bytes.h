@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_BASE_BYTES_H
+#define SABIR_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/error.h"
+
+/* Bytes that belong to somebody else. */
+struct span {
+	const uint8_t *data;
+	size_t len;
+};
+
+/*
+ * Where results go: a growable buffer that holds any number of items one behind the other. All-zero is an empty one;
+ * `fixed` memory given by bytes_init is used until it is too small.
+ *
+ * `frame` and `limit` may be set behind bytes_init; bytes_fini resets them. With a frame each item is written as a field of
+ * a protobuf message, so that whoever adds items writes a response without knowing it.
+ */
+struct bytes {
+	uint8_t *data;
+	size_t len;
+	size_t cap;
+	uint32_t *ends; /* ends[i] = offset behind item i */
+	size_t n_items;
+	size_t ends_cap;
+	uint32_t ends_fixed[4];
+	uint8_t *fixed;
+	size_t limit;  /* not 0: who may add several items stops in front of the one that would make `len` pass it; see bytes_fits */
+	uint8_t frame; /* not 0: the tag that is written in front of each item, with the item's length */
+	uint8_t head_len; /* of the item last reserved */
+};
+
+/* Bytes behind `len` that are still there when items with a frame have been added: fields that follow can't fail. */
+#define BYTES_SLACK 32
+
+void bytes_init(struct bytes *b, void *fixed, size_t fixed_len);
+void bytes_fini(struct bytes *b);
+
+/* Room for one more item of `len` bytes, or NULL when the process is out of memory. Valid until the next reserve. */
+uint8_t *bytes_reserve(struct bytes *b, size_t len);
+/* Makes the `len` bytes last reserved the next item; with a frame, all that were reserved. Cannot fail. */
+void bytes_commit(struct bytes *b, size_t len);
+/* reserve, copy, commit. */
+enum sabir_error bytes_add(struct bytes *b, const void *data, size_t len);
+/* Drops all items behind the first n. */
+void bytes_truncate(struct bytes *b, size_t n);
+struct span bytes_item(const struct bytes *b, size_t i);
+/*
+ * Hands the memory to the caller, who frees it with free(), and leaves the buffer empty. NULL if it is in fixed memory or
+ * there is none.
+ */
+uint8_t *bytes_take(struct bytes *b);
+/* Makes all that is there one item without a frame. Cannot fail behind a bytes_reserve. */
+void bytes_join(struct bytes *b);
+
+/* Whether one more item of `len` bytes keeps to the limit. The first of several always does. */
+static inline bool bytes_fits(const struct bytes *b, size_t len)
+{
+	return !b->limit || !b->n_items || (b->len < b->limit && len < b->limit - b->len);
+}
+
+#endif
