@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The layout of the shared memory segment: everything that two processes which map it must agree on.
+ *
+ * Only fixed-width integers and offsets from the segment's start; no pointer, enum, bool, bit-field or libc object. A
+ * `ref` is an offset divided by 64 (blocks are aligned to 64 bytes), so 32 bits address 256 GiB; 0 means none. Words that
+ * several processes write are 64 bits wide where they carry an owner. Words written by different sides live on different
+ * cache lines. The asserts at the end and golden.txt beside this file pin every size and offset; a change of any of them
+ * raises SEG_LAYOUT_VERSION, which is compared at attach.
+ */
+#ifndef SABIR_SEGMENT_LAYOUT_H
+#define SABIR_SEGMENT_LAYOUT_H
+
+#include <stdint.h>
+
+#define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
+#define SEG_LAYOUT_VERSION 1u
+
+#define SEG_LINE 64u
+#define SEG_REF_SHIFT 6u
+#define SEG_CHUNK_SHIFT 18u
+#define SEG_CHUNK_SIZE (1u << SEG_CHUNK_SHIFT) /* 256 KiB: the unit of commitment */
+#define SEG_N_CLASSES 28u
+#define SEG_HINT_LIMBO SEG_N_CLASSES /* the row of slabs with retired blocks */
+#define SEG_N_HINTS (SEG_N_CLASSES + 1u)
+#define SEG_SLAB_HEADER 4096u /* the part of a slab's chunk in front of its blocks */
+#define SEG_CACHE_REFS 31u
+#define SEG_HAND_REFS 6u
+#define SEG_JOURNAL_RECORDS 62u
+#define SEG_MAX_LANES 16383u   /* lane ids are 1..16383 in 14 bits, 0 is nobody */
+#define SEG_MAX_OBJECTS 262143u /* 18 bits, the last is SEG_OBJECT_LIMBO */
+
+/* ------------------------------------------------------------------ header */
+
+struct seg_header {
+	uint64_t magic;
+	uint32_t layout_version;
+	uint32_t header_size;
+	uint64_t segment_size; /* bytes, tables included */
+	uint64_t instance;     /* random; tells one server's memory from another's */
+	uint64_t hash_seed;    /* random; keys of dicts are hashed with it */
+	uint64_t create_time_ns; /* CLOCK_REALTIME */
+
+	uint64_t owners_off;
+	uint64_t lanes_off;
+	uint64_t objects_off;
+	uint64_t chunks_off;
+	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs that may have free blocks, by class; retired ones */
+	uint64_t ready_off; /* u64[(n_objects + 63) / 64]: objects whose waiters in the server should look */
+	uint64_t data_off;  /* first chunk, aligned to SEG_CHUNK_SIZE */
+	uint32_t n_owners;
+	uint32_t n_lanes;
+	uint32_t n_objects;
+	uint32_t n_chunks;
+	uint64_t max_item_bytes; /* the largest encoded item that a queue or dict of this server takes */
+	uint8_t pad0[192 - 128];
+
+	/* line 3: read by every operation, written when memory is retired */
+	uint64_t epoch;
+	uint8_t pad1[56];
+
+	/* line 4: the server's doorbell */
+	uint32_t doorbell; /* 1 from the first ring until the server looks */
+	uint32_t pad2;
+	uint64_t ready_summary; /* bit i: one of the words 64*i..64*i+63 of the ready set is not 0 */
+	uint8_t pad3[48];
+
+	/* line 5: hints for allocation; any value is correct */
+	uint32_t chunk_hint;
+	uint32_t object_hint;
+	uint32_t lane_hint;
+	uint32_t n_lanes_used; /* lanes from here on were never opened */
+	uint32_t sweep_wanted; /* 1: some object is DYING, perhaps */
+	uint8_t pad4[44];
+
+	uint8_t reserved[512 - 384];
+};
+
+/* ------------------------------------------------------------------ owners and lanes */
+
+/* seg_owner.word: state in bits 0-3, generation in bits 32-63. */
+#define SEG_OWNER_FREE 0u
+#define SEG_OWNER_LIVE 1u
+#define SEG_OWNER_DEAD 2u /* death is proved, its lanes are being recovered */
+
+struct seg_owner {
+	uint64_t word;
+	uint32_t pid; /* as its server saw it; for people, never for decisions */
+	uint32_t flags;
+	uint64_t attach_time_ns;
+	char label[40]; /* the program's name, NUL-terminated */
+};
+
+/* seg_lane.word: state in bits 0-3, generation in bits 16-31, owner's index in bits 32-63. */
+#define SEG_LANE_FREE 0u
+#define SEG_LANE_LIVE 1u
+
+/* What a lane is in the middle of; a lane that died is recovered by it. */
+#define SEG_OP_NONE 0u
+#define SEG_OP_QUEUE_PUT 1u
+#define SEG_OP_QUEUE_GET 2u
+#define SEG_OP_ARRAY_WRITE 3u
+#define SEG_OP_DICT_WRITE 4u
+#define SEG_OP_CREATE 5u
+#define SEG_OP_DELETE 6u
+#define SEG_OP_SWEEP 7u
+#define SEG_OP_READ 8u
+#define SEG_OP_VALUE_WRITE 9u
+#define SEG_OP_QUEUE_CLOSE 10u
+
+/* seg_lane.phase of operations on several items: before and behind their one publishing store. */
+#define SEG_PHASE_OPEN 0u
+#define SEG_PHASE_COMMITTED 1u
+
+#define SEG_NAMING_DELETE (1ull << 31)
+
+struct seg_cache {
+	uint32_t n;
+	uint32_t refs[SEG_CACHE_REFS];
+};
+
+struct seg_undo {
+	uint64_t off; /* of the word; bit 0 set: a 32-bit word */
+	uint64_t old;
+};
+
+struct seg_lane {
+	uint64_t word;
+	uint8_t pad0[56];
+
+	/* line 1: the intent, written by the lane, read by its recovery and by whoever retires memory */
+	uint64_t epoch; /* the epoch in which the running operation began, 0 outside */
+	uint32_t op;    /* SEG_OP_* */
+	uint32_t object; /* index of the object that the operation works on */
+	uint64_t handle; /* its handle */
+	uint32_t phase; /* SEG_PHASE_* */
+	uint32_t chain; /* ref of the first block of the operation's items */
+	uint64_t chain_word; /* the first block's word as published by a put */
+	uint64_t slot_off;   /* the slot that a put or get is about to change */
+	uint32_t candidate;  /* ref of the block that a get is about to claim */
+	uint32_t wait_side;  /* 1 + the event that the lane waits for or is about to notify, 0 none */
+	uint64_t naming;     /* handle of the object that is being made or, with SEG_NAMING_DELETE, deleted */
+
+	/* line 2: arguments of the operation, by kind */
+	uint64_t args[8];
+
+	/* line 3: memory in the lane's hands */
+	uint32_t hand[SEG_HAND_REFS]; /* blocks outside the cache that may be private to this lane */
+	uint32_t refill_chunk;        /* 1 + the slab that is being searched or freed into */
+	uint32_t doomed;              /* ref of the first of a chain of blocks to free */
+	uint32_t slab[SEG_N_CLASSES]; /* 1 + the slab last used for the class: a hint */
+	uint8_t pad2[48];
+
+	/* the block cache */
+	struct seg_cache cache[SEG_N_CLASSES];
+
+	/* the undo journal: n_undo > 0 means that its stores are not all done; 0 publishes them */
+	uint32_t n_undo;
+	uint32_t pad3[15];
+	struct seg_undo undo[SEG_JOURNAL_RECORDS];
+	uint8_t pad4[32];
+};
+
+/* ------------------------------------------------------------------ chunks and blocks */
+
+/*
+ * seg_chunk.word: state in bits 0-3, size class in bits 4-11, lane in bits 12-25 (FORMING, RUN), epoch in bits 26-63
+ * (LIMBO). A chunk is claimed by the compare-and-swap that writes its lane.
+ */
+#define SEG_CHUNK_FREE 0u    /* not committed */
+#define SEG_CHUNK_IDLE 1u    /* committed, unused */
+#define SEG_CHUNK_FORMING 2u /* a lane is making or unmaking it */
+#define SEG_CHUNK_SLAB 3u    /* blocks of one size class */
+#define SEG_CHUNK_LARGE 4u   /* first chunk of one large block of `run` chunks */
+#define SEG_CHUNK_RUN 5u     /* a further chunk of a large block; `run` = distance to the first */
+#define SEG_CHUNK_LIMBO 6u   /* retired; somebody may still read it until the epoch has passed */
+
+struct seg_chunk {
+	uint64_t word;
+	uint32_t run;
+	uint32_t reserved;
+};
+
+/* A slab's chunk begins with this; set bits are blocks that may be free: a hint, the block's word decides. */
+struct seg_slab {
+	uint32_t class_index;
+	uint32_t n_blocks;
+	uint8_t pad[56];
+	uint64_t free_bits[64];
+	uint64_t limbo_bits[64]; /* blocks that are retired, perhaps */
+};
+
+/* The object index of retired blocks: LIVE, and the eight bytes behind the word are the epoch that has to pass. */
+#define SEG_OBJECT_LIMBO 0x3ffffu
+
+/*
+ * The word that begins every block: state in bits 0-1, lane in bits 2-15 (PRIVATE, TAKEN), object index in bits 16-33,
+ * tag in bits 34-63. The tag rises by one each time the block is allocated, so a reader that saw the same LIVE word
+ * before and after has read one incarnation.
+ */
+#define SEG_BLOCK_FREE 0u
+#define SEG_BLOCK_PRIVATE 1u /* held by a lane, reachable by nobody else */
+#define SEG_BLOCK_LIVE 2u    /* part of an object */
+#define SEG_BLOCK_TAKEN 3u   /* claimed out of a queue by a lane that has not yet handed it over */
+
+struct seg_block {
+	uint64_t word;
+	uint32_t next; /* ref */
+	uint32_t len;  /* bytes of payload */
+};
+
+/* ------------------------------------------------------------------ objects */
+
+/* seg_object.word: state in bits 0-3, lane in bits 4-17 (FORMING, SWEEPING), generation in bits 32-63. */
+#define SEG_OBJECT_FREE 0u
+#define SEG_OBJECT_FORMING 1u
+#define SEG_OBJECT_LIVE 2u
+#define SEG_OBJECT_DYING 3u /* deleted; its memory is returned once its epoch has passed */
+#define SEG_OBJECT_SWEEPING 4u
+
+#define SEG_KIND_QUEUE 1u
+#define SEG_KIND_VALUE 2u
+#define SEG_KIND_ARRAY 3u
+#define SEG_KIND_DICT 4u
+
+#define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
+#define SEG_EVENT_ROOM 1u  /* there is room */
+#define SEG_WAITING_LOCAL 1u
+#define SEG_WAITING_SERVER 2u
+
+struct seg_event {
+	uint32_t seq;     /* the futex */
+	uint32_t waiting; /* SEG_WAITING_*: who sleeps on it, perhaps */
+};
+
+struct seg_object {
+	uint64_t word;
+	uint32_t kind;
+	uint32_t flags;
+	uint32_t name;  /* ref of the block with its name, 0 = anonymous */
+	uint32_t body;  /* ref of the block with its kind's structure */
+	uint64_t owner; /* anonymous: the owner that made it, index + 1 | generation << 32; 0 = none */
+	uint64_t create_time_ns;
+	uint64_t retire_epoch;
+	uint64_t damaged; /* not 0: an operation found its memory inconsistent; everything answers DATA_LOSS */
+	uint64_t pad0;
+
+	/* line 1 */
+	uint64_t lock; /* lane in bits 0-13, bit 14: somebody sleeps; the futex is the low half */
+	uint64_t pad1[7];
+
+	/* line 2 */
+	struct seg_event event[2];
+	uint64_t pad2[6];
+};
+
+/* ------------------------------------------------------------------ the kinds' structures */
+
+/*
+ * A queue is a list of segments of slots; positions are used once. A slot holds 0 (empty), the ref of the first block of
+ * a chain of items (full), SEG_SLOT_CLOSED, or SEG_SLOT_DONE | the ordinal behind its last item (consumed).
+ */
+#define SEG_SLOT_DONE (1ull << 63)
+#define SEG_SLOT_CLOSED (1ull << 62)
+
+struct seg_item {
+	struct seg_block block;
+	uint64_t ordinal; /* number of the item in the queue's order */
+	uint64_t last;    /* ordinal of the last item of its chain */
+};
+
+struct seg_slots {
+	struct seg_block block; /* next = the following segment */
+	uint64_t base;          /* ordinal of the first item of slot 0 */
+	uint32_t n_slots;
+	uint32_t pad0;
+	uint8_t pad1[32];
+	uint64_t slot[];
+};
+
+struct seg_queue {
+	struct seg_block block;
+	uint64_t max_items; /* 0 = limited by memory alone */
+	uint64_t max_item_bytes;
+	uint64_t pad0[4];
+
+	uint64_t tail; /* hint: slots' ref | index << 32 */
+	uint64_t put_limit; /* hint: ordinals below it fit */
+	uint64_t pad1[6];
+
+	uint64_t head; /* hint: slots' ref | index << 32 */
+	uint64_t pad2[7];
+
+	uint32_t returned;   /* ref of the first returned item, in the order of ordinals; under the object's lock */
+	uint32_t n_returned;
+	uint64_t pad3[7];
+};
+
+struct seg_value {
+	struct seg_block block;
+	uint32_t type_code; /* the letter */
+	uint32_t pad0;
+	uint64_t pad1[5];
+	uint64_t bits; /* the value in its low bytes */
+	uint64_t pad2[7];
+};
+
+struct seg_array {
+	struct seg_block block;
+	uint32_t type_code; /* the letter */
+	uint32_t width;     /* bytes of an element */
+	uint64_t length;    /* elements */
+	uint64_t pad0[4];
+	/* elements follow */
+};
+
+/*
+ * A dict is an index of cells over nodes, one for each key; a node's value is the newest of a chain of versions, and the
+ * version counts from the moment when `committed` reaches its sequence number.
+ */
+#define SEG_CELL_GONE 0xffffffffull /* a cell whose node went away or moved to the newer table */
+
+struct seg_dict {
+	struct seg_block block;
+	uint64_t committed; /* the sequence number of the last finished write */
+	uint64_t count[2];  /* entries as of the even and the odd sequence numbers */
+	uint64_t tables;    /* ref of the current table | ref of the older one that is being moved << 32 */
+	uint64_t pad0[2];
+
+	/* line 1: for writers, under the object's lock */
+	uint32_t first; /* nodes in insertion order */
+	uint32_t last;
+	uint32_t pending; /* versions of the write that is under way */
+	uint32_t move_cursor; /* cells of the older table below it are moved */
+	uint64_t next_order;
+	uint64_t n_used; /* cells of the current table that are not 0 */
+	uint64_t pad1[4];
+};
+
+struct seg_table {
+	struct seg_block block;
+	uint32_t log2_cells;
+	uint32_t n_parts;
+	uint64_t pad0[5];
+	uint32_t part[]; /* refs of seg_cells, 0 = all its cells are empty */
+};
+
+struct seg_cells {
+	struct seg_block block;
+	uint64_t pad0[6];
+	uint64_t cell[]; /* ref of the node | upper half of the key's hash << 32 */
+};
+
+struct seg_node {
+	struct seg_block block; /* len = the key's */
+	uint64_t hash;
+	uint64_t order; /* insertion number */
+	uint32_t version; /* ref of the newest version */
+	uint32_t order_next;
+	uint32_t order_prev;
+	uint32_t pad0;
+	/* the key follows */
+};
+
+struct seg_version {
+	struct seg_block block; /* next = the version that it replaces; len = the value's */
+	uint64_t seq;
+	uint32_t node;
+	uint32_t pending_next;
+	uint32_t deleted; /* 1: the key is gone as of seq */
+	uint32_t pad0;
+	/* the value follows */
+};
+
+/* ------------------------------------------------------------------ sizes and offsets */
+
+#ifdef __cplusplus
+#define SEG_ASSERT(x) static_assert(x, #x)
+#else
+#define SEG_ASSERT(x) _Static_assert(x, #x)
+#endif
+#define SEG_AT(type, field, off) SEG_ASSERT(__builtin_offsetof(struct type, field) == (off))
+
+SEG_AT(seg_header, owners_off, 48);
+SEG_AT(seg_header, epoch, 192);
+SEG_AT(seg_header, doorbell, 256);
+SEG_AT(seg_header, chunk_hint, 320);
+SEG_ASSERT(sizeof(struct seg_header) == 512);
+SEG_ASSERT(sizeof(struct seg_owner) == 64);
+SEG_AT(seg_lane, epoch, 64);
+SEG_AT(seg_lane, args, 128);
+SEG_AT(seg_lane, hand, 192);
+SEG_AT(seg_lane, cache, 384);
+SEG_AT(seg_lane, n_undo, 3968);
+SEG_AT(seg_lane, undo, 4032);
+SEG_ASSERT(sizeof(struct seg_lane) == 5056);
+SEG_ASSERT(sizeof(struct seg_chunk) == 16);
+SEG_ASSERT(sizeof(struct seg_slab) == 1088);
+SEG_ASSERT(sizeof(struct seg_block) == 16);
+SEG_AT(seg_object, lock, 64);
+SEG_AT(seg_object, event, 128);
+SEG_ASSERT(sizeof(struct seg_object) == 192);
+SEG_ASSERT(sizeof(struct seg_item) == 32);
+SEG_ASSERT(sizeof(struct seg_slots) == 64);
+SEG_AT(seg_queue, tail, 64);
+SEG_AT(seg_queue, head, 128);
+SEG_AT(seg_queue, returned, 192);
+SEG_ASSERT(sizeof(struct seg_queue) == 256);
+SEG_AT(seg_value, bits, 64);
+SEG_ASSERT(sizeof(struct seg_array) == 64);
+SEG_AT(seg_dict, first, 64);
+SEG_ASSERT(sizeof(struct seg_dict) == 128);
+SEG_ASSERT(sizeof(struct seg_table) == 64);
+SEG_ASSERT(sizeof(struct seg_cells) == 64);
+SEG_ASSERT(sizeof(struct seg_node) == 48);
+SEG_ASSERT(sizeof(struct seg_version) == 40);
+
+#endif

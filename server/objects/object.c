@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of objects: making, naming, finding and deleting them.
+ *
+ *   FREE ──CAS──► FORMING(lane) ──► LIVE ──CAS──► DYING ──CAS──► SWEEPING(lane) ──► FREE
+ *
+ * A claim raises the generation, so a handle is good for one life of its entry. LIVE is stored when the object is complete;
+ * a named one is found from the moment when the directory maps its name to its handle. Deleting is the step to DYING: every
+ * operation that begins later answers DELETED. Those that began before may go on using the memory, so it is given back by
+ * a sweep once their epoch has passed. The directory may for a moment map a name to an object that is not LIVE: that counts
+ * as absent.
+ */
+#include "server/objects/object.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "server/base/fault.h"
+#include "server/objects/dict.h"
+#include "server/objects/object_word.h"
+
+#define DIRECTORY ((uint64_t)1 << 32)
+
+const struct object_kind *object_kind_of(uint32_t kind)
+{
+	switch (kind) {
+	case SEG_KIND_QUEUE:
+		return &queue_kind;
+	case SEG_KIND_VALUE:
+		return &value_kind;
+	case SEG_KIND_ARRAY:
+		return &array_kind;
+	case SEG_KIND_DICT:
+		return &dict_kind;
+	default:
+		return NULL;
+	}
+}
+
+/* ---------------------------------------------------------------- operations on an object */
+
+/* Why a handle can't be used, when its entry is not LIVE in its generation. */
+static enum sabir_error why_absent(uint64_t word, uint64_t handle)
+{
+	uint32_t now = (uint32_t)(word >> 32), wanted = (uint32_t)(handle >> 32);
+	if (wanted == 0 || wanted > now)
+		return SABIR_NOT_FOUND;
+	return wanted == now && object_state(word) == SEG_OBJECT_FORMING ? SABIR_NOT_FOUND : SABIR_DELETED;
+}
+
+enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size, struct seg_object **object, void *body)
+{
+	struct segment *seg = lane->seg;
+	uint32_t index = object_index(handle);
+	if (index >= seg->n_objects || (index == 0 && !lane->directory))
+		return SABIR_NOT_FOUND;
+
+	struct seg_object *o = &seg->objects[index];
+	store64_relaxed(&lane->shared->handle, handle);
+	lane_begin(lane, op, index);
+	uint64_t word = load64_seq(&o->word);
+	enum sabir_error error = SABIR_OK;
+	if (word != ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE))
+		error = why_absent(word, handle);
+	else if (kind && load32_relaxed(&o->kind) != kind)
+		error = SABIR_WRONG_KIND;
+	else if (load64_relaxed(&o->damaged))
+		error = SABIR_DATA_LOSS;
+	void *at = NULL;
+	if (!error) {
+		at = segment_at(seg, load32_relaxed(&o->body), body_size);
+		if (!at)
+			error = object_damaged(o);
+	}
+	if (error) {
+		lane_end(lane);
+		return error;
+	}
+	*object = o;
+	*(void **)body = at;
+	return SABIR_OK;
+}
+
+void object_leave(struct lane *lane)
+{
+	lane_end(lane);
+}
+
+enum sabir_error object_damaged(struct seg_object *object)
+{
+	store64_relaxed(&object->damaged, 1);
+	return SABIR_DATA_LOSS;
+}
+
+/* ---------------------------------------------------------------- names */
+
+static bool plain_segment(const uint8_t *s, size_t len)
+{
+	if (len == 0)
+		return false;
+	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
+		return false;
+	return true;
+}
+
+/* Length of the UTF-8 character at s, 0 if it is malformed, overlong, a surrogate or a control character. */
+static size_t utf8_length(const uint8_t *s, size_t left)
+{
+	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	if (n == 0 || n > left)
+		return 0;
+	uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+	bool bad = c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff;
+	return control || bad ? 0 : n;
+}
+
+enum sabir_error object_name_check(struct span name)
+{
+	size_t segment = 0;
+	if (name.len == 0 || name.len > 255)
+		return SABIR_INVALID_NAME;
+	for (size_t i = 0; i < name.len;) {
+		size_t n = utf8_length(name.data + i, name.len - i);
+		if (n == 0)
+			return SABIR_INVALID_NAME;
+		if (name.data[i] == '/') {
+			if (!plain_segment(name.data + segment, i - segment))
+				return SABIR_INVALID_NAME;
+			segment = i + 1;
+		}
+		i += n;
+	}
+	return plain_segment(name.data + segment, name.len - segment) ? SABIR_OK : SABIR_INVALID_NAME;
+}
+
+static bool is_live(const struct segment *seg, uint64_t handle)
+{
+	uint32_t index = object_index(handle);
+	return index && index < seg->n_objects &&
+	       load64_seq(&seg->objects[index].word) == ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE);
+}
+
+struct naming {
+	const struct segment *seg;
+	uint64_t handle;
+	uint64_t found; /* the live object that has the name already */
+};
+
+static uint64_t handle_in(struct span value)
+{
+	uint64_t handle = 0;
+	if (value.data && value.len == sizeof(handle))
+		memcpy(&handle, value.data, sizeof(handle));
+	return handle;
+}
+
+/* dict_modify: the name becomes ours unless a live object has it. */
+static enum sabir_error take_name(void *context, struct span now, struct span *next, bool *write)
+{
+	struct naming *naming = context;
+	uint64_t found = handle_in(now);
+	*write = false;
+	if (found && is_live(naming->seg, found)) {
+		naming->found = found;
+		return SABIR_ALREADY_EXISTS;
+	}
+	*next = (struct span){ (const uint8_t *)&naming->handle, sizeof(naming->handle) };
+	*write = true;
+	return SABIR_OK;
+}
+
+/* dict_modify: the name goes away if it is ours. */
+static enum sabir_error drop_name(void *context, struct span now, struct span *next, bool *write)
+{
+	struct naming *naming = context;
+	*write = handle_in(now) == naming->handle;
+	*next = (struct span){ NULL, 0 };
+	return SABIR_OK;
+}
+
+static enum sabir_error directory_modify(struct lane *lane, struct span name, dict_modify_fn *modify, struct naming *naming)
+{
+	lane->directory = true;
+	enum sabir_error error = dict_modify(lane, DIRECTORY, name, modify, naming);
+	lane->directory = false;
+	return error;
+}
+
+static bool name_of(const struct segment *seg, const struct seg_object *o, uint8_t copy[256], struct span *name)
+{
+	const struct seg_block *block = segment_at(seg, load32_acquire(&o->name), sizeof(*block) + 255);
+	if (!block)
+		return false;
+	uint32_t len = load32_relaxed(&block->len);
+	if (len == 0 || len > 255)
+		return false;
+	memcpy(copy, block + 1, len);
+	*name = (struct span){ copy, len };
+	return true;
+}
+
+enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle)
+{
+	struct bytes out;
+	uint8_t fixed[64];
+	enum sabir_error error = object_name_check(name);
+	if (error)
+		return error;
+	bytes_init(&out, fixed, sizeof(fixed));
+	lane->directory = true;
+	error = dict_get(lane, DIRECTORY, name, &out);
+	lane->directory = false;
+	uint64_t found = error ? 0 : handle_in(bytes_item(&out, 0));
+	bytes_fini(&out);
+	if (error == SABIR_KEY_NOT_FOUND || (!error && !is_live(lane->seg, found)))
+		return SABIR_NOT_FOUND;
+	if (error)
+		return error;
+	*handle = found;
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- making */
+
+/* Claims an entry; the lane's `naming` holds its handle from before the claim. */
+static enum sabir_error claim_entry(struct lane *lane, uint32_t *index, uint64_t *handle)
+{
+	struct segment *seg = lane->seg;
+	uint32_t start = load32_relaxed(&seg->header->object_hint);
+	for (uint32_t n = 0; n < seg->n_objects; n++) {
+		uint32_t i = (start + n) % seg->n_objects;
+		uint64_t word = load64_acquire(&seg->objects[i].word);
+		if (i == 0 || object_state(word) != SEG_OBJECT_FREE)
+			continue;
+		uint32_t generation = (uint32_t)(word >> 32) + 1;
+		generation += generation == 0;
+		uint64_t made = i | (uint64_t)generation << 32;
+		store64_relaxed(&lane->shared->naming, made);
+		fence_compiler();
+		if (!cas64(&seg->objects[i].word, &word, object_word(SEG_OBJECT_FORMING, lane->id, generation)))
+			continue;
+		store32_relaxed(&seg->header->object_hint, i + 1);
+		FAULT("object_create.claimed");
+		*index = i;
+		*handle = made;
+		return SABIR_OK;
+	}
+	return SABIR_TOO_MANY_OWNERS;
+}
+
+static uint64_t owner_tag(const struct lane *lane)
+{
+	uint64_t word = load64_relaxed(&lane->seg->owners[lane->owner].word);
+	return (word & 0xffffffff00000000ull) | (lane->owner + 1);
+}
+
+static void fill_entry(struct lane *lane, struct seg_object *o, uint32_t kind, bool bind)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	o->kind = kind;
+	o->flags = 0;
+	o->name = 0;
+	o->body = 0;
+	o->owner = bind ? owner_tag(lane) : 0;
+	o->create_time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	o->retire_epoch = 0;
+	o->damaged = 0;
+	store64_relaxed(&o->lock, 0);
+	/* The events' sequence numbers go on: somebody may still be on his way out of a wait for the last life. */
+	store32_relaxed(&o->event[0].waiting, 0);
+	store32_relaxed(&o->event[1].waiting, 0);
+}
+
+static enum sabir_error store_name(struct lane *lane, uint32_t index, struct span name)
+{
+	struct seg_block *block;
+	if (!name.len)
+		return SABIR_OK;
+	/* 255 whatever the length is, so that name_of never reads beyond a block. */
+	enum sabir_error error = block_alloc(lane, sizeof(*block) + 255, 1, &block);
+	if (error)
+		return error;
+	memcpy(block + 1, name.data, name.len);
+	block->len = (uint32_t)name.len;
+	store32_release(&lane->seg->objects[index].name, segment_ref(lane->seg, block));
+	FAULT("object_create.name_linked");
+	block_publish(block, index);
+	store32_relaxed(&lane->shared->hand[1], 0);
+	return SABIR_OK;
+}
+
+static enum sabir_error build(struct lane *lane, uint32_t index, struct span name, const struct object_spec *spec, bool bind)
+{
+	struct seg_object *o = &lane->seg->objects[index];
+	struct seg_block *body;
+	fill_entry(lane, o, spec->kind, bind);
+	enum sabir_error error = object_kind_of(spec->kind)->create(lane, index, spec, &body);
+	if (error)
+		return error;
+	FAULT("object_create.body_made");
+	store32_release(&o->body, segment_ref(lane->seg, body));
+	FAULT("object_create.body_linked");
+	block_publish(body, index);
+	store32_relaxed(&lane->shared->hand[0], 0);
+	return store_name(lane, index, name);
+}
+
+static void unbuild(struct lane *lane, uint32_t index)
+{
+	struct seg_object *o = &lane->seg->objects[index];
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
+	if (kind && load32_relaxed(&o->body))
+		kind->destroy(lane, index, o);
+	FAULT("object_sweep.destroyed");
+	object_free_block(lane, index, load32_relaxed(&o->body));
+	object_free_block(lane, index, load32_relaxed(&o->name));
+	FAULT("object_sweep.freed");
+	store64_release(&o->word, object_word(SEG_OBJECT_FREE, 0, (uint32_t)(load64_relaxed(&o->word) >> 32)));
+}
+
+static enum sabir_error make(struct lane *lane, struct span name, const struct object_spec *spec, bool bind, uint64_t *handle)
+{
+	uint32_t index;
+	uint64_t made;
+	lane_begin(lane, SEG_OP_CREATE, 0);
+	enum sabir_error error = claim_entry(lane, &index, &made);
+	if (!error) {
+		store32_relaxed(&lane->shared->object, index);
+		error = build(lane, index, name, spec, bind);
+		if (error) {
+			unbuild(lane, index);
+		} else {
+			FAULT("object_create.built");
+			store64_release(&lane->seg->objects[index].word, object_word(SEG_OBJECT_LIVE, 0, (uint32_t)(made >> 32)));
+			*handle = made;
+		}
+	}
+	lane_end(lane);
+	FAULT("object_create.live");
+	return error;
+}
+
+static enum sabir_error check_spec(const struct segment *seg, const struct object_spec *spec)
+{
+	if (!object_kind_of(spec->kind))
+		return SABIR_INVALID_ARGUMENT;
+	return spec->max_item_bytes > seg->max_item_bytes ? SABIR_TOO_LARGE : SABIR_OK;
+}
+
+enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind, uint64_t *handle)
+{
+	uint64_t made;
+	enum sabir_error error = name.len ? object_name_check(name) : SABIR_OK;
+	if (!error)
+		error = check_spec(lane->seg, spec);
+	if (!error && name.len && object_open(lane, name, &made) == SABIR_OK) {
+		*handle = made;
+		return SABIR_ALREADY_EXISTS;
+	}
+	if (!error)
+		error = make(lane, name, spec, bind && !name.len, &made);
+	if (!error && name.len) {
+		struct naming naming = { .seg = lane->seg, .handle = made };
+		error = directory_modify(lane, name, take_name, &naming);
+		FAULT("object_create.named");
+		if (error)
+			object_delete(lane, made);
+		if (error == SABIR_ALREADY_EXISTS)
+			*handle = naming.found;
+	}
+	store64_relaxed(&lane->shared->naming, 0);
+	if (!error)
+		*handle = made;
+	return error;
+}
+
+enum sabir_error object_init_directory(struct lane *lane)
+{
+	struct seg_object *o = &lane->seg->objects[0];
+	struct object_spec spec = { .kind = SEG_KIND_DICT };
+	lane_begin(lane, SEG_OP_CREATE, 0);
+	enum sabir_error error = build(lane, 0, (struct span){ NULL, 0 }, &spec, false);
+	if (!error)
+		store64_release(&o->word, object_word(SEG_OBJECT_LIVE, 0, 1));
+	lane_end(lane);
+	return error;
+}
+
+/* ---------------------------------------------------------------- deleting */
+
+static bool sweep_index(struct lane *lane, uint32_t index, uint64_t oldest);
+
+enum sabir_error object_delete(struct lane *lane, uint64_t handle)
+{
+	struct segment *seg = lane->seg;
+	uint32_t index = object_index(handle);
+	if (index == 0 || index >= seg->n_objects)
+		return SABIR_NOT_FOUND;
+	struct seg_object *o = &seg->objects[index];
+	uint64_t generation = handle >> 32;
+	uint64_t word = object_word(SEG_OBJECT_LIVE, 0, (uint32_t)generation);
+
+	store64_relaxed(&lane->shared->naming, handle | SEG_NAMING_DELETE);
+	FAULT("object_delete.begun");
+	if (!cas64(&o->word, &word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)generation))) {
+		store64_relaxed(&lane->shared->naming, 0);
+		return why_absent(word, handle);
+	}
+	FAULT("object_delete.dying");
+	/* A name that can't be taken off now is harmless: it leads to an object that is not LIVE, and the next create replaces it. */
+	if (object_finish_delete(lane, handle) == SABIR_BUSY && !load64_relaxed(&o->retire_epoch)) {
+		store64_release(&o->retire_epoch, epoch_retire(seg));
+		store32_seq(&seg->header->sweep_wanted, 1);
+	}
+	store64_relaxed(&lane->shared->naming, 0);
+	/* Mostly nobody is inside, and the memory can be had at once; a sweep of the whole table finds the others. */
+	(void)sweep_index(lane, index, epoch_oldest(seg));
+	return SABIR_OK;
+}
+
+enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
+{
+	struct segment *seg = lane->seg;
+	struct seg_object *o = &seg->objects[object_index(handle)];
+	uint8_t copy[256];
+	struct span name;
+
+	event_notify_all(seg, object_index(handle));
+	if (name_of(seg, o, copy, &name)) {
+		struct naming naming = { .seg = seg, .handle = handle };
+		enum sabir_error error = directory_modify(lane, name, drop_name, &naming);
+		if (error == SABIR_BUSY)
+			return error;
+	}
+	FAULT("object_delete.unnamed");
+	if (!load64_relaxed(&o->retire_epoch))
+		store64_release(&o->retire_epoch, epoch_retire(seg));
+	FAULT("object_delete.retired");
+	store32_seq(&seg->header->sweep_wanted, 1);
+	return SABIR_OK;
+}
+
+enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle)
+{
+	const struct segment *seg = lane->seg;
+	uint8_t copy[256];
+	struct span name;
+	uint64_t named = 0;
+	if (name_of(seg, &seg->objects[object_index(handle)], copy, &name) && object_open(lane, name, &named) == SABIR_OK &&
+	    named == handle)
+		return SABIR_OK;
+	enum sabir_error error = object_delete(lane, handle);
+	return error == SABIR_BUSY ? error : SABIR_OK;
+}
+
+void object_free_block(struct lane *lane, uint32_t index, uint32_t ref)
+{
+	struct seg_block *block = segment_at(lane->seg, ref, sizeof(*block));
+	if (!block || !block_size(lane->seg, ref))
+		return;
+	uint64_t word = load64_acquire(&block->word);
+	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != index)
+		return;
+	store32_relaxed(&lane->shared->hand[SEG_HAND_REFS - 1], ref);
+	fence_compiler();
+	block_retract(lane, block);
+	FAULT("object_sweep.retracted");
+	block_free(lane, block);
+}
+
+/* Returns whether the entry is one that a later sweep has to look at again. */
+static bool sweep_index(struct lane *lane, uint32_t index, uint64_t oldest)
+{
+	struct seg_object *o = &lane->seg->objects[index];
+	uint64_t word = load64_acquire(&o->word);
+	if (object_state(word) != SEG_OBJECT_DYING)
+		return false;
+	uint64_t epoch = load64_acquire(&o->retire_epoch);
+	if (!epoch || epoch >= oldest)
+		return true;
+	lane_begin(lane, SEG_OP_SWEEP, index);
+	if (cas64(&o->word, &word, object_word(SEG_OBJECT_SWEEPING, lane->id, (uint32_t)(word >> 32)))) {
+		FAULT("object_sweep.claimed");
+		unbuild(lane, index);
+	}
+	lane_end(lane);
+	return false;
+}
+
+void object_sweep(struct lane *lane)
+{
+	struct segment *seg = lane->seg;
+	bool left = false;
+	if (!load32_relaxed(&seg->header->sweep_wanted) || !exchange32(&seg->header->sweep_wanted, 0))
+		return;
+	uint64_t oldest = epoch_oldest(seg);
+	for (uint32_t i = 1; i < seg->n_objects; i++)
+		left |= sweep_index(lane, i, oldest);
+	if (left)
+		store32_seq(&seg->header->sweep_wanted, 1);
+}
+
+/* ---------------------------------------------------------------- looking */
+
+enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info)
+{
+	struct seg_object *o;
+	struct seg_block *body;
+	struct span name;
+	uint8_t copy[256];
+	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body);
+	if (error)
+		return error;
+	struct object_info made = { .handle = handle, .kind = load32_relaxed(&o->kind) };
+	const struct object_kind *kind = object_kind_of(made.kind);
+	made.create_time_ns = o->create_time_ns;
+	if (name_of(lane->seg, o, copy, &name)) {
+		made.name_len = (uint32_t)name.len;
+		memcpy(made.name, name.data, name.len);
+	}
+	if (kind)
+		kind->describe(lane, object_index(handle), o, &made);
+	else
+		error = object_damaged(o);
+	object_leave(lane);
+	if (!error)
+		*info = made;
+	return error;
+}
+
+static bool has_prefix(struct span name, struct span prefix)
+{
+	return name.len >= prefix.len && (prefix.len == 0 || !memcmp(name.data, prefix.data, prefix.len));
+}
+
+enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor, struct object_info *infos, uint32_t n, uint32_t *n_infos)
+{
+	uint64_t at = *cursor;
+	uint32_t found = 0;
+	enum sabir_error error = SABIR_OK;
+	do {
+		struct bytes page;
+		bytes_init(&page, NULL, 0);
+		lane->directory = true;
+		/* No more than are wanted, so that the cursor never has to stop inside a page. */
+		error = dict_page(lane, DIRECTORY, DICT_ITEMS, n - found, &at, &page);
+		lane->directory = false;
+		for (size_t i = 0; !error && i + 1 < page.n_items; i += 2) {
+			uint64_t handle = handle_in(bytes_item(&page, i + 1));
+			if (!has_prefix(bytes_item(&page, i), prefix))
+				continue;
+			if (object_describe(lane, handle, &infos[found]) == SABIR_OK && (!kind || infos[found].kind == kind))
+				found++;
+		}
+		bytes_fini(&page);
+	} while (!error && at && found < n);
+	if (error)
+		return error;
+	*cursor = at;
+	*n_infos = found;
+	return SABIR_OK;
+}

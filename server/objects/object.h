@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OBJECTS_OBJECT_H
+#define SABIR_OBJECTS_OBJECT_H
+
+#include "server/base/bytes.h"
+#include "server/shm/arena.h"
+#include "server/shm/event.h"
+
+/*
+ * What all kinds have in common: the table of objects, names, generations, life and death.
+ *
+ * A handle is index | generation << 32, never 0. Object 0 is the directory: a dict from name to handle.
+ *
+ * A kind's operations have one shape: they take the lane, a handle and their arguments, run between object_enter and
+ * object_leave, never wait, and answer EMPTY or FULL where a caller may want to wait: on the event of `object_index(handle)`.
+ */
+struct object_spec {
+	uint32_t kind;     /* SEG_KIND_* */
+	uint32_t type_code; /* value, array: the letter of Python's array and struct modules */
+	uint64_t length;   /* array: elements */
+	uint64_t max_items; /* queue: 0 = limited by memory alone */
+	uint64_t max_item_bytes; /* queue: 0 = the server's limit */
+	struct span initial; /* value: 0 or 1 element, array: up to `length` elements, little-endian */
+};
+
+struct object_info {
+	uint64_t handle;
+	uint32_t kind;
+	uint32_t type_code;
+	uint64_t length; /* items, elements, entries; 1 for a value */
+	uint64_t max_items;
+	uint64_t max_item_bytes;
+	uint64_t memory_bytes;
+	uint64_t create_time_ns; /* CLOCK_REALTIME */
+	uint32_t closed;
+	uint32_t name_len;
+	char name[256];
+};
+
+static inline uint32_t object_index(uint64_t handle)
+{
+	return (uint32_t)handle;
+}
+
+/* 1 to 255 bytes of UTF-8 in segments divided by '/'; no empty, "." or ".." segment, no control character. */
+enum sabir_error object_name_check(struct span name);
+
+/* Makes the directory in a fresh segment. */
+enum sabir_error object_init_directory(struct lane *lane);
+
+/*
+ * Makes an object; an empty name makes an anonymous one, which dies with the owner of the lane when `bind` is set.
+ * Errors: ALREADY_EXISTS (and *handle is the existing one), INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED,
+ * TOO_MANY_OWNERS (the table of objects is full).
+ */
+enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind, uint64_t *handle);
+/* Errors: NOT_FOUND, INVALID_NAME. */
+enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle);
+/* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
+enum sabir_error object_delete(struct lane *lane, uint64_t handle);
+enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info);
+/*
+ * Names that begin with `prefix` in the order of their creation, from behind the entry `*cursor` (0 = from the start);
+ * up to n infos. *cursor becomes 0 at the end. kind 0 = all.
+ */
+enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor, struct object_info *infos, uint32_t n, uint32_t *n_infos);
+/* Returns the memory of deleted objects that nobody can be in any more. */
+void object_sweep(struct lane *lane);
+
+/*
+ * Begins an operation (lane_begin) on a live object of the kind (0 = any) and gives its descriptor and body, the body
+ * checked to be `body_size` bytes inside the data area. On failure no operation is begun.
+ * Errors: NOT_FOUND (never valid), DELETED, WRONG_KIND, DATA_LOSS.
+ */
+enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size, struct seg_object **object, void *body);
+void object_leave(struct lane *lane);
+/* Marks the object as damaged and answers DATA_LOSS: `return object_damaged(object);` after object_leave. */
+enum sabir_error object_damaged(struct seg_object *object);
+
+/*
+ * For destroy: frees a block of the object, if it is one (LIVE and of this object's index; anything else is left alone, so a
+ * destroy that was begun before can be done again). Uses the last slot of the hand.
+ */
+void object_free_block(struct lane *lane, uint32_t index, uint32_t ref);
+
+/*
+ * Repairs what a dead owner's lanes left half-done, wakes whoever waited for it, deletes its bound objects, frees the owner. Idempotent.
+ * Errors: BUSY when somebody who is stopped, or dead and not yet recovered, is in the way: call it again a little later.
+ */
+enum sabir_error owner_recover(struct lane *by, uint32_t owner);
+/* The same for one lane. */
+enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
+
+/*
+ * What a kind gives to the code above: one constant table in its file, listed in object.c.
+ * create   allocates and fills the body; it is in hand[0] (PRIVATE) on success and becomes the object's by the caller; what
+ *          else it needs it makes later, on first use, or keeps in hand[1..] until it is reachable from a LIVE body
+ * destroy  frees everything that the object has; nobody else uses it; restartable (it may have been begun before by a dead lane)
+ * recover  a lane died in one of the kind's operations on this object: finish or undo; the lane's journal has been undone already
+ *          and the object's lock may still be held by the dead lane: recover runs before it is released. Answers OK, or BUSY if it
+ *          needs a lock that somebody else holds: it is called again later
+ * describe fills length, memory_bytes and its own fields
+ */
+struct object_kind {
+	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec, struct seg_block **body);
+	void (*destroy)(struct lane *lane, uint32_t index, struct seg_object *object);
+	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object);
+	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
+};
+
+/* The table's entry for a SEG_KIND_*, or NULL. */
+const struct object_kind *object_kind_of(uint32_t kind);
+
+extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind;
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OBJECTS_OBJECT_WORD_H
+#define SABIR_OBJECTS_OBJECT_WORD_H
+
+#include "server/objects/object.h"
+
+/* What object.c and recover.c share. */
+
+static inline uint32_t object_state(uint64_t word)
+{
+	return word & 15;
+}
+static inline uint32_t object_lane(uint64_t word)
+{
+	return (word >> 4) & 0x3fff;
+}
+static inline uint64_t object_word(uint32_t state, uint32_t lane, uint32_t generation)
+{
+	return state | (uint64_t)lane << 4 | (uint64_t)generation << 32;
+}
+
+/* The steps of a delete behind the one that decided it; can be done again. Errors: BUSY (the directory). */
+enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle);
+/* Deletes an object that its maker left without the name that it was to have. */
+enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OBJECTS_QUEUE_H
+#define SABIR_OBJECTS_QUEUE_H
+
+#include "server/objects/object.h"
+
+/*
+ * FIFO queue of byte items. None of these waits: EMPTY and FULL say that a caller may, on SEG_EVENT_ITEMS or SEG_EVENT_ROOM.
+ * Every one can also answer NOT_FOUND, DELETED, WRONG_KIND, DATA_LOSS.
+ */
+
+/*
+ * Puts the first *accepted of n items, as many as fit, in order and in one step. An item may come in two parts (a header
+ * that the caller makes, and the bytes). Errors: FULL (not even one), CLOSED, TOO_LARGE (an item; nothing was put),
+ * RESOURCE_EXHAUSTED (nothing was put), INVALID_ARGUMENT (n = 0).
+ */
+struct queue_item {
+	struct span head;
+	struct span body;
+};
+enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n, uint32_t *accepted);
+
+/* Takes up to n items in one step and adds them to `out`. Errors: EMPTY, CLOSED (and empty), NO_MEMORY (nothing was taken). */
+enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out);
+/* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
+enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);
+
+struct queue_size {
+	uint64_t size;
+	uint64_t max_items;
+	bool closed;
+};
+enum sabir_error queue_size(struct lane *lane, uint64_t handle, struct queue_size *size);
+/* Removes what is there now. */
+enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *removed);
+/* No put is accepted from here on; getters drain the rest. Closing twice is fine. */
+enum sabir_error queue_close(struct lane *lane, uint64_t handle);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking items out of a queue.
+ *
+ *   LIVE in its slot ──CAS──► TAKEN by the lane ──► out of the slot ──► in the lane's chain ──► copied ──► phase COMMITTED ──► freed
+ *
+ * The claim makes the item invisible to other getters, which go on with the next one. Until the phase is COMMITTED, the
+ * one publishing store of a get, the items belong to the queue: if the lane dies they go back to their old place. That place may
+ * have been used up, so the queue has a list of returned items, in the order of their ordinals, under the object's lock; getters
+ * look there first. It is empty unless a getter died or ran out of memory.
+ *
+ * Several items are taken only as long as they follow each other without a gap, so a get of many is one step of the queue's
+ * order like a get of one.
+ */
+#include <string.h>
+
+#include "server/base/fault.h"
+#include "server/objects/queue_parts.h"
+
+/* ---------------------------------------------------------------- returned items */
+
+/* Puts an item in front of those with higher ordinals; one journaled transaction that also takes it off the chain of `of`. */
+static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *item, uint32_t ref)
+{
+	struct lane *lane = q->lane;
+	uint32_t *link = &q->body->returned;
+	uint64_t ordinal = load64_relaxed(&item->ordinal);
+	uint64_t word = load64_relaxed(&item->block.word);
+	uint32_t n = 0, at;
+	while ((at = load32_relaxed(link)) != 0) {
+		struct seg_item *other = segment_at(q->seg, at, sizeof(*other));
+		if (!other || ++n > q->seg->n_chunks * 4096u)
+			return false;
+		if (load64_relaxed(&other->ordinal) > ordinal)
+			break;
+		link = &other->block.next;
+	}
+	uint32_t chain_next = load32_relaxed(&item->block.next);
+	journal_store32(lane, &item->block.next, at);
+	/* A new tag: a getter that saw the item in its slot must not take it from the list. */
+	journal_store64(lane, &item->block.word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word) + 1));
+	journal_store32(lane, link, ref);
+	journal_store32(lane, &q->body->n_returned, load32_relaxed(&q->body->n_returned) + 1);
+	journal_store32(lane, &of->chain, chain_next);
+	journal_commit(lane);
+	FAULT("queue_return.returned");
+	return true;
+}
+
+enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id)
+{
+	uint32_t ref;
+	if (!load32_relaxed(&of->chain))
+		return SABIR_OK;
+	/* In a recovery the dead lane may hold the lock; its holder is no danger any more. */
+	bool locked = !lock_held_by(&q->object->lock, of_id) || of == q->lane->shared;
+	if (locked && lock_acquire(q->lane, &q->object->lock))
+		return SABIR_BUSY;
+	while ((ref = load32_relaxed(&of->chain)) != 0) {
+		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+		uint64_t word = item ? load64_acquire(&item->block.word) : 0;
+		bool taken = block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == of_id;
+		if (!taken || !return_item(q, of, item, ref)) {
+			(void)queue_damaged(q);
+			store32_relaxed(&of->chain, 0);
+		}
+	}
+	if (locked)
+		lock_release(q->lane, &q->object->lock);
+	event_notify_all(q->seg, q->index);
+	return SABIR_OK;
+}
+
+enum sabir_error queue_take_returned(struct queue *q, struct seg_item **item)
+{
+	struct lane *lane = q->lane;
+	enum sabir_error error = lock_acquire(lane, &q->object->lock);
+	if (error)
+		return error;
+	error = SABIR_EMPTY;
+	uint32_t ref = load32_relaxed(&q->body->returned);
+	struct seg_item *at = segment_at(q->seg, ref, sizeof(*at));
+	if (at) {
+		uint64_t word = load64_relaxed(&at->block.word);
+		uint32_t n = load32_relaxed(&q->body->n_returned);
+		uint32_t next = load32_relaxed(&at->block.next);
+		journal_store32(lane, &q->body->returned, next);
+		journal_store32(lane, &q->body->n_returned, n ? n - 1 : 0);
+		journal_store64(lane, &at->block.word, block_word(SEG_BLOCK_TAKEN, lane->id, 0, block_tag(word)));
+		journal_store32(lane, &at->block.next, load32_relaxed(&lane->shared->chain));
+		journal_store32(lane, &lane->shared->chain, ref);
+		journal_commit(lane);
+		FAULT("queue_get.returned_taken");
+		*item = at;
+		error = SABIR_OK;
+	} else {
+		store32_relaxed(&q->body->n_returned, 0);
+	}
+	lock_release(lane, &q->object->lock);
+	return error;
+}
+
+/* ---------------------------------------------------------------- taking */
+
+/* Takes the first item into the lane's chain. With `follow` it must have that ordinal (else EMPTY). */
+static enum sabir_error take_first(struct queue *q, const uint64_t *follow, struct seg_item **item)
+{
+	struct seg_lane *shared = q->lane->shared;
+	struct place place;
+	for (;;) {
+		uint64_t word;
+		enum sabir_error error = queue_first(q, &place, item, &word);
+		if (error)
+			return error;
+		if (follow && load64_relaxed(&(*item)->ordinal) != *follow)
+			return SABIR_EMPTY;
+		uint64_t *slot = &place.slots->slot[place.i];
+		uint32_t ref = segment_ref(q->seg, *item);
+		store64_relaxed(&shared->slot_off, (uint64_t)((uint8_t *)slot - q->seg->base));
+		store32_relaxed(&shared->candidate, ref);
+		fence_compiler();
+		FAULT("queue_get.found");
+		if (!cas64(&(*item)->block.word, &word, block_word(SEG_BLOCK_TAKEN, q->lane->id, 0, block_tag(word))))
+			continue;
+		FAULT("queue_get.taken");
+		queue_detach(q, slot, ref, *item);
+		FAULT("queue_get.detached");
+		/* Its `next` is ours now: helpers that still read it find the slot changed. */
+		store32_relaxed(&(*item)->block.next, load32_relaxed(&shared->chain));
+		fence_compiler();
+		store32_relaxed(&shared->chain, ref);
+		fence_compiler();
+		store32_relaxed(&shared->candidate, 0);
+		FAULT("queue_get.chained");
+		if (load64_relaxed(slot) & SEG_SLOT_DONE)
+			place.i++;
+		queue_move_head(q, &place);
+		return SABIR_OK;
+	}
+}
+
+/* One more item into the chain and, if `out` is given, its bytes behind those that are there. */
+static enum sabir_error take_one(struct queue *q, const uint64_t *follow, struct bytes *out, uint64_t *ordinal)
+{
+	struct seg_item *item;
+	uint32_t len;
+	enum sabir_error error = SABIR_EMPTY;
+	if (load32_acquire(&q->body->n_returned))
+		error = queue_take_returned(q, &item);
+	bool returned = !error;
+	if (error == SABIR_EMPTY)
+		error = take_first(q, follow, &item);
+	if (error)
+		return error;
+	if (!queue_item_at(q->seg, segment_ref(q->seg, item), &len) || len > q->seg->max_item_bytes)
+		return queue_damaged(q);
+	/* A returned item has no follower that could be told by its number. */
+	*ordinal = returned ? UINT64_MAX : load64_relaxed(&item->ordinal);
+	if (!out)
+		return SABIR_OK;
+	uint8_t *to = bytes_reserve(out, len);
+	if (!to)
+		return SABIR_NO_MEMORY;
+	memcpy(to, item + 1, len);
+	bytes_commit(out, len);
+	return SABIR_OK;
+}
+
+/* The publishing store of a get; what it took is freed. */
+static void commit_taken(struct queue *q, uint32_t n)
+{
+	struct seg_lane *shared = q->lane->shared;
+	fence_compiler();
+	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	fence_compiler();
+	FAULT("queue_get.committed");
+	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
+	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
+	FAULT("queue_get.freed");
+	if (load64_relaxed(&q->body->max_items)) {
+		/* Pairs with the flag that a waiting putter sets before it looks at the slots that we changed. */
+		event_notify(q->seg, q->index, SEG_EVENT_ROOM, n);
+	}
+}
+
+/* What was taken can't be kept; there is no other way than to wait for the lock. */
+static void give_back_own(struct queue *q)
+{
+	while (queue_give_back(q, q->lane->shared, q->lane->id) == SABIR_BUSY)
+		;
+}
+
+enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out)
+{
+	struct queue q;
+	size_t n_before = out->n_items;
+	uint64_t ordinal = 0, follow;
+	uint32_t taken = 0;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	if (error)
+		return error;
+	if (n == 0)
+		error = SABIR_INVALID_ARGUMENT;
+	while (!error && taken < n) {
+		follow = ordinal + 1;
+		error = take_one(&q, taken && ordinal != UINT64_MAX ? &follow : NULL, out, &ordinal);
+		taken += !error;
+	}
+	if (taken && (error == SABIR_EMPTY || error == SABIR_CLOSED))
+		error = SABIR_OK;
+	if (!error) {
+		commit_taken(&q, taken);
+	} else if (load32_relaxed(&lane->shared->chain)) {
+		give_back_own(&q);
+		bytes_truncate(out, n_before);
+	}
+	queue_leave(&q);
+	return error;
+}
+
+enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *removed)
+{
+	struct queue q;
+	uint64_t ordinal, end, n = 0;
+	bool closed;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	if (error)
+		return error;
+	error = queue_end_ordinal(&q, &end, &closed);
+	while (!error) {
+		error = take_one(&q, NULL, NULL, &ordinal);
+		n += !error;
+		if (!error && ordinal != UINT64_MAX && ordinal + 1 >= end)
+			break;
+	}
+	if (error == SABIR_EMPTY || error == SABIR_CLOSED)
+		error = SABIR_OK;
+	if (!error)
+		commit_taken(&q, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n);
+	else
+		give_back_own(&q);
+	queue_leave(&q);
+	if (!error)
+		*removed = n;
+	return error;
+}
+
+/* ---------------------------------------------------------------- peek */
+
+static enum sabir_error copy_item(struct queue *q, struct seg_item *item, uint64_t word, struct bytes *out)
+{
+	uint32_t len;
+	if (!queue_item_at(q->seg, segment_ref(q->seg, item), &len) || len > q->seg->max_item_bytes)
+		return load64_acquire(&item->block.word) == word ? queue_damaged(q) : SABIR_EMPTY;
+	uint8_t *to = bytes_reserve(out, len);
+	if (!to)
+		return SABIR_NO_MEMORY;
+	memcpy(to, item + 1, len);
+	fence_acquire();
+	if (load64_acquire(&item->block.word) != word)
+		return SABIR_EMPTY; /* it was taken while we copied */
+	bytes_commit(out, len);
+	return SABIR_OK;
+}
+
+enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out)
+{
+	struct queue q;
+	struct place place;
+	struct seg_item *item;
+	uint64_t word;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	if (error)
+		return error;
+	for (;;) {
+		if (load32_acquire(&q.body->n_returned)) {
+			error = lock_acquire(lane, &q.object->lock);
+			if (error)
+				break;
+			item = segment_at(q.seg, load32_relaxed(&q.body->returned), sizeof(*item));
+			error = item ? copy_item(&q, item, load64_relaxed(&item->block.word), out) : SABIR_EMPTY;
+			lock_release(lane, &q.object->lock);
+			if (item)
+				break;
+		}
+		error = queue_first(&q, &place, &item, &word);
+		if (error)
+			break;
+		error = copy_item(&q, item, word, out);
+		if (error != SABIR_EMPTY)
+			break;
+	}
+	queue_leave(&q);
+	return error;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OBJECTS_QUEUE_PARTS_H
+#define SABIR_OBJECTS_QUEUE_PARTS_H
+
+#include "server/objects/queue.h"
+
+/* What the queue's files share. An operation's view of its queue: */
+struct queue {
+	struct lane *lane;
+	struct segment *seg;
+	struct seg_object *object;
+	struct seg_queue *body;
+	uint32_t index;
+};
+
+enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);
+void queue_leave(struct queue *q);
+enum sabir_error queue_damaged(struct queue *q);
+
+/* A position: a segment of slots and an index in it. `hint` is the value of the head or tail word that led there. */
+struct place {
+	struct seg_slots *slots;
+	uint32_t ref;
+	uint32_t n;
+	uint32_t i;
+	uint64_t hint;
+};
+
+/* Hand slots: an operation's blocks, by role. */
+#define HAND_ITEM 0
+#define HAND_NEW_SLOTS 2
+#define HAND_OLD_SLOTS 3
+
+/* A slots segment by ref, its size checked; NULL if it is none. */
+struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t *n);
+/* An item by ref with its whole payload inside the data area; NULL if not. */
+struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t *len);
+
+/*
+ * The first item that nobody has taken: its place, block and LIVE word. Helps those who have taken items out of the slots
+ * in front of it. Errors: EMPTY, CLOSED, DATA_LOSS.
+ */
+enum sabir_error queue_first(struct queue *q, struct place *place, struct seg_item **item, uint64_t *word);
+/* The first free slot, and the ordinal that its item gets. Errors: CLOSED, RESOURCE_EXHAUSTED, DATA_LOSS. */
+enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordinal);
+/* The ordinal that the next item will get, and whether the queue is closed. Errors: DATA_LOSS. */
+enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *closed);
+/* Takes a TAKEN item out of its slot; anybody may do it, once it happens. */
+void queue_detach(struct queue *q, uint64_t *slot, uint64_t seen, const struct seg_item *item);
+/* Moves the head's hint behind the place. */
+void queue_move_head(struct queue *q, const struct place *place);
+void queue_move_tail(struct queue *q, const struct place *place);
+
+/*
+ * Frees the chain that begins in *head, a word of the lane `of`: the caller's own, or a dead one's. Every block of it is
+ * PRIVATE to or TAKEN by `of`, or LIVE and unreachable. Can be done again at any point.
+ */
+void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint32_t *head);
+/* Gives the items that `of` has taken (its chain) back to the queue, each at its old place in the order. Errors: BUSY. */
+enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id);
+/* Takes the first returned item into the lane's chain. Errors: EMPTY, BUSY. */
+enum sabir_error queue_take_returned(struct queue *q, struct seg_item **item);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What becomes of a queue when one of its users dies, and when it is deleted itself.
+ *
+ * A dead putter's chain is in the queue or it is not: the slot that it was about to change, together with the word of the chain's
+ * first item, says which. A dead getter's items go back unless its phase says COMMITTED. A dead lane's epoch stays pinned until it
+ * has been recovered, so nothing that its record names has been used for something else.
+ */
+#include <string.h>
+
+#include "server/base/fault.h"
+#include "server/objects/queue_kind.h"
+
+/* ---------------------------------------------------------------- recovery */
+
+static uint64_t *slot_of(const struct queue *q, const struct seg_lane *dead)
+{
+	uint64_t off = load64_relaxed(&dead->slot_off);
+	if (off < q->seg->data_off || off % 8 || off > q->seg->size - 8)
+		return NULL;
+	return (uint64_t *)(q->seg->base + off);
+}
+
+/* Whether the chain of a dead putter is in the queue, or has been: see seg_lane.chain_word. */
+static bool was_published(const struct queue *q, const struct seg_lane *dead, uint32_t dead_id)
+{
+	uint32_t ref = load32_relaxed(&dead->chain);
+	const struct seg_block *first = segment_at(q->seg, ref, sizeof(*first));
+	const uint64_t *slot = slot_of(q, dead);
+	if (!first)
+		return true;
+	uint64_t word = load64_acquire(&first->word);
+	if (block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == dead_id)
+		return false;
+	if (word != load64_relaxed(&dead->chain_word))
+		return true; /* somebody has taken it */
+	return slot && load64_acquire(slot) == ref;
+}
+
+/* The put died while it cut its chain: `doomed` begins where the chain has to end. */
+static void finish_cut(struct queue *q, struct seg_lane *dead)
+{
+	uint32_t doomed = load32_relaxed(&dead->doomed);
+	uint32_t *link = &dead->chain;
+	uint32_t ref, n = 0;
+	if (!doomed)
+		return;
+	while ((ref = load32_relaxed(link)) != 0 && ref != doomed) {
+		struct seg_block *block = segment_at(q->seg, ref, sizeof(*block));
+		if (!block || ++n > q->seg->n_chunks * 4096u)
+			return;
+		link = &block->next;
+	}
+	if (ref)
+		store32_relaxed(link, 0);
+}
+
+static void recover_put(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
+{
+	bool dropping = load32_relaxed(&dead->phase) == SEG_PHASE_COMMITTED;
+	if (load32_relaxed(&dead->chain) && !dropping && was_published(q, dead, dead_id))
+		store32_relaxed(&dead->chain, 0);
+	finish_cut(q, dead);
+	store32_relaxed(&dead->phase, SEG_PHASE_COMMITTED);
+	FAULT("queue_recover.put");
+	queue_drop_chain(q, dead, dead_id, &dead->chain);
+	queue_drop_chain(q, dead, dead_id, &dead->doomed);
+	store32_relaxed(&dead->phase, SEG_PHASE_OPEN);
+}
+
+/* The item that the dead lane was just taking joins those that it had. */
+static void finish_take(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
+{
+	uint32_t ref = load32_relaxed(&dead->candidate);
+	uint32_t len;
+	struct seg_item *item = ref ? queue_item_at(q->seg, ref, &len) : NULL;
+	uint64_t *slot = slot_of(q, dead);
+	uint64_t word = item ? load64_acquire(&item->block.word) : 0;
+	if (item && slot && block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == dead_id &&
+	    load32_relaxed(&dead->chain) != ref) {
+		queue_detach(q, slot, ref, item);
+		FAULT("queue_recover.detached");
+		store32_relaxed(&item->block.next, load32_relaxed(&dead->chain));
+		fence_compiler();
+		store32_relaxed(&dead->chain, ref);
+		fence_compiler();
+	}
+	store32_relaxed(&dead->candidate, 0);
+}
+
+static enum sabir_error recover_get(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
+{
+	if (load32_relaxed(&dead->phase) == SEG_PHASE_COMMITTED) {
+		queue_drop_chain(q, dead, dead_id, &dead->chain);
+		store32_relaxed(&dead->phase, SEG_PHASE_OPEN);
+		return SABIR_OK;
+	}
+	finish_take(q, dead, dead_id);
+	return queue_give_back(q, dead, dead_id);
+}
+
+static bool slots_reachable(struct queue *q, uint32_t wanted)
+{
+	uint32_t ref = (uint32_t)load64_acquire(&q->body->head);
+	uint32_t n_slots;
+	for (uint32_t n = 0; ref && n < q->seg->n_chunks * 4096u; n++) {
+		if (ref == wanted)
+			return true;
+		struct seg_slots *slots = queue_slots(q->seg, ref, &n_slots);
+		if (!slots)
+			return false;
+		ref = load32_acquire(&slots->block.next);
+	}
+	return false;
+}
+
+/* A segment that the dead lane had linked but not confirmed, or left behind but not retired. */
+static void recover_slots(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
+{
+	uint32_t made = load32_relaxed(&dead->hand[HAND_NEW_SLOTS]);
+	uint32_t left = load32_relaxed(&dead->hand[HAND_OLD_SLOTS]);
+	struct seg_block *block = made ? segment_at(q->seg, made, sizeof(*block)) : NULL;
+	uint64_t word = block ? load64_acquire(&block->word) : 0;
+	if (block && block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == dead_id && slots_reachable(q, made))
+		cas64(&block->word, &word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word)));
+
+	block = left ? segment_at(q->seg, left, sizeof(*block)) : NULL;
+	word = block ? load64_acquire(&block->word) : 0;
+	if (block && block_state(word) == SEG_BLOCK_LIVE && block_object(word) == q->index && !slots_reachable(q, left) &&
+	    cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, q->lane->id, 0, block_tag(word)))) {
+		store32_relaxed(&q->lane->shared->hand[HAND_OLD_SLOTS], left);
+		block_retire(q->lane, block);
+	}
+}
+
+enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object)
+{
+	struct queue q = { by, by->seg, object, NULL, index };
+	uint32_t op = load32_relaxed(&dead->op);
+	q.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	if (!q.body || load32_relaxed(&object->kind) != SEG_KIND_QUEUE)
+		return SABIR_OK;
+	recover_slots(&q, dead, dead_id);
+	if (op == SEG_OP_QUEUE_PUT)
+		recover_put(&q, dead, dead_id);
+	else if (op == SEG_OP_QUEUE_GET)
+		return recover_get(&q, dead, dead_id);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- destruction */
+
+/* Takes a block out of the word that leads to it, in one transaction, and frees it. False: not a block of this queue. */
+static bool unlink_block(struct queue *q, uint64_t *link64, uint32_t *link32, uint32_t ref, uint64_t next)
+{
+	struct lane *lane = q->lane;
+	struct seg_block *block = block_size(q->seg, ref) ? segment_at(q->seg, ref, sizeof(*block)) : NULL;
+	uint64_t word = block ? load64_acquire(&block->word) : 0;
+	uint32_t state = block_state(word);
+	bool ours = block && (state == SEG_BLOCK_TAKEN || (state == SEG_BLOCK_LIVE && block_object(word) == q->index));
+	if (ours) {
+		store32_relaxed(&lane->shared->hand[HAND_ITEM], ref);
+		fence_compiler();
+		journal_store64(lane, &block->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word)));
+	}
+	if (link64)
+		journal_store64(lane, link64, next);
+	else
+		journal_store32(lane, link32, (uint32_t)next);
+	journal_commit(lane);
+	FAULT("queue_destroy.unlinked");
+	if (ours)
+		block_free(lane, block);
+	return ours;
+}
+
+static void destroy_items(struct queue *q, struct seg_slots *slots, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t seen;
+		while ((seen = load64_relaxed(&slots->slot[i])) != 0 && seen <= UINT32_MAX) {
+			struct seg_item *item = segment_at(q->seg, (uint32_t)seen, sizeof(*item));
+			uint64_t next = item ? load32_relaxed(&item->block.next) : 0;
+			if (!unlink_block(q, &slots->slot[i], NULL, (uint32_t)seen, next ? next : SEG_SLOT_DONE))
+				store64_relaxed(&slots->slot[i], SEG_SLOT_DONE);
+		}
+	}
+}
+
+void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
+{
+	struct queue q = { lane, lane->seg, object, NULL, index };
+	uint64_t head;
+	uint32_t n, ref;
+	q.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	if (!q.body)
+		return;
+	while ((head = load64_relaxed(&q.body->head)) != 0) {
+		struct seg_slots *slots = queue_slots(q.seg, (uint32_t)head, &n);
+		if (!slots) {
+			store64_relaxed(&q.body->head, 0);
+			break;
+		}
+		destroy_items(&q, slots, n);
+		unlink_block(&q, &q.body->head, NULL, (uint32_t)head, load32_relaxed(&slots->block.next));
+	}
+	while ((ref = load32_relaxed(&q.body->returned)) != 0) {
+		struct seg_item *item = segment_at(q.seg, ref, sizeof(*item));
+		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
+		if (!unlink_block(&q, NULL, &q.body->returned, ref, next))
+			store32_relaxed(&q.body->returned, 0);
+	}
+}
+
+/* ---------------------------------------------------------------- accounts */
+
+/* Bytes of blocks; beyond some number of items an estimate from the first ones. */
+uint64_t queue_memory(struct queue *q, uint64_t length)
+{
+	uint64_t slots_bytes = 0, item_bytes = 0, n_seen = 0;
+	uint32_t ref = (uint32_t)load64_acquire(&q->body->head), n;
+	struct seg_slots *slots;
+	for (uint32_t k = 0; ref && k < 65536 && (slots = queue_slots(q->seg, ref, &n)) != NULL; k++) {
+		slots_bytes += block_size(q->seg, ref);
+		for (uint32_t i = 0; i < n && n_seen < 4096; i++) {
+			uint64_t seen = load64_acquire(&slots->slot[i]);
+			if (seen == 0 || seen > UINT32_MAX)
+				continue;
+			item_bytes += block_size(q->seg, (uint32_t)seen);
+			n_seen++;
+		}
+		ref = load32_acquire(&slots->block.next);
+	}
+	return sizeof(struct seg_queue) + slots_bytes + (n_seen ? item_bytes / n_seen * length : 0);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recovery: what a dead owner's lanes left half-done is undone or finished, what they held is given back, and whoever
+ * waited for them is woken.
+ *
+ * For each lane, in this order: undo the journal; let the object's kind finish or undo the operation; release the object's
+ * lock; wake everybody on the object (the lane may have died between its publishing store and its wake-up, or after it was
+ * woken in place of another); finish a create or delete; free its blocks; free the lane. Every step can be done again, so
+ * a recovery that dies is followed by another one.
+ */
+#include <string.h>
+
+#include "server/base/fault.h"
+#include "server/objects/object_word.h"
+
+static void release_lock(struct seg_object *o, uint32_t dead_id)
+{
+	if (lock_held_by(&o->lock, dead_id))
+		store64_seq(&o->lock, 0);
+	FAULT("recover.lock_released");
+	lock_wake_all(&o->lock);
+}
+
+static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
+{
+	struct segment *seg = by->seg;
+	uint32_t index = load32_relaxed(&dead->object);
+	uint32_t op = load32_relaxed(&dead->op);
+	enum sabir_error error = SABIR_OK;
+	if (index >= seg->n_objects)
+		return error;
+	struct seg_object *o = &seg->objects[index];
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
+	uint32_t state = object_state(load64_acquire(&o->word));
+	bool usable = state == SEG_OBJECT_LIVE || state == SEG_OBJECT_DYING;
+	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP;
+
+	if (works && usable && kind && segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
+		error = kind->recover(by, dead, dead_id, index, o);
+	if (error)
+		return error;
+	FAULT("recover.object_repaired");
+	release_lock(o, dead_id);
+	event_notify_all(seg, index);
+	return SABIR_OK;
+}
+
+/* A create that did not get as far as its name, a delete that did not get rid of it, a sweep half done. */
+static enum sabir_error repair_naming(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
+{
+	struct segment *seg = by->seg;
+	uint64_t naming = load64_relaxed(&dead->naming);
+	uint64_t handle = naming & ~SEG_NAMING_DELETE;
+	uint32_t index = object_index(handle);
+	if (naming == 0 || index == 0 || index >= seg->n_objects)
+		return SABIR_OK;
+	struct seg_object *o = &seg->objects[index];
+	uint64_t word = load64_acquire(&o->word);
+	uint32_t generation = (uint32_t)(handle >> 32);
+	if (word == object_word(SEG_OBJECT_FORMING, dead_id, generation)) {
+		o->retire_epoch = epoch_retire(seg);
+		store64_release(&o->word, object_word(SEG_OBJECT_DYING, 0, generation));
+		store32_seq(&seg->header->sweep_wanted, 1);
+	} else if (word == object_word(SEG_OBJECT_DYING, 0, generation)) {
+		return object_finish_delete(by, handle);
+	} else if (word == object_word(SEG_OBJECT_LIVE, 0, generation) && !(naming & SEG_NAMING_DELETE)) {
+		return object_delete_unnamed(by, handle);
+	}
+	return SABIR_OK;
+}
+
+static void repair_sweep(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
+{
+	struct segment *seg = by->seg;
+	uint32_t index = load32_relaxed(&dead->object);
+	if (index == 0 || index >= seg->n_objects)
+		return;
+	uint64_t word = load64_acquire(&seg->objects[index].word);
+	if (object_state(word) != SEG_OBJECT_SWEEPING || object_lane(word) != dead_id)
+		return;
+	store64_release(&seg->objects[index].word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)(word >> 32)));
+	store32_seq(&seg->header->sweep_wanted, 1);
+}
+
+enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
+{
+	struct segment *seg = by->seg;
+	struct seg_lane *dead = &seg->lanes[lane_id - 1];
+	struct lane view = { .seg = seg, .shared = dead, .id = lane_id };
+
+	lane_begin(by, SEG_OP_READ, 0);
+	journal_undo(&view);
+	enum sabir_error error = repair_object(by, dead, lane_id);
+	if (!error) {
+		repair_sweep(by, dead, lane_id);
+		FAULT("recover.swept");
+		store32_relaxed(&dead->op, SEG_OP_NONE);
+	}
+	lane_end(by);
+	if (!error)
+		error = repair_naming(by, dead, lane_id);
+	if (error)
+		return error;
+	FAULT("recover.named");
+	store64_relaxed(&dead->naming, 0);
+
+	lane_begin(by, SEG_OP_READ, 0);
+	arena_recover(by, dead, lane_id);
+	lane_end(by);
+	FAULT("recover.freed");
+	store64_release(&dead->epoch, 0);
+	uint64_t word = load64_relaxed(&dead->word);
+	store64_release(&dead->word, (word & 0xffff0000ull) | SEG_LANE_FREE);
+	return SABIR_OK;
+}
+
+static void delete_bound(struct lane *by, uint32_t owner, uint64_t owner_word)
+{
+	struct segment *seg = by->seg;
+	uint64_t tag = (owner_word & 0xffffffff00000000ull) | (owner + 1);
+	for (uint32_t i = 1; i < seg->n_objects; i++) {
+		struct seg_object *o = &seg->objects[i];
+		uint64_t word = load64_acquire(&o->word);
+		if (object_state(word) == SEG_OBJECT_LIVE && load64_relaxed(&o->owner) == tag)
+			object_delete(by, i | (word & 0xffffffff00000000ull));
+	}
+}
+
+enum sabir_error owner_recover(struct lane *by, uint32_t owner)
+{
+	struct segment *seg = by->seg;
+	enum sabir_error error = SABIR_OK;
+	if (owner >= seg->n_owners)
+		return SABIR_OK;
+	uint64_t word = load64_acquire(&seg->owners[owner].word);
+	if ((word & 15) == SEG_OWNER_FREE)
+		return SABIR_OK;
+	store64_release(&seg->owners[owner].word, (word & ~15ull) | SEG_OWNER_DEAD);
+	for (uint32_t i = 0; i < seg->n_lanes; i++) {
+		uint64_t lane = load64_acquire(&seg->lanes[i].word);
+		if ((lane & 15) != SEG_LANE_LIVE || (uint32_t)(lane >> 32) != owner)
+			continue;
+		/* One lane may wait for the lock of another: the second round finds it released. */
+		enum sabir_error one = lane_recover(by, i + 1);
+		error = one ? one : error;
+	}
+	if (error)
+		return error;
+	FAULT("recover.lanes_done");
+	delete_bound(by, owner, word);
+	object_sweep(by);
+	owner_close(seg, owner);
+	return SABIR_OK;
+}

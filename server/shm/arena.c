@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks. A slab is a chunk cut into blocks of one size class; larger blocks are runs of chunks (chunk.c).
+ *
+ *   FREE ──CAS──► PRIVATE(lane) ──► LIVE(object) ──► PRIVATE(lane) ──► FREE
+ *                     └──────────── limbo: retired until its epoch has passed ──┘
+ *
+ * The word in front of a block is the truth about it; bitmaps, hints and caches only lead to words quickly. So every
+ * step may be the last one of its process: a block that is FREE without its bit, or PRIVATE without being in the cache, is
+ * found by looking at the one slab that the lane had named in `refill_chunk`, at its cache and at its hand.
+ */
+#include "server/shm/arena.h"
+
+#include <string.h>
+
+#include "server/base/fault.h"
+#include "server/shm/chunk.h"
+
+/* Multiples of 64 that waste little of a chunk's 258,048 bytes. */
+static const uint32_t class_size[SEG_N_CLASSES] = {
+	64,   128,  192,  256,  320,  384,  512,   640,   768,   1024,  1280,  1536,  2048,  2560,
+	3072, 4160, 5120, 6144, 8320, 10752, 12864, 16128, 21504, 25792, 32256, 36864, 64512, 86016,
+};
+
+#define SLAB_ROOM (SEG_CHUNK_SIZE - SEG_SLAB_HEADER)
+
+uint64_t arena_max_block(const struct segment *seg)
+{
+	uint64_t limit = (uint64_t)seg->n_chunks << SEG_CHUNK_SHIFT;
+	return (limit > UINT32_MAX ? UINT32_MAX : limit) - sizeof(struct seg_block);
+}
+
+static uint32_t class_of(uint64_t size)
+{
+	uint32_t low = 0, high = SEG_N_CLASSES;
+	if (size <= 384)
+		return (uint32_t)((size + 63) / 64 - 1);
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		if (class_size[mid] < size)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* How many blocks of a class a lane keeps, and how many it moves at once. */
+static uint32_t cache_room(uint32_t class_index)
+{
+	uint32_t n = 16384 / class_size[class_index];
+	return n > SEG_CACHE_REFS ? SEG_CACHE_REFS : n < 2 ? 2 : n;
+}
+
+static struct seg_slab *slab_of(const struct segment *seg, uint32_t chunk)
+{
+	return (struct seg_slab *)chunk_base(seg, chunk);
+}
+
+static struct seg_block *slab_block(const struct segment *seg, uint32_t chunk, uint32_t class_index, uint32_t i)
+{
+	return (struct seg_block *)(chunk_base(seg, chunk) + SEG_SLAB_HEADER + (uint64_t)i * class_size[class_index]);
+}
+
+static uint32_t slab_index(const struct segment *seg, const struct seg_block *block, uint32_t chunk, uint32_t class_index)
+{
+	return (uint32_t)((const uint8_t *)block - chunk_base(seg, chunk) - SEG_SLAB_HEADER) / class_size[class_index];
+}
+
+static uint64_t *hint_word(const struct segment *seg, uint32_t row, uint32_t chunk)
+{
+	return &seg->hints[row * seg->n_hint_words + chunk / 64];
+}
+
+static void hint_set(const struct segment *seg, uint32_t row, uint32_t chunk)
+{
+	uint64_t *word = hint_word(seg, row, chunk);
+	uint64_t bit = 1ull << (chunk % 64);
+	if (!(load64_seq(word) & bit))
+		fetch_or64(word, bit);
+}
+
+static void hint_clear(const struct segment *seg, uint32_t row, uint32_t chunk)
+{
+	fetch_and64(hint_word(seg, row, chunk), ~(1ull << (chunk % 64)));
+}
+
+/* The class of the slab in a chunk, or SEG_N_CLASSES if it is none. */
+static uint32_t slab_class(const struct segment *seg, uint32_t chunk)
+{
+	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
+	return chunk_state(word) == SEG_CHUNK_SLAB && chunk_class(word) < SEG_N_CLASSES ? chunk_class(word) : SEG_N_CLASSES;
+}
+
+static void set_refill(struct lane *lane, uint32_t chunk_plus_1)
+{
+	fence_compiler();
+	store32_relaxed(&lane->shared->refill_chunk, chunk_plus_1);
+	fence_compiler();
+}
+
+/* ---------------------------------------------------------------- out of a slab */
+
+static void cache_push(struct lane *lane, uint32_t class_index, uint32_t ref)
+{
+	struct seg_cache *cache = &lane->shared->cache[class_index];
+	uint32_t n = load32_relaxed(&cache->n);
+	store32_relaxed(&cache->refs[n], ref);
+	fence_compiler();
+	store32_relaxed(&cache->n, n + 1);
+}
+
+static bool claim_block(struct lane *lane, struct seg_block *block)
+{
+	uint64_t word = load64_relaxed(&block->word);
+	return block_state(word) == SEG_BLOCK_FREE &&
+	       cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word)));
+}
+
+/* Moves up to `want` free blocks of the slab into the cache; returns how many. */
+static uint32_t take_from_slab(struct lane *lane, uint32_t chunk, uint32_t class_index, uint32_t want)
+{
+	struct seg_slab *slab = slab_of(lane->seg, chunk);
+	uint32_t n_blocks = SLAB_ROOM / class_size[class_index];
+	uint32_t taken = 0;
+
+	set_refill(lane, chunk + 1);
+	for (uint32_t w = 0; w * 64 < n_blocks && taken < want; w++) {
+		uint64_t bits = load64_seq(&slab->free_bits[w]), grab = 0;
+		for (uint32_t n = taken; bits && n < want; n++, bits &= bits - 1)
+			grab |= bits & -bits;
+		if (!grab)
+			continue;
+		grab &= fetch_and64(&slab->free_bits[w], ~grab);
+		FAULT("arena.bits_taken");
+		for (; grab; grab &= grab - 1) {
+			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(grab);
+			if (i >= n_blocks)
+				break;
+			struct seg_block *block = slab_block(lane->seg, chunk, class_index, i);
+			if (!claim_block(lane, block))
+				continue;
+			FAULT("arena.block_claimed");
+			cache_push(lane, class_index, segment_ref(lane->seg, block));
+			taken++;
+		}
+	}
+	if (!taken) {
+		/* Off the list; but a block that was freed meanwhile must not be lost with it. */
+		hint_clear(lane->seg, class_index, chunk);
+		for (uint32_t w = 0; w * 64 < n_blocks; w++)
+			if (load64_seq(&slab->free_bits[w]))
+				hint_set(lane->seg, class_index, chunk);
+	}
+	set_refill(lane, 0);
+	return taken;
+}
+
+static enum sabir_error form_slab(struct lane *lane, uint32_t class_index, uint32_t *chunk)
+{
+	struct segment *seg = lane->seg;
+	uint32_t n_blocks = SLAB_ROOM / class_size[class_index];
+	uint32_t made;
+	enum sabir_error error = chunk_claim(lane, 1, &made);
+	if (error)
+		return error;
+	struct seg_slab *slab = slab_of(seg, made);
+	memset(slab, 0, sizeof(*slab));
+	slab->class_index = class_index;
+	slab->n_blocks = n_blocks;
+	for (uint32_t i = 0; i < n_blocks; i++) {
+		/* Tags go on from whatever the memory held: they only have to rise while somebody may remember one. */
+		slab_block(seg, made, class_index, i)->word = block_word(SEG_BLOCK_FREE, 0, 0, 0);
+		slab->free_bits[i / 64] |= 1ull << (i % 64);
+	}
+	FAULT("arena.slab_formed");
+	store64_release(&seg->chunks[made].word, chunk_word(SEG_CHUNK_SLAB, class_index, 0, 0));
+	FAULT("arena.slab_published");
+	hint_set(seg, class_index, made);
+	*chunk = made;
+	return SABIR_OK;
+}
+
+/* From the slab used last, else from any other that has free blocks, else from a new one. */
+static enum sabir_error refill(struct lane *lane, uint32_t class_index)
+{
+	struct segment *seg = lane->seg;
+	uint32_t want = (cache_room(class_index) + 1) / 2;
+	uint32_t chunk = load32_relaxed(&lane->shared->slab[class_index]) - 1;
+	enum sabir_error error;
+
+	if (chunk < seg->n_chunks && slab_class(seg, chunk) == class_index && take_from_slab(lane, chunk, class_index, want))
+		return SABIR_OK;
+	for (uint32_t w = 0; w < seg->n_hint_words; w++) {
+		uint64_t bits = load64_relaxed(&seg->hints[class_index * seg->n_hint_words + w]);
+		for (; bits; bits &= bits - 1) {
+			chunk = w * 64 + (uint32_t)__builtin_ctzll(bits);
+			if (chunk >= seg->n_chunks)
+				break;
+			if (slab_class(seg, chunk) != class_index) {
+				hint_clear(seg, class_index, chunk);
+				if (slab_class(seg, chunk) == class_index)
+					hint_set(seg, class_index, chunk);
+				continue;
+			}
+			store32_relaxed(&lane->shared->slab[class_index], chunk + 1);
+			if (take_from_slab(lane, chunk, class_index, want))
+				return SABIR_OK;
+		}
+	}
+	do {
+		error = form_slab(lane, class_index, &chunk);
+		if (error)
+			return error;
+		store32_relaxed(&lane->shared->slab[class_index], chunk + 1);
+	} while (!take_from_slab(lane, chunk, class_index, want));
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- into a slab */
+
+/* A block that is PRIVATE to `from` becomes FREE; nothing happens if it is not (it was freed before). */
+static void put_into_slab(struct lane *lane, struct seg_block *block, uint32_t from)
+{
+	struct segment *seg = lane->seg;
+	uint32_t chunk = chunk_of(seg, segment_ref(seg, block));
+	uint32_t class_index = slab_class(seg, chunk);
+	uint64_t word = load64_acquire(&block->word);
+
+	if (class_index == SEG_N_CLASSES || block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != from)
+		return;
+	uint32_t i = slab_index(seg, block, chunk, class_index);
+	if (i >= SLAB_ROOM / class_size[class_index])
+		return;
+	set_refill(lane, chunk + 1);
+	if (cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)))) {
+		FAULT("arena.block_freed");
+		fetch_or64(&slab_of(seg, chunk)->free_bits[i / 64], 1ull << (i % 64));
+		FAULT("arena.bit_set");
+		hint_set(seg, class_index, chunk);
+	}
+	set_refill(lane, 0);
+}
+
+/* Returns the older half of a full cache. */
+static void flush_half(struct lane *lane, uint32_t class_index)
+{
+	struct seg_cache *cache = &lane->shared->cache[class_index];
+	uint32_t n = load32_relaxed(&cache->n);
+	uint32_t keep = n / 2;
+	while (n > keep) {
+		struct seg_block *block = segment_at(lane->seg, load32_relaxed(&cache->refs[n - 1]), sizeof(*block));
+		if (block)
+			put_into_slab(lane, block, lane->id);
+		store32_relaxed(&cache->n, --n);
+		fence_compiler();
+	}
+}
+
+/* ---------------------------------------------------------------- large blocks */
+
+static enum sabir_error large_alloc(struct lane *lane, uint64_t size, uint32_t hand_slot, struct seg_block **block)
+{
+	struct segment *seg = lane->seg;
+	uint64_t n = (size + SEG_CHUNK_SIZE - 1) >> SEG_CHUNK_SHIFT;
+	uint32_t first;
+	if (n > seg->n_chunks)
+		return SABIR_RESOURCE_EXHAUSTED;
+	enum sabir_error error = chunk_claim(lane, (uint32_t)n, &first);
+	if (error)
+		return error;
+	struct seg_block *made = (struct seg_block *)chunk_base(seg, first);
+	made->word = block_word(SEG_BLOCK_PRIVATE, lane->id, 0, 1);
+	store32_relaxed(&lane->shared->hand[hand_slot], segment_ref(seg, made));
+	store32_relaxed(&seg->chunks[first].run, (uint32_t)n);
+	for (uint32_t distance = 1; distance < n; distance++) {
+		store32_relaxed(&seg->chunks[first + distance].run, distance);
+		store64_release(&seg->chunks[first + distance].word, chunk_word(SEG_CHUNK_RUN, 0, lane->id, 0));
+		FAULT("arena.run_marked");
+	}
+	store64_release(&seg->chunks[first].word, chunk_word(SEG_CHUNK_LARGE, 0, 0, 0));
+	FAULT("arena.large_formed");
+	*block = made;
+	return SABIR_OK;
+}
+
+static void large_free(struct lane *lane, uint32_t chunk)
+{
+	struct seg_chunk *c = &lane->seg->chunks[chunk];
+	uint64_t word = load64_acquire(&c->word);
+	uint32_t n = load32_relaxed(&c->run);
+	if (chunk_state(word) != SEG_CHUNK_LARGE || n == 0 || n > lane->seg->n_chunks - chunk)
+		return;
+	/* The class field says that it is committed. */
+	if (!cas64(&c->word, &word, chunk_word(SEG_CHUNK_FORMING, 1, lane->id, 0)))
+		return;
+	FAULT("arena.large_unmaking");
+	chunk_retire(lane, chunk, n);
+}
+
+/* ---------------------------------------------------------------- the interface */
+
+enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slot, struct seg_block **block)
+{
+	uint32_t class_index = class_of(size);
+	if (class_index == SEG_N_CLASSES)
+		return large_alloc(lane, size, hand_slot, block);
+
+	struct seg_cache *cache = &lane->shared->cache[class_index];
+	uint32_t n = load32_relaxed(&cache->n);
+	if (n == 0 || n > SEG_CACHE_REFS) {
+		store32_relaxed(&cache->n, 0);
+		enum sabir_error error = refill(lane, class_index);
+		if (error)
+			return error;
+		n = load32_relaxed(&cache->n);
+	}
+	uint32_t ref = load32_relaxed(&cache->refs[n - 1]);
+	struct seg_block *made = segment_at(lane->seg, ref, class_size[class_index]);
+	if (!made)
+		return SABIR_DATA_LOSS;
+	store32_relaxed(&lane->shared->hand[hand_slot], ref);
+	fence_compiler();
+	store32_relaxed(&cache->n, n - 1);
+	uint64_t tag = block_tag(load64_relaxed(&made->word)) + 1;
+	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, tag));
+	if (n > 1)
+		__builtin_prefetch(lane->seg->base + ((uint64_t)cache->refs[n - 2] << SEG_REF_SHIFT), 1);
+	FAULT("arena.allocated");
+	*block = made;
+	return SABIR_OK;
+}
+
+static void clear_hand(struct lane *lane, uint32_t ref)
+{
+	fence_compiler();
+	for (uint32_t i = 0; i < SEG_HAND_REFS; i++)
+		if (lane->shared->hand[i] == ref)
+			store32_relaxed(&lane->shared->hand[i], 0);
+}
+
+void block_free(struct lane *lane, struct seg_block *block)
+{
+	uint32_t ref = segment_ref(lane->seg, block);
+	uint32_t chunk = chunk_of(lane->seg, ref);
+	uint32_t class_index = slab_class(lane->seg, chunk);
+
+	if (class_index == SEG_N_CLASSES) {
+		large_free(lane, chunk);
+	} else {
+		if (load32_relaxed(&lane->shared->cache[class_index].n) >= cache_room(class_index))
+			flush_half(lane, class_index);
+		cache_push(lane, class_index, ref);
+	}
+	FAULT("arena.freed");
+	clear_hand(lane, ref);
+}
+
+void block_retire(struct lane *lane, struct seg_block *block)
+{
+	struct segment *seg = lane->seg;
+	uint32_t ref = segment_ref(seg, block);
+	uint32_t chunk = chunk_of(seg, ref);
+	uint32_t class_index = slab_class(seg, chunk);
+
+	if (class_index == SEG_N_CLASSES) {
+		large_free(lane, chunk); /* its chunks go to limbo */
+	} else {
+		uint32_t i = slab_index(seg, block, chunk, class_index);
+		uint64_t tag = block_tag(load64_relaxed(&block->word));
+		set_refill(lane, chunk + 1);
+		store64_relaxed((uint64_t *)(void *)block + 1, epoch_retire(seg));
+		store64_release(&block->word, block_word(SEG_BLOCK_LIVE, 0, SEG_OBJECT_LIMBO, tag));
+		FAULT("arena.retired");
+		fetch_or64(&slab_of(seg, chunk)->limbo_bits[i / 64], 1ull << (i % 64));
+		FAULT("arena.limbo_bit_set");
+		hint_set(seg, SEG_HINT_LIMBO, chunk);
+		set_refill(lane, 0);
+	}
+	clear_hand(lane, ref);
+}
+
+uint64_t block_size(const struct segment *seg, uint32_t ref)
+{
+	uint64_t off = (uint64_t)ref << SEG_REF_SHIFT;
+	if (off < seg->data_off || off >= seg->size)
+		return 0;
+	uint32_t chunk = chunk_of(seg, ref);
+	uint64_t inside = (off - seg->data_off) & (SEG_CHUNK_SIZE - 1);
+	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
+	if (chunk_state(word) == SEG_CHUNK_LARGE && inside == 0) {
+		uint32_t n = load32_relaxed(&seg->chunks[chunk].run);
+		return n <= seg->n_chunks - chunk ? (uint64_t)n << SEG_CHUNK_SHIFT : 0;
+	}
+	uint32_t class_index = slab_class(seg, chunk);
+	if (class_index == SEG_N_CLASSES || inside < SEG_SLAB_HEADER)
+		return 0;
+	uint32_t size = class_size[class_index];
+	uint32_t i = (uint32_t)(inside - SEG_SLAB_HEADER) / size;
+	return (uint64_t)i * size == inside - SEG_SLAB_HEADER && i < SLAB_ROOM / size ? size : 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_SHM_ARENA_H
+#define SABIR_SHM_ARENA_H
+
+#include "server/shm/lane.h"
+
+/*
+ * Blocks of the data area. A block's first eight bytes are its word (layout.h); all else is its user's.
+ *
+ * Life of a block: block_alloc gives it to the lane as PRIVATE. The user fills it, records it where its recovery finds it
+ * (lane->shared->hand, a chain, an object), makes it LIVE with block_publish and then reachable. When it is out of reach
+ * again its remover makes it PRIVATE with block_retract and frees it. A lane that dies has freed what is PRIVATE to it and
+ * in its cache or its hand.
+ */
+
+/* The largest payload (bytes behind the 16-byte block header) that any block can have: SABIR_TOO_LARGE above it. */
+uint64_t arena_max_block(const struct segment *seg);
+
+/*
+ * A block of at least `size` bytes, header included, 64-byte aligned, PRIVATE to the lane, its content undefined. The
+ * block is in hand[hand_slot] when this returns. Errors: RESOURCE_EXHAUSTED.
+ */
+enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slot, struct seg_block **block);
+/* Frees a block that is PRIVATE to the lane; a slot of its hand that names it is cleared afterwards. */
+void block_free(struct lane *lane, struct seg_block *block);
+/* The same for memory that others may still be reading without validation: it is reused only when the epoch has passed. */
+void block_retire(struct lane *lane, struct seg_block *block);
+/* Bytes that the block really has, header included; 0 for a ref that is not the start of a block: a check of untrusted refs. */
+uint64_t block_size(const struct segment *seg, uint32_t ref);
+
+static inline uint64_t block_word(uint32_t state, uint32_t lane, uint32_t object, uint64_t tag)
+{
+	return state | (uint64_t)lane << 2 | (uint64_t)object << 16 | tag << 34;
+}
+static inline uint32_t block_state(uint64_t word)
+{
+	return word & 3;
+}
+static inline uint32_t block_lane(uint64_t word)
+{
+	return (word >> 2) & 0x3fff;
+}
+static inline uint32_t block_object(uint64_t word)
+{
+	return (word >> 16) & 0x3ffff;
+}
+static inline uint64_t block_tag(uint64_t word)
+{
+	return word >> 34;
+}
+
+/* PRIVATE -> LIVE, part of `object` (index). Returns the new word. */
+static inline uint64_t block_publish(struct seg_block *block, uint32_t object)
+{
+	uint64_t word = block_word(SEG_BLOCK_LIVE, 0, object, block_tag(load64_relaxed(&block->word)));
+	store64_release(&block->word, word);
+	return word;
+}
+/* LIVE -> PRIVATE to the lane; only by who alone may remove the block (under the object's lock, or by a claim). */
+static inline void block_retract(struct lane *lane, struct seg_block *block)
+{
+	store64_release(&block->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(load64_relaxed(&block->word))));
+}
+
+/*
+ * Makes retired blocks free whose epoch has passed, and slabs without a used block into free chunks. Outside operations.
+ * Who is answered RESOURCE_EXHAUSTED calls it and tries once more. True if there is hope in that.
+ */
+bool arena_reclaim(struct lane *lane);
+/* Gives free chunks back to the kernel, but keeps `keep_chunks` committed ones. The server does it now and then, after arena_reclaim. */
+void arena_trim(struct lane *lane, uint32_t keep_chunks);
+
+struct arena_stats {
+	uint64_t limit_bytes;
+	uint64_t committed_bytes;
+	uint64_t used_bytes;   /* blocks that are not free, lanes' caches included */
+	uint64_t n_blocks;
+	uint32_t n_chunks_used;
+};
+/* Counts by looking at everything: for operators and tests. */
+void arena_stats(const struct segment *seg, struct arena_stats *stats);
+
+/* Frees a block that is PRIVATE to a dead lane; nothing happens if it is not. */
+void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id);
+/* Frees all that a dead lane had in its cache and its hand, and every chunk that it was forming. Idempotent. */
+void arena_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What keeps the arena honest: retired blocks whose epoch has passed, slabs that are wholly free, what a dead lane left,
+ * and the accounts.
+ */
+#include <string.h>
+
+#include "server/base/fault.h"
+#include "server/shm/arena.h"
+#include "server/shm/chunk.h"
+
+static struct seg_slab *slab_at(const struct segment *seg, uint32_t chunk, uint32_t *n_blocks, uint32_t *block_size_out)
+{
+	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
+	if (chunk_state(word) != SEG_CHUNK_SLAB || chunk_class(word) >= SEG_N_CLASSES)
+		return NULL;
+	uint32_t first = (uint32_t)((seg->data_off + ((uint64_t)chunk << SEG_CHUNK_SHIFT) + SEG_SLAB_HEADER) >> SEG_REF_SHIFT);
+	uint32_t size = (uint32_t)block_size(seg, first);
+	if (!size)
+		return NULL;
+	*block_size_out = size;
+	*n_blocks = (SEG_CHUNK_SIZE - SEG_SLAB_HEADER) / size;
+	return (struct seg_slab *)chunk_base(seg, chunk);
+}
+
+static struct seg_block *nth_block(const struct segment *seg, uint32_t chunk, uint32_t size, uint32_t i)
+{
+	return (struct seg_block *)(chunk_base(seg, chunk) + SEG_SLAB_HEADER + (uint64_t)i * size);
+}
+
+static void set_hint(const struct segment *seg, uint32_t row, uint32_t chunk)
+{
+	fetch_or64(&seg->hints[row * seg->n_hint_words + chunk / 64], 1ull << (chunk % 64));
+}
+
+static void clear_hint(const struct segment *seg, uint32_t row, uint32_t chunk)
+{
+	fetch_and64(&seg->hints[row * seg->n_hint_words + chunk / 64], ~(1ull << (chunk % 64)));
+}
+
+static bool is_limbo(uint64_t word)
+{
+	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == SEG_OBJECT_LIMBO;
+}
+
+/* Makes a slab's bits agree with its words, and frees what is PRIVATE to the dead lane. */
+static void rescan_slab(struct lane *by, uint32_t chunk, uint32_t dead_id)
+{
+	struct segment *seg = by->seg;
+	uint32_t n_blocks, size;
+	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
+	if (!slab)
+		return;
+	for (uint32_t i = 0; i < n_blocks; i++) {
+		struct seg_block *block = nth_block(seg, chunk, size, i);
+		uint64_t word = load64_acquire(&block->word);
+		if (block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == dead_id &&
+		    cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word))))
+			word = load64_acquire(&block->word);
+		if (block_state(word) == SEG_BLOCK_FREE)
+			fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
+		if (is_limbo(word)) {
+			fetch_or64(&slab->limbo_bits[i / 64], 1ull << (i % 64));
+			set_hint(seg, SEG_HINT_LIMBO, chunk);
+		}
+		FAULT("arena.rescanned");
+	}
+	set_hint(seg, chunk_class(load64_relaxed(&seg->chunks[chunk].word)), chunk);
+}
+
+/* ---------------------------------------------------------------- reclaim */
+
+static void reap_slab(struct lane *lane, uint32_t chunk, uint64_t oldest)
+{
+	struct segment *seg = lane->seg;
+	uint32_t n_blocks, size;
+	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
+	bool left = false;
+
+	clear_hint(seg, SEG_HINT_LIMBO, chunk);
+	FAULT("arena.limbo_hint_cleared");
+	for (uint32_t i = 0; slab && i < n_blocks; i++) {
+		if (!(load64_seq(&slab->limbo_bits[i / 64]) & 1ull << (i % 64)))
+			continue;
+		struct seg_block *block = nth_block(seg, chunk, size, i);
+		uint64_t word = load64_acquire(&block->word);
+		if (!is_limbo(word)) {
+			fetch_and64(&slab->limbo_bits[i / 64], ~(1ull << (i % 64)));
+			if (is_limbo(load64_acquire(&block->word)))
+				fetch_or64(&slab->limbo_bits[i / 64], 1ull << (i % 64));
+			continue;
+		}
+		if (load64_relaxed((uint64_t *)(void *)block + 1) >= oldest) {
+			left = true;
+			continue;
+		}
+		fetch_and64(&slab->limbo_bits[i / 64], ~(1ull << (i % 64)));
+		FAULT("arena.reaping");
+		if (cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word))))
+			fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
+		set_hint(seg, chunk_class(load64_relaxed(&seg->chunks[chunk].word)), chunk);
+	}
+	if (left)
+		set_hint(seg, SEG_HINT_LIMBO, chunk);
+}
+
+static bool all_free(const struct seg_slab *slab, uint32_t n_blocks)
+{
+	for (uint32_t w = 0; w * 64 < n_blocks; w++) {
+		uint32_t n = n_blocks - w * 64 < 64 ? n_blocks - w * 64 : 64;
+		if (__builtin_popcountll(load64_relaxed(&slab->free_bits[w])) < (int)n)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A slab without a used block becomes a retired chunk. Its blocks are claimed one by one; while that lasts, and if it fails,
+ * they are PRIVATE to this lane in a slab that refill_chunk names.
+ */
+static bool dissolve_slab(struct lane *lane, uint32_t chunk)
+{
+	struct segment *seg = lane->seg;
+	uint32_t n_blocks, size, n;
+	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
+	if (!slab || !all_free(slab, n_blocks))
+		return false;
+	uint64_t chunk_now = load64_acquire(&seg->chunks[chunk].word);
+	store32_relaxed(&lane->shared->refill_chunk, chunk + 1);
+	fence_compiler();
+	for (n = 0; n < n_blocks; n++) {
+		struct seg_block *block = nth_block(seg, chunk, size, n);
+		uint64_t word = load64_acquire(&block->word);
+		if (block_state(word) != SEG_BLOCK_FREE ||
+		    !cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word))))
+			break;
+		FAULT("arena.dissolving");
+	}
+	bool won = n == n_blocks && cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id, 0));
+	if (won) {
+		clear_hint(seg, chunk_class(chunk_now), chunk);
+		store32_relaxed(&seg->chunks[chunk].run, 1);
+		FAULT("arena.dissolved");
+		chunk_retire(lane, chunk, 1);
+	} else {
+		for (uint32_t i = 0; i < n; i++) {
+			struct seg_block *block = nth_block(seg, chunk, size, i);
+			uint64_t word = load64_relaxed(&block->word);
+			store64_release(&block->word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)));
+			fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
+		}
+		set_hint(seg, chunk_class(chunk_now), chunk);
+	}
+	store32_relaxed(&lane->shared->refill_chunk, 0);
+	return won;
+}
+
+bool arena_reclaim(struct lane *lane)
+{
+	struct segment *seg = lane->seg;
+	/* The work itself is an operation: chunks that others dissolve must not change under it. */
+	for (uint32_t w = 0; w < seg->n_hint_words; w++) {
+		uint64_t bits = load64_seq(&seg->hints[SEG_HINT_LIMBO * seg->n_hint_words + w]);
+		uint64_t oldest = epoch_oldest(seg);
+		for (; bits; bits &= bits - 1) {
+			uint32_t chunk = w * 64 + (uint32_t)__builtin_ctzll(bits);
+			if (chunk >= seg->n_chunks)
+				break;
+			lane_begin(lane, SEG_OP_READ, 0);
+			store32_relaxed(&lane->shared->refill_chunk, chunk + 1);
+			reap_slab(lane, chunk, oldest);
+			store32_relaxed(&lane->shared->refill_chunk, 0);
+			lane_end(lane);
+		}
+	}
+	bool any = false;
+	for (uint32_t chunk = 0; chunk < seg->n_chunks; chunk++) {
+		uint32_t state = chunk_state(load64_relaxed(&seg->chunks[chunk].word));
+		if (state == SEG_CHUNK_SLAB) {
+			lane_begin(lane, SEG_OP_READ, 0);
+			any |= dissolve_slab(lane, chunk);
+			lane_end(lane);
+		}
+		any |= state == SEG_CHUNK_LIMBO || state == SEG_CHUNK_IDLE;
+	}
+	return any;
+}
+
+/* ---------------------------------------------------------------- recovery */
+
+void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id)
+{
+	struct segment *seg = by->seg;
+	struct seg_block *block = segment_at(seg, ref, sizeof(*block));
+	if (!ref || !block || !block_size(seg, ref))
+		return;
+	uint64_t word = load64_acquire(&block->word);
+	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != dead_id)
+		return;
+	uint32_t chunk = chunk_of(seg, ref);
+	uint64_t chunk_now = load64_acquire(&seg->chunks[chunk].word);
+	if (chunk_state(chunk_now) == SEG_CHUNK_LARGE) {
+		if (cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, by->id, 0)))
+			chunk_retire(by, chunk, load32_relaxed(&seg->chunks[chunk].run));
+		return;
+	}
+	uint32_t n_blocks, size;
+	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
+	if (!slab)
+		return;
+	uint32_t i = (uint32_t)((uint8_t *)block - chunk_base(seg, chunk) - SEG_SLAB_HEADER) / size;
+	store32_relaxed(&by->shared->refill_chunk, chunk + 1);
+	fence_compiler();
+	if (cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)))) {
+		FAULT("arena.found_freed");
+		fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
+		set_hint(seg, chunk_class(chunk_now), chunk);
+	}
+	store32_relaxed(&by->shared->refill_chunk, 0);
+}
+
+void arena_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
+{
+	struct segment *seg = by->seg;
+	uint32_t named = load32_relaxed(&dead->refill_chunk);
+
+	if (by->shared != dead)
+		chunk_recover(by, dead_id);
+	if (named && named - 1 < seg->n_chunks)
+		rescan_slab(by, named - 1, dead_id);
+	store32_relaxed(&dead->refill_chunk, 0);
+	for (uint32_t i = 0; i < SEG_HAND_REFS; i++) {
+		arena_free_of(by, load32_relaxed(&dead->hand[i]), dead_id);
+		store32_relaxed(&dead->hand[i], 0);
+	}
+	for (uint32_t c = 0; c < SEG_N_CLASSES; c++) {
+		struct seg_cache *cache = &dead->cache[c];
+		uint32_t n = load32_relaxed(&cache->n);
+		/* One more than n: the lane may have died between the ref and the count. */
+		for (uint32_t i = 0; i <= n && i < SEG_CACHE_REFS; i++)
+			arena_free_of(by, load32_relaxed(&cache->refs[i]), dead_id);
+		store32_relaxed(&cache->n, 0);
+	}
+}
+
+/* ---------------------------------------------------------------- accounts */
+
+static void count_slab(const struct segment *seg, uint32_t chunk, struct arena_stats *stats)
+{
+	uint32_t n_blocks, size;
+	if (!slab_at(seg, chunk, &n_blocks, &size))
+		return;
+	for (uint32_t i = 0; i < n_blocks; i++) {
+		if (block_state(load64_relaxed(&nth_block(seg, chunk, size, i)->word)) == SEG_BLOCK_FREE)
+			continue;
+		stats->used_bytes += size;
+		stats->n_blocks++;
+	}
+}
+
+void arena_stats(const struct segment *seg, struct arena_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	stats->limit_bytes = (uint64_t)seg->n_chunks << SEG_CHUNK_SHIFT;
+	for (uint32_t i = 0; i < seg->n_chunks; i++) {
+		uint32_t state = chunk_state(load64_acquire(&seg->chunks[i].word));
+		if (state != SEG_CHUNK_FREE)
+			stats->committed_bytes += SEG_CHUNK_SIZE;
+		if (state == SEG_CHUNK_SLAB)
+			count_slab(seg, i, stats);
+		if (state == SEG_CHUNK_LARGE || state == SEG_CHUNK_RUN)
+			stats->used_bytes += SEG_CHUNK_SIZE;
+		stats->n_blocks += state == SEG_CHUNK_LARGE;
+		stats->n_chunks_used += state == SEG_CHUNK_SLAB || state == SEG_CHUNK_LARGE || state == SEG_CHUNK_RUN;
+	}
+}

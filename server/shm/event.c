@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Eventcounts and the server's doorbell.
+ *
+ * An event is a sequence number to sleep on and a word that says who may be asleep: local programs, the server, or both. A
+ * waiter writes its flag and then looks at the object; a notifier changes the object and then reads the flags: at
+ * least one sees the other. The notifier takes the flags off before it wakes, so that the next one does not enter the
+ * kernel in vain; a waiter that is woken sets its flag again before it looks, and passes the wake on when it leaves
+ * something behind.
+ *
+ * The server sleeps on an eventfd for all objects at once. A notifier that finds the server's flag writes the object into
+ * the ready set, and rings unless the bell has been ringing since the server's last look.
+ */
+#include "server/shm/event.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/fault.h"
+
+uint32_t event_prepare(struct seg_event *event, uint32_t who)
+{
+	/* Read first: waiters that come back must not pull the line away from each other. */
+	uint32_t key = load32_seq(&event->seq);
+	if ((load32_seq(&event->waiting) & who) == 0)
+		fetch_or32(&event->waiting, who);
+	return key;
+}
+
+bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns)
+{
+	struct seg_event *event = &lane->seg->objects[object].event[side];
+	struct timespec at = { (time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u) };
+	struct timespec *limit = deadline_ns == EVENT_FOREVER ? NULL : &at;
+
+	store32_relaxed(&lane->shared->object, object);
+	store32_release(&lane->shared->wait_side, side + 1);
+	FAULT("event.waiting");
+	long r = syscall(SYS_futex, &event->seq, FUTEX_WAIT_BITSET, key, limit, NULL, FUTEX_BITSET_MATCH_ANY);
+	int error = errno;
+	/* wait_side stays until the next wait or the end of the caller's loop: the wake-up may still have to be passed on. */
+	return !(r < 0 && error == ETIMEDOUT);
+}
+
+static void ring(const struct segment *seg, uint32_t object)
+{
+	uint32_t word = object / 64;
+	fetch_or64(&seg->ready[word], 1ull << (object % 64));
+	fetch_or64(&seg->header->ready_summary, 1ull << (word / 64));
+	if (exchange32(&seg->header->doorbell, 1) == 0 && seg->bell_fd >= 0) {
+		uint64_t one = 1;
+		ssize_t n = write(seg->bell_fd, &one, sizeof(one));
+		(void)n; /* EAGAIN: it is ringing already */
+	}
+}
+
+void event_notify_slow(const struct segment *seg, uint32_t object, uint32_t side, uint32_t n)
+{
+	struct seg_event *event = &seg->objects[object].event[side];
+	FAULT("event.notifying");
+	uint32_t who = exchange32(&event->waiting, 0);
+	FAULT("event.flags_taken");
+	if (who & SEG_WAITING_LOCAL) {
+		fetch_add32(&event->seq, 1);
+		syscall(SYS_futex, &event->seq, FUTEX_WAKE, n > INT_MAX ? INT_MAX : (int)n, NULL, NULL, 0);
+	}
+	if (who & SEG_WAITING_SERVER)
+		ring(seg, object);
+	FAULT("event.notified");
+}
+
+void event_notify_all(const struct segment *seg, uint32_t object)
+{
+	for (uint32_t side = 0; side < 2; side++) {
+		/* As if everybody had said that he waits: a dead notifier may have taken the flags off. */
+		fetch_or32(&seg->objects[object].event[side].waiting, SEG_WAITING_LOCAL | SEG_WAITING_SERVER);
+		event_notify_slow(seg, object, side, INT_MAX);
+	}
+}
+
+void bell_answer(struct segment *seg)
+{
+	uint64_t count;
+	ssize_t n = read(seg->bell_fd, &count, sizeof(count));
+	(void)n;
+	exchange32(&seg->header->doorbell, 0);
+}
+
+bool bell_next(struct segment *seg, uint32_t *object)
+{
+	uint32_t n_words = (seg->n_objects + 63) / 64;
+	uint64_t summary;
+	while ((summary = load64_seq(&seg->header->ready_summary)) != 0) {
+		uint32_t group = (uint32_t)__builtin_ctzll(summary);
+		fetch_and64(&seg->header->ready_summary, ~(1ull << group));
+		for (uint32_t w = group * 64; w < group * 64 + 64 && w < n_words; w++) {
+			uint64_t bits = load64_seq(&seg->ready[w]);
+			if (!bits)
+				continue;
+			uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+			fetch_and64(&seg->ready[w], ~(1ull << bit));
+			/* More may be left in the group: look there again. */
+			fetch_or64(&seg->header->ready_summary, 1ull << group);
+			*object = w * 64 + bit;
+			if (*object < seg->n_objects)
+				return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owners, lanes, epochs, the undo journal and the object lock.
+ *
+ * An owner or lane entry is claimed by one compare-and-swap of its word, FREE -> LIVE, which raises its generation. A lane's
+ * word names its owner, so that the death of an owner leads to all its lanes. Everything else in a lane is written by the
+ * lane alone, until its owner is dead; then by the one that recovers it.
+ *
+ * Epochs: an operation writes the global epoch into its lane and, with that exchange being sequentially consistent, any
+ * memory that is retired later carries a higher or equal number. Memory is free again when no lane holds a number that
+ * is not above its own. A lane that is stopped inside an operation holds memory back, and nothing else.
+ */
+#include "server/shm/lane.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/fault.h"
+#include "server/shm/arena.h"
+
+/* ---------------------------------------------------------------- owners */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner)
+{
+	for (uint32_t i = 0; i < seg->n_owners; i++) {
+		struct seg_owner *o = &seg->owners[i];
+		uint64_t word = load64_relaxed(&o->word);
+		if ((word & 15) != SEG_OWNER_FREE)
+			continue;
+		uint64_t live = (((word >> 32) + 1) << 32) | SEG_OWNER_LIVE;
+		if (!cas64(&o->word, &word, live))
+			continue;
+		o->pid = pid;
+		o->flags = 0;
+		o->attach_time_ns = now_ns();
+		memset(o->label, 0, sizeof(o->label));
+		if (label)
+			memcpy(o->label, label, strnlen(label, sizeof(o->label) - 1));
+		*owner = i;
+		return SABIR_OK;
+	}
+	return SABIR_TOO_MANY_OWNERS;
+}
+
+void owner_close(struct segment *seg, uint32_t owner)
+{
+	struct seg_owner *o = &seg->owners[owner];
+	uint64_t word = load64_relaxed(&o->word);
+	store64_release(&o->word, (word & ~15ull) | SEG_OWNER_FREE);
+}
+
+/* ---------------------------------------------------------------- lanes */
+
+static uint64_t lane_word(uint32_t owner, uint64_t generation, uint32_t state)
+{
+	return (uint64_t)owner << 32 | (generation & 0xffff) << 16 | state;
+}
+
+/* Everything but the word and the slabs' hints: whoever had the lane before left it clean, but need not be trusted. */
+static void lane_clean(struct seg_lane *s)
+{
+	memset((uint8_t *)s + sizeof(s->word), 0, sizeof(*s) - sizeof(s->word));
+}
+
+static void raise_lanes_used(struct segment *seg, uint32_t n)
+{
+	uint32_t *used = &seg->header->n_lanes_used;
+	uint32_t seen = load32_relaxed(used);
+	while (seen < n && !cas32(used, &seen, n))
+		;
+}
+
+enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lane)
+{
+	uint32_t start = load32_relaxed(&seg->header->lane_hint);
+	for (uint32_t n = 0; n < seg->n_lanes; n++) {
+		uint32_t i = (start + n) % seg->n_lanes;
+		struct seg_lane *s = &seg->lanes[i];
+		uint64_t word = load64_acquire(&s->word);
+		if ((word & 15) != SEG_LANE_FREE)
+			continue;
+		/* Before the lane can pin an epoch, so that epoch_oldest looks at it. */
+		raise_lanes_used(seg, i + 1);
+		if (!cas64(&s->word, &word, lane_word(owner, (word >> 16) + 1, SEG_LANE_LIVE)))
+			continue;
+		lane_clean(s);
+		store32_relaxed(&seg->header->lane_hint, i + 1);
+		*lane = (struct lane){ .seg = seg, .shared = s, .id = i + 1, .owner = owner };
+		return SABIR_OK;
+	}
+	return SABIR_TOO_MANY_OWNERS;
+}
+
+void lane_close(struct lane *lane)
+{
+	struct seg_lane *s = lane->shared;
+	if (!s)
+		return;
+	lane_begin(lane, SEG_OP_READ, 0);
+	arena_recover(lane, s, lane->id);
+	lane_end(lane);
+	uint64_t word = load64_relaxed(&s->word);
+	store32_relaxed(&lane->seg->header->lane_hint, lane->id - 1);
+	store64_release(&s->word, lane_word(0, word >> 16, SEG_LANE_FREE));
+	lane->shared = NULL;
+}
+
+/* ---------------------------------------------------------------- epochs */
+
+uint64_t epoch_retire(struct segment *seg)
+{
+	/* The number before the increase: operations that begin from now on pin a higher one. */
+	return fetch_add64(&seg->header->epoch, 1);
+}
+
+uint64_t epoch_oldest(const struct segment *seg)
+{
+	uint64_t oldest = load64_seq(&seg->header->epoch);
+	uint32_t n = load32_seq(&seg->header->n_lanes_used);
+	for (uint32_t i = 0; i < n && i < seg->n_lanes; i++) {
+		uint64_t pinned = load64_seq(&seg->lanes[i].epoch);
+		if (pinned && pinned < oldest)
+			oldest = pinned;
+	}
+	return oldest;
+}
+
+/* ---------------------------------------------------------------- journal */
+
+static void journal_add(struct lane *lane, const void *p, uint64_t width_bit, uint64_t old)
+{
+	struct seg_lane *s = lane->shared;
+	uint32_t n = load32_relaxed(&s->n_undo);
+	s->undo[n].off = (uint64_t)((const uint8_t *)p - lane->seg->base) | width_bit;
+	s->undo[n].old = old;
+	fence_compiler();
+	store32_relaxed(&s->n_undo, n + 1);
+	fence_compiler();
+}
+
+void journal_store32(struct lane *lane, uint32_t *p, uint32_t v)
+{
+	journal_add(lane, p, 1, load32_relaxed(p));
+	store32_release(p, v);
+	FAULT("journal.stored");
+}
+
+void journal_store64(struct lane *lane, uint64_t *p, uint64_t v)
+{
+	journal_add(lane, p, 0, load64_relaxed(p));
+	store64_release(p, v);
+	FAULT("journal.stored");
+}
+
+void journal_commit(struct lane *lane)
+{
+	fence_compiler();
+	store32_relaxed(&lane->shared->n_undo, 0);
+	fence_compiler();
+}
+
+void journal_undo(struct lane *lane)
+{
+	struct seg_lane *s = lane->shared;
+	uint32_t n = load32_relaxed(&s->n_undo);
+	if (n > SEG_JOURNAL_RECORDS)
+		n = SEG_JOURNAL_RECORDS;
+	while (n > 0) {
+		uint64_t off = s->undo[n - 1].off;
+		uint64_t old = s->undo[n - 1].old;
+		uint64_t at = off & ~1ull;
+		if (at >= sizeof(struct seg_header) && at + 8 <= lane->seg->size) {
+			if (off & 1)
+				store32_release((uint32_t *)(lane->seg->base + at), (uint32_t)old);
+			else
+				store64_release((uint64_t *)(lane->seg->base + at), old);
+		}
+		fence_compiler();
+		store32_relaxed(&s->n_undo, --n);
+		FAULT("journal.undone");
+	}
+}
+
+/* ---------------------------------------------------------------- lock */
+
+#define LOCK_LANE 0x3fffu
+#define LOCK_SLEEPERS 0x4000u
+#define LOCK_SPINS 200
+
+static uint32_t *lock_futex(uint64_t *word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint32_t *)word;
+#else
+	return (uint32_t *)word + 1;
+#endif
+}
+
+static bool lock_try(struct lane *lane, uint64_t *word, uint64_t flags)
+{
+	uint64_t free_word = 0;
+	return cas64(word, &free_word, lane->id | flags);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Sleeps until the word changes from `seen`; false: the lane's patience is over. */
+static bool lock_sleep(struct lane *lane, uint64_t *word, uint64_t seen, uint64_t deadline_ns)
+{
+	struct timespec limit;
+	struct timespec *at = NULL;
+	if (lane->lock_patience_ns) {
+		uint64_t now = monotonic_ns();
+		if (now >= deadline_ns)
+			return false;
+		limit = (struct timespec){ (time_t)((deadline_ns - now) / 1000000000u), (long)((deadline_ns - now) % 1000000000u) };
+		at = &limit;
+	}
+	syscall(SYS_futex, lock_futex(word), FUTEX_WAIT, (uint32_t)seen, at, NULL, 0);
+	return true;
+}
+
+enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
+{
+	for (int i = 0; i < LOCK_SPINS; i++) {
+		if (load64_relaxed(word) == 0 && lock_try(lane, word, 0))
+			return SABIR_OK;
+		cpu_relax();
+	}
+	uint64_t deadline_ns = lane->lock_patience_ns ? monotonic_ns() + lane->lock_patience_ns : 0;
+	/* From here on we may have slept beside others, so we leave the flag for them. */
+	for (;;) {
+		uint64_t seen = load64_relaxed(word);
+		if (seen == 0) {
+			if (lock_try(lane, word, LOCK_SLEEPERS))
+				return SABIR_OK;
+			continue;
+		}
+		if (!(seen & LOCK_SLEEPERS) && !cas64(word, &seen, seen | LOCK_SLEEPERS))
+			continue;
+		if (!lock_sleep(lane, word, seen | LOCK_SLEEPERS, deadline_ns))
+			return SABIR_BUSY;
+	}
+}
+
+void lock_release(struct lane *lane, uint64_t *word)
+{
+	(void)lane;
+	FAULT("lock.releasing");
+	if (exchange64(word, 0) & LOCK_SLEEPERS) {
+		FAULT("lock.released");
+		syscall(SYS_futex, lock_futex(word), FUTEX_WAKE, 1, NULL, NULL, 0);
+	}
+}
+
+bool lock_held_by(const uint64_t *word, uint32_t lane_id)
+{
+	return (load64_relaxed(word) & LOCK_LANE) == lane_id;
+}
+
+void lock_wake_all(uint64_t *word)
+{
+	syscall(SYS_futex, lock_futex(word), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_SHM_LANE_H
+#define SABIR_SHM_LANE_H
+
+#include "server/shm/atomic.h"
+#include "server/shm/segment.h"
+
+/*
+ * A lane is one thread's place in the segment: the record of what it is in the middle of, the blocks in its hands and
+ * its undo journal. All functions that change shared memory take the caller's lane, and a lane serves one thread at a
+ * time. A lane whose owner has died is recovered from this record (recovery.h).
+ */
+struct lane {
+	struct segment *seg;
+	struct seg_lane *shared;
+	uint32_t id; /* index + 1: what is written into claimed words */
+	uint32_t owner;
+	bool directory; /* this operation may work on object 0 */
+	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
+};
+
+/* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
+enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner);
+/* Returns an owner whose lanes are all closed or recovered. */
+void owner_close(struct segment *seg, uint32_t owner);
+
+/* Claims a lane for the owner. Errors: TOO_MANY_OWNERS. */
+enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lane);
+/* Returns the lane's cached blocks and the lane. */
+void lane_close(struct lane *lane);
+
+/*
+ * Brackets around every operation. Between them memory that was reachable at the beginning is not used again for
+ * something else. An operation that is to wait ends first.
+ */
+static inline void lane_begin(struct lane *lane, uint32_t op, uint32_t object)
+{
+	struct seg_lane *s = lane->shared;
+	store32_relaxed(&s->object, object);
+	store32_relaxed(&s->op, op);
+	/* Pairs with epoch_oldest(): either it sees this epoch, or we see what it retired. */
+	(void)exchange64(&s->epoch, load64_acquire(&lane->seg->header->epoch));
+}
+
+static inline void lane_end(struct lane *lane)
+{
+	struct seg_lane *s = lane->shared;
+	fence_compiler();
+	store32_relaxed(&s->op, SEG_OP_NONE);
+	store64_release(&s->epoch, 0);
+}
+
+/* Raises the epoch and returns the number that memory retired now is marked with. */
+uint64_t epoch_retire(struct segment *seg);
+/* No lane can be in an operation that began in an epoch below this: memory retired with a smaller number is free. */
+uint64_t epoch_oldest(const struct segment *seg);
+
+/*
+ * The undo journal. Stores through these functions take effect together when journal_commit returns: a lane that dies
+ * before has them all undone. Only for words that the object's lock protects. At most SEG_JOURNAL_RECORDS stores.
+ */
+void journal_store32(struct lane *lane, uint32_t *p, uint32_t v);
+void journal_store64(struct lane *lane, uint64_t *p, uint64_t v);
+void journal_commit(struct lane *lane);
+/* Undoes what was not committed. */
+void journal_undo(struct lane *lane);
+
+/*
+ * The object's lock: a word with the lane of its holder, spin, then futex. A dead holder's lock is released by the recovery
+ * after the object was repaired. Not re-entrant; at most one lock at a time, except for the directory's below an
+ * object's. A holder may be stopped, and a damaged word may name nobody: lanes that serve others (the server's) have a
+ * patience. Errors: BUSY when it is over.
+ */
+enum sabir_error lock_acquire(struct lane *lane, uint64_t *word);
+void lock_release(struct lane *lane, uint64_t *word);
+/* For recovery: whether the lane holds the lock, and the wake-up that a dead releaser may have left out. */
+bool lock_held_by(const uint64_t *word, uint32_t lane_id);
+void lock_wake_all(uint64_t *word);
+
+#endif
