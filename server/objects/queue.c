@@ -37,7 +37,10 @@ enum sabir_error queue_damaged(struct queue *q)
 
 void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint32_t *head)
 {
-	uint32_t ref;
+	uint32_t ref = load32_relaxed(&of->hand[HAND_DROPPED]);
+	/* A dead lane may have had a block between the chain and its freedom. */
+	if (of != q->lane->shared && ref && ref != load32_relaxed(head))
+		arena_free_of(q->lane, ref, of_id);
 	while ((ref = load32_relaxed(head)) != 0) {
 		struct seg_block *block = segment_at(q->seg, ref, sizeof(*block));
 		uint64_t word = block ? load64_acquire(&block->word) : 0;
@@ -48,7 +51,7 @@ void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint
 			return;
 		}
 		uint32_t next = load32_relaxed(&block->next);
-		store32_relaxed(&of->hand[HAND_ITEM], ref);
+		store32_relaxed(&of->hand[HAND_DROPPED], ref);
 		fence_compiler();
 		store64_release(&block->word, block_word(SEG_BLOCK_PRIVATE, of_id, 0, block_tag(word)));
 		FAULT("queue_chain.private");
@@ -233,7 +236,7 @@ static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struc
 enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n, uint32_t *accepted)
 {
 	enum sabir_error error = put_once(lane, handle, items, n, accepted);
-	if (error == SABIR_RESOURCE_EXHAUSTED && arena_reclaim(lane))
+	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
 		error = put_once(lane, handle, items, n, accepted);
 	return error;
 }

@@ -30,6 +30,7 @@ struct place {
 #define HAND_ITEM 0
 #define HAND_NEW_SLOTS 2
 #define HAND_OLD_SLOTS 3
+#define HAND_DROPPED 4
 
 /* A slots segment by ref, its size checked; NULL if it is none. */
 struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t *n);

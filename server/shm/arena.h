@@ -64,9 +64,14 @@ static inline void block_retract(struct lane *lane, struct seg_block *block)
 
 /*
  * Makes retired blocks free whose epoch has passed, and slabs without a used block into free chunks. Outside operations.
- * Who is answered RESOURCE_EXHAUSTED calls it and tries once more. True if there is hope in that.
+ * True if there are free chunks then, or will be.
  */
 bool arena_reclaim(struct lane *lane);
+/*
+ * The same, and waits (at most 0.1 s) until one can be had. Who is answered RESOURCE_EXHAUSTED calls it, outside operations,
+ * and tries once more if it is true.
+ */
+bool arena_make_room(struct lane *lane);
 /* Gives free chunks back to the kernel, but keeps `keep_chunks` committed ones. The server does it now and then, after arena_reclaim. */
 void arena_trim(struct lane *lane, uint32_t keep_chunks);
 

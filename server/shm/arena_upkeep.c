@@ -4,10 +4,13 @@
  * and the accounts.
  */
 #include <string.h>
+#include <time.h>
 
 #include "server/base/fault.h"
 #include "server/shm/arena.h"
 #include "server/shm/chunk.h"
+
+#define RECLAIM_TRIES 500u /* of 0.2 ms */
 
 static struct seg_slab *slab_at(const struct segment *seg, uint32_t chunk, uint32_t *n_blocks, uint32_t *block_size_out)
 {
@@ -155,9 +158,44 @@ static bool dissolve_slab(struct lane *lane, uint32_t chunk)
 	return won;
 }
 
+/* Looks for chunks that can be had. Returns the lowest epoch that has to pass for one, 0 if some are free already, UINT64_MAX if none. */
+static uint64_t wanted_epoch(const struct segment *seg)
+{
+	uint64_t oldest = epoch_oldest(seg), lowest = UINT64_MAX;
+	for (uint32_t chunk = 0; chunk < seg->n_chunks; chunk++) {
+		uint64_t word = load64_relaxed(&seg->chunks[chunk].word);
+		uint32_t state = chunk_state(word);
+		bool free = state == SEG_CHUNK_IDLE || state == SEG_CHUNK_FREE;
+		if (free || (state == SEG_CHUNK_LIMBO && chunk_epoch(word) < oldest))
+			return 0;
+		if (state == SEG_CHUNK_LIMBO && chunk_epoch(word) < lowest)
+			lowest = chunk_epoch(word);
+	}
+	return lowest;
+}
+
+/*
+ * Retired chunks can be had as soon as the operations that are running have ended; on a busy machine one of them may have been put
+ * aside by the scheduler. A stopped program must not hold us for long.
+ */
+static bool wait_for_chunks(const struct segment *seg)
+{
+	for (uint32_t tries = 0; tries < RECLAIM_TRIES; tries++) {
+		uint64_t epoch = wanted_epoch(seg);
+		if (epoch == 0)
+			return true;
+		if (epoch == UINT64_MAX)
+			return false;
+		struct timespec pause = { 0, 200000 };
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 bool arena_reclaim(struct lane *lane)
 {
 	struct segment *seg = lane->seg;
+	bool any = false;
 	/* The work itself is an operation: chunks that others dissolve must not change under it. */
 	for (uint32_t w = 0; w < seg->n_hint_words; w++) {
 		uint64_t bits = load64_seq(&seg->hints[SEG_HINT_LIMBO * seg->n_hint_words + w]);
@@ -173,17 +211,19 @@ bool arena_reclaim(struct lane *lane)
 			lane_end(lane);
 		}
 	}
-	bool any = false;
 	for (uint32_t chunk = 0; chunk < seg->n_chunks; chunk++) {
-		uint32_t state = chunk_state(load64_relaxed(&seg->chunks[chunk].word));
-		if (state == SEG_CHUNK_SLAB) {
-			lane_begin(lane, SEG_OP_READ, 0);
-			any |= dissolve_slab(lane, chunk);
-			lane_end(lane);
-		}
-		any |= state == SEG_CHUNK_LIMBO || state == SEG_CHUNK_IDLE;
+		if (chunk_state(load64_relaxed(&seg->chunks[chunk].word)) != SEG_CHUNK_SLAB)
+			continue;
+		lane_begin(lane, SEG_OP_READ, 0);
+		any |= dissolve_slab(lane, chunk);
+		lane_end(lane);
 	}
-	return any;
+	return any || wanted_epoch(seg) != UINT64_MAX;
+}
+
+bool arena_make_room(struct lane *lane)
+{
+	return arena_reclaim(lane) && wait_for_chunks(lane->seg);
 }
 
 /* ---------------------------------------------------------------- recovery */
