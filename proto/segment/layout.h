@@ -188,9 +188,10 @@ struct seg_slab {
 	uint8_t pad[56];
 	uint64_t free_bits[64];
 	uint64_t limbo_bits[64]; /* blocks that are retired, perhaps */
+	uint64_t limbo_epoch[64]; /* for each word of them: the last epoch that has to pass */
 };
 
-/* The object index of retired blocks: LIVE, and the eight bytes behind the word are the epoch that has to pass. */
+/* The object index of retired blocks: LIVE, and behind the word nothing has changed yet. */
 #define SEG_OBJECT_LIMBO 0x3ffffu
 
 /*
@@ -395,7 +396,7 @@ SEG_AT(seg_lane, n_undo, 3968);
 SEG_AT(seg_lane, undo, 4032);
 SEG_ASSERT(sizeof(struct seg_lane) == 5056);
 SEG_ASSERT(sizeof(struct seg_chunk) == 16);
-SEG_ASSERT(sizeof(struct seg_slab) == 1088);
+SEG_ASSERT(sizeof(struct seg_slab) == 1600);
 SEG_ASSERT(sizeof(struct seg_block) == 16);
 SEG_AT(seg_object, lock, 64);
 SEG_AT(seg_object, event, 128);

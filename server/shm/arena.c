@@ -169,7 +169,7 @@ static enum sabir_error form_slab(struct lane *lane, uint32_t class_index, uint3
 	slab->class_index = class_index;
 	slab->n_blocks = n_blocks;
 	for (uint32_t i = 0; i < n_blocks; i++) {
-		/* Tags go on from whatever the memory held: they only have to rise while somebody may remember one. */
+		/* Tags begin again: nobody remembers one, or the chunk would not have been free. */
 		slab_block(seg, made, class_index, i)->word = block_word(SEG_BLOCK_FREE, 0, 0, 0);
 		slab->free_bits[i / 64] |= 1ull << (i % 64);
 	}
@@ -247,6 +247,8 @@ static void flush_half(struct lane *lane, uint32_t class_index)
 {
 	struct seg_cache *cache = &lane->shared->cache[class_index];
 	uint32_t n = load32_relaxed(&cache->n);
+	if (n > SEG_CACHE_REFS)
+		n = SEG_CACHE_REFS;
 	uint32_t keep = n / 2;
 	while (n > keep) {
 		struct seg_block *block = segment_at(lane->seg, load32_relaxed(&cache->refs[n - 1]), sizeof(*block));
@@ -356,6 +358,13 @@ void block_free(struct lane *lane, struct seg_block *block)
 	clear_hand(lane, ref);
 }
 
+static void raise_limbo_epoch(struct seg_slab *slab, uint32_t w, uint64_t epoch)
+{
+	uint64_t seen = load64_relaxed(&slab->limbo_epoch[w]);
+	while (seen < epoch && !cas64(&slab->limbo_epoch[w], &seen, epoch))
+		;
+}
+
 void block_retire(struct lane *lane, struct seg_block *block)
 {
 	struct segment *seg = lane->seg;
@@ -369,7 +378,8 @@ void block_retire(struct lane *lane, struct seg_block *block)
 		uint32_t i = slab_index(seg, block, chunk, class_index);
 		uint64_t tag = block_tag(load64_relaxed(&block->word));
 		set_refill(lane, chunk + 1);
-		store64_relaxed((uint64_t *)(void *)block + 1, epoch_retire(seg));
+		/* In the slab, not in the block: whoever is reading that must find it as it was. */
+		raise_limbo_epoch(slab_of(seg, chunk), i / 64, epoch_retire(seg));
 		store64_release(&block->word, block_word(SEG_BLOCK_LIVE, 0, SEG_OBJECT_LIMBO, tag));
 		FAULT("arena.retired");
 		fetch_or64(&slab_of(seg, chunk)->limbo_bits[i / 64], 1ull << (i % 64));

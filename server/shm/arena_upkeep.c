@@ -93,7 +93,8 @@ static void reap_slab(struct lane *lane, uint32_t chunk, uint64_t oldest)
 				fetch_or64(&slab->limbo_bits[i / 64], 1ull << (i % 64));
 			continue;
 		}
-		if (load64_relaxed((uint64_t *)(void *)block + 1) >= oldest) {
+		/* Raised before the block's word said limbo; by now perhaps higher, for a neighbour. */
+		if (load64_acquire(&slab->limbo_epoch[i / 64]) >= oldest) {
 			left = true;
 			continue;
 		}

@@ -10,7 +10,6 @@
  * look over the table. A large block becomes real when its first chunk's word is stored as LARGE, after all others.
  * LIMBO chunks may be claimed once every operation that could still touch their old content has ended.
  */
-#define _GNU_SOURCE /* fallocate */
 #include "server/shm/chunk.h"
 
 #include <fcntl.h>
@@ -154,8 +153,9 @@ void chunk_recover(struct lane *by, uint32_t dead_id)
 		uint64_t word = load64_acquire(&c->word);
 		if (chunk_lane(word) != dead_id)
 			continue;
+		/* A swap: whoever frees the block meanwhile retires this chunk in a later epoch, and that has to stand. */
 		if (chunk_state(word) == SEG_CHUNK_RUN && run_is_orphan(seg, i, dead_id))
-			store64_release(&c->word, chunk_word(SEG_CHUNK_LIMBO, 0, 0, epoch));
+			(void)cas64(&c->word, &word, chunk_word(SEG_CHUNK_LIMBO, 0, 0, epoch));
 		if (chunk_state(word) != SEG_CHUNK_FORMING)
 			continue;
 		if (chunk_class(word) != WAS_COMMITTED) /* perhaps, perhaps not: commit it, so that LIMBO is true */
@@ -176,6 +176,8 @@ void arena_trim(struct lane *lane, uint32_t keep_chunks)
 			continue;
 		if (!claim_one(lane, i, oldest))
 			continue;
+		/* Not committed any more, should we die behind the next step. */
+		store64_release(&seg->chunks[i].word, chunk_word(SEG_CHUNK_FORMING, 0, lane->id, 0));
 		int failed = fallocate(seg->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				       (off_t)(chunk_base(seg, i) - seg->base), SEG_CHUNK_SIZE);
 		FAULT("chunk.punched");

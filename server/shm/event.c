@@ -53,6 +53,7 @@ static void ring(const struct segment *seg, uint32_t object)
 	fetch_or64(&seg->header->ready_summary, 1ull << (word / 64));
 	if (exchange32(&seg->header->doorbell, 1) == 0 && seg->bell_fd >= 0) {
 		uint64_t one = 1;
+		FAULT("event.ringing");
 		ssize_t n = write(seg->bell_fd, &one, sizeof(one));
 		(void)n; /* EAGAIN: it is ringing already */
 	}
@@ -75,6 +76,8 @@ void event_notify_slow(const struct segment *seg, uint32_t object, uint32_t side
 
 void event_notify_all(const struct segment *seg, uint32_t object)
 {
+	/* A dead notifier may have said that the bell rings and never have rung it. */
+	store32_seq(&seg->header->doorbell, 0);
 	for (uint32_t side = 0; side < 2; side++) {
 		/* As if everybody had said that he waits: a dead notifier may have taken the flags off. */
 		fetch_or32(&seg->objects[object].event[side].waiting, SEG_WAITING_LOCAL | SEG_WAITING_SERVER);
