@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dict's functions that are requests on either transport: what a program does now and then, and what answers with much.
+ */
+#include <stdlib.h>
+
+#include "bindings/c/dict_call.h"
+#include "bindings/c/request.h"
+
+/* ---------------------------------------------------------------- one entry */
+
+/* The value in a field of the response, or *value = NULL where the field is absent. Takes `out`. */
+static enum sabir_error take_value(struct bytes *out, uint32_t field, struct sabir_item **value)
+{
+	struct wire_field f;
+	if (response_find(bytes_item(out, 1), field, &f) && f.type == WIRE_LEN)
+		return result_item(out, f.bytes, value);
+	bytes_fini(out);
+	*value = NULL;
+	return SABIR_OK;
+}
+
+/* A request whose response has a Value in one field and a flag in another (0: none). */
+struct entry_op {
+	enum method method;
+	const struct sabir_item *items[3];
+	uint32_t value_field;
+	uint32_t flag_field;
+};
+
+static enum sabir_error run_entry_op(const struct handle *h, const struct entry_op *op, struct sabir_item **value, bool *flag)
+{
+	struct bytes out = { 0 };
+	if (result_begin(&out, sizeof(**value)))
+		return fail(SABIR_NO_MEMORY, "%s", h->name);
+	enum sabir_error error = dict_call(h, op->method, op->items, 3, &out);
+	if (error) {
+		bytes_fini(&out);
+		return error;
+	}
+	bool found = op->flag_field && response_varint(bytes_item(&out, 1), op->flag_field);
+	if (value)
+		error = take_value(&out, op->value_field, value);
+	else
+		bytes_fini(&out);
+	if (!error && flag)
+		*flag = found;
+	return error;
+}
+
+enum sabir_error sabir_dict_setdefault(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *preset,
+				       struct sabir_item **value, bool *inserted)
+{
+	struct entry_op op = { METHOD_DICT_SETDEFAULT, { key, preset }, 1, 2 };
+	if (!dict || !key || !preset)
+		return FAIL_NULL();
+	return run_entry_op(&dict->h, &op, value, inserted);
+}
+
+enum sabir_error sabir_dict_pop(sabir_dict *dict, const struct sabir_item *key, struct sabir_item **value)
+{
+	struct entry_op op = { METHOD_DICT_POP, { key }, 1, 0 };
+	if (!dict || !key || !value)
+		return FAIL_NULL();
+	return run_entry_op(&dict->h, &op, value, NULL);
+}
+
+enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *expected,
+					     const struct sabir_item *desired, bool *exchanged, struct sabir_item **found)
+{
+	struct entry_op op = { METHOD_DICT_COMPARE_EXCHANGE, { key, expected, desired }, 2, 1 };
+	if (!dict || !key || !exchanged)
+		return FAIL_NULL();
+	return run_entry_op(&dict->h, &op, found, exchanged);
+}
+
+enum sabir_error sabir_dict_popitem(sabir_dict *dict, struct sabir_entry **entry)
+{
+	struct bytes out = { 0 };
+	if (!dict || !entry)
+		return FAIL_NULL();
+	if (result_begin(&out, sizeof(**entry)))
+		return fail(SABIR_NO_MEMORY, "%s", dict->h.name);
+	enum sabir_error error = dict_call(&dict->h, METHOD_DICT_POPITEM, NULL, 0, &out);
+	if (!error) {
+		struct sabir_entry *made = (struct sabir_entry *)(void *)out.data;
+		error = response_item(bytes_item(&out, 1), 1, &made->key);
+		if (!error)
+			error = response_item(bytes_item(&out, 1), 2, &made->value);
+	}
+	if (error) {
+		bytes_fini(&out);
+		return error;
+	}
+	*entry = result_take(&out);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- many entries */
+
+enum sabir_error sabir_dict_update(sabir_dict *dict, const struct sabir_entry *entries, size_t n, uint64_t *inserted)
+{
+	struct bytes out = { 0 };
+	struct request r;
+	enum sabir_error error = SABIR_OK;
+
+	if (!dict || (!entries && n))
+		return FAIL_NULL();
+	request_init(&r, 64 + n * 32);
+	request_object(&r, dict->h.id);
+	for (size_t i = 0; !error && i < n; i++) {
+		size_t begin = request_begin(&r, 2);
+		error = request_item(&r, 1, &entries[i].key);
+		if (!error)
+			error = request_item(&r, 2, &entries[i].value);
+		request_end(&r, begin);
+	}
+	if (error) {
+		request_fini(&r);
+		return error;
+	}
+	error = conn_call(dict->h.conn, METHOD_DICT_UPDATE, &r, 0, &out);
+	if (!error && inserted)
+		*inserted = response_varint(bytes_item(&out, 0), 1);
+	bytes_fini(&out);
+	return error;
+}
+
+enum sabir_error sabir_dict_clear(sabir_dict *dict, uint64_t *removed)
+{
+	struct bytes out = { 0 };
+	if (!dict)
+		return FAIL_NULL();
+	enum sabir_error error = dict_call(&dict->h, METHOD_DICT_CLEAR, NULL, 0, &out);
+	if (!error && removed)
+		*removed = response_varint(bytes_item(&out, 0), 1);
+	bytes_fini(&out);
+	return error;
+}
+
+/* ---------------------------------------------------------------- pages */
+
+/* What is made of a page: a block with one record of `size` bytes for each of the response's field 1. */
+struct page_kind {
+	enum method method;
+	size_t size;
+	enum sabir_error (*read)(struct span page, void *records, size_t n);
+};
+
+static enum sabir_error read_items(struct span page, void *records, size_t n)
+{
+	size_t n_read;
+	return response_items(page, 1, records, n, &n_read);
+}
+
+static enum sabir_error read_entries(struct span page, void *records, size_t n)
+{
+	const uint8_t *p = page.data, *end = p + page.len;
+	struct sabir_entry *entry = records, *last = entry + n;
+	struct wire_field f;
+	while (p < end && entry < last) {
+		if (!wire_next(&p, end, &f))
+			return fail(SABIR_INTERNAL, "the server's page is malformed");
+		if (f.number != 1 || f.type != WIRE_LEN)
+			continue;
+		enum sabir_error error = response_item(f.bytes, 1, &entry->key);
+		if (!error)
+			error = response_item(f.bytes, 2, &entry->value);
+		if (error)
+			return error;
+		entry++;
+	}
+	return SABIR_OK;
+}
+
+static enum sabir_error make_page(const struct page_kind *kind, struct span message, void **block, size_t *n)
+{
+	struct span copy;
+	size_t n_records = response_count(message, 1);
+	if (!n_records)
+		return SABIR_OK;
+	enum sabir_error error = result_block(n_records, kind->size, message, block, &copy);
+	if (error)
+		return fail(error, "a page of %zu bytes", message.len);
+	error = kind->read(copy, *block, n_records);
+	*n = n_records;
+	return error;
+}
+
+static enum sabir_error next_page(const struct handle *h, const struct page_kind *kind, uint32_t page_size,
+				  struct sabir_cursor *cursor, void **block, size_t *n)
+{
+	struct bytes out = { 0 };
+	struct request r;
+	request_init(&r, 1100);
+	request_object(&r, h->id);
+	request_varint(&r, 2, page_size);
+	request_cursor(&r, 3, cursor);
+	enum sabir_error error = conn_call(h->conn, kind->method, &r, 0, &out);
+	if (!error)
+		error = make_page(kind, bytes_item(&out, 0), block, n);
+	if (!error)
+		error = response_cursor(bytes_item(&out, 0), 2, cursor);
+	bytes_fini(&out);
+	return error;
+}
+
+static enum sabir_error read_page(sabir_dict *dict, const struct page_kind *kind, uint32_t page_size,
+				  struct sabir_cursor *cursor, void *records, size_t *n)
+{
+	void *block = NULL;
+	size_t n_records = 0;
+	enum sabir_error error = SABIR_OK;
+
+	if (!dict || !cursor || !records || !n)
+		return FAIL_NULL();
+	while (!error && !n_records && !cursor_ended(cursor))
+		error = next_page(&dict->h, kind, page_size, cursor, &block, &n_records);
+	if (error) {
+		free(block);
+		return error;
+	}
+	*(void **)records = block;
+	*n = n_records;
+	return SABIR_OK;
+}
+
+enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_item **keys, size_t *n)
+{
+	static const struct page_kind kind = { METHOD_DICT_KEYS, sizeof(**keys), read_items };
+	return read_page(dict, &kind, page_size, cursor, keys, n);
+}
+
+enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_item **values, size_t *n)
+{
+	static const struct page_kind kind = { METHOD_DICT_VALUES, sizeof(**values), read_items };
+	return read_page(dict, &kind, page_size, cursor, values, n);
+}
+
+enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_entry **entries, size_t *n)
+{
+	static const struct page_kind kind = { METHOD_DICT_ITEMS, sizeof(**entries), read_entries };
+	return read_page(dict, &kind, page_size, cursor, entries, n);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local transport: the server's memory is mapped, and every thread works on it with a lane of its own.
+ *
+ * A connection is attached (it has an owner in the segment, proved alive by this process's pidfd) or, in a child of fork that
+ * has not used it yet, detached: the mapping is inherited, the owner and its lanes are the parent's. The first use in the
+ * child attaches to the same memory as a new owner.
+ *
+ * A thread's lanes are in a list of its own, which only the thread walks, and in their connection's list. Both are changed
+ * under local_lock; a lane that its connection has closed (conn_id 0) stays in the thread's list until the thread looks or
+ * ends. What a thread finds without the lock is its own list and conn->id, which changes only in a child of fork.
+ */
+#include "bindings/c/local.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bindings/c/attach.h"
+#include "bindings/c/request.h"
+#include "server/base/clock.h"
+#include "server/objects/object.h"
+#include "server/ops/ops.h"
+
+struct thread_lane {
+	struct waiting_lane waiting; /* first */
+	uint64_t conn_id;            /* 0: closed */
+	struct thread_lane **thread_list;
+	struct thread_lane *next_of_thread;
+	struct thread_lane *next_of_conn;
+};
+
+struct local {
+	struct attachment attachment;
+	struct segment seg;
+	bool attached;
+	const char *path;
+	struct thread_lane *lanes;
+	struct sabir_conn *next;
+};
+
+__thread struct lane_cache lane_cache __attribute__((tls_model("initial-exec")));
+static __thread struct thread_lane *thread_lanes;
+
+static pthread_mutex_t local_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t local_once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_key;
+static struct sabir_conn *all_conns;
+static uint64_t last_conn_id;
+static const struct op *method_ops[N_METHODS];
+
+/* ---------------------------------------------------------------- threads and children */
+
+static void unlink_from_conn(struct thread_lane *mine)
+{
+	for (struct sabir_conn *conn = all_conns; conn; conn = ((struct local *)conn->state)->next) {
+		struct thread_lane **link = &((struct local *)conn->state)->lanes;
+		while (*link && *link != mine)
+			link = &(*link)->next_of_conn;
+		if (*link)
+			*link = mine->next_of_conn;
+	}
+}
+
+/* A thread ends: its lanes go back. */
+static void end_thread(void *unused)
+{
+	struct thread_lane *mine;
+	(void)unused;
+	pthread_mutex_lock(&local_lock);
+	lane_cache = (struct lane_cache){ 0, NULL };
+	while ((mine = thread_lanes) != NULL) {
+		thread_lanes = mine->next_of_thread;
+		if (mine->conn_id) {
+			unlink_from_conn(mine);
+			lane_close(&mine->waiting.lane);
+		}
+		free(mine);
+	}
+	pthread_mutex_unlock(&local_lock);
+}
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&local_lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&local_lock);
+}
+
+/* In the child: all lanes and owners are the parent's. Of the threads only this one is left. */
+static void in_child(void)
+{
+	for (struct sabir_conn *conn = all_conns; conn; conn = ((struct local *)conn->state)->next) {
+		struct local *local = conn->state;
+		struct thread_lane *lane;
+		while ((lane = local->lanes) != NULL) {
+			local->lanes = lane->next_of_conn;
+			lane->conn_id = 0;
+			if (lane->thread_list != &thread_lanes)
+				free(lane);
+		}
+		attach_abandon(&local->attachment);
+		local->attached = false;
+		store64_relaxed(&conn->id, ++last_conn_id);
+	}
+	lane_cache = (struct lane_cache){ 0, NULL };
+	pthread_mutex_unlock(&local_lock);
+}
+
+static void start(void)
+{
+	pthread_key_create(&thread_key, end_thread);
+	pthread_atfork(before_fork, after_fork, in_child);
+	for (int i = 0; i < N_METHODS; i++)
+		method_ops[i] = op_find(method_path((enum method)i));
+}
+
+/* ---------------------------------------------------------------- attaching */
+
+static void drop_fds(struct attachment *attachment)
+{
+	if (attachment->memfd >= 0)
+		close(attachment->memfd);
+	if (attachment->bell_fd >= 0)
+		close(attachment->bell_fd);
+}
+
+/* The first attachment maps the memory; one in a child must find the memory that is mapped already. */
+static enum sabir_error take_memory(struct local *local, struct attachment *attachment)
+{
+	enum sabir_error error;
+	if (!local->seg.base) {
+		error = segment_map(attachment->memfd, attachment->bell_fd, &local->seg);
+		return error ? fail(error, "%s: the server's memory can't be mapped", local->path) : SABIR_OK;
+	}
+	drop_fds(attachment);
+	if (attachment->instance == local->seg.header->instance)
+		return SABIR_OK;
+	return fail(SABIR_UNAVAILABLE, "%s: another server with other memory runs there now", local->path);
+}
+
+/* Under local_lock, except for the first time. */
+static enum sabir_error attach(struct sabir_conn *conn)
+{
+	struct local *local = conn->state;
+	struct attachment attachment;
+	char text[ATTACH_DETAIL_SIZE] = "";
+	enum sabir_error error = attach_connect(local->path, conn->label, conn->timeout_ns, text, &attachment);
+
+	if (error)
+		return fail(error, "%s", text);
+	error = take_memory(local, &attachment);
+	if (error) {
+		attach_goodbye(&attachment);
+		return error;
+	}
+	local->attachment = attachment;
+	local->attached = true;
+	return SABIR_OK;
+}
+
+static enum sabir_error local_open(struct sabir_conn *conn, const char *address)
+{
+	pthread_once(&local_once, start);
+	struct local *local = calloc(1, sizeof(*local));
+	if (!local)
+		return fail(SABIR_NO_MEMORY, "%s", conn->url);
+	local->path = address;
+	local->attachment.socket = -1;
+	conn->state = local;
+	enum sabir_error error = attach(conn);
+	if (error) {
+		free(local);
+		return error;
+	}
+	pthread_mutex_lock(&local_lock);
+	store64_relaxed(&conn->id, ++last_conn_id);
+	local->next = all_conns;
+	all_conns = conn;
+	pthread_mutex_unlock(&local_lock);
+	return SABIR_OK;
+}
+
+static void local_close(struct sabir_conn *conn)
+{
+	struct local *local = conn->state;
+	struct sabir_conn **link = &all_conns;
+	struct thread_lane *lane;
+
+	pthread_mutex_lock(&local_lock);
+	while (*link != conn)
+		link = &((struct local *)(*link)->state)->next;
+	*link = local->next;
+	while ((lane = local->lanes) != NULL) {
+		local->lanes = lane->next_of_conn;
+		lane_close(&lane->waiting.lane);
+		lane->conn_id = 0;
+	}
+	pthread_mutex_unlock(&local_lock);
+	segment_unmap(&local->seg);
+	if (local->attached)
+		attach_goodbye(&local->attachment);
+	free(local);
+}
+
+/* ---------------------------------------------------------------- lanes */
+
+/* The thread's lane of the connection; frees what was closed on the way. */
+static struct thread_lane *find_lane(uint64_t conn_id)
+{
+	struct thread_lane **link = &thread_lanes;
+	struct thread_lane *mine;
+	while ((mine = *link) != NULL) {
+		uint64_t id = load64_relaxed(&mine->conn_id);
+		if (id == conn_id)
+			return mine;
+		if (id) {
+			link = &mine->next_of_thread;
+			continue;
+		}
+		*link = mine->next_of_thread;
+		free(mine);
+	}
+	return NULL;
+}
+
+/* Under local_lock. */
+static enum sabir_error open_lane(struct sabir_conn *conn, struct thread_lane **made)
+{
+	struct local *local = conn->state;
+	struct thread_lane *mine = calloc(1, sizeof(*mine));
+	if (!mine || pthread_setspecific(thread_key, &thread_lanes)) {
+		free(mine);
+		return fail(SABIR_NO_MEMORY, "%s", conn->url);
+	}
+	enum sabir_error error = lane_open(&local->seg, local->attachment.owner, &mine->waiting.lane);
+	if (error) {
+		free(mine);
+		return fail(error, "the server has no lane left for this thread");
+	}
+	/* A lock whose holder died while the server was away must end in an error, not in a hang. */
+	mine->waiting.lane.lock_patience_ns = conn->timeout_ns;
+	mine->conn_id = conn->id;
+	mine->thread_list = &thread_lanes;
+	mine->next_of_thread = thread_lanes;
+	thread_lanes = mine;
+	mine->next_of_conn = local->lanes;
+	local->lanes = mine;
+	*made = mine;
+	return SABIR_OK;
+}
+
+static enum sabir_error local_enter(struct sabir_conn *conn, struct lane **lane)
+{
+	struct local *local = conn->state;
+	struct thread_lane *mine = find_lane(conn->id);
+	enum sabir_error error = SABIR_OK;
+	if (!mine) {
+		pthread_mutex_lock(&local_lock);
+		if (!local->attached)
+			error = attach(conn);
+		if (!error)
+			error = open_lane(conn, &mine);
+		pthread_mutex_unlock(&local_lock);
+		if (error)
+			return error;
+	}
+	lane_cache = (struct lane_cache){ conn->id, &mine->waiting.lane };
+	*lane = &mine->waiting.lane;
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- calls */
+
+struct op_call {
+	const struct op *op;
+	struct span request;
+	struct bytes *response;
+	struct op_wait wait;
+	char detail[OP_DETAIL_SIZE];
+};
+
+static enum sabir_error attempt_op(struct lane *lane, void *context)
+{
+	struct op_call *call = context;
+	return op_run_again(call->op, lane, call->request, call->response, &call->wait, call->detail);
+}
+
+static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t timeout_ns)
+{
+	enum sabir_error error = op_run(call->op, lane, call->request, call->response, &call->wait, call->detail);
+	if ((error != SABIR_EMPTY && error != SABIR_FULL) || !call->wait.wanted)
+		return error;
+	bool impatient = timeout_ns < call->wait.timeout_ns;
+	uint64_t deadline_ns = clock_deadline(impatient ? timeout_ns : call->wait.timeout_ns);
+	error = local_wait(lane, call->wait.handle, call->wait.side, deadline_ns, attempt_op, call);
+	bool gave_up = error == SABIR_EMPTY || error == SABIR_FULL;
+	return impatient && gave_up ? SABIR_TIMED_OUT : error;
+}
+
+static enum sabir_error local_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
+				   uint64_t timeout_ns, struct bytes *response)
+{
+	struct bytes own = { 0 };
+	struct lane *lane;
+	/* An operation drops what its response held before. */
+	struct op_call call = { .op = method == METHOD_OTHER ? op_find(path) : method_ops[method],
+				.request = { request->data, request->len },
+				.response = response->n_items ? &own : response };
+	enum sabir_error error = SABIR_OK;
+
+	if (!call.op)
+		error = fail(SABIR_UNIMPLEMENTED, "%s", path);
+	if (!error)
+		error = conn_enter(conn, &lane);
+	if (!error) {
+		error = run_op(lane, &call, timeout_ns);
+		if (!error && call.response == &own)
+			error = bytes_add(response, own.data, own.len);
+		if (error)
+			fail(error, "%s", call.detail);
+	}
+	bytes_fini(&own);
+	request_fini(request);
+	return error;
+}
+
+const struct transport local_transport = {
+	.open = local_open,
+	.enter = local_enter,
+	.call = local_call,
+	.close = local_close,
+};

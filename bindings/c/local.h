@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_C_LOCAL_H
+#define SABIR_C_LOCAL_H
+
+#include "bindings/c/conn.h"
+
+/*
+ * Waiting on shared memory. `attempt` is one of the objects' functions that never wait, behind a context; it has just answered
+ * EMPTY or FULL. It is made again whenever the object's event on `side` says so, until it answers something else or the
+ * CLOCK_MONOTONIC time `deadline_ns` has passed; then its last answer stands. The object is a queue, the lane that of a
+ * struct waiting_lane.
+ */
+struct waiting_lane {
+	struct lane lane; /* first: what the caller of local_wait has is this */
+	uint32_t spins;   /* how often it paid to look before sleeping */
+};
+
+typedef enum sabir_error local_attempt_fn(struct lane *lane, void *context);
+enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+			    local_attempt_fn *attempt, void *context);
+
+#endif

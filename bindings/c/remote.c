@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The remote transport: one gRPC channel for each connection, one unary call for each operation.
+ *
+ * A call belongs to the thread that makes it: the thread has a completion queue of its own and polls it until its call ends,
+ * so there is no thread of ours and no lock. gRPC starts with the first remote connection and does not survive a fork: a
+ * child that inherits it must not touch it any more, not even to end it.
+ */
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bindings/c/request.h"
+#include "bindings/c/status.h"
+#include "server/base/clock.h"
+
+struct remote {
+	grpc_channel *channel;
+	void *registered[N_METHODS];
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_key;
+static pid_t grpc_pid;
+static __thread grpc_completion_queue *thread_queue;
+
+/* ---------------------------------------------------------------- gRPC, threads */
+
+static bool is_forked(void)
+{
+	return grpc_pid != getpid();
+}
+
+static void end_thread(void *unused)
+{
+	(void)unused;
+	if (is_forked())
+		return;
+	grpc_completion_queue_shutdown(thread_queue);
+	grpc_completion_queue_destroy(thread_queue);
+	thread_queue = NULL;
+	grpc_shutdown();
+}
+
+static void start(void)
+{
+	grpc_pid = getpid();
+	pthread_key_create(&thread_key, end_thread);
+}
+
+static enum sabir_error need_queue(const struct sabir_conn *conn)
+{
+	if (is_forked())
+		return fail(SABIR_UNAVAILABLE, "%s: gRPC was started before the fork; fork first, then connect", conn->url);
+	if (thread_queue)
+		return SABIR_OK;
+	if (pthread_setspecific(thread_key, &thread_queue))
+		return fail(SABIR_NO_MEMORY, "%s", conn->url);
+	grpc_init();
+	thread_queue = grpc_completion_queue_create_for_pluck(NULL);
+	return SABIR_OK;
+}
+
+static gpr_timespec time_of(uint64_t deadline_ns)
+{
+	uint64_t left = clock_left(deadline_ns);
+	if (left > INT64_MAX)
+		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos((int64_t)left, GPR_TIMESPAN));
+}
+
+static grpc_event wait_for(void *tag)
+{
+	return grpc_completion_queue_pluck(thread_queue, tag, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+}
+
+/* ---------------------------------------------------------------- channel */
+
+static grpc_channel *make_channel(const char *target)
+{
+	static grpc_arg args[] = {
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = -1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_ENABLE_RETRIES, .value.integer = 0 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, .value.integer = 1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_ENABLE_CHANNELZ, .value.integer = 0 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_HTTP2_BDP_PROBE, .value.integer = 0 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_KEEPALIVE_TIME_MS, .value.integer = 60000 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_KEEPALIVE_TIMEOUT_MS, .value.integer = 20000 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, .value.integer = 0 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, .value.integer = 100 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, .value.integer = 1000 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, .value.integer = 2000 },
+	};
+	const grpc_channel_args channel_args = { sizeof(args) / sizeof(args[0]), args };
+	grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+	grpc_channel *channel = grpc_channel_create(target, credentials, &channel_args);
+	grpc_channel_credentials_release(credentials);
+	return channel;
+}
+
+/* Waits until the channel is connected; the first refusal ends it. */
+static enum sabir_error connect_channel(const struct sabir_conn *conn, grpc_channel *channel)
+{
+	gpr_timespec deadline = time_of(clock_deadline(conn->timeout_ns));
+	for (;;) {
+		grpc_connectivity_state state = grpc_channel_check_connectivity_state(channel, 1);
+		if (state == GRPC_CHANNEL_READY)
+			return SABIR_OK;
+		if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN)
+			return fail(SABIR_UNAVAILABLE, "%s: no server answers there", conn->url);
+		grpc_channel_watch_connectivity_state(channel, state, deadline, thread_queue, channel);
+		if (!wait_for(channel).success)
+			return fail(SABIR_TIMED_OUT, "%s: no connection in time", conn->url);
+	}
+}
+
+static enum sabir_error remote_open(struct sabir_conn *conn, const char *address)
+{
+	pthread_once(&once, start);
+	enum sabir_error error = need_queue(conn);
+	if (error)
+		return error;
+	struct remote *remote = calloc(1, sizeof(*remote));
+	if (!remote)
+		return fail(SABIR_NO_MEMORY, "%s", conn->url);
+	grpc_init();
+	remote->channel = make_channel(address);
+	error = connect_channel(conn, remote->channel);
+	if (error) {
+		grpc_channel_destroy(remote->channel);
+		grpc_shutdown();
+		free(remote);
+		return error;
+	}
+	for (int i = 0; i < N_METHODS; i++)
+		remote->registered[i] = grpc_channel_register_call(remote->channel, method_path((enum method)i), NULL, NULL);
+	conn->state = remote;
+	return SABIR_OK;
+}
+
+static void remote_close(struct sabir_conn *conn)
+{
+	struct remote *remote = conn->state;
+	if (!is_forked()) {
+		grpc_channel_destroy(remote->channel);
+		grpc_shutdown();
+	}
+	free(remote);
+}
+
+static enum sabir_error remote_enter(struct sabir_conn *conn, struct lane **lane)
+{
+	(void)conn;
+	*lane = NULL;
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- calls */
+
+/* One call with everything that it receives. */
+struct unary {
+	grpc_call *call;
+	grpc_byte_buffer *request;
+	grpc_byte_buffer *response;
+	grpc_metadata_array initial;
+	grpc_metadata_array trailing;
+	grpc_status_code code;
+	grpc_slice message;
+};
+
+static void unary_init(struct unary *u, struct request *request)
+{
+	/* The call owns the request's memory from here on. */
+	grpc_slice slice = grpc_slice_new(request->data, request->len, free);
+	*request = (struct request){ .failed = true };
+	*u = (struct unary){ .request = grpc_raw_byte_buffer_create(&slice, 1), .message = grpc_empty_slice() };
+	grpc_slice_unref(slice);
+	grpc_metadata_array_init(&u->initial);
+	grpc_metadata_array_init(&u->trailing);
+}
+
+static void unary_fini(struct unary *u)
+{
+	if (u->call)
+		grpc_call_unref(u->call);
+	if (u->response)
+		grpc_byte_buffer_destroy(u->response);
+	grpc_byte_buffer_destroy(u->request);
+	grpc_metadata_array_destroy(&u->initial);
+	grpc_metadata_array_destroy(&u->trailing);
+	grpc_slice_unref(u->message);
+}
+
+static void unary_run(struct unary *u)
+{
+	grpc_op ops[6] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_SEND_MESSAGE },
+			   { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT }, { .op = GRPC_OP_RECV_INITIAL_METADATA },
+			   { .op = GRPC_OP_RECV_MESSAGE }, { .op = GRPC_OP_RECV_STATUS_ON_CLIENT } };
+	ops[1].data.send_message.send_message = u->request;
+	ops[3].data.recv_initial_metadata.recv_initial_metadata = &u->initial;
+	ops[4].data.recv_message.recv_message = &u->response;
+	ops[5].data.recv_status_on_client.trailing_metadata = &u->trailing;
+	ops[5].data.recv_status_on_client.status = &u->code;
+	ops[5].data.recv_status_on_client.status_details = &u->message;
+	u->code = GRPC_STATUS_INTERNAL;
+	if (grpc_call_start_batch(u->call, ops, 6, u, NULL) == GRPC_CALL_OK)
+		(void)wait_for(u);
+}
+
+static struct span span_of(const grpc_slice *slice)
+{
+	return (struct span){ GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice) };
+}
+
+static enum sabir_error read_failure(struct unary *u)
+{
+	struct span details = { NULL, 0 };
+	for (size_t i = 0; i < u->trailing.count; i++)
+		if (grpc_slice_str_cmp(u->trailing.metadata[i].key, "grpc-status-details-bin") == 0)
+			details = span_of(&u->trailing.metadata[i].value);
+	return status_read((int)u->code, details, span_of(&u->message));
+}
+
+/* The response as one item of `out`. */
+static enum sabir_error read_response(struct unary *u, struct bytes *out)
+{
+	grpc_byte_buffer_reader reader;
+	grpc_slice *slice;
+	size_t len = u->response ? grpc_byte_buffer_length(u->response) : 0;
+	uint8_t *at = bytes_reserve(out, len);
+	if (!at)
+		return fail(SABIR_NO_MEMORY, "a response of %zu bytes", len);
+	if (len && grpc_byte_buffer_reader_init(&reader, u->response)) {
+		while (grpc_byte_buffer_reader_peek(&reader, &slice)) {
+			memcpy(at, GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
+			at += GRPC_SLICE_LENGTH(*slice);
+		}
+		grpc_byte_buffer_reader_destroy(&reader);
+	}
+	bytes_commit(out, len);
+	return SABIR_OK;
+}
+
+/* A typed call may take as long as it was told to wait and then the time for an answer; another exactly its time, if it has one. */
+static gpr_timespec call_deadline(const struct sabir_conn *conn, int method, uint64_t timeout_ns)
+{
+	if (method == METHOD_OTHER && timeout_ns)
+		return time_of(clock_deadline(timeout_ns));
+	uint64_t most = timeout_ns > SABIR_FOREVER - conn->timeout_ns ? SABIR_FOREVER : timeout_ns + conn->timeout_ns;
+	return time_of(clock_deadline(most));
+}
+
+static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int method, gpr_timespec deadline)
+{
+	const struct remote *remote = conn->state;
+	if (method != METHOD_OTHER)
+		return grpc_channel_create_registered_call(remote->channel, NULL, GRPC_PROPAGATE_DEFAULTS, thread_queue,
+							   remote->registered[method], deadline, NULL);
+	grpc_slice slice = grpc_slice_from_copied_string(path);
+	grpc_call *call = grpc_channel_create_call(remote->channel, NULL, GRPC_PROPAGATE_DEFAULTS, thread_queue, slice, NULL,
+						   deadline, NULL);
+	grpc_slice_unref(slice);
+	return call;
+}
+
+static enum sabir_error remote_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
+				    uint64_t timeout_ns, struct bytes *response)
+{
+	struct unary u;
+	enum sabir_error error = need_queue(conn);
+	if (error) {
+		request_fini(request);
+		return error;
+	}
+	unary_init(&u, request);
+	u.call = make_call(conn, path, method, call_deadline(conn, method, timeout_ns));
+	unary_run(&u);
+	error = u.code == GRPC_STATUS_OK ? read_response(&u, response) : read_failure(&u);
+	unary_fini(&u);
+	return error;
+}
+
+const struct transport remote_transport = {
+	.open = remote_open,
+	.enter = remote_enter,
+	.call = remote_call,
+	.close = remote_close,
+};

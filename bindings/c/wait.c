@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocking on shared memory: the waiter's side of server/shm/event.h.
+ *
+ *   look a few times ──► { say that we wait ──► look ──► sleep } until there is something ──► pass the wake on
+ *
+ * A wake is meant for one waiter, and the notifier takes the flag off for all who sleep. So whoever was woken says anew that he
+ * waits before he looks, and when he leaves something behind he wakes the next.
+ */
+#include <unistd.h>
+
+#include "bindings/c/local.h"
+#include "server/objects/queue.h"
+
+#define MIN_SPINS 2u
+#define MAX_SPINS 64u
+#define PAUSES_PER_SPIN 8
+
+/* Where there is one processor, who is waited for can't run while we look. */
+static long n_cpus(void)
+{
+	static uint32_t known;
+	uint32_t n = load32_relaxed(&known);
+	if (!n) {
+		long found = sysconf(_SC_NPROCESSORS_ONLN);
+		n = found > 0 ? (uint32_t)found : 1;
+		store32_relaxed(&known, n);
+	}
+	return n;
+}
+
+static bool would_wait(enum sabir_error error, uint32_t side)
+{
+	return error == (side == SEG_EVENT_ITEMS ? SABIR_EMPTY : SABIR_FULL);
+}
+
+/* Looks again for a while: a sleep and a wake cost more. How long follows from how often it paid before. */
+static enum sabir_error spin(struct waiting_lane *mine, uint32_t side, local_attempt_fn *attempt, void *context)
+{
+	uint32_t spins = mine->spins < MIN_SPINS ? MIN_SPINS : mine->spins;
+	enum sabir_error error;
+	for (uint32_t i = 0; i < spins; i++) {
+		for (int pause = 0; pause < PAUSES_PER_SPIN; pause++)
+			cpu_relax();
+		error = attempt(&mine->lane, context);
+		if (!would_wait(error, side)) {
+			mine->spins = spins * 2 > MAX_SPINS ? MAX_SPINS : spins * 2;
+			return error;
+		}
+	}
+	mine->spins = spins / 2;
+	return side == SEG_EVENT_ITEMS ? SABIR_EMPTY : SABIR_FULL;
+}
+
+/* Whether the next who waits on the side would find something. */
+static bool more_left(struct lane *lane, uint64_t handle, uint32_t side)
+{
+	struct queue_size size;
+	if (queue_size(lane, handle, &size))
+		return false;
+	return side == SEG_EVENT_ITEMS ? size.size > 0 : size.size < size.max_items;
+}
+
+enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+			    local_attempt_fn *attempt, void *context)
+{
+	uint32_t index = object_index(handle);
+	struct seg_event *event = &lane->seg->objects[index].event[side];
+	bool woken = false;
+	enum sabir_error error;
+
+	if (n_cpus() > 1) {
+		error = spin((struct waiting_lane *)lane, side, attempt, context);
+		if (!would_wait(error, side))
+			return error;
+	}
+	for (;;) {
+		uint32_t key = event_prepare(event, SEG_WAITING_LOCAL);
+		error = attempt(lane, context);
+		if (!would_wait(error, side))
+			break;
+		if (!event_wait(lane, index, side, key, deadline_ns)) {
+			error = attempt(lane, context);
+			break;
+		}
+		woken = true;
+	}
+	/* The wake was for one of us: if something is left, it is the next one's turn. */
+	if (woken && !would_wait(error, side) && more_left(lane, handle, side))
+		event_notify(lane->seg, index, side, 1);
+	store32_relaxed(&lane->shared->wait_side, 0);
+	return error;
+}
