@@ -323,6 +323,9 @@ static void unbuild(struct lane *lane, uint32_t index)
 	object_free_block(lane, index, load32_relaxed(&o->body));
 	object_free_block(lane, index, load32_relaxed(&o->name));
 	FAULT("object_sweep.freed");
+	/* The next life may end before it has a body of its own. */
+	store32_relaxed(&o->body, 0);
+	store32_relaxed(&o->name, 0);
 	store64_release(&o->word, object_word(SEG_OBJECT_FREE, 0, (uint32_t)(load64_relaxed(&o->word) >> 32)));
 }
 
@@ -366,6 +369,8 @@ enum sabir_error object_create(struct lane *lane, struct span name, const struct
 		return SABIR_ALREADY_EXISTS;
 	}
 	if (!error)
+		error = make(lane, name, spec, bind && !name.len, &made);
+	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
 		error = make(lane, name, spec, bind && !name.len, &made);
 	if (!error && name.len) {
 		struct naming naming = { .seg = lane->seg, .handle = made };

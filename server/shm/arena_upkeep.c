@@ -224,6 +224,10 @@ bool arena_reclaim(struct lane *lane)
 
 bool arena_make_room(struct lane *lane)
 {
+	/* A block in our own cache would keep its whole slab. */
+	lane_begin(lane, SEG_OP_READ, 0);
+	arena_recover(lane, lane->shared, lane->id);
+	lane_end(lane);
 	return arena_reclaim(lane) && wait_for_chunks(lane->seg);
 }
 
