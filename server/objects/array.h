@@ -7,7 +7,7 @@
 
 /*
  * Fixed-length array of one type. Element operations are atomic each and never wait; slice operations are whole against each
- * other (they take the object's lock) and element-wise against element operations. A slice write is done wholly or, if its
+ * other (they take the object's lock: BUSY if the lane's patience for it ends) and element-wise against element operations. A slice write is done wholly or, if its
  * program dies, not at all or wholly. Every change notifies SEG_EVENT_ITEMS. An index below 0 counts from the end. Errors
  * beside the common ones (NOT_FOUND, DELETED, WRONG_KIND, DATA_LOSS): OUT_OF_RANGE (an index, a slice past the end, a
  * number), WRONG_TYPE, and those that are named.
