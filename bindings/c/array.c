@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The array's functions: locally the object's own, remotely the operation's request. Elements are little-endian on the wire
- * and in memory alike, and libsabir runs on little-endian machines only, so slices are plain copies.
+ * The array's functions: locally the object's own, remotely the operation's request. Elements are little-endian on the
+ * wire and in memory alike, and libsabir runs on little-endian machines only, so slices are plain copies.
  */
 #include "server/objects/array.h"
 
@@ -17,8 +17,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements would have t
 enum sabir_error sabir_array_create(sabir_conn *conn, const char *name, char type_code, uint64_t length, unsigned flags,
 				    sabir_array **array)
 {
-	struct sabir_spec spec = { .size = sizeof(spec), .kind = SABIR_KIND_ARRAY,
-				   .type_code = (unsigned char)type_code, .length = length };
+	struct sabir_spec spec = {
+		.size = sizeof(spec), .kind = SABIR_KIND_ARRAY, .type_code = (unsigned char)type_code, .length = length
+	};
 	return handle_create(conn, name, &spec, flags, array);
 }
 
@@ -62,7 +63,8 @@ struct remote_op {
 	uint32_t result_field; /* 0: none */
 };
 
-static enum sabir_error call_remote(const struct handle *h, const struct remote_op *op, struct sabir_item *result, bool *exchanged)
+static enum sabir_error call_remote(const struct handle *h, const struct remote_op *op, struct sabir_item *result,
+				    bool *exchanged)
 {
 	struct bytes out = { 0 };
 	struct request r;
@@ -120,7 +122,8 @@ enum sabir_error sabir_array_get(sabir_array *array, int64_t index, struct sabir
 	if (error)
 		return error;
 	if (!lane)
-		return call_remote(&array->h, &(struct remote_op){ METHOD_ARRAY_GET, index, { NULL }, 1 }, number, NULL);
+		return call_remote(&array->h, &(struct remote_op){ METHOD_ARRAY_GET, index, { NULL }, 1 }, number,
+				   NULL);
 	error = array_get(lane, array->h.id, index, &s);
 	if (!error)
 		*number = item_of_scalar(&s);
@@ -140,11 +143,13 @@ enum sabir_error sabir_array_set(sabir_array *array, int64_t index, const struct
 	if (error)
 		return error;
 	if (!lane)
-		return call_remote(&array->h, &(struct remote_op){ METHOD_ARRAY_SET, index, { number }, 0 }, NULL, NULL);
+		return call_remote(&array->h, &(struct remote_op){ METHOD_ARRAY_SET, index, { number }, 0 }, NULL,
+				   NULL);
 	return object_result(&array->h, array_set(lane, array->h.id, index, &s));
 }
 
-enum sabir_error sabir_array_add(sabir_array *array, int64_t index, const struct sabir_item *delta, struct sabir_item *sum)
+enum sabir_error sabir_array_add(sabir_array *array, int64_t index, const struct sabir_item *delta,
+				 struct sabir_item *sum)
 {
 	struct lane *lane;
 	struct scalar s, after;
@@ -165,7 +170,8 @@ enum sabir_error sabir_array_add(sabir_array *array, int64_t index, const struct
 }
 
 enum sabir_error sabir_array_compare_exchange(sabir_array *array, int64_t index, const struct sabir_item *expected,
-					      const struct sabir_item *desired, bool *exchanged, struct sabir_item *found)
+					      const struct sabir_item *desired, bool *exchanged,
+					      struct sabir_item *found)
 {
 	struct lane *lane;
 	struct scalar e, d, before;

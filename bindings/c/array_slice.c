@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The array's functions on slices, and the mapped elements. On the wire and below it a count of 0 means "to the end"; in C it is
- * none, which is told from the length.
+ * The array's functions on slices, and the mapped elements. On the wire and below it a count of 0 means "to the end";
+ * in C it is none, which is told from the length.
  */
 #include <stdlib.h>
 
@@ -39,8 +39,8 @@ static enum sabir_error get_remote(const struct handle *h, uint64_t start, uint6
 	request_varint(&r, 3, count);
 	enum sabir_error error = conn_call(h->conn, METHOD_ARRAY_GET_SLICE, &r, 0, &out);
 	if (!error) {
-		if (response_find(bytes_item(&out, 0), 1, &f) && f.type == WIRE_LEN && response_find(f.bytes, 2, &data) &&
-		    data.type == WIRE_LEN)
+		if (response_find(bytes_item(&out, 0), 1, &f) && f.type == WIRE_LEN &&
+		    response_find(f.bytes, 2, &data) && data.type == WIRE_LEN)
 			error = copy_slice(h, data.bytes, count, elements);
 		else
 			error = fail(SABIR_INTERNAL, "a slice without elements");
@@ -113,7 +113,8 @@ enum sabir_error sabir_array_set_slice(sabir_array *array, uint64_t start, uint6
 	return object_result(&array->h, error);
 }
 
-static enum sabir_error fill_remote(const struct handle *h, uint64_t start, uint64_t count, const struct sabir_item *number)
+static enum sabir_error fill_remote(const struct handle *h, uint64_t start, uint64_t count,
+				    const struct sabir_item *number)
 {
 	struct bytes out = { 0 };
 	struct request r;

@@ -2,10 +2,10 @@
 /*
  * Lists and maps inside items: the builder and the reader.
  *
- * The builder writes the encoded message of the outermost list or map front to back. What stands inside begins with a one-byte
- * length that grows when it ends (request_begin, request_end). In the stack of open messages a list has one place for each
- * open item, a map one for each open entry and value. What is refused changes nothing; after NO_MEMORY the builder is of no
- * more use.
+ * The builder writes the encoded message of the outermost list or map front to back. What stands inside begins with a
+ * one-byte length that grows when it ends (request_begin, request_end). In the stack of open messages a list has one
+ * place for each open item, a map one for each open entry and value. What is refused changes nothing; after NO_MEMORY
+ * the builder is of no more use.
  */
 #include <stdlib.h>
 
@@ -15,11 +15,11 @@ enum level_kind { LEVEL_LIST, LEVEL_MAP };
 
 struct level {
 	uint32_t kind;
-	uint32_t field;   /* where it stands in the level around it: list 1; map: key 1, value 2 */
-	bool has_key;     /* map: an entry is open and its key is there or begun */
-	size_t entry;     /* map: where the open entry began */
-	size_t value;     /* where the Value that this level is in began; not for the outermost */
-	size_t message;   /* where the ListValue or MapValue began; not for the outermost */
+	uint32_t field; /* where it stands in the level around it: list 1; map: key 1, value 2 */
+	bool has_key;   /* map: an entry is open and its key is there or begun */
+	size_t entry;   /* map: where the open entry began */
+	size_t value;   /* where the Value that this level is in began; not for the outermost */
+	size_t message; /* where the ListValue or MapValue began; not for the outermost */
 };
 
 /* Every list or map in another adds at least 2 to the depth. */

@@ -9,9 +9,9 @@
 /*
  * What all files of the library share: connections, handles, the two transports behind them.
  *
- * A typed function encodes its arguments, enters the connection, and then either calls the object's own function with the
- * thread's lane (local, where speed counts) or encodes the operation's request and gives it to conn_call (remote, and the
- * rarer operations of both: server/ops performs the same request on the memory).
+ * A typed function encodes its arguments, enters the connection, and then either calls the object's own function with
+ * the thread's lane (local, where speed counts) or encodes the operation's request and gives it to conn_call (remote,
+ * and the rarer operations of both: server/ops performs the same request on the memory).
  */
 
 /* The operations that the typed API encodes, with their gRPC paths. */
@@ -29,13 +29,15 @@ struct request;
 /*
  * The seam. A transport is reached by the scheme of a URL.
  *
- * open   connects to `address` (the URL behind its scheme) and sets conn->state; conn is otherwise complete. On failure it
+ * open   connects to `address` (the URL behind its scheme) and sets conn->state; conn is otherwise complete. On
+ * failure it
  *        leaves nothing behind and has called fail().
  * enter  gives the lane on which this thread works on the memory, or NULL if the memory is not at hand. Called when the
  *        thread has no cached lane; calls fail() on failure.
- * call   performs one operation, waiting as the request's own timeout says, which timeout_ns repeats for who only carries
- *        the request (SABIR_FOREVER: none; 0 also for operations that can't wait). Adds the response to `response` as one
- *        item. Consumes the request in any case; calls fail() on failure.
+ * call   performs one operation, waiting as the request's own timeout says, which timeout_ns repeats for who only
+ * carries
+ *        the request (SABIR_FOREVER: none; 0 also for operations that can't wait). Adds the response to
+ *        `response` as one item. Consumes the request in any case; calls fail() on failure.
  * close  ends what open began; nobody else uses the connection.
  */
 struct transport {
@@ -108,7 +110,8 @@ struct sabir_dict {
 };
 
 /* Handles of new and of existing objects. `name` NULL: by id. */
-enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags, void *handle);
+enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
+			       void *handle);
 enum sabir_error handle_open(sabir_conn *conn, const char *name, uint64_t id, enum sabir_kind kind, void *handle);
 void handle_free(struct handle *h);
 

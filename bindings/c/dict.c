@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dict's functions. Locally get, set, delete, contains, len and increment call the object's own functions; everything
- * else is the operation's request on either transport (dict_more.c).
+ * The dict's functions. Locally get, set, delete, contains, len and increment call the object's own functions;
+ * everything else is the operation's request on either transport (dict_more.c).
  */
 #include "server/objects/dict.h"
 
@@ -39,7 +39,10 @@ uint64_t sabir_dict_handle(const sabir_dict *dict)
 
 /* ---------------------------------------------------------------- encoded arguments */
 
-/* An item as the object's functions want it: in one piece, and as a key in the form in which equal keys have equal bytes. */
+/*
+ * An item as the object's functions want it: in one piece, and as a key in the form in which equal keys have equal
+ * bytes.
+ */
 struct plain {
 	struct span span;
 	struct item_code code;
@@ -85,8 +88,8 @@ static void plain_fini(struct plain *p)
 
 /* ---------------------------------------------------------------- requests */
 
-enum sabir_error dict_call(const struct handle *h, enum method method, const struct sabir_item *const items[], uint32_t n,
-			   struct bytes *out)
+enum sabir_error dict_call(const struct handle *h, enum method method, const struct sabir_item *const items[],
+			   uint32_t n, struct bytes *out)
 {
 	struct request r;
 	enum sabir_error error = SABIR_OK;
@@ -103,8 +106,8 @@ enum sabir_error dict_call(const struct handle *h, enum method method, const str
 }
 
 /* The number or flag in field 1 of the response. */
-static enum sabir_error call_for_number(const struct handle *h, enum method method, const struct sabir_item *const items[],
-					uint32_t n, uint64_t *number)
+static enum sabir_error call_for_number(const struct handle *h, enum method method,
+					const struct sabir_item *const items[], uint32_t n, uint64_t *number)
 {
 	struct bytes out = { 0 };
 	enum sabir_error error = dict_call(h, method, items, n, &out);
@@ -191,7 +194,8 @@ static enum sabir_error set_local(sabir_dict *dict, struct lane *lane, const str
 	return error;
 }
 
-enum sabir_error sabir_dict_set(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *value, bool *inserted)
+enum sabir_error sabir_dict_set(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *value,
+				bool *inserted)
 {
 	const struct sabir_item *const items[] = { key, value };
 	struct lane *lane;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dict's functions that are requests on either transport: what a program does now and then, and what answers with much.
+ * The dict's functions that are requests on either transport: what a program does now and then, and what answers with
+ * much.
  */
 #include <stdlib.h>
 
@@ -28,7 +29,8 @@ struct entry_op {
 	uint32_t flag_field;
 };
 
-static enum sabir_error run_entry_op(const struct handle *h, const struct entry_op *op, struct sabir_item **value, bool *flag)
+static enum sabir_error run_entry_op(const struct handle *h, const struct entry_op *op, struct sabir_item **value,
+				     bool *flag)
 {
 	struct bytes out = { 0 };
 	if (result_begin(&out, sizeof(**value)))
@@ -65,8 +67,9 @@ enum sabir_error sabir_dict_pop(sabir_dict *dict, const struct sabir_item *key, 
 	return run_entry_op(&dict->h, &op, value, NULL);
 }
 
-enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *expected,
-					     const struct sabir_item *desired, bool *exchanged, struct sabir_item **found)
+enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabir_item *key,
+					     const struct sabir_item *expected, const struct sabir_item *desired,
+					     bool *exchanged, struct sabir_item **found)
 {
 	struct entry_op op = { METHOD_DICT_COMPARE_EXCHANGE, { key, expected, desired }, 2, 1 };
 	if (!dict || !key || !exchanged)
@@ -225,19 +228,22 @@ static enum sabir_error read_page(sabir_dict *dict, const struct page_kind *kind
 	return SABIR_OK;
 }
 
-enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_item **keys, size_t *n)
+enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+				 struct sabir_item **keys, size_t *n)
 {
 	static const struct page_kind kind = { METHOD_DICT_KEYS, sizeof(**keys), read_items };
 	return read_page(dict, &kind, page_size, cursor, keys, n);
 }
 
-enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_item **values, size_t *n)
+enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+				   struct sabir_item **values, size_t *n)
 {
 	static const struct page_kind kind = { METHOD_DICT_VALUES, sizeof(**values), read_items };
 	return read_page(dict, &kind, page_size, cursor, values, n);
 }
 
-enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_entry **entries, size_t *n)
+enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+				  struct sabir_entry **entries, size_t *n)
 {
 	static const struct page_kind kind = { METHOD_DICT_ITEMS, sizeof(**entries), read_entries };
 	return read_page(dict, &kind, page_size, cursor, entries, n);

@@ -2,9 +2,9 @@
 /*
  * Items: the C view of a sabir.v1.Value, its encoding and decoding, and the blocks in which results are handed out.
  *
- * What the library encodes itself from numbers and bytes is well-formed as it is written; text is checked for UTF-8; all else
- * (what a caller encoded, and the kinds with rules of their own) is put together in one piece and goes through
- * value_check, the same door as on the server. So no malformed Value gets into shared memory by this library.
+ * What the library encodes itself from numbers and bytes is well-formed as it is written; text is checked for UTF-8;
+ * all else (what a caller encoded, and the kinds with rules of their own) is put together in one piece and goes
+ * through value_check, the same door as on the server. So no malformed Value gets into shared memory by this library.
  */
 #include "bindings/c/item.h"
 
@@ -20,7 +20,10 @@ static uint8_t *take_heap(struct item_code *code, size_t len)
 	return code->heap;
 }
 
-/* The Value of `kind` whose content stands `VALUE_MAX_HEAD` bytes behind the start of the heap: the head is moved up to it. */
+/*
+ * The Value of `kind` whose content stands `VALUE_MAX_HEAD` bytes behind the start of the heap: the head is moved up
+ * to it.
+ */
 static enum sabir_error finish_heap(struct item_code *code, enum value_kind kind, const uint8_t *end)
 {
 	uint8_t *content = code->heap + VALUE_MAX_HEAD;

@@ -9,8 +9,8 @@
 #include "server/base/value.h"
 
 /*
- * Items and their encoded form. An encoded item is in two parts, so that large text and bytes are not copied on their way
- * into shared memory: the head is made here, the body is the caller's.
+ * Items and their encoded form. An encoded item is in two parts, so that large text and bytes are not copied on their
+ * way into shared memory: the head is made here, the body is the caller's.
  */
 struct item_code {
 	struct span head;
@@ -61,9 +61,15 @@ enum sabir_error item_join(const struct item_code *code, struct bytes *out);
 /* The item in a valid Value; points into it. Errors: INVALID_VALUE. */
 enum sabir_error item_decode(struct span encoded, struct sabir_item *item);
 
-/* Results in one block: `room` bytes in front, the first item of `out`, for what points at the rest. Errors: NO_MEMORY. */
+/*
+ * Results in one block: `room` bytes in front, the first item of `out`, for what points at the rest. Errors:
+ * NO_MEMORY.
+ */
 enum sabir_error result_begin(struct bytes *out, size_t room);
-/* The block of result_begin as one item, decoded from `value`, which lies in it. Takes `out`'s memory. Errors: INTERNAL. */
+/*
+ * The block of result_begin as one item, decoded from `value`, which lies in it. Takes `out`'s memory. Errors:
+ * INTERNAL.
+ */
 enum sabir_error result_item(struct bytes *out, struct span value, struct sabir_item **item);
 
 /* The block itself. Takes `out`'s memory, which must have begun without a fixed buffer. */

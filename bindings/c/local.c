@@ -2,13 +2,14 @@
 /*
  * The local transport: the server's memory is mapped, and every thread works on it with a lane of its own.
  *
- * A connection is attached (it has an owner in the segment, proved alive by this process's pidfd) or, in a child of fork that
- * has not used it yet, detached: the mapping is inherited, the owner and its lanes are the parent's. The first use in the
- * child attaches to the same memory as a new owner.
+ * A connection is attached (it has an owner in the segment, proved alive by this process's pidfd) or, in a child of
+ * fork that has not used it yet, detached: the mapping is inherited, the owner and its lanes are the parent's. The
+ * first use in the child attaches to the same memory as a new owner.
  *
- * A thread's lanes are in a list of its own, which only the thread walks, and in their connection's list. Both are changed
- * under local_lock; a lane that its connection has closed (conn_id 0) stays in the thread's list until the thread looks or
- * ends. What a thread finds without the lock is its own list and conn->id, which changes only in a child of fork.
+ * A thread's lanes are in a list of its own, which only the thread walks, and in their connection's list. Both are
+ * changed under local_lock; a lane that its connection has closed (conn_id 0) stays in the thread's list until the
+ * thread looks or ends. What a thread finds without the lock is its own list and conn->id, which changes only in a
+ * child of fork.
  */
 #include "bindings/c/local.h"
 

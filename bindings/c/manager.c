@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is the same for objects of every kind: create, open, delete, list, describe, and the handles. All go through the
- * operations' requests on either transport; only an anonymous object that is made locally is made directly, because it belongs to
- * this process, which no request can say.
+ * What is the same for objects of every kind: create, open, delete, list, describe, and the handles. All go through
+ * the operations' requests on either transport; only an anonymous object that is made locally is made directly,
+ * because it belongs to this process, which no request can say.
  */
 #include <stdlib.h>
 
@@ -66,7 +66,8 @@ static enum sabir_error read_info(struct span message, struct sabir_info *info)
 }
 
 /* A request whose response has an ObjectInfo in field 1. */
-static enum sabir_error call_for_info(sabir_conn *conn, enum method method, struct request *r, struct sabir_info *info, bool *created)
+static enum sabir_error call_for_info(sabir_conn *conn, enum method method, struct request *r, struct sabir_info *info,
+				      bool *created)
 {
 	struct bytes out = { 0 };
 	struct wire_field f;
@@ -100,7 +101,8 @@ static enum sabir_error read_spec(const struct sabir_spec *given, struct sabir_s
 		return fail(SABIR_INVALID_ARGUMENT, "no type code: %u", spec->type_code);
 	if (!spec->initial)
 		spec->initial_len = 0;
-	if (spec->initial_len && (!typed || spec->initial_len % width || (spec->kind == SABIR_KIND_VALUE && spec->initial_len != width)))
+	if (spec->initial_len &&
+	    (!typed || spec->initial_len % width || (spec->kind == SABIR_KIND_VALUE && spec->initial_len != width)))
 		return fail(SABIR_INVALID_ARGUMENT, "%zu bytes of initial content", spec->initial_len);
 	return SABIR_OK;
 }
@@ -135,7 +137,8 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 }
 
 /* An anonymous object that ends with this process. */
-static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const struct sabir_spec *spec, struct sabir_info *info)
+static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const struct sabir_spec *spec,
+				   struct sabir_info *info)
 {
 	struct object_spec s = { .kind = spec->kind,
 				 .type_code = spec->type_code,
@@ -313,7 +316,8 @@ static enum sabir_error make_handle(sabir_conn *conn, const struct sabir_info *i
 	return SABIR_OK;
 }
 
-enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags, void *handle)
+enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
+			       void *handle)
 {
 	struct sabir_info info;
 	if (!handle)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue's functions for one item and for the queue as a whole; queue_batch.c has those for many. Locally put, get, peek and
- * size call the object's own functions; everything else is the operation's request on either transport.
+ * The queue's functions for one item and for the queue as a whole; queue_batch.c has those for many. Locally put, get,
+ * peek and size call the object's own functions; everything else is the operation's request on either transport.
  */
 #include "bindings/c/local.h"
 #include "bindings/c/queue_ends.h"
@@ -10,7 +10,8 @@
 
 /* ---------------------------------------------------------------- handles */
 
-enum sabir_error sabir_queue_create(sabir_conn *conn, const char *name, uint64_t max_items, unsigned flags, sabir_queue **queue)
+enum sabir_error sabir_queue_create(sabir_conn *conn, const char *name, uint64_t max_items, unsigned flags,
+				    sabir_queue **queue)
 {
 	struct sabir_spec spec = { .size = sizeof(spec), .kind = SABIR_KIND_QUEUE, .max_items = max_items };
 	return handle_create(conn, name, &spec, flags, queue);
@@ -181,7 +182,8 @@ enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct
 		return error;
 	if (result_begin(&out, sizeof(**item)))
 		return fail(SABIR_NO_MEMORY, "%s", queue->h.name);
-	error = lane ? queue_get_local(&queue->h, lane, 1, timeout_ns, &out) : queue_get_remote(&queue->h, 1, timeout_ns, &out);
+	error = lane ? queue_get_local(&queue->h, lane, 1, timeout_ns, &out)
+		     : queue_get_remote(&queue->h, 1, timeout_ns, &out);
 	if (error) {
 		bytes_fini(&out);
 		return error;
@@ -189,7 +191,8 @@ enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct
 	return result_item(&out, got_value(&out, 1, lane), item);
 }
 
-enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, struct sabir_buffer *buffer, struct sabir_item *item)
+enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, struct sabir_buffer *buffer,
+				      struct sabir_item *item)
 {
 	struct bytes out;
 	struct lane *lane;
@@ -200,7 +203,8 @@ enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, s
 	if (error)
 		return error;
 	bytes_init(&out, buffer->data, buffer->size);
-	error = lane ? queue_get_local(&queue->h, lane, 1, timeout_ns, &out) : queue_get_remote(&queue->h, 1, timeout_ns, &out);
+	error = lane ? queue_get_local(&queue->h, lane, 1, timeout_ns, &out)
+		     : queue_get_remote(&queue->h, 1, timeout_ns, &out);
 	if (!error && item_decode(got_value(&out, 0, lane), item))
 		error = fail(SABIR_INTERNAL, "the queue's Value is malformed");
 	buffer_take(buffer, &out);

@@ -48,7 +48,8 @@ static enum sabir_error batch_init(struct batch *b, const struct sabir_item *ite
 	return SABIR_OK;
 }
 
-static enum sabir_error put_many_remote(const struct handle *h, const struct batch *b, uint64_t timeout_ns, uint32_t *accepted)
+static enum sabir_error put_many_remote(const struct handle *h, const struct batch *b, uint64_t timeout_ns,
+					uint32_t *accepted)
 {
 	struct request r;
 	struct bytes response = { 0 };
@@ -102,7 +103,8 @@ static size_t got_count(const struct bytes *out, bool local)
 }
 
 /* Their items, which point into `all`: the same bytes as in `out`, there or elsewhere. */
-static enum sabir_error got_items(const struct bytes *out, struct span all, bool local, struct sabir_item *items, size_t n)
+static enum sabir_error got_items(const struct bytes *out, struct span all, bool local, struct sabir_item *items,
+				  size_t n)
 {
 	if (!local)
 		return response_items(all, 1, items, n, &n);
@@ -124,11 +126,12 @@ static enum sabir_error get_batch(sabir_queue *queue, size_t max, uint64_t timeo
 	if (error)
 		return error;
 	*local = lane != NULL;
-	return lane ? queue_get_local(&queue->h, lane, (uint32_t)max, timeout_ns, out) :
-		      queue_get_remote(&queue->h, (uint32_t)max, timeout_ns, out);
+	return lane ? queue_get_local(&queue->h, lane, (uint32_t)max, timeout_ns, out)
+		    : queue_get_remote(&queue->h, (uint32_t)max, timeout_ns, out);
 }
 
-enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items, size_t *n)
+enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items,
+				      size_t *n)
 {
 	struct bytes out = { 0 };
 	struct span copy;
@@ -156,8 +159,8 @@ enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t t
 	return SABIR_OK;
 }
 
-enum sabir_error sabir_queue_get_many_into(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_buffer *buffer,
-					   struct sabir_item *items, size_t *n)
+enum sabir_error sabir_queue_get_many_into(sabir_queue *queue, size_t max, uint64_t timeout_ns,
+					   struct sabir_buffer *buffer, struct sabir_item *items, size_t *n)
 {
 	struct bytes out;
 	bool local;

@@ -13,7 +13,9 @@ enum sabir_error queue_put_local(const struct handle *h, struct lane *lane, cons
 /* As queue_get: adds each item to `out`. */
 enum sabir_error queue_get_local(const struct handle *h, struct lane *lane, uint32_t max, uint64_t timeout_ns,
 				 struct bytes *out);
-/* Adds the response, as one item, to `out`: that of Get if max is 1, else of GetMany; both have the items in field 1. */
+/*
+ * Adds the response, as one item, to `out`: that of Get if max is 1, else of GetMany; both have the items in field 1.
+ */
 enum sabir_error queue_get_remote(const struct handle *h, uint32_t max, uint64_t timeout_ns, struct bytes *out);
 
 #endif

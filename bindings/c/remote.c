@@ -2,9 +2,9 @@
 /*
  * The remote transport: one gRPC channel for each connection, one unary call for each operation.
  *
- * A call belongs to the thread that makes it: the thread has a completion queue of its own and polls it until its call ends,
- * so there is no thread of ours and no lock. gRPC starts with the first remote connection and does not survive a fork: a
- * child that inherits it must not touch it any more, not even to end it.
+ * A call belongs to the thread that makes it: the thread has a completion queue of its own and polls it until its call
+ * ends, so there is no thread of ours and no lock. gRPC starts with the first remote connection and does not survive a
+ * fork: a child that inherits it must not touch it any more, not even to end it.
  */
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
@@ -56,7 +56,8 @@ static void start(void)
 static enum sabir_error need_queue(const struct sabir_conn *conn)
 {
 	if (is_forked())
-		return fail(SABIR_UNAVAILABLE, "%s: gRPC was started before the fork; fork first, then connect", conn->url);
+		return fail(SABIR_UNAVAILABLE, "%s: gRPC was started before the fork; fork first, then connect",
+			    conn->url);
 	if (thread_queue)
 		return SABIR_OK;
 	if (pthread_setspecific(thread_key, &thread_queue))
@@ -140,7 +141,8 @@ static enum sabir_error remote_open(struct sabir_conn *conn, const char *address
 		return error;
 	}
 	for (int i = 0; i < N_METHODS; i++)
-		remote->registered[i] = grpc_channel_register_call(remote->channel, method_path((enum method)i), NULL, NULL);
+		remote->registered[i] = grpc_channel_register_call(remote->channel, method_path((enum method)i), NULL,
+								   NULL);
 	conn->state = remote;
 	return SABIR_OK;
 }
@@ -200,9 +202,9 @@ static void unary_fini(struct unary *u)
 
 static void unary_run(struct unary *u)
 {
-	grpc_op ops[6] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_SEND_MESSAGE },
+	grpc_op ops[6] = { { .op = GRPC_OP_SEND_INITIAL_METADATA },  { .op = GRPC_OP_SEND_MESSAGE },
 			   { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT }, { .op = GRPC_OP_RECV_INITIAL_METADATA },
-			   { .op = GRPC_OP_RECV_MESSAGE }, { .op = GRPC_OP_RECV_STATUS_ON_CLIENT } };
+			   { .op = GRPC_OP_RECV_MESSAGE },           { .op = GRPC_OP_RECV_STATUS_ON_CLIENT } };
 	ops[1].data.send_message.send_message = u->request;
 	ops[3].data.recv_initial_metadata.recv_initial_metadata = &u->initial;
 	ops[4].data.recv_message.recv_message = &u->response;
@@ -248,7 +250,10 @@ static enum sabir_error read_response(struct unary *u, struct bytes *out)
 	return SABIR_OK;
 }
 
-/* A typed call may take as long as it was told to wait and then the time for an answer; another exactly its time, if it has one. */
+/*
+ * A typed call may take as long as it was told to wait and then the time for an answer; another exactly its time, if
+ * it has one.
+ */
 static gpr_timespec call_deadline(const struct sabir_conn *conn, int method, uint64_t timeout_ns)
 {
 	if (method == METHOD_OTHER && timeout_ns)
@@ -264,8 +269,8 @@ static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int
 		return grpc_channel_create_registered_call(remote->channel, NULL, GRPC_PROPAGATE_DEFAULTS, thread_queue,
 							   remote->registered[method], deadline, NULL);
 	grpc_slice slice = grpc_slice_from_copied_string(path);
-	grpc_call *call = grpc_channel_create_call(remote->channel, NULL, GRPC_PROPAGATE_DEFAULTS, thread_queue, slice, NULL,
-						   deadline, NULL);
+	grpc_call *call = grpc_channel_create_call(remote->channel, NULL, GRPC_PROPAGATE_DEFAULTS, thread_queue, slice,
+						   NULL, deadline, NULL);
 	grpc_slice_unref(slice);
 	return call;
 }

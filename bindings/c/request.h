@@ -7,8 +7,8 @@
 #include "server/base/wire.h"
 
 /*
- * Writing request messages and looking into response messages of sabir.v1. A request is written front to back into malloc'ed
- * memory; failure is sticky, so that only who sends it looks. All field numbers are below 16.
+ * Writing request messages and looking into response messages of sabir.v1. A request is written front to back into
+ * malloc'ed memory; failure is sticky, so that only who sends it looks. All field numbers are below 16.
  */
 struct request {
 	uint8_t *data;
@@ -39,7 +39,10 @@ void request_cursor(struct request *r, uint32_t field, const struct sabir_cursor
 size_t request_begin(struct request *r, uint32_t field);
 void request_end(struct request *r, size_t begin);
 
-/* The field's last occurrence: varints and fixed in `bits`, everything else in `bytes`; false: absent, or not a message. */
+/*
+ * The field's last occurrence: varints and fixed in `bits`, everything else in `bytes`; false: absent, or not a
+ * message.
+ */
 bool response_find(struct span message, uint32_t field, struct wire_field *found);
 /* The field as a number, 0 if it is absent. */
 uint64_t response_varint(struct span message, uint32_t field);

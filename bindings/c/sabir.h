@@ -5,11 +5,11 @@
  * A connection is local (the program maps the server's memory and works on it directly) or remote (gRPC). All functions
  * below do the same on both, unless they say otherwise. Valid C99 and C++17.
  *
- * Errors. Functions return an enum sabir_error (<sabir/error.h>); SABIR_OK is 0. Results come last and are untouched on
- * failure; a result pointer may be NULL where "or NULL" stands. Each function lists its own errors. Besides, every function
- * that takes a connection or a handle can answer
+ * Errors. Functions return an enum sabir_error (<sabir/error.h>); SABIR_OK is 0. Results come last and are untouched
+ * on failure; a result pointer may be NULL where "or NULL" stands. Each function lists its own errors. Besides, every
+ * function that takes a connection or a handle can answer
  *   SABIR_INVALID_ARGUMENT    a required pointer is NULL
- *   SABIR_UNAVAILABLE         the server can't be reached, or is shutting down (local: on a thread's or child's first use)
+ *   SABIR_UNAVAILABLE         the server can't be reached, or is shutting down (local: a new thread or child can't begin)
  *   SABIR_TOO_MANY_OWNERS     local: the server has no lane left for this thread
  *   SABIR_PERMISSION_DENIED   the server refuses this peer
  *   SABIR_TIMED_OUT           remote: no answer came in time; whether the operation was done is unknown
@@ -21,13 +21,13 @@
  *   SABIR_INTERNAL            an error in Sabir
  * and every function that takes an object's handle SABIR_DELETED: somebody deleted the object.
  *
- * Threads. Any number of threads may use one connection and one handle at the same time, except that freeing a handle or
- * closing a connection must be the last use of it. After fork() the child's first use of a local connection attaches it to
- * the server anew; what the parent was doing stays the parent's. A remote connection can't be used in a child: fork
- * first, then connect.
+ * Threads. Any number of threads may use one connection and one handle at the same time, except that freeing a handle
+ * or closing a connection must be the last use of it. After fork() the child's first use of a local connection
+ * attaches it to the server anew; what the parent was doing stays the parent's. A remote connection can't be used in a
+ * child: fork first, then connect.
  *
- * Time-outs are in nanoseconds: 0 does not wait, SABIR_FOREVER waits without end. Only the functions with a timeout_ns wait
- * for other programs.
+ * Time-outs are in nanoseconds: 0 does not wait, SABIR_FOREVER waits without end. Only the functions with a timeout_ns
+ * wait for other programs.
  *
  * Memory. What a function hands out as a pointer to a pointer is one block of the caller's, freed with sabir_free().
  */
@@ -67,8 +67,8 @@ const char *sabir_error_name(enum sabir_error error);
 /* What an error means, in English: "no object has this name or handle". Never NULL. */
 const char *sabir_error_text(enum sabir_error error);
 /*
- * More about the last failure in this thread, perhaps empty, never NULL: which name, what the server said. Valid until the
- * next failure in this thread. For people; programs look at the error.
+ * More about the last failure in this thread, perhaps empty, never NULL: which name, what the server said. Valid until
+ * the next failure in this thread. For people; programs look at the error.
  */
 const char *sabir_detail(void);
 
@@ -77,7 +77,7 @@ const char *sabir_detail(void);
 struct sabir_options {
 	size_t size;         /* sizeof(struct sabir_options); newer members are taken as 0 where it is smaller */
 	const char *label;   /* the program's name, as operators see it; up to 39 bytes count; NULL: the executable's */
-	uint64_t timeout_ns; /* for connecting, and for the answer of a remote call beyond its own time-out; 0: 30 seconds */
+	uint64_t timeout_ns; /* for connecting, and for a remote answer beyond the call's own time-out; 0: 30 s */
 };
 
 /*
@@ -88,14 +88,14 @@ struct sabir_options {
  *   grpc+unix:/path              remote, over the server's unix socket for gRPC
  *   NULL or ""                   $SABIR_URL, or where that is not set unix:/run/sabir/sabir.sock
  *
- * `options` may be NULL: the defaults. Local operations go on when the server stops later.
- * Errors: INVALID_ARGUMENT (the URL, the options), UNAVAILABLE, PERMISSION_DENIED, TOO_MANY_OWNERS, LAYOUT_MISMATCH (local: the
- * server is of another version), TIMED_OUT, NO_MEMORY, RESOURCE_EXHAUSTED (local: the memory can't be mapped).
+ * `options` may be NULL: the defaults. Local operations go on when the server stops later. Errors: INVALID_ARGUMENT
+ * (the URL, the options), UNAVAILABLE, PERMISSION_DENIED, TOO_MANY_OWNERS, LAYOUT_MISMATCH (local: the server is of
+ * another version), TIMED_OUT, NO_MEMORY, RESOURCE_EXHAUSTED (local: the memory can't be mapped).
  */
 enum sabir_error sabir_connect(const char *url, const struct sabir_options *options, sabir_conn **conn);
 /*
- * Gives the connection back; NULL is fine. Handles that were opened on it stay usable, and the program stays attached until
- * the last of them is freed. Anonymous objects that it created locally end with it.
+ * Gives the connection back; NULL is fine. Handles that were opened on it stay usable, and the program stays attached
+ * until the last of them is freed. Anonymous objects that it created locally end with it.
  */
 void sabir_close(sabir_conn *conn);
 /* Whether the connection is local. */
@@ -106,14 +106,16 @@ void sabir_free(void *memory);
 
 /* ------------------------------------------------------------------ items */
 
-/* The kinds of items: what a queue holds, and the keys and values of a dict. The numbers are those of sabir.v1.Value. */
+/*
+ * The kinds of items: what a queue holds, and the keys and values of a dict. The numbers are those of sabir.v1.Value.
+ */
 enum sabir_item_kind {
 	SABIR_ITEM_NULL = 1,
 	SABIR_ITEM_BOOL = 2,
-	SABIR_ITEM_INT = 3,        /* -2^63 to 2^63-1 */
-	SABIR_ITEM_UINT = 4,       /* 0 to 2^64-1; as a key, one up to 2^63-1 equals the same INT */
+	SABIR_ITEM_INT = 3,  /* -2^63 to 2^63-1 */
+	SABIR_ITEM_UINT = 4, /* 0 to 2^64-1; as a key, one up to 2^63-1 equals the same INT */
 	SABIR_ITEM_DOUBLE = 5,
-	SABIR_ITEM_TEXT = 6,       /* UTF-8, may hold NUL */
+	SABIR_ITEM_TEXT = 6, /* UTF-8, may hold NUL */
 	SABIR_ITEM_BYTES = 7,
 	SABIR_ITEM_LIST = 8,       /* made by a sabir_builder, read by a sabir_reader */
 	SABIR_ITEM_MAP = 9,        /* likewise */
@@ -124,16 +126,16 @@ enum sabir_item_kind {
 };
 
 /*
- * One item. It owns nothing: `as.data` and `content_type` point to the caller's memory in arguments, and into the block or
- * buffer of the result in results. Unused members are ignored in arguments and 0 in results.
+ * One item. It owns nothing: `as.data` and `content_type` point to the caller's memory in arguments, and into the
+ * block or buffer of the result in results. Unused members are ignored in arguments and 0 in results.
  */
 struct sabir_item {
 	uint32_t kind; /* enum sabir_item_kind */
 	uint32_t aux;  /* TIMESTAMP: nanoseconds, 0 to 999999999; OPAQUE: bytes of content_type */
-	size_t len;    /* bytes at as.data: TEXT, BYTES, LIST, MAP, OPAQUE, ENCODED; OBJECT: bytes of its name, 0 = by handle */
+	size_t len; /* bytes at as.data: TEXT, BYTES, LIST, MAP, OPAQUE, ENCODED; OBJECT: its name's, 0 = by handle */
 	union {
 		bool boolean;
-		int64_t i; /* INT; TIMESTAMP: seconds since 1970 */
+		int64_t i;  /* INT; TIMESTAMP: seconds since 1970 */
 		uint64_t u; /* UINT; OBJECT by handle */
 		double d;
 		const void *data;
@@ -223,8 +225,8 @@ static inline struct sabir_item sabir_encoded(const void *data, size_t len)
 }
 
 /*
- * A buffer that calls reuse, as getline() does: all-zero at first; the library makes it larger with malloc and realloc where
- * an item needs it, and the caller frees `data` in the end with sabir_free(). One thread at a time.
+ * A buffer that calls reuse, as getline() does: all-zero at first; the library makes it larger with malloc and realloc
+ * where an item needs it, and the caller frees `data` in the end with sabir_free(). One thread at a time.
  */
 struct sabir_buffer {
 	void *data;
@@ -240,9 +242,9 @@ enum sabir_error sabir_encode(const struct sabir_item *item, struct sabir_buffer
 enum sabir_error sabir_decode(const void *data, size_t len, struct sabir_item *item);
 
 /*
- * Makes lists and maps. Begin one, append its items (in a map a key, then its value, and so on), end it; in between others may
- * begin and end, up to the depth that sabir.v1.Value allows. What is refused leaves the builder as it was; after NO_MEMORY it
- * can only be freed. One thread at a time.
+ * Makes lists and maps. Begin one, append its items (in a map a key, then its value, and so on), end it; in between
+ * others may begin and end, up to the depth that sabir.v1.Value allows. What is refused leaves the builder as it was;
+ * after NO_MEMORY it can only be freed. One thread at a time.
  */
 typedef struct sabir_builder sabir_builder;
 /* NULL when out of memory. */
@@ -257,8 +259,8 @@ enum sabir_error sabir_builder_append(sabir_builder *builder, const struct sabir
 /* Errors: INVALID_ARGUMENT (nothing has begun, or a key has no value). */
 enum sabir_error sabir_builder_end(sabir_builder *builder);
 /*
- * The outermost list or map, which has ended. It points into the builder and is valid until the builder is used again, which
- * starts anew. Errors: INVALID_ARGUMENT (it has not ended, or not begun).
+ * The outermost list or map, which has ended. It points into the builder and is valid until the builder is used again,
+ * which starts anew. Errors: INVALID_ARGUMENT (it has not ended, or not begun).
  */
 enum sabir_error sabir_builder_finish(sabir_builder *builder, struct sabir_item *item);
 
@@ -286,8 +288,9 @@ enum sabir_kind {
 };
 
 /*
- * Names are 1 to 255 bytes of UTF-8: segments divided by '/', none of them empty, "." or "..", without control characters.
- * Type codes are Python's letters, of the same width everywhere, little-endian: c b B ? are 1 byte, h H 2, i I f u 4, l L q Q d 8.
+ * Names are 1 to 255 bytes of UTF-8: segments divided by '/', none of them empty, "." or "..", without control
+ * characters. Type codes are Python's letters, of the same width everywhere, little-endian: c b B ? are 1 byte, h H 2,
+ * i I f u 4, l L q Q d 8.
  */
 struct sabir_info {
 	uint64_t handle;
@@ -319,10 +322,11 @@ struct sabir_spec {
 #define SABIR_EXIST_OK 1u
 
 /*
- * Creates an object; a NULL or empty name makes an anonymous one, which locally lives as long as this connection, remotely
- * until it is deleted. `created` or NULL: whether this call made it.
- * Errors: INVALID_ARGUMENT (spec, flags), INVALID_NAME, ALREADY_EXISTS (taken; with SABIR_EXIST_OK: of another spec), WRONG_KIND (taken by another
- * kind), OUT_OF_RANGE (`initial` is longer than the array, or no bool or code point), TOO_LARGE, RESOURCE_EXHAUSTED, TOO_MANY_OWNERS.
+ * Creates an object; a NULL or empty name makes an anonymous one, which locally lives as long as this connection,
+ * remotely until it is deleted. `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
+ * INVALID_NAME, ALREADY_EXISTS (taken; with SABIR_EXIST_OK: of another spec), WRONG_KIND (taken by another kind),
+ * OUT_OF_RANGE (`initial` is longer than the array, or no bool or code point), TOO_LARGE, RESOURCE_EXHAUSTED,
+ * TOO_MANY_OWNERS.
  */
 enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
 			      struct sabir_info *info, bool *created);
@@ -336,8 +340,8 @@ enum sabir_error sabir_describe(sabir_conn *conn, const char *name, struct sabir
 enum sabir_error sabir_describe_handle(sabir_conn *conn, uint64_t handle, struct sabir_info *info);
 
 /*
- * A place between two pages; all-zero is the beginning. After the last page a call gives 0 results, and the cursor stands at
- * the beginning again. Its members are the library's.
+ * A place between two pages; all-zero is the beginning. After the last page a call gives 0 results, and the cursor
+ * stands at the beginning again. Its members are the library's.
  */
 struct sabir_cursor {
 	uint32_t state;
@@ -346,8 +350,8 @@ struct sabir_cursor {
 };
 
 /*
- * The next page of the named objects, by name in byte order: `n` > 0 of them in one block, or 0 and NULL after the last.
- * `prefix`: only names that begin with it; NULL: all. `kind`: only these; SABIR_KIND_ANY: all.
+ * The next page of the named objects, by name in byte order: `n` > 0 of them in one block, or 0 and NULL after the
+ * last. `prefix`: only names that begin with it; NULL: all. `kind`: only these; SABIR_KIND_ANY: all.
  *   struct sabir_cursor cursor = { 0 };
  *   while (!(error = sabir_list(conn, "jobs/", SABIR_KIND_ANY, &cursor, &infos, &n)) && n) { ...; sabir_free(infos); }
  * Errors: INVALID_NAME (the prefix), INVALID_ARGUMENT (kind, cursor).
@@ -356,10 +360,11 @@ enum sabir_error sabir_list(sabir_conn *conn, const char *prefix, enum sabir_kin
 			    struct sabir_info **infos, size_t *n);
 
 /*
- * Any operation in its encoded form: `method` as in gRPC ("/sabir.v1.QueueService/Put"), `request` the encoded request message;
- * `response` the encoded response, `response_len` bytes, in a block. The same on both kinds of connections. It waits as the
- * request's own timeout says, at most timeout_ns. Errors: every one of the method (its comment in the .proto lists them), UNIMPLEMENTED (no
- * such method), INVALID_ARGUMENT (no such message), TIMED_OUT (timeout_ns has passed).
+ * Any operation in its encoded form: `method` as in gRPC ("/sabir.v1.QueueService/Put"), `request` the encoded request
+ * message; `response` the encoded response, `response_len` bytes, in a block. The same on both kinds of connections.
+ * It waits as the request's own timeout says, at most timeout_ns. Errors: every one of the method (its comment in the
+ * .proto lists them), UNIMPLEMENTED (no such method), INVALID_ARGUMENT (no such message), TIMED_OUT (timeout_ns has
+ * passed).
  */
 enum sabir_error sabir_call(sabir_conn *conn, const char *method, const void *request, size_t request_len,
 			    uint64_t timeout_ns, void **response, size_t *response_len);
@@ -372,7 +377,8 @@ enum sabir_error sabir_call(sabir_conn *conn, const char *method, const void *re
  */
 
 /* Creates a queue of at most max_items (0 = limited by memory alone). Errors: as sabir_create. */
-enum sabir_error sabir_queue_create(sabir_conn *conn, const char *name, uint64_t max_items, unsigned flags, sabir_queue **queue);
+enum sabir_error sabir_queue_create(sabir_conn *conn, const char *name, uint64_t max_items, unsigned flags,
+				    sabir_queue **queue);
 /* Opens a queue. Errors: INVALID_NAME, NOT_FOUND, WRONG_KIND. */
 enum sabir_error sabir_queue_open(sabir_conn *conn, const char *name, sabir_queue **queue);
 /* The same by handle. Errors: NOT_FOUND (never given out), WRONG_KIND, DELETED. */
@@ -382,29 +388,35 @@ void sabir_queue_free(sabir_queue *queue);
 /* The queue's handle, for sabir_object() and the functions by handle. */
 uint64_t sabir_queue_handle(const sabir_queue *queue);
 
-/* Adds an item; waits while the queue is full. Errors: FULL (timeout_ns passed), CLOSED, INVALID_VALUE, TOO_LARGE, RESOURCE_EXHAUSTED. */
+/*
+ * Adds an item; waits while the queue is full. Errors: FULL (timeout_ns passed), CLOSED, INVALID_VALUE, TOO_LARGE,
+ * RESOURCE_EXHAUSTED.
+ */
 enum sabir_error sabir_queue_put(sabir_queue *queue, const struct sabir_item *item, uint64_t timeout_ns);
 /* The same with `len` bytes, and with NUL-terminated UTF-8 text. */
 enum sabir_error sabir_queue_put_bytes(sabir_queue *queue, const void *data, size_t len, uint64_t timeout_ns);
 enum sabir_error sabir_queue_put_text(sabir_queue *queue, const char *text, uint64_t timeout_ns);
 /*
- * Adds, in one step, as many of n (1 to 65536) items as there is room for, from the first on; waits for room for the first.
- * `accepted` or NULL: how many, at least 1. Errors: as sabir_queue_put, and INVALID_ARGUMENT (n); then none was added.
+ * Adds, in one step, as many of n (1 to 65536) items as there is room for, from the first on; waits for room for the
+ * first. `accepted` or NULL: how many, at least 1. Errors: as sabir_queue_put, and INVALID_ARGUMENT (n); then none was
+ * added.
  */
 enum sabir_error sabir_queue_put_many(sabir_queue *queue, const struct sabir_item *items, size_t n, uint64_t timeout_ns,
 				      size_t *accepted);
 /* Takes the first item; waits while the queue is empty. Errors: EMPTY (timeout_ns passed), CLOSED (and empty). */
 enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct sabir_item **item);
 /* The same without an allocation where the buffer is large enough; `item` points into the buffer. */
-enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, struct sabir_buffer *buffer, struct sabir_item *item);
+enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, struct sabir_buffer *buffer,
+				      struct sabir_item *item);
 /*
  * Takes, in one step, the items that are there, up to max (1 to 65536); waits for the first. `n` is at least 1.
  * Errors: as sabir_queue_get, and INVALID_ARGUMENT (max).
  */
-enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items, size_t *n);
+enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items,
+				      size_t *n);
 /* The same into the caller's array of max items, which point into the buffer. */
-enum sabir_error sabir_queue_get_many_into(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_buffer *buffer,
-					   struct sabir_item *items, size_t *n);
+enum sabir_error sabir_queue_get_many_into(sabir_queue *queue, size_t max, uint64_t timeout_ns,
+					   struct sabir_buffer *buffer, struct sabir_item *items, size_t *n);
 /* Shows the first item and leaves it there. Errors: EMPTY, CLOSED (and empty). */
 enum sabir_error sabir_queue_peek(sabir_queue *queue, struct sabir_item **item);
 
@@ -421,19 +433,23 @@ enum sabir_error sabir_queue_empty(sabir_queue *queue, bool *empty);
 enum sabir_error sabir_queue_full(sabir_queue *queue, bool *full);
 /* Removes all items. `removed` or NULL: how many. */
 enum sabir_error sabir_queue_clear(sabir_queue *queue, uint64_t *removed);
-/* Closes the queue for everybody and for good: puts fail at once, gets take what is left and then fail. Twice is fine. */
+/*
+ * Closes the queue for everybody and for good: puts fail at once, gets take what is left and then fail. Twice is fine.
+ */
 enum sabir_error sabir_queue_close(sabir_queue *queue);
 
 /* ------------------------------------------------------------------ value */
 
 /*
- * One number of a fixed type; every operation is atomic. Numbers are items: results are INT for the codes b h i l q c u, UINT for
- * B H I L Q, DOUBLE for f d, BOOL for ?. Arguments may be INT or UINT for any integer code and for f and d; a DOUBLE only for f and d, a
- * BOOL only for ?. Other pairs are WRONG_TYPE, numbers that the type can't hold OUT_OF_RANGE.
+ * One number of a fixed type; every operation is atomic. Numbers are items: results are INT for the codes b h i l q c
+ * u, UINT for B H I L Q, DOUBLE for f d, BOOL for ?. Arguments may be INT or UINT for any integer code and for f and
+ * d; a DOUBLE only for f and d, a BOOL only for ?. Other pairs are WRONG_TYPE, numbers that the type can't hold
+ * OUT_OF_RANGE.
  */
 
 /* Creates a value of the type, which is 0. Errors: as sabir_create; INVALID_ARGUMENT is an unknown type code. */
-enum sabir_error sabir_value_create(sabir_conn *conn, const char *name, char type_code, unsigned flags, sabir_value **value);
+enum sabir_error sabir_value_create(sabir_conn *conn, const char *name, char type_code, unsigned flags,
+				    sabir_value **value);
 /* Errors: INVALID_NAME, NOT_FOUND, WRONG_KIND. */
 enum sabir_error sabir_value_open(sabir_conn *conn, const char *name, sabir_value **value);
 /* Errors: NOT_FOUND (never given out), WRONG_KIND, DELETED. */
@@ -447,22 +463,24 @@ enum sabir_error sabir_value_get(sabir_value *value, struct sabir_item *number);
 /* Errors: WRONG_TYPE, OUT_OF_RANGE. */
 enum sabir_error sabir_value_set(sabir_value *value, const struct sabir_item *number);
 /*
- * Adds and gives the new number (or NULL). Integers wrap at their width, as in two's complement; deltas may be negative or
- * wider than the type. Errors: WRONG_TYPE (c, u and ? are no numbers; a DOUBLE or BOOL for an integer).
+ * Adds and gives the new number (or NULL). Integers wrap at their width, as in two's complement; deltas may be
+ * negative or wider than the type. Errors: WRONG_TYPE (c, u and ? are no numbers; a DOUBLE or BOOL for an integer).
  */
 enum sabir_error sabir_value_add(sabir_value *value, const struct sabir_item *delta, struct sabir_item *sum);
 /* Writes and gives what was there (or NULL). Errors: WRONG_TYPE, OUT_OF_RANGE. */
-enum sabir_error sabir_value_exchange(sabir_value *value, const struct sabir_item *desired, struct sabir_item *previous);
+enum sabir_error sabir_value_exchange(sabir_value *value, const struct sabir_item *desired,
+				      struct sabir_item *previous);
 /*
  * Writes `desired` if the value holds `expected`, bit for bit. `exchanged`: whether; `found` or NULL: what was there.
  * Errors: WRONG_TYPE, OUT_OF_RANGE.
  */
 enum sabir_error sabir_value_compare_exchange(sabir_value *value, const struct sabir_item *expected,
-					      const struct sabir_item *desired, bool *exchanged, struct sabir_item *found);
+					      const struct sabir_item *desired, bool *exchanged,
+					      struct sabir_item *found);
 
 /*
- * The same in C's types. Reading: WRONG_TYPE where the type is of the other sort (f and d are read as double; integers and ? as
- * int or uint, integers also as double), OUT_OF_RANGE where the number does not fit.
+ * The same in C's types. Reading: WRONG_TYPE where the type is of the other sort (f and d are read as double; integers
+ * and ? as int or uint, integers also as double), OUT_OF_RANGE where the number does not fit.
  */
 enum sabir_error sabir_value_get_int(sabir_value *value, int64_t *number);
 enum sabir_error sabir_value_get_uint(sabir_value *value, uint64_t *number);
@@ -470,7 +488,10 @@ enum sabir_error sabir_value_get_double(sabir_value *value, double *number);
 enum sabir_error sabir_value_set_int(sabir_value *value, int64_t number);
 enum sabir_error sabir_value_set_uint(sabir_value *value, uint64_t number);
 enum sabir_error sabir_value_set_double(sabir_value *value, double number);
-/* `sum` or NULL. Where the sum was written but can't be told in the result's type: OUT_OF_RANGE or WRONG_TYPE with `sum` untouched. */
+/*
+ * `sum` or NULL. Where the sum was written but can't be told in the result's type: OUT_OF_RANGE or WRONG_TYPE with
+ * `sum` untouched.
+ */
 enum sabir_error sabir_value_add_int(sabir_value *value, int64_t delta, int64_t *sum);
 enum sabir_error sabir_value_add_double(sabir_value *value, double delta, double *sum);
 
@@ -478,7 +499,8 @@ enum sabir_error sabir_value_add_double(sabir_value *value, double delta, double
 
 /*
  * A fixed number of elements of one type. Operations on one element are atomic; those on a slice are for each element.
- * Elements are numbers as with sabir_value. An index below 0 counts from the end. All: OUT_OF_RANGE (an index or slice past the end).
+ * Elements are numbers as with sabir_value. An index below 0 counts from the end. All: OUT_OF_RANGE (an index or slice
+ * past the end).
  */
 
 /* Creates an array of `length` zeros. Errors: as sabir_create; INVALID_ARGUMENT is an unknown type code. */
@@ -500,10 +522,12 @@ enum sabir_error sabir_array_get(sabir_array *array, int64_t index, struct sabir
 /* Errors: WRONG_TYPE, OUT_OF_RANGE (also the number). */
 enum sabir_error sabir_array_set(sabir_array *array, int64_t index, const struct sabir_item *number);
 /* As sabir_value_add. */
-enum sabir_error sabir_array_add(sabir_array *array, int64_t index, const struct sabir_item *delta, struct sabir_item *sum);
+enum sabir_error sabir_array_add(sabir_array *array, int64_t index, const struct sabir_item *delta,
+				 struct sabir_item *sum);
 /* As sabir_value_compare_exchange. */
 enum sabir_error sabir_array_compare_exchange(sabir_array *array, int64_t index, const struct sabir_item *expected,
-					      const struct sabir_item *desired, bool *exchanged, struct sabir_item *found);
+					      const struct sabir_item *desired, bool *exchanged,
+					      struct sabir_item *found);
 /* As the functions of the same names with sabir_value. */
 enum sabir_error sabir_array_get_int(sabir_array *array, int64_t index, int64_t *number);
 enum sabir_error sabir_array_get_uint(sabir_array *array, int64_t index, uint64_t *number);
@@ -519,23 +543,25 @@ enum sabir_error sabir_array_add_double(sabir_array *array, int64_t index, doubl
  */
 enum sabir_error sabir_array_get_slice(sabir_array *array, uint64_t start, uint64_t count, void *elements);
 /*
- * Writes `count` elements from `start` on; none if it fails. Errors: OUT_OF_RANGE (also an element that is no bool or code
- * point), TOO_LARGE (remote), RESOURCE_EXHAUSTED.
+ * Writes `count` elements from `start` on; none if it fails. Errors: OUT_OF_RANGE (also an element that is no bool or
+ * code point), TOO_LARGE (remote), RESOURCE_EXHAUSTED.
  */
 enum sabir_error sabir_array_set_slice(sabir_array *array, uint64_t start, uint64_t count, const void *elements);
 /* Writes the number to `count` places from `start` on. Errors: WRONG_TYPE, OUT_OF_RANGE, RESOURCE_EXHAUSTED. */
 enum sabir_error sabir_array_fill(sabir_array *array, uint64_t start, uint64_t count, const struct sabir_item *number);
 /*
- * Local only: the elements themselves, shared with everybody, `length` of them (or NULL). The pointer is good until the handle
- * is freed; use atomic accesses where others write. Deleting the array meanwhile gives its memory to others. Errors: UNIMPLEMENTED (remote).
+ * Local only: the elements themselves, shared with everybody, `length` of them (or NULL). The pointer is good until
+ * the handle is freed; use atomic accesses where others write. Deleting the array meanwhile gives its memory to
+ * others. Errors: UNIMPLEMENTED (remote).
  */
 enum sabir_error sabir_array_map(sabir_array *array, void **elements, uint64_t *length);
 
 /* ------------------------------------------------------------------ dict */
 
 /*
- * Insertion-ordered map from items to items. Every operation is atomic, the batches too. Keys and values are each limited like
- * a queue's items. Every function that takes an item can answer INVALID_VALUE; every one that writes TOO_LARGE and RESOURCE_EXHAUSTED.
+ * Insertion-ordered map from items to items. Every operation is atomic, the batches too. Keys and values are each
+ * limited like a queue's items. Every function that takes an item can answer INVALID_VALUE; every one that writes
+ * TOO_LARGE and RESOURCE_EXHAUSTED.
  */
 
 /* Errors: as sabir_create. */
@@ -554,19 +580,25 @@ enum sabir_error sabir_dict_get(sabir_dict *dict, const struct sabir_item *key, 
 enum sabir_error sabir_dict_get_into(sabir_dict *dict, const struct sabir_item *key, struct sabir_buffer *buffer,
 				     struct sabir_item *value);
 /* Sets a key, new or not. `inserted` or NULL: whether it is new. */
-enum sabir_error sabir_dict_set(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *value, bool *inserted);
+enum sabir_error sabir_dict_set(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *value,
+				bool *inserted);
 /* Errors: KEY_NOT_FOUND. */
 enum sabir_error sabir_dict_delete(sabir_dict *dict, const struct sabir_item *key);
 enum sabir_error sabir_dict_contains(sabir_dict *dict, const struct sabir_item *key, bool *found);
 enum sabir_error sabir_dict_len(sabir_dict *dict, uint64_t *length);
-/* Sets a missing key to `preset`, and gives the value that the key has then (or NULL). `inserted` or NULL: whether it was missing. */
+/*
+ * Sets a missing key to `preset`, and gives the value that the key has then (or NULL). `inserted` or NULL: whether it
+ * was missing.
+ */
 enum sabir_error sabir_dict_setdefault(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *preset,
 				       struct sabir_item **value, bool *inserted);
 /* Deletes a key and gives its value. Errors: KEY_NOT_FOUND. */
 enum sabir_error sabir_dict_pop(sabir_dict *dict, const struct sabir_item *key, struct sabir_item **value);
 /* Deletes the entry that was inserted last and gives it. Errors: EMPTY. */
 enum sabir_error sabir_dict_popitem(sabir_dict *dict, struct sabir_entry **entry);
-/* Sets n keys, all or none, visible in one step; of equal keys the last counts. `inserted` or NULL: how many are new. */
+/*
+ * Sets n keys, all or none, visible in one step; of equal keys the last counts. `inserted` or NULL: how many are new.
+ */
 enum sabir_error sabir_dict_update(sabir_dict *dict, const struct sabir_entry *entries, size_t n, uint64_t *inserted);
 /*
  * Adds a number (INT, UINT, DOUBLE) to the value of a key; a missing one counts from 0. `sum` or NULL: the new value.
@@ -574,25 +606,32 @@ enum sabir_error sabir_dict_update(sabir_dict *dict, const struct sabir_entry *e
  */
 enum sabir_error sabir_dict_increment(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *delta,
 				      struct sabir_item *sum);
-/* The same with an integer; OUT_OF_RANGE also where the sum was written but is beyond int64_t, WRONG_TYPE where it is a double. */
+/*
+ * The same with an integer; OUT_OF_RANGE also where the sum was written but is beyond int64_t, WRONG_TYPE where it is
+ * a double.
+ */
 enum sabir_error sabir_dict_increment_int(sabir_dict *dict, const struct sabir_item *key, int64_t delta, int64_t *sum);
 /*
- * If the key holds `expected` (NULL: is missing), sets it to `desired` (NULL: deletes it). `exchanged`: whether. `found` or
- * NULL: what was there before, NULL if the key was missing.
+ * If the key holds `expected` (NULL: is missing), sets it to `desired` (NULL: deletes it). `exchanged`: whether.
+ * `found` or NULL: what was there before, NULL if the key was missing.
  */
-enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *expected,
-					     const struct sabir_item *desired, bool *exchanged, struct sabir_item **found);
+enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabir_item *key,
+					     const struct sabir_item *expected, const struct sabir_item *desired,
+					     bool *exchanged, struct sabir_item **found);
 /* Deletes all entries. `removed` or NULL: how many. */
 enum sabir_error sabir_dict_clear(sabir_dict *dict, uint64_t *removed);
 
 /*
- * The next page of keys, values or entries in insertion order: `n` > 0 of them in one block, or 0 and NULL after the last.
- * page_size: the most in one page, 0 = 1000, at most 10000 count. An entry that is there all the time comes exactly once.
- * Errors: INVALID_ARGUMENT (the cursor is of something else).
+ * The next page of keys, values or entries in insertion order: `n` > 0 of them in one block, or 0 and NULL after the
+ * last. page_size: the most in one page, 0 = 1000, at most 10000 count. An entry that is there all the time comes
+ * exactly once. Errors: INVALID_ARGUMENT (the cursor is of something else).
  */
-enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_item **keys, size_t *n);
-enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_item **values, size_t *n);
-enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor, struct sabir_entry **entries, size_t *n);
+enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+				 struct sabir_item **keys, size_t *n);
+enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+				   struct sabir_item **values, size_t *n);
+enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+				  struct sabir_entry **entries, size_t *n);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading how a gRPC call failed. Sabir's servers say it in one ErrorInfo whose reason is a name of errors.def; what gRPC
- * itself or something between says has only its status code.
+ * Reading how a gRPC call failed. Sabir's servers say it in one ErrorInfo whose reason is a name of errors.def; what
+ * gRPC itself or something between says has only its status code.
  */
 #include "bindings/c/status.h"
 
@@ -104,5 +104,6 @@ enum sabir_error status_read(int grpc_code, struct span details, struct span mes
 	enum sabir_error error = read_details(details, &detail);
 	if (!error)
 		error = error_of_code(grpc_code);
-	return fail(error, "%.*s", detail.len > 255 ? 255 : (int)detail.len, detail.len ? (const char *)detail.data : "");
+	return fail(error, "%.*s", detail.len > 255 ? 255 : (int)detail.len,
+		    detail.len ? (const char *)detail.data : "");
 }

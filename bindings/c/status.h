@@ -6,8 +6,8 @@
 
 /*
  * The error that a failed gRPC call ended with, and its detail: from the ErrorInfo in `details` (the encoded
- * google.rpc.Status of grpc-status-details-bin; empty: none) if it is of this project, else from the status code and the
- * message that gRPC itself gave.
+ * google.rpc.Status of grpc-status-details-bin; empty: none) if it is of this project, else from the status code and
+ * the message that gRPC itself gave.
  */
 enum sabir_error status_read(int grpc_code, struct span details, struct span message);
 

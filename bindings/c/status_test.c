@@ -32,7 +32,8 @@ static const struct span text = { (const uint8_t *)"from gRPC", 9 };
 
 static void the_reason_decides(void)
 {
-	CU_ASSERT_EQUAL(status_read(5, status_with(info_url, "sabir.dev", "KEY_NOT_FOUND", "key 7"), text), SABIR_KEY_NOT_FOUND);
+	CU_ASSERT_EQUAL(status_read(5, status_with(info_url, "sabir.dev", "KEY_NOT_FOUND", "key 7"), text),
+			SABIR_KEY_NOT_FOUND);
 	CU_ASSERT_STRING_EQUAL(sabir_detail(), "key 7");
 	request_fini(&made);
 }
@@ -53,9 +54,11 @@ static void foreign_details_count_for_nothing(void)
 {
 	CU_ASSERT_EQUAL(status_read(14, status_with(info_url, "other.example", "EMPTY", "x"), text), SABIR_UNAVAILABLE);
 	request_fini(&made);
-	CU_ASSERT_EQUAL(status_read(14, status_with("type.googleapis.com/other", "sabir.dev", "EMPTY", "x"), text), SABIR_UNAVAILABLE);
+	CU_ASSERT_EQUAL(status_read(14, status_with("type.googleapis.com/other", "sabir.dev", "EMPTY", "x"), text),
+			SABIR_UNAVAILABLE);
 	request_fini(&made);
-	CU_ASSERT_EQUAL(status_read(14, status_with(info_url, "sabir.dev", "FROM_THE_FUTURE", "x"), text), SABIR_UNAVAILABLE);
+	CU_ASSERT_EQUAL(status_read(14, status_with(info_url, "sabir.dev", "FROM_THE_FUTURE", "x"), text),
+			SABIR_UNAVAILABLE);
 	request_fini(&made);
 }
 

@@ -9,9 +9,12 @@
 
 /* ---------------------------------------------------------------- handles */
 
-enum sabir_error sabir_value_create(sabir_conn *conn, const char *name, char type_code, unsigned flags, sabir_value **value)
+enum sabir_error sabir_value_create(sabir_conn *conn, const char *name, char type_code, unsigned flags,
+				    sabir_value **value)
 {
-	struct sabir_spec spec = { .size = sizeof(spec), .kind = SABIR_KIND_VALUE, .type_code = (unsigned char)type_code };
+	struct sabir_spec spec = { .size = sizeof(spec),
+				   .kind = SABIR_KIND_VALUE,
+				   .type_code = (unsigned char)type_code };
 	return handle_create(conn, name, &spec, flags, value);
 }
 
@@ -49,7 +52,8 @@ struct remote_op {
 	uint32_t result_field; /* 0: none */
 };
 
-static enum sabir_error call_remote(const struct handle *h, const struct remote_op *op, struct sabir_item *result, bool *exchanged)
+static enum sabir_error call_remote(const struct handle *h, const struct remote_op *op, struct sabir_item *result,
+				    bool *exchanged)
 {
 	struct bytes out = { 0 };
 	struct request r;
@@ -140,7 +144,8 @@ enum sabir_error sabir_value_exchange(sabir_value *value, const struct sabir_ite
 	if (error)
 		return error;
 	if (!lane)
-		return call_remote(&value->h, &(struct remote_op){ METHOD_VALUE_EXCHANGE, { desired }, 1 }, previous, NULL);
+		return call_remote(&value->h, &(struct remote_op){ METHOD_VALUE_EXCHANGE, { desired }, 1 }, previous,
+				   NULL);
 	error = value_exchange(lane, value->h.id, &s, &before);
 	if (!error && previous)
 		*previous = item_of_scalar(&before);
@@ -148,7 +153,8 @@ enum sabir_error sabir_value_exchange(sabir_value *value, const struct sabir_ite
 }
 
 enum sabir_error sabir_value_compare_exchange(sabir_value *value, const struct sabir_item *expected,
-					      const struct sabir_item *desired, bool *exchanged, struct sabir_item *found)
+					      const struct sabir_item *desired, bool *exchanged,
+					      struct sabir_item *found)
 {
 	struct lane *lane;
 	struct scalar e, d, before;

@@ -2,10 +2,10 @@
 /*
  * Blocking on shared memory: the waiter's side of server/shm/event.h.
  *
- *   look a few times ──► { say that we wait ──► look ──► sleep } until there is something ──► pass the wake on
+ *   look a few times ──► { say that we wait ──► look ──► sleep } until something is there ──► pass it on
  *
- * A wake is meant for one waiter, and the notifier takes the flag off for all who sleep. So whoever was woken says anew that he
- * waits before he looks, and when he leaves something behind he wakes the next.
+ * A wake is meant for one waiter, and the notifier takes the flag off for all who sleep. So whoever was woken says
+ * anew that he waits before he looks, and when he leaves something behind he wakes the next.
  */
 #include <unistd.h>
 

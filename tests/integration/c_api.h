@@ -3,7 +3,8 @@
 #define TESTS_C_API_H
 
 /*
- * What the c_api_*_test.c programs share. Each takes the URL of a running server, and passes on every kind of URL alike:
+ * What the c_api_*_test.c programs share. Each takes the URL of a running server, and passes on every kind of URL
+ * alike:
  *
  *   c_api_queue_test unix:/run/sabir/sabir.sock
  *   c_api_queue_test grpc://localhost:7700
@@ -63,7 +64,8 @@ __attribute__((unused)) static const char *name_of(const char *what)
 
 __attribute__((unused)) static bool is_text(const struct sabir_item *item, const char *text)
 {
-	return item->kind == SABIR_ITEM_TEXT && item->len == strlen(text) && memcmp(item->as.data, text, item->len) == 0;
+	return item->kind == SABIR_ITEM_TEXT && item->len == strlen(text) &&
+	       memcmp(item->as.data, text, item->len) == 0;
 }
 
 __attribute__((unused)) static bool is_int(const struct sabir_item *item, int64_t v)
@@ -96,6 +98,9 @@ static int run_tests(int argc, char **argv, const struct test *tests, size_t n)
 	return n_failed;
 }
 
-#define TEST(name) { #name, name }
+#define TEST(name)                                                                                                     \
+	{                                                                                                              \
+#name, name                                                                                            \
+	}
 
 #endif

@@ -62,10 +62,19 @@ static void what_is_set_is_found(void)
 static void equal_keys_are_one_key(void)
 {
 	sabir_dict *d = new_dict();
-	struct sabir_item one = sabir_int(1), keys[] = { sabir_int(7), sabir_uint(7), sabir_double(0.0), sabir_double(-0.0),
-							 sabir_bool(true), sabir_text("a"), sabir_bytes("a", 1), sabir_int(1),
-							 sabir_double(1.0), sabir_uint(UINT64_MAX), sabir_null(),
-							 sabir_timestamp(5, 0), sabir_encoded("\x18\x87\x00", 3) };
+	struct sabir_item one = sabir_int(1), keys[] = { sabir_int(7),
+							 sabir_uint(7),
+							 sabir_double(0.0),
+							 sabir_double(-0.0),
+							 sabir_bool(true),
+							 sabir_text("a"),
+							 sabir_bytes("a", 1),
+							 sabir_int(1),
+							 sabir_double(1.0),
+							 sabir_uint(UINT64_MAX),
+							 sabir_null(),
+							 sabir_timestamp(5, 0),
+							 sabir_encoded("\x18\x87\x00", 3) };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		CHECK_OK(sabir_dict_set(d, &keys[i], &one, NULL));
 	CHECK(length(d) == 10);
@@ -130,7 +139,8 @@ static void setdefault_and_pop(void)
 static void update_is_all_or_nothing(void)
 {
 	sabir_dict *d = new_dict();
-	struct sabir_entry good[] = { { sabir_text("a"), sabir_int(1) }, { sabir_text("b"), sabir_int(2) },
+	struct sabir_entry good[] = { { sabir_text("a"), sabir_int(1) },
+				      { sabir_text("b"), sabir_int(2) },
 				      { sabir_text("a"), sabir_int(3) } };
 	struct sabir_entry bad[] = { { sabir_text("c"), sabir_int(1) }, { sabir_text("\xff"), sabir_int(2) } };
 	uint64_t inserted = 77;
@@ -145,7 +155,8 @@ static void update_is_all_or_nothing(void)
 static void increments_count(void)
 {
 	sabir_dict *d = new_dict();
-	struct sabir_item key = sabir_text("n"), half = sabir_double(0.5), text = sabir_text("x"), big = sabir_uint(UINT64_MAX), sum;
+	struct sabir_item key = sabir_text("n"), half = sabir_double(0.5), text = sabir_text("x"),
+			  big = sabir_uint(UINT64_MAX), sum;
 	int64_t n;
 	CHECK(!sabir_dict_increment_int(d, &key, 5, &n) && n == 5);
 	CHECK(!sabir_dict_increment_int(d, &key, -7, &n) && n == -2);
@@ -249,10 +260,17 @@ static void malformed_items_are_refused(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(what_is_set_is_found), TEST(equal_keys_are_one_key), TEST(get_into_reuses_the_buffer),
-		TEST(large_keys_and_values), TEST(setdefault_and_pop), TEST(update_is_all_or_nothing), TEST(increments_count),
-		TEST(compare_exchange_sets_and_deletes), TEST(pages_hold_everything_in_order),
-		TEST(clear_empties_and_foreign_cursors_are_refused), TEST(malformed_items_are_refused),
+		TEST(what_is_set_is_found),
+		TEST(equal_keys_are_one_key),
+		TEST(get_into_reuses_the_buffer),
+		TEST(large_keys_and_values),
+		TEST(setdefault_and_pop),
+		TEST(update_is_all_or_nothing),
+		TEST(increments_count),
+		TEST(compare_exchange_sets_and_deletes),
+		TEST(pages_hold_everything_in_order),
+		TEST(clear_empties_and_foreign_cursors_are_refused),
+		TEST(malformed_items_are_refused),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -35,8 +35,10 @@ static void drop_array(sabir_array *a)
 /* What the type's numbers come back as. */
 static uint32_t kind_of(char code)
 {
-	return strchr("BHILQ", code) ? SABIR_ITEM_UINT : strchr("fd", code) ? SABIR_ITEM_DOUBLE :
-	       code == '?' ? SABIR_ITEM_BOOL : SABIR_ITEM_INT;
+	return strchr("BHILQ", code) ? SABIR_ITEM_UINT
+	       : strchr("fd", code)  ? SABIR_ITEM_DOUBLE
+	       : code == '?'         ? SABIR_ITEM_BOOL
+				     : SABIR_ITEM_INT;
 }
 
 /* ---------------------------------------------------------------- values */
@@ -113,7 +115,8 @@ static void additions_wrap_and_tell(void)
 static void exchanges_tell_what_was_there(void)
 {
 	sabir_value *v = new_value('i'), *d = new_value('d');
-	struct sabir_item ten = sabir_int(10), twenty = sabir_int(20), nan_item = sabir_double(NAN), zero = sabir_double(0), found;
+	struct sabir_item ten = sabir_int(10), twenty = sabir_int(20), nan_item = sabir_double(NAN),
+			  zero = sabir_double(0), found;
 	bool exchanged;
 	CHECK(!sabir_value_exchange(v, &ten, &found) && is_int(&found, 0));
 	CHECK(!sabir_value_compare_exchange(v, &twenty, &ten, &exchanged, &found) && !exchanged && is_int(&found, 10));
@@ -244,8 +247,12 @@ static void the_mapped_elements_are_the_array(void)
 static void initial_content_is_there(void)
 {
 	const int16_t first[] = { 1, -2, 3 };
-	struct sabir_spec spec = { .size = sizeof(spec), .kind = SABIR_KIND_ARRAY, .type_code = 'h', .length = 4,
-				   .initial = first, .initial_len = sizeof(first) };
+	struct sabir_spec spec = { .size = sizeof(spec),
+				   .kind = SABIR_KIND_ARRAY,
+				   .type_code = 'h',
+				   .length = 4,
+				   .initial = first,
+				   .initial_len = sizeof(first) };
 	struct sabir_info info;
 	sabir_array *a;
 	int16_t out[4];
@@ -265,10 +272,13 @@ static void initial_content_is_there(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(every_type_holds_one), TEST(ranges_are_kept), TEST(wrong_types_are_refused), TEST(additions_wrap_and_tell),
-		TEST(exchanges_tell_what_was_there), TEST(a_deleted_value_is_told), TEST(elements_of_every_type),
-		TEST(indexes_are_checked), TEST(elements_add_and_exchange), TEST(slices_are_copied), TEST(fill_writes_the_range),
-		TEST(the_mapped_elements_are_the_array), TEST(initial_content_is_there),
+		TEST(every_type_holds_one),          TEST(ranges_are_kept),
+		TEST(wrong_types_are_refused),       TEST(additions_wrap_and_tell),
+		TEST(exchanges_tell_what_was_there), TEST(a_deleted_value_is_told),
+		TEST(elements_of_every_type),        TEST(indexes_are_checked),
+		TEST(elements_add_and_exchange),     TEST(slices_are_copied),
+		TEST(fill_writes_the_range),         TEST(the_mapped_elements_are_the_array),
+		TEST(initial_content_is_there),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

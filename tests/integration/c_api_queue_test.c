@@ -51,9 +51,16 @@ static void first_in_is_first_out(void)
 static void every_kind_passes_through(void)
 {
 	sabir_queue *q = new_queue(0);
-	struct sabir_item kinds[] = { sabir_null(), sabir_bool(true), sabir_int(-7), sabir_uint(UINT64_MAX), sabir_double(0.1),
-				      sabir_text("t"), sabir_bytes("\0\xff", 2), sabir_timestamp(-1, 999999999),
-				      sabir_object(sabir_queue_handle(q)), sabir_opaque("application/x", "abc", 3) };
+	struct sabir_item kinds[] = { sabir_null(),
+				      sabir_bool(true),
+				      sabir_int(-7),
+				      sabir_uint(UINT64_MAX),
+				      sabir_double(0.1),
+				      sabir_text("t"),
+				      sabir_bytes("\0\xff", 2),
+				      sabir_timestamp(-1, 999999999),
+				      sabir_object(sabir_queue_handle(q)),
+				      sabir_opaque("application/x", "abc", 3) };
 	struct sabir_item *item;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		CHECK_OK(sabir_queue_put(q, &kinds[i], 0));
@@ -315,11 +322,20 @@ static void close_and_delete_wake_all(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(first_in_is_first_out), TEST(every_kind_passes_through), TEST(lists_pass_through),
-		TEST(sizes_up_to_a_mebibyte), TEST(malformed_and_too_large_items_are_refused),
-		TEST(full_and_empty_end_with_the_time_out), TEST(many_go_in_one_step), TEST(batches_have_limits),
-		TEST(get_into_reuses_the_buffer), TEST(peek_state_and_clear), TEST(closed_queue_drains),
-		TEST(deleted_queue_is_told), TEST(a_put_wakes_a_getter), TEST(a_get_wakes_a_putter),
+		TEST(first_in_is_first_out),
+		TEST(every_kind_passes_through),
+		TEST(lists_pass_through),
+		TEST(sizes_up_to_a_mebibyte),
+		TEST(malformed_and_too_large_items_are_refused),
+		TEST(full_and_empty_end_with_the_time_out),
+		TEST(many_go_in_one_step),
+		TEST(batches_have_limits),
+		TEST(get_into_reuses_the_buffer),
+		TEST(peek_state_and_clear),
+		TEST(closed_queue_drains),
+		TEST(deleted_queue_is_told),
+		TEST(a_put_wakes_a_getter),
+		TEST(a_get_wakes_a_putter),
 		TEST(close_and_delete_wake_all),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));

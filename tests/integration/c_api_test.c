@@ -142,13 +142,16 @@ static void calls_by_name(void)
 	CHECK(response_len == 6 && memcmp(response, "\x0a\x04\x32\x02hi", 6) == 0);
 	sabir_free(response);
 	/* The request itself would wait for ever. */
-	CHECK_ERROR(sabir_call(conn, "/sabir.v1.QueueService/Get", request, len, 20 * SABIR_MILLISECOND, &response, &response_len),
+	CHECK_ERROR(sabir_call(conn, "/sabir.v1.QueueService/Get", request, len, 20 * SABIR_MILLISECOND, &response,
+			       &response_len),
 		    SABIR_TIMED_OUT);
 	CHECK_OK(sabir_call(conn, "/sabir.v1.QueueService/Close", request, len, 0, &response, &response_len));
 	CHECK(response_len == 0);
 	sabir_free(response);
-	CHECK_ERROR(sabir_call(conn, "/sabir.v1.QueueService/Get", "\xff", 1, 0, &response, &response_len), SABIR_INVALID_ARGUMENT);
-	CHECK_ERROR(sabir_call(conn, "/sabir.v1.QueueService/Nothing", "", 0, 0, &response, &response_len), SABIR_UNIMPLEMENTED);
+	CHECK_ERROR(sabir_call(conn, "/sabir.v1.QueueService/Get", "\xff", 1, 0, &response, &response_len),
+		    SABIR_INVALID_ARGUMENT);
+	CHECK_ERROR(sabir_call(conn, "/sabir.v1.QueueService/Nothing", "", 0, 0, &response, &response_len),
+		    SABIR_UNIMPLEMENTED);
 	CHECK_ERROR(sabir_call(conn, "nothing", "", 0, 0, &response, &response_len), SABIR_UNIMPLEMENTED);
 	CHECK_OK(sabir_delete_handle(conn, sabir_queue_handle(q)));
 	sabir_queue_free(q);
@@ -241,9 +244,11 @@ static void failures_have_a_detail(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(names_are_created_and_opened), TEST(taken_names_are_told_apart), TEST(bad_names_are_refused),
-		TEST(bad_arguments_are_refused), TEST(lists_are_paged_in_order), TEST(calls_by_name), TEST(threads_share_a_handle),
-		TEST(a_handle_outlives_its_connection), TEST(a_child_attaches_by_itself), TEST(failures_have_a_detail),
+		TEST(names_are_created_and_opened), TEST(taken_names_are_told_apart),
+		TEST(bad_names_are_refused),        TEST(bad_arguments_are_refused),
+		TEST(lists_are_paged_in_order),     TEST(calls_by_name),
+		TEST(threads_share_a_handle),       TEST(a_handle_outlives_its_connection),
+		TEST(a_child_attaches_by_itself),   TEST(failures_have_a_detail),
 	};
 	url = argc > 1 ? argv[1] : NULL;
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));

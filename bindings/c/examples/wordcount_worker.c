@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One of many workers that count words together: takes lines (text or bytes) from a queue until it is closed and empty, counts
- * the words of each batch by itself and adds the counts to a shared dict, and the number of lines to a shared counter.
+ * One of many workers that count words together: takes lines (text or bytes) from a queue until it is closed and
+ * empty, counts the words of each batch by itself and adds the counts to a shared dict, and the number of lines to a
+ * shared counter.
  *
  *   wordcount_worker QUEUE DICT COUNTER [URL]
  *
- * A word is what `tr -cs A-Za-z '\n' | tr A-Z a-z` makes of it. Workers can be started, stopped and added at any time: the
- * objects are made by whoever comes first. Prints how many lines it did.
+ * A word is what `tr -cs A-Za-z '\n' | tr A-Z a-z` makes of it. Workers can be started, stopped and added at any time:
+ * the objects are made by whoever comes first. Prints how many lines it did.
  */
 #include <inttypes.h>
 #include <sabir.h>
@@ -108,9 +109,12 @@ int main(int argc, char **argv)
 	check(sabir_dict_create(conn, argv[2], SABIR_EXIST_OK, &dict), argv[2]);
 	check(sabir_value_create(conn, argv[3], 'q', SABIR_EXIST_OK, &counter), argv[3]);
 	while (!(error = sabir_queue_get_many_into(queue, BATCH, SABIR_FOREVER, &buffer, items, &n))) {
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			/* The items lie in our buffer, so their bytes are ours to change. */
+			size_t at = (size_t)((const char *)items[i].as.data - (char *)buffer.data);
 			if (items[i].kind == SABIR_ITEM_TEXT || items[i].kind == SABIR_ITEM_BYTES)
-				count_line((char *)buffer.data + ((const char *)items[i].as.data - (char *)buffer.data), items[i].len);
+				count_line((char *)buffer.data + at, items[i].len);
+		}
 		share_words();
 		check(sabir_value_add_int(counter, (int64_t)n, NULL), "add");
 		n_lines += n;
