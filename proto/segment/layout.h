@@ -326,7 +326,8 @@ struct seg_dict {
 	uint64_t committed; /* the sequence number of the last finished write */
 	uint64_t count[2];  /* entries as of the even and the odd sequence numbers */
 	uint64_t tables;    /* ref of the current table | ref of the older one that is being moved << 32 */
-	uint64_t pad0[2];
+	uint64_t cleared;   /* versions below this sequence number are gone, once `committed` has reached it */
+	uint64_t pad0;
 
 	/* line 1: for writers, under the object's lock */
 	uint32_t first; /* nodes in insertion order */
@@ -335,7 +336,9 @@ struct seg_dict {
 	uint32_t move_cursor; /* cells of the older table below it are moved */
 	uint64_t next_order;
 	uint64_t n_used; /* cells of the current table that are not 0 */
-	uint64_t pad1[4];
+	uint32_t dying;  /* a table that is out of reach and being retired */
+	uint32_t pad1;
+	uint64_t pad2[3];
 };
 
 struct seg_table {
