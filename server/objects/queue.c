@@ -221,7 +221,7 @@ static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struc
 	if (error)
 		return error;
 	error = check_items(&q, items, n);
-	if (!error && load64_relaxed(&q.body->max_items)) /* do not prepare what has no room */
+	if (!error && n > 1 && load64_relaxed(&q.body->max_items)) /* do not prepare what has no room */
 		error = find_room(&q, n, &place, &ordinal, &fit);
 	if (!error)
 		error = make_chain(&q, items, fit);

@@ -123,7 +123,11 @@ static enum sabir_error take_first(struct queue *q, const uint64_t *follow, stru
 		if (!cas64(&(*item)->block.word, &word, block_word(SEG_BLOCK_TAKEN, q->lane->id, 0, block_tag(word))))
 			continue;
 		FAULT("queue_get.taken");
-		queue_detach(q, slot, ref, *item);
+		/* The end of a chain is the end of the slot: a store that a helper may have done does no harm. */
+		if (load32_relaxed(&(*item)->block.next) == 0)
+			store64_release(slot, SEG_SLOT_DONE | (load64_relaxed(&(*item)->last) + 1));
+		else
+			queue_detach(slot, ref, *item);
 		FAULT("queue_get.detached");
 		/* Its `next` is ours now: helpers that still read it find the slot changed. */
 		store32_relaxed(&(*item)->block.next, load32_relaxed(&shared->chain));

@@ -47,8 +47,8 @@ enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordin
 /* The ordinal that the next item will get, and whether the queue is closed. Errors: DATA_LOSS. */
 enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *closed);
 /* Takes a TAKEN item out of its slot; anybody may do it, once it happens. */
-void queue_detach(struct queue *q, uint64_t *slot, uint64_t seen, const struct seg_item *item);
-/* Moves the head's hint behind the place. */
+void queue_detach(uint64_t *slot, uint64_t seen, const struct seg_item *item);
+/* Move the hints behind a place, when they lag far enough. */
 void queue_move_head(struct queue *q, const struct place *place);
 void queue_move_tail(struct queue *q, const struct place *place);
 

@@ -78,7 +78,7 @@ static void finish_take(struct queue *q, struct seg_lane *dead, uint32_t dead_id
 	uint64_t word = item ? load64_acquire(&item->block.word) : 0;
 	if (item && slot && block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == dead_id &&
 	    load32_relaxed(&dead->chain) != ref) {
-		queue_detach(q, slot, ref, item);
+		queue_detach(slot, ref, item);
 		FAULT("queue_recover.detached");
 		store32_relaxed(&item->block.next, load32_relaxed(&dead->chain));
 		fence_compiler();

@@ -15,6 +15,7 @@
 
 #define FIRST_SLOTS 56u  /* with its header 512 bytes */
 #define MOST_SLOTS 4024u /* 32,256 bytes */
+#define HINT_LAG 8u
 #define PATIENCE 100000u /* looks at one slot before it counts as damaged */
 
 static uint64_t place_hint(uint32_t ref, uint32_t i)
@@ -152,26 +153,31 @@ static void leave_slots(struct queue *q, struct place *place, uint32_t next)
 
 /* ---------------------------------------------------------------- the first item */
 
-void queue_detach(struct queue *q, uint64_t *slot, uint64_t seen, const struct seg_item *item)
+void queue_detach(uint64_t *slot, uint64_t seen, const struct seg_item *item)
 {
-	(void)q;
 	uint32_t next = load32_acquire(&item->block.next);
 	uint64_t behind = next ? next : SEG_SLOT_DONE | (load64_relaxed(&item->last) + 1);
 	cas64(slot, &seen, behind);
 }
 
+/* The hints may lag by some slots, which are cheaper to walk over than an atomic operation is for every item. */
+static bool hint_lags(const struct place *place, uint32_t i)
+{
+	return i - (uint32_t)(place->hint >> 32) >= HINT_LAG || (uint32_t)place->hint != place->ref || i == place->n;
+}
+
 void queue_move_head(struct queue *q, const struct place *place)
 {
 	uint64_t hint = place->hint;
-	uint64_t next = place_hint(place->ref, place->i);
-	if (hint != next)
-		cas64(&q->body->head, &hint, next);
+	if (hint_lags(place, place->i))
+		cas64(&q->body->head, &hint, place_hint(place->ref, place->i));
 }
 
 void queue_move_tail(struct queue *q, const struct place *place)
 {
 	uint64_t hint = place->hint;
-	cas64(&q->body->tail, &hint, place_hint(place->ref, place->i + 1));
+	if (hint_lags(place, place->i + 1))
+		cas64(&q->body->tail, &hint, place_hint(place->ref, place->i + 1));
 }
 
 /* Looks at the item in a slot: OK (it can be taken), EMPTY (look at the slot again), DATA_LOSS. */
@@ -192,7 +198,7 @@ static enum sabir_error look(struct queue *q, uint64_t *slot, uint64_t seen, str
 		return SABIR_OK;
 	}
 	if (block_state(now) == SEG_BLOCK_TAKEN)
-		queue_detach(q, slot, seen, at);
+		queue_detach(slot, seen, at);
 	return SABIR_EMPTY;
 }
 
