@@ -10,6 +10,7 @@
  * look over the table. A large block becomes real when its first chunk's word is stored as LARGE, after all others.
  * LIMBO chunks may be claimed once every operation that could still touch their old content has ended.
  */
+#define _GNU_SOURCE /* fallocate */
 #include "server/shm/chunk.h"
 
 #include <fcntl.h>

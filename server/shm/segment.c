@@ -8,6 +8,7 @@
  * complete. Its magic is written last, and the header's geometry never changes afterwards; each process checks it once,
  * at mapping, and uses its own copy.
  */
+#define _GNU_SOURCE /* memfd_create, fallocate, seals */
 #include "server/shm/segment.h"
 
 #include <errno.h>
