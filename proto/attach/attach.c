@@ -73,7 +73,8 @@ static enum sabir_error header_check(const uint8_t *frame, char *detail)
 		return SABIR_INVALID_ARGUMENT;
 	}
 	if (frame[4] != ATTACH_VERSION) {
-		snprintf(detail, ATTACH_DETAIL_SIZE, "protocol version %u; this side speaks %u", frame[4], ATTACH_VERSION);
+		snprintf(detail, ATTACH_DETAIL_SIZE, "protocol version %u; this side speaks %u", frame[4],
+			 ATTACH_VERSION);
 		return SABIR_UNIMPLEMENTED;
 	}
 	if (!message_fields(frame[5])) {

@@ -57,7 +57,8 @@ enum sabir_error attach_dial(const char *path, uint64_t deadline_ns, char *detai
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
 	if (!len || len >= sizeof(address.sun_path)) {
-		snprintf(detail, ATTACH_DETAIL_SIZE, "a socket's path has 1 to %zu bytes", sizeof(address.sun_path) - 1);
+		snprintf(detail, ATTACH_DETAIL_SIZE, "a socket's path has 1 to %zu bytes",
+			 sizeof(address.sun_path) - 1);
 		return SABIR_INVALID_ARGUMENT;
 	}
 	memcpy(address.sun_path, path, len);
