@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prints the size of every struct of proto/segment/layout.h and the offset and size of every field, and the value of
+ * every constant: what golden.txt beside that header pins. Fields are listed in their order and each must begin where the one before ended, the last one ending the struct:
+ * so no field can be forgotten here, and no padding can hide between fields. Exit status 1 if that is not so.
+ */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "proto/segment/layout.h"
+
+static size_t at;
+static int wrong;
+
+static void expect(const char *what, size_t off)
+{
+	if (off == at)
+		return;
+	fprintf(stderr, "%s: at %zu, but what is listed before it ends at %zu\n", what, off, at);
+	wrong = 1;
+}
+
+#define BEGIN(type) (at = 0, printf("%s size %zu\n", #type, sizeof(struct type)))
+#define FIELD(type, field)                                                                                             \
+	(expect(#type "." #field, offsetof(struct type, field)),                                                       \
+	 printf("%s.%s %zu %zu\n", #type, #field, offsetof(struct type, field), sizeof(((struct type *)0)->field)),    \
+	 at = offsetof(struct type, field) + sizeof(((struct type *)0)->field))
+#define FLEXIBLE(type, field)                                                                                          \
+	(expect(#type "." #field, offsetof(struct type, field)),                                                       \
+	 printf("%s.%s %zu\n", #type, #field, offsetof(struct type, field)))
+#define END(type) expect(#type, sizeof(struct type))
+#define CONSTANT(name) printf("%s 0x%llx\n", #name, (unsigned long long)(name))
+
+static void print_constants(void)
+{
+	CONSTANT(SEG_LAYOUT_VERSION);
+	CONSTANT(SEG_MAGIC);
+	CONSTANT(SEG_LINE);
+	CONSTANT(SEG_REF_SHIFT);
+	CONSTANT(SEG_CHUNK_SHIFT);
+	CONSTANT(SEG_CHUNK_SIZE);
+	CONSTANT(SEG_N_CLASSES);
+	CONSTANT(SEG_HINT_LIMBO);
+	CONSTANT(SEG_N_HINTS);
+	CONSTANT(SEG_SLAB_HEADER);
+	CONSTANT(SEG_CACHE_REFS);
+	CONSTANT(SEG_HAND_REFS);
+	CONSTANT(SEG_JOURNAL_RECORDS);
+	CONSTANT(SEG_MAX_LANES);
+	CONSTANT(SEG_MAX_OBJECTS);
+	CONSTANT(SEG_OWNER_FREE);
+	CONSTANT(SEG_OWNER_LIVE);
+	CONSTANT(SEG_OWNER_DEAD);
+	CONSTANT(SEG_LANE_FREE);
+	CONSTANT(SEG_LANE_LIVE);
+	CONSTANT(SEG_OP_NONE);
+	CONSTANT(SEG_OP_QUEUE_PUT);
+	CONSTANT(SEG_OP_QUEUE_GET);
+	CONSTANT(SEG_OP_ARRAY_WRITE);
+	CONSTANT(SEG_OP_DICT_WRITE);
+	CONSTANT(SEG_OP_CREATE);
+	CONSTANT(SEG_OP_DELETE);
+	CONSTANT(SEG_OP_SWEEP);
+	CONSTANT(SEG_OP_READ);
+	CONSTANT(SEG_OP_VALUE_WRITE);
+	CONSTANT(SEG_OP_QUEUE_CLOSE);
+	CONSTANT(SEG_PHASE_OPEN);
+	CONSTANT(SEG_PHASE_COMMITTED);
+	CONSTANT(SEG_NAMING_DELETE);
+	CONSTANT(SEG_CHUNK_FREE);
+	CONSTANT(SEG_CHUNK_IDLE);
+	CONSTANT(SEG_CHUNK_FORMING);
+	CONSTANT(SEG_CHUNK_SLAB);
+	CONSTANT(SEG_CHUNK_LARGE);
+	CONSTANT(SEG_CHUNK_RUN);
+	CONSTANT(SEG_CHUNK_LIMBO);
+	CONSTANT(SEG_OBJECT_LIMBO);
+	CONSTANT(SEG_BLOCK_FREE);
+	CONSTANT(SEG_BLOCK_PRIVATE);
+	CONSTANT(SEG_BLOCK_LIVE);
+	CONSTANT(SEG_BLOCK_TAKEN);
+	CONSTANT(SEG_OBJECT_FREE);
+	CONSTANT(SEG_OBJECT_FORMING);
+	CONSTANT(SEG_OBJECT_LIVE);
+	CONSTANT(SEG_OBJECT_DYING);
+	CONSTANT(SEG_OBJECT_SWEEPING);
+	CONSTANT(SEG_KIND_QUEUE);
+	CONSTANT(SEG_KIND_VALUE);
+	CONSTANT(SEG_KIND_ARRAY);
+	CONSTANT(SEG_KIND_DICT);
+	CONSTANT(SEG_EVENT_ITEMS);
+	CONSTANT(SEG_EVENT_ROOM);
+	CONSTANT(SEG_WAITING_LOCAL);
+	CONSTANT(SEG_WAITING_SERVER);
+	CONSTANT(SEG_SLOT_DONE);
+	CONSTANT(SEG_SLOT_CLOSED);
+	CONSTANT(SEG_CELL_GONE);
+}
+
+static void print_header(void)
+{
+	BEGIN(seg_header);
+	FIELD(seg_header, magic);
+	FIELD(seg_header, layout_version);
+	FIELD(seg_header, header_size);
+	FIELD(seg_header, segment_size);
+	FIELD(seg_header, instance);
+	FIELD(seg_header, hash_seed);
+	FIELD(seg_header, create_time_ns);
+	FIELD(seg_header, owners_off);
+	FIELD(seg_header, lanes_off);
+	FIELD(seg_header, objects_off);
+	FIELD(seg_header, chunks_off);
+	FIELD(seg_header, hints_off);
+	FIELD(seg_header, ready_off);
+	FIELD(seg_header, data_off);
+	FIELD(seg_header, n_owners);
+	FIELD(seg_header, n_lanes);
+	FIELD(seg_header, n_objects);
+	FIELD(seg_header, n_chunks);
+	FIELD(seg_header, max_item_bytes);
+	FIELD(seg_header, pad0);
+	FIELD(seg_header, epoch);
+	FIELD(seg_header, pad1);
+	FIELD(seg_header, doorbell);
+	FIELD(seg_header, pad2);
+	FIELD(seg_header, ready_summary);
+	FIELD(seg_header, pad3);
+	FIELD(seg_header, chunk_hint);
+	FIELD(seg_header, object_hint);
+	FIELD(seg_header, lane_hint);
+	FIELD(seg_header, n_lanes_used);
+	FIELD(seg_header, sweep_wanted);
+	FIELD(seg_header, pad4);
+	FIELD(seg_header, reserved);
+	END(seg_header);
+}
+
+static void print_owner(void)
+{
+	BEGIN(seg_owner);
+	FIELD(seg_owner, word);
+	FIELD(seg_owner, pid);
+	FIELD(seg_owner, flags);
+	FIELD(seg_owner, attach_time_ns);
+	FIELD(seg_owner, label);
+	END(seg_owner);
+}
+
+static void print_cache(void)
+{
+	BEGIN(seg_cache);
+	FIELD(seg_cache, n);
+	FIELD(seg_cache, refs);
+	END(seg_cache);
+}
+
+static void print_undo(void)
+{
+	BEGIN(seg_undo);
+	FIELD(seg_undo, off);
+	FIELD(seg_undo, old);
+	END(seg_undo);
+}
+
+static void print_lane(void)
+{
+	BEGIN(seg_lane);
+	FIELD(seg_lane, word);
+	FIELD(seg_lane, pad0);
+	FIELD(seg_lane, epoch);
+	FIELD(seg_lane, op);
+	FIELD(seg_lane, object);
+	FIELD(seg_lane, handle);
+	FIELD(seg_lane, phase);
+	FIELD(seg_lane, chain);
+	FIELD(seg_lane, chain_word);
+	FIELD(seg_lane, slot_off);
+	FIELD(seg_lane, candidate);
+	FIELD(seg_lane, wait_side);
+	FIELD(seg_lane, naming);
+	FIELD(seg_lane, args);
+	FIELD(seg_lane, hand);
+	FIELD(seg_lane, refill_chunk);
+	FIELD(seg_lane, doomed);
+	FIELD(seg_lane, slab);
+	FIELD(seg_lane, pad2);
+	FIELD(seg_lane, cache);
+	FIELD(seg_lane, n_undo);
+	FIELD(seg_lane, pad3);
+	FIELD(seg_lane, undo);
+	FIELD(seg_lane, pad4);
+	END(seg_lane);
+}
+
+static void print_chunk(void)
+{
+	BEGIN(seg_chunk);
+	FIELD(seg_chunk, word);
+	FIELD(seg_chunk, run);
+	FIELD(seg_chunk, reserved);
+	END(seg_chunk);
+}
+
+static void print_slab(void)
+{
+	BEGIN(seg_slab);
+	FIELD(seg_slab, class_index);
+	FIELD(seg_slab, n_blocks);
+	FIELD(seg_slab, pad);
+	FIELD(seg_slab, free_bits);
+	FIELD(seg_slab, limbo_bits);
+	FIELD(seg_slab, limbo_epoch);
+	END(seg_slab);
+}
+
+static void print_block(void)
+{
+	BEGIN(seg_block);
+	FIELD(seg_block, word);
+	FIELD(seg_block, next);
+	FIELD(seg_block, len);
+	END(seg_block);
+}
+
+static void print_event(void)
+{
+	BEGIN(seg_event);
+	FIELD(seg_event, seq);
+	FIELD(seg_event, waiting);
+	END(seg_event);
+}
+
+static void print_object(void)
+{
+	BEGIN(seg_object);
+	FIELD(seg_object, word);
+	FIELD(seg_object, kind);
+	FIELD(seg_object, flags);
+	FIELD(seg_object, name);
+	FIELD(seg_object, body);
+	FIELD(seg_object, owner);
+	FIELD(seg_object, create_time_ns);
+	FIELD(seg_object, retire_epoch);
+	FIELD(seg_object, damaged);
+	FIELD(seg_object, pad0);
+	FIELD(seg_object, lock);
+	FIELD(seg_object, pad1);
+	FIELD(seg_object, event);
+	FIELD(seg_object, pad2);
+	END(seg_object);
+}
+
+static void print_item(void)
+{
+	BEGIN(seg_item);
+	FIELD(seg_item, block);
+	FIELD(seg_item, ordinal);
+	FIELD(seg_item, last);
+	END(seg_item);
+}
+
+static void print_slots(void)
+{
+	BEGIN(seg_slots);
+	FIELD(seg_slots, block);
+	FIELD(seg_slots, base);
+	FIELD(seg_slots, n_slots);
+	FIELD(seg_slots, pad0);
+	FIELD(seg_slots, pad1);
+	FLEXIBLE(seg_slots, slot);
+	END(seg_slots);
+}
+
+static void print_queue(void)
+{
+	BEGIN(seg_queue);
+	FIELD(seg_queue, block);
+	FIELD(seg_queue, max_items);
+	FIELD(seg_queue, max_item_bytes);
+	FIELD(seg_queue, pad0);
+	FIELD(seg_queue, tail);
+	FIELD(seg_queue, put_limit);
+	FIELD(seg_queue, pad1);
+	FIELD(seg_queue, head);
+	FIELD(seg_queue, pad2);
+	FIELD(seg_queue, returned);
+	FIELD(seg_queue, n_returned);
+	FIELD(seg_queue, pad3);
+	END(seg_queue);
+}
+
+static void print_value(void)
+{
+	BEGIN(seg_value);
+	FIELD(seg_value, block);
+	FIELD(seg_value, type_code);
+	FIELD(seg_value, pad0);
+	FIELD(seg_value, pad1);
+	FIELD(seg_value, bits);
+	FIELD(seg_value, pad2);
+	END(seg_value);
+}
+
+static void print_array(void)
+{
+	BEGIN(seg_array);
+	FIELD(seg_array, block);
+	FIELD(seg_array, type_code);
+	FIELD(seg_array, width);
+	FIELD(seg_array, length);
+	FIELD(seg_array, pad0);
+	END(seg_array);
+}
+
+static void print_dict(void)
+{
+	BEGIN(seg_dict);
+	FIELD(seg_dict, block);
+	FIELD(seg_dict, committed);
+	FIELD(seg_dict, count);
+	FIELD(seg_dict, tables);
+	FIELD(seg_dict, cleared);
+	FIELD(seg_dict, pad0);
+	FIELD(seg_dict, first);
+	FIELD(seg_dict, last);
+	FIELD(seg_dict, pending);
+	FIELD(seg_dict, move_cursor);
+	FIELD(seg_dict, next_order);
+	FIELD(seg_dict, n_used);
+	FIELD(seg_dict, dying);
+	FIELD(seg_dict, pad1);
+	FIELD(seg_dict, pad2);
+	END(seg_dict);
+}
+
+static void print_table(void)
+{
+	BEGIN(seg_table);
+	FIELD(seg_table, block);
+	FIELD(seg_table, log2_cells);
+	FIELD(seg_table, n_parts);
+	FIELD(seg_table, pad0);
+	FLEXIBLE(seg_table, part);
+	END(seg_table);
+}
+
+static void print_cells(void)
+{
+	BEGIN(seg_cells);
+	FIELD(seg_cells, block);
+	FIELD(seg_cells, pad0);
+	FLEXIBLE(seg_cells, cell);
+	END(seg_cells);
+}
+
+static void print_node(void)
+{
+	BEGIN(seg_node);
+	FIELD(seg_node, block);
+	FIELD(seg_node, hash);
+	FIELD(seg_node, order);
+	FIELD(seg_node, version);
+	FIELD(seg_node, order_next);
+	FIELD(seg_node, order_prev);
+	FIELD(seg_node, pad0);
+	END(seg_node);
+}
+
+static void print_version(void)
+{
+	BEGIN(seg_version);
+	FIELD(seg_version, block);
+	FIELD(seg_version, seq);
+	FIELD(seg_version, node);
+	FIELD(seg_version, pending_next);
+	FIELD(seg_version, deleted);
+	FIELD(seg_version, pad0);
+	END(seg_version);
+}
+
+int main(void)
+{
+	print_constants();
+	print_header();
+	print_owner();
+	print_cache();
+	print_undo();
+	print_lane();
+	print_chunk();
+	print_slab();
+	print_block();
+	print_event();
+	print_object();
+	print_item();
+	print_slots();
+	print_queue();
+	print_value();
+	print_array();
+	print_dict();
+	print_table();
+	print_cells();
+	print_node();
+	print_version();
+	return wrong;
+}
