@@ -39,8 +39,8 @@ enum sabir_error dict_modify(struct lane *lane, uint64_t handle, struct span key
 enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *removed);
 /*
  * Up to n entries behind the position *cursor (0 = from the start), in insertion order, each as key and value (two items
- * of `out`; an unwanted half is empty). *cursor becomes the position to go on from, 0 at the end. One page is a consistent
- * cut; entries that live throughout are seen exactly once over all pages.
+ * of `out`; an unwanted half is empty), fewer where more would pass the limit of `out`. *cursor becomes the position to go on
+ * from, 0 at the end. One page is a consistent cut; entries that live throughout are seen exactly once over all pages.
  */
 enum dict_part { DICT_KEYS = 1, DICT_VALUES = 2, DICT_ITEMS = 3 };
 enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor, struct bytes *out);

@@ -192,6 +192,14 @@ static enum sabir_error add_entry(struct dict *d, enum dict_part part, const str
 	return error;
 }
 
+/* Whether the entry keeps to the limit of `out`. */
+static bool entry_fits(enum dict_part part, const struct dict_found *found, const struct bytes *out)
+{
+	size_t key_len = part & DICT_KEYS ? load32_relaxed(&found->node->block.len) : 0;
+	size_t value_len = part & DICT_VALUES ? load32_relaxed(&found->version->block.len) : 0;
+	return bytes_fits(out, key_len + value_len);
+}
+
 /* One attempt at a page. BUSY: something changed under it. */
 static enum sabir_error read_page(struct dict *d, enum dict_part part, uint32_t n, uint64_t *cursor, struct bytes *out)
 {
@@ -208,6 +216,8 @@ static enum sabir_error read_page(struct dict *d, enum dict_part part, uint32_t 
 		last_order = load64_relaxed(&found.node->order);
 		uint32_t next = load32_acquire(&found.node->order_next);
 		error = dict_visible(d, seq, &found);
+		if (!error && !entry_fits(part, &found, out))
+			break;
 		if (!error)
 			error = add_entry(d, part, &found, out);
 		found_n += !error;

@@ -20,7 +20,10 @@ struct queue_item {
 };
 enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n, uint32_t *accepted);
 
-/* Takes up to n items in one step and adds them to `out`. Errors: EMPTY, CLOSED (and empty), NO_MEMORY (nothing was taken). */
+/*
+ * Takes up to n items, fewer where more would pass the limit of `out`, in one step and adds them to `out`. Errors: EMPTY,
+ * CLOSED (and empty), NO_MEMORY (nothing was taken).
+ */
 enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out);
 /* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);

@@ -71,7 +71,7 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
 	return SABIR_OK;
 }
 
-enum sabir_error queue_take_returned(struct queue *q, struct seg_item **item)
+enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, struct seg_item **item)
 {
 	struct lane *lane = q->lane;
 	enum sabir_error error = lock_acquire(lane, &q->object->lock);
@@ -80,7 +80,9 @@ enum sabir_error queue_take_returned(struct queue *q, struct seg_item **item)
 	error = SABIR_EMPTY;
 	uint32_t ref = load32_relaxed(&q->body->returned);
 	struct seg_item *at = segment_at(q->seg, ref, sizeof(*at));
-	if (at) {
+	if (at && out && !bytes_fits(out, load32_relaxed(&at->block.len))) {
+		error = SABIR_FULL;
+	} else if (at) {
 		uint64_t word = load64_relaxed(&at->block.word);
 		uint32_t n = load32_relaxed(&q->body->n_returned);
 		uint32_t next = load32_relaxed(&at->block.next);
@@ -102,8 +104,8 @@ enum sabir_error queue_take_returned(struct queue *q, struct seg_item **item)
 
 /* ---------------------------------------------------------------- taking */
 
-/* Takes the first item into the lane's chain. With `follow` it must have that ordinal (else EMPTY). */
-static enum sabir_error take_first(struct queue *q, const uint64_t *follow, struct seg_item **item)
+/* Takes the first item into the lane's chain; EMPTY too if its ordinal is not *follow, or it is too much for `out`. */
+static enum sabir_error take_first(struct queue *q, const uint64_t *follow, const struct bytes *out, struct seg_item **item)
 {
 	struct seg_lane *shared = q->lane->shared;
 	struct place place;
@@ -113,6 +115,8 @@ static enum sabir_error take_first(struct queue *q, const uint64_t *follow, stru
 		if (error)
 			return error;
 		if (follow && load64_relaxed(&(*item)->ordinal) != *follow)
+			return SABIR_EMPTY;
+		if (out && !bytes_fits(out, load32_relaxed(&(*item)->block.len)))
 			return SABIR_EMPTY;
 		uint64_t *slot = &place.slots->slot[place.i];
 		uint32_t ref = segment_ref(q->seg, *item);
@@ -150,12 +154,12 @@ static enum sabir_error take_one(struct queue *q, const uint64_t *follow, struct
 	uint32_t len;
 	enum sabir_error error = SABIR_EMPTY;
 	if (load32_acquire(&q->body->n_returned))
-		error = queue_take_returned(q, &item);
+		error = queue_take_returned(q, out, &item);
 	bool returned = !error;
 	if (error == SABIR_EMPTY)
-		error = take_first(q, follow, &item);
+		error = take_first(q, follow, out, &item);
 	if (error)
-		return error;
+		return error == SABIR_FULL ? SABIR_EMPTY : error;
 	if (!queue_item_at(q->seg, segment_ref(q->seg, item), &len) || len > q->seg->max_item_bytes)
 		return queue_damaged(q);
 	/* A returned item has no follower that could be told by its number. */

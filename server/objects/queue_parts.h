@@ -59,7 +59,7 @@ void queue_move_tail(struct queue *q, const struct place *place);
 void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint32_t *head);
 /* Gives the items that `of` has taken (its chain) back to the queue, each at its old place in the order. Errors: BUSY. */
 enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id);
-/* Takes the first returned item into the lane's chain. Errors: EMPTY, BUSY. */
-enum sabir_error queue_take_returned(struct queue *q, struct seg_item **item);
+/* Takes the first returned item into the lane's chain. Errors: EMPTY, FULL (it would pass the limit of `out`), BUSY. */
+enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, struct seg_item **item);
 
 #endif
