@@ -219,33 +219,54 @@ static enum sabir_error refill(struct lane *lane, uint32_t class_index)
 
 /* ---------------------------------------------------------------- into a slab */
 
-/* A block that is PRIVATE to `from` becomes FREE; nothing happens if it is not (it was freed before). */
-static void put_into_slab(struct lane *lane, struct seg_block *block, uint32_t from)
+/* Bits of one word of one slab that are to be set together. */
+struct bit_batch {
+	uint32_t chunk;
+	uint32_t class_index;
+	uint32_t word;
+	uint64_t bits;
+};
+
+static void set_bits(struct lane *lane, struct bit_batch *batch)
+{
+	if (!batch->bits)
+		return;
+	fetch_or64(&slab_of(lane->seg, batch->chunk)->free_bits[batch->word], batch->bits);
+	FAULT("arena.bits_set");
+	hint_set(lane->seg, batch->class_index, batch->chunk);
+	set_refill(lane, 0);
+	batch->bits = 0;
+}
+
+/*
+ * A block of the lane's cache becomes FREE, and its bit joins the batch. No compare-and-swap is needed: nobody else may change a
+ * word that is PRIVATE to us.
+ */
+static void put_into_slab(struct lane *lane, struct seg_block *block, struct bit_batch *batch)
 {
 	struct segment *seg = lane->seg;
 	uint32_t chunk = chunk_of(seg, segment_ref(seg, block));
 	uint32_t class_index = slab_class(seg, chunk);
 	uint64_t word = load64_acquire(&block->word);
 
-	if (class_index == SEG_N_CLASSES || block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != from)
+	if (class_index == SEG_N_CLASSES || block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id)
 		return;
 	uint32_t i = slab_index(seg, block, chunk, class_index);
 	if (i >= SLAB_ROOM / class_size[class_index])
 		return;
+	if (batch->bits && (batch->chunk != chunk || batch->word != i / 64))
+		set_bits(lane, batch);
+	*batch = (struct bit_batch){ chunk, class_index, i / 64, batch->bits | 1ull << (i % 64) };
 	set_refill(lane, chunk + 1);
-	if (cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)))) {
-		FAULT("arena.block_freed");
-		fetch_or64(&slab_of(seg, chunk)->free_bits[i / 64], 1ull << (i % 64));
-		FAULT("arena.bit_set");
-		hint_set(seg, class_index, chunk);
-	}
-	set_refill(lane, 0);
+	store64_release(&block->word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)));
+	FAULT("arena.block_freed");
 }
 
-/* Returns the older half of a full cache. */
+/* Returns half of a full cache. */
 static void flush_half(struct lane *lane, uint32_t class_index)
 {
 	struct seg_cache *cache = &lane->shared->cache[class_index];
+	struct bit_batch batch = { 0, 0, 0, 0 };
 	uint32_t n = load32_relaxed(&cache->n);
 	if (n > SEG_CACHE_REFS)
 		n = SEG_CACHE_REFS;
@@ -253,10 +274,11 @@ static void flush_half(struct lane *lane, uint32_t class_index)
 	while (n > keep) {
 		struct seg_block *block = segment_at(lane->seg, load32_relaxed(&cache->refs[n - 1]), sizeof(*block));
 		if (block)
-			put_into_slab(lane, block, lane->id);
+			put_into_slab(lane, block, &batch);
 		store32_relaxed(&cache->n, --n);
 		fence_compiler();
 	}
+	set_bits(lane, &batch);
 }
 
 /* ---------------------------------------------------------------- large blocks */
@@ -302,6 +324,14 @@ static void large_free(struct lane *lane, uint32_t chunk)
 
 /* ---------------------------------------------------------------- the interface */
 
+/* The block that is allocated next was last used by another processor, mostly. */
+static void prefetch_block(struct lane *lane, uint32_t ref)
+{
+	const uint8_t *at = lane->seg->base + ((uint64_t)ref << SEG_REF_SHIFT);
+	__builtin_prefetch(at, 1);
+	__builtin_prefetch(at + SEG_LINE, 1);
+}
+
 enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slot, struct seg_block **block)
 {
 	uint32_t class_index = class_of(size);
@@ -327,7 +357,7 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 	uint64_t tag = block_tag(load64_relaxed(&made->word)) + 1;
 	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, tag));
 	if (n > 1)
-		__builtin_prefetch(lane->seg->base + ((uint64_t)cache->refs[n - 2] << SEG_REF_SHIFT), 1);
+		prefetch_block(lane, cache->refs[n - 2]);
 	FAULT("arena.allocated");
 	*block = made;
 	return SABIR_OK;
