@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# Two stages: the build with its tools, and a runtime image with sabird, libsabir and the libraries that they need.
+#
+#   podman build --build-arg BASE=debian:bookworm-slim -t sabir .
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+RUN apt-get update && apt-get install -y --no-install-recommends make ca-certificates && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN make build install DESTDIR=/out PREFIX=/usr
+
+FROM ${BASE}
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgrpc29 libprotobuf-c1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --system --gid 7420 sabir && useradd --system --uid 7420 --gid sabir --no-create-home sabir \
+    && install -d -o sabir -g sabir /run/sabir
+COPY --from=build /out/usr/ /usr/
+USER sabir
+VOLUME /run/sabir
+EXPOSE 7420
+ENV SABIR_SOCKET=/run/sabir/sabir.sock
+HEALTHCHECK --interval=5s --timeout=3s --start-period=2s CMD ["/usr/bin/sabird", "--health"]
+ENTRYPOINT ["/usr/bin/sabird"]
+CMD ["--listen", "0.0.0.0:7420"]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# For scripts of suites: a sabird of their own, gone when the script ends. Sourced, from the top of the tree.
+#
+#   server_start [OPTION...]   sets $SERVER_DIR, $LOCAL_URL (shared memory), $REMOTE_URL and $TCP_URL (gRPC)
+#   server_stop                ends it; sets $SERVER_STATUS
+
+SABIRD=${SABIRD:-build/bin/sabird}
+
+server_start() {
+	SERVER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sabir.XXXXXX")
+	LOCAL_URL=unix:$SERVER_DIR/sabir.sock
+	REMOTE_URL=grpc+unix:$SERVER_DIR/grpc.sock
+	SERVER_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	TCP_URL=grpc://127.0.0.1:$SERVER_PORT
+	"$SABIRD" --socket "$SERVER_DIR/sabir.sock" --listen "unix:$SERVER_DIR/grpc.sock" --listen "127.0.0.1:$SERVER_PORT" "$@" \
+		>"$SERVER_DIR/log" 2>&1 &
+	SERVER_PID=$!
+	trap server_clean EXIT
+	trap 'exit 130' INT TERM
+	for _ in $(seq 100); do
+		if "$SABIRD" --health --socket "$SERVER_DIR/sabir.sock" >/dev/null 2>&1; then
+			return 0
+		fi
+		if ! kill -0 "$SERVER_PID" 2>/dev/null; then
+			break
+		fi
+		sleep 0.05
+	done
+	cat "$SERVER_DIR/log" >&2
+	echo "the server did not start" >&2
+	return 1
+}
+
+server_stop() {
+	kill -TERM "$SERVER_PID" 2>/dev/null
+	SERVER_STATUS=0
+	wait "$SERVER_PID" || SERVER_STATUS=$?
+	SERVER_PID=
+}
+
+server_clean() {
+	if [ -n "${SERVER_PID:-}" ]; then
+		kill -TERM "$SERVER_PID" 2>/dev/null
+		wait "$SERVER_PID" 2>/dev/null
+	fi
+	rm -rf "${SERVER_DIR:-}"
+}
