@@ -180,7 +180,7 @@ void journal_undo(struct lane *lane)
 		uint64_t off = s->undo[n - 1].off;
 		uint64_t old = s->undo[n - 1].old;
 		uint64_t at = off & ~1ull;
-		if (at >= sizeof(struct seg_header) && at + 8 <= lane->seg->size) {
+		if (at >= sizeof(struct seg_header) && at <= lane->seg->size - 8) {
 			if (off & 1)
 				store32_release((uint32_t *)(lane->seg->base + at), (uint32_t)old);
 			else

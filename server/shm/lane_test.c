@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owners, lanes, epochs, the undo journal and the lock; also when their users die. */
+#include <sched.h>
+
+#include "server/shm/test_kit.h"
+
+static struct segment seg;
+
+static int setup(void)
+{
+	return kit_segment(4 << 20, &seg) ? -1 : 0;
+}
+
+static int teardown(void)
+{
+	segment_unmap(&seg);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- owners and lanes */
+
+static void a_full_owner_table_is_an_error_until_one_goes(void)
+{
+	uint32_t owners[64], more = 4711;
+	for (uint32_t i = 0; i < 64; i++)
+		CU_ASSERT_EQUAL(owner_open(&seg, i, "many", &owners[i]), SABIR_OK);
+	CU_ASSERT_EQUAL(owner_open(&seg, 1, "more", &more), SABIR_TOO_MANY_OWNERS);
+	CU_ASSERT_EQUAL(more, 4711);
+	uint64_t before = seg.owners[owners[9]].word;
+	owner_close(&seg, owners[9]);
+	CU_ASSERT_EQUAL(owner_open(&seg, 1, "more", &more), SABIR_OK);
+	CU_ASSERT_EQUAL(more, owners[9]);
+	CU_ASSERT_EQUAL(seg.owners[more].word >> 32, (before >> 32) + 1); /* nobody takes it for the other */
+	for (uint32_t i = 0; i < 64; i++)
+		owner_close(&seg, owners[i]);
+}
+
+static void a_label_is_cut_and_ends(void)
+{
+	static const char *const labels[] = { NULL, "", "short", "an argument list that is longer than the forty bytes there are" };
+	for (size_t i = 0; i < 4; i++) {
+		uint32_t owner = 0;
+		CU_ASSERT_EQUAL(owner_open(&seg, 1, labels[i], &owner), SABIR_OK);
+		size_t len = strnlen(seg.owners[owner].label, 40);
+		CU_ASSERT(len < 40 && len == (labels[i] ? strnlen(labels[i], 39) : 0));
+		CU_ASSERT(!labels[i] || !strncmp(seg.owners[owner].label, labels[i], len));
+		owner_close(&seg, owner);
+	}
+}
+
+static void a_full_lane_table_is_an_error_until_one_goes(void)
+{
+	struct lane lanes[64], more = { .id = 4711 };
+	uint32_t owner = 0;
+	bool seen[65] = { false };
+	CU_ASSERT_EQUAL(owner_open(&seg, 1, "one", &owner), SABIR_OK);
+	for (int i = 0; i < 64; i++) {
+		CU_ASSERT_EQUAL_FATAL(lane_open(&seg, owner, &lanes[i]), SABIR_OK);
+		CU_ASSERT(lanes[i].id >= 1 && lanes[i].id <= 64 && !seen[lanes[i].id]);
+		seen[lanes[i].id] = true;
+	}
+	CU_ASSERT_EQUAL(lane_open(&seg, owner, &more), SABIR_TOO_MANY_OWNERS);
+	CU_ASSERT_EQUAL(more.id, 4711);
+	lane_close(&lanes[33]);
+	CU_ASSERT_PTR_NULL(lanes[33].shared);
+	lane_close(&lanes[33]); /* again: nothing happens */
+	CU_ASSERT_EQUAL(lane_open(&seg, owner, &lanes[33]), SABIR_OK);
+	for (int i = 0; i < 64; i++)
+		lane_close(&lanes[i]);
+	owner_close(&seg, owner);
+}
+
+static void a_new_lane_is_clean_whatever_it_was_left_with(void)
+{
+	struct lane lane = kit_lane(&seg);
+	struct seg_lane *s = lane.shared;
+	uint64_t word = s->word;
+	lane_close(&lane);
+	uint8_t *content = (uint8_t *)s + sizeof(s->word);
+	memset(content, 0xee, sizeof(*s) - sizeof(s->word));
+	seg.header->lane_hint = (uint32_t)(s - seg.lanes);
+	lane = kit_lane(&seg);
+	CU_ASSERT_EQUAL_FATAL(lane.shared, s);
+	CU_ASSERT_EQUAL((s->word >> 16 & 0xffff), (word >> 16 & 0xffff) + 1);
+	bool clean = true;
+	for (size_t i = 0; i < sizeof(*s) - sizeof(s->word); i++)
+		clean &= content[i] == 0;
+	CU_ASSERT(clean);
+	kit_lane_close(&lane);
+}
+
+static void processes_get_different_owners_and_lanes(void)
+{
+	pid_t pids[8];
+	uint32_t *taken = kit_shared(65 * sizeof(*taken));
+	for (int i = 0; i < 8; i++)
+		if ((pids[i] = fork()) == 0) {
+			int bad = 0;
+			for (int round = 0; round < 2000; round++) {
+				struct lane lane = kit_lane(&seg);
+				bad |= exchange32(&taken[lane.id], 1) != 0;
+				bad |= (lane.shared->word >> 32) != lane.owner;
+				bad |= exchange32(&taken[lane.id], 0) != 1;
+				kit_lane_close(&lane);
+			}
+			_exit(bad);
+		}
+	CU_ASSERT(kit_wait_all(pids, 8));
+	munmap(taken, 65 * sizeof(*taken));
+	for (uint32_t i = 0; i < 64; i++)
+		CU_ASSERT_EQUAL(seg.lanes[i].word & 15, SEG_LANE_FREE);
+}
+
+/* ---------------------------------------------------------------- epochs */
+
+static void an_operation_holds_back_what_is_retired_meanwhile(void)
+{
+	struct lane a = kit_lane(&seg), b = kit_lane(&seg);
+	uint64_t before = epoch_retire(&seg);
+	CU_ASSERT(before < epoch_oldest(&seg)); /* nobody is in an operation */
+	lane_begin(&a, SEG_OP_READ, 0);
+	CU_ASSERT(before < epoch_oldest(&seg)); /* began later: can't have seen it */
+	uint64_t during = epoch_retire(&seg);
+	CU_ASSERT(during >= epoch_oldest(&seg));
+	lane_begin(&b, SEG_OP_READ, 0);
+	CU_ASSERT(during >= epoch_oldest(&seg));
+	lane_end(&a);
+	CU_ASSERT(during < epoch_oldest(&seg));
+	uint64_t later = epoch_retire(&seg);
+	CU_ASSERT(later > during && later >= epoch_oldest(&seg));
+	lane_end(&b);
+	CU_ASSERT(later < epoch_oldest(&seg));
+	kit_lane_close(&a);
+	kit_lane_close(&b);
+}
+
+/*
+ * One process unlinks a cell, retires it and spoils it once its epoch has passed; the others look the cell up and read it
+ * inside operations. None may ever read a spoiled one.
+ */
+static void read_cells(uint64_t *current, uint64_t *cells, uint64_t *stop)
+{
+	struct lane lane = kit_lane(&seg);
+	int bad = 0;
+	while (!load64_seq(stop)) {
+		lane_begin(&lane, SEG_OP_READ, 0);
+		uint64_t i = load64_seq(current);
+		for (int k = 0; k < 20; k++)
+			bad |= load64_relaxed(&cells[i]) == 0;
+		lane_end(&lane);
+	}
+	kit_lane_close(&lane);
+	_exit(bad);
+}
+
+static void what_a_reader_holds_is_never_reused(void)
+{
+	enum { CELLS = 8, ROUNDS = 20000 };
+	uint64_t *shared = kit_shared(4096), *current = shared, *stop = shared + 1, *cells = shared + 8;
+	uint64_t retired[CELLS] = { 0 };
+	pid_t pids[3];
+	for (int i = 0; i < CELLS; i++)
+		cells[i] = 1;
+	for (int i = 0; i < 3; i++)
+		if ((pids[i] = fork()) == 0)
+			read_cells(current, cells, stop);
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		uint64_t old = load64_seq(current), next = (old + 1) % CELLS;
+		while (retired[next] && epoch_oldest(&seg) <= retired[next])
+			sched_yield();
+		store64_relaxed(&cells[next], 0); /* spoil, and make again */
+		store64_seq(&cells[next], round + 1);
+		store64_seq(current, next);
+		retired[old] = epoch_retire(&seg);
+	}
+	store64_seq(stop, 1);
+	CU_ASSERT(kit_wait_all(pids, 3));
+	munmap(shared, 4096);
+}
+
+/* ---------------------------------------------------------------- journal */
+
+static void journaled_stores_are_undone_in_reverse(void)
+{
+	struct lane lane = kit_lane(&seg);
+	struct seg_object *o = &seg.objects[5];
+	o->owner = 10;
+	o->kind = 20;
+	o->flags = 21;
+	journal_store64(&lane, &o->owner, 11);
+	journal_store32(&lane, &o->kind, 22);
+	journal_store64(&lane, &o->owner, 12); /* the same word twice */
+	CU_ASSERT(o->owner == 12 && o->kind == 22 && o->flags == 21);
+	journal_undo(&lane);
+	CU_ASSERT(o->owner == 10 && o->kind == 20 && o->flags == 21);
+	journal_undo(&lane);
+	CU_ASSERT_EQUAL(o->owner, 10);
+	journal_store64(&lane, &o->owner, 13);
+	journal_commit(&lane);
+	journal_undo(&lane);
+	CU_ASSERT_EQUAL(o->owner, 13);
+	kit_lane_close(&lane);
+}
+
+static uint64_t *journal_words(void)
+{
+	return (uint64_t *)&seg.objects[64]; /* plenty of words of entries that nobody uses */
+}
+
+static void act_journal(struct lane *by, void *context)
+{
+	uint64_t *words = journal_words();
+	(void)context;
+	for (uint32_t i = 0; i < SEG_JOURNAL_RECORDS / 2; i++) {
+		journal_store64(by, &words[i], 1000 + i);
+		journal_store32(by, (uint32_t *)&words[100] + i, 5000 + i);
+	}
+	journal_commit(by);
+	FAULT("test.committed");
+}
+
+static void act_undo(struct lane *by, void *context)
+{
+	(void)by;
+	journal_undo(context);
+}
+
+static bool journal_is(bool done)
+{
+	bool fine = true;
+	for (uint32_t i = 0; i < SEG_JOURNAL_RECORDS / 2; i++) {
+		fine &= journal_words()[i] == (done ? 1000 + i : i);
+		fine &= ((uint32_t *)&journal_words()[100])[i] == (done ? 5000 + i : 7 * i);
+	}
+	return fine;
+}
+
+static void prepare_journal(void)
+{
+	for (uint32_t i = 0; i < SEG_JOURNAL_RECORDS / 2; i++) {
+		journal_words()[i] = i;
+		((uint32_t *)&journal_words()[100])[i] = 7 * i;
+	}
+}
+
+static void death_before_the_commit_undoes_everything(void)
+{
+	struct kit_step step = { .name = "journal.stored" }, undoing = { .name = "journal.undone" };
+	for (step.nth = 1; step.nth <= SEG_JOURNAL_RECORDS; step.nth++) {
+		struct lane victim = kit_lane(&seg), helper = kit_lane(&seg);
+		prepare_journal();
+		CU_ASSERT(kit_die_at(&step, act_journal, &victim, NULL));
+		undoing.nth = step.nth / 2 + 1; /* who undoes it dies too, somewhere in the middle */
+		CU_ASSERT(kit_die_at(&undoing, act_undo, &helper, &victim));
+		journal_undo(&victim);
+		CU_ASSERT(journal_is(false));
+		kit_lane_close(&victim);
+		kit_lane_close(&helper);
+	}
+	struct lane victim = kit_lane(&seg);
+	struct kit_step committed = { .name = "test.committed", .nth = 1 };
+	prepare_journal();
+	CU_ASSERT(kit_die_at(&committed, act_journal, &victim, NULL));
+	journal_undo(&victim);
+	CU_ASSERT(journal_is(true));
+	kit_lane_close(&victim);
+}
+
+static void a_damaged_journal_touches_nothing_outside(void)
+{
+	static const uint64_t offs[] = { 0, 8, 504, 511, UINT64_MAX, UINT64_MAX - 7, 1ull << 40 };
+	struct lane lane = kit_lane(&seg);
+	struct seg_header header = *seg.header;
+	for (size_t i = 0; i < sizeof(offs) / sizeof(offs[0]); i++)
+		for (uint64_t width = 0; width < 2; width++) {
+			lane.shared->undo[0] = (struct seg_undo){ .off = offs[i] | width, .old = 0xabababababababab };
+			lane.shared->n_undo = 1;
+			journal_undo(&lane);
+			CU_ASSERT_EQUAL(lane.shared->n_undo, 0);
+		}
+	lane.shared->undo[0] = (struct seg_undo){ .off = seg.size - 4, .old = 1 };
+	lane.shared->n_undo = 1;
+	journal_undo(&lane);
+	memset(lane.shared->undo, 0, sizeof(lane.shared->undo));
+	lane.shared->n_undo = UINT32_MAX;
+	journal_undo(&lane);
+	CU_ASSERT_EQUAL(memcmp(&header, seg.header, sizeof(header)), 0);
+	kit_lane_close(&lane);
+}
+
+/* ---------------------------------------------------------------- lock */
+
+static void count_under_lock(uint64_t *lock, uint64_t *counter, int rounds)
+{
+	struct lane lane = kit_lane(&seg);
+	for (int i = 0; i < rounds; i++) {
+		if (lock_acquire(&lane, lock))
+			_exit(1);
+		*(volatile uint64_t *)counter += 1; /* no atomic: the lock is what is tested */
+		lock_release(&lane, lock);
+	}
+	kit_lane_close(&lane);
+	_exit(0);
+}
+
+static void the_lock_excludes_between_processes(void)
+{
+	uint64_t *lock = &seg.objects[7].lock, *counter = kit_shared(8);
+	pid_t pids[6];
+	for (int i = 0; i < 6; i++)
+		if ((pids[i] = fork()) == 0)
+			count_under_lock(lock, counter, 30000);
+	CU_ASSERT(kit_wait_all(pids, 6));
+	CU_ASSERT_EQUAL(*counter, 6 * 30000);
+	CU_ASSERT_EQUAL(*lock, 0);
+	munmap(counter, 8);
+}
+
+static void the_lock_names_its_holder(void)
+{
+	struct lane a = kit_lane(&seg), b = kit_lane(&seg);
+	uint64_t *lock = &seg.objects[7].lock;
+	CU_ASSERT(!lock_held_by(lock, a.id));
+	CU_ASSERT_EQUAL(lock_acquire(&a, lock), SABIR_OK);
+	CU_ASSERT(lock_held_by(lock, a.id) && !lock_held_by(lock, b.id));
+	b.lock_patience_ns = 2000000;
+	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_BUSY);
+	CU_ASSERT(lock_held_by(lock, a.id)); /* with the sleepers' flag beside it */
+	lock_release(&a, lock);
+	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_OK);
+	lock_release(&b, lock);
+	*lock = 0x3ffe; /* damaged: a lane that there is not */
+	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_BUSY);
+	*lock = UINT64_MAX;
+	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_BUSY);
+	*lock = 0;
+	kit_lane_close(&a);
+	kit_lane_close(&b);
+}
+
+static void act_lock(struct lane *by, void *context)
+{
+	uint64_t *lock = context;
+	(void)!lock_acquire(by, lock);
+	FAULT("test.locked");
+	lock_release(by, lock);
+}
+
+static pid_t start_waiter(uint64_t *lock)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct lane lane = kit_lane(&seg);
+		enum sabir_error error = lock_acquire(&lane, lock);
+		lock_release(&lane, lock);
+		_exit(error != SABIR_OK);
+	}
+	while (!(load64_seq(lock) & 0x4000))
+		sched_yield();
+	return pid;
+}
+
+static void a_dead_holders_lock_is_given_to_those_who_wait(void)
+{
+	static const char *const steps[] = { "test.locked", "lock.releasing" };
+	uint64_t *lock = &seg.objects[7].lock;
+	for (int i = 0; i < 2; i++) {
+		struct lane victim = kit_lane(&seg);
+		struct kit_step step = { .nth = 1 };
+		snprintf(step.name, sizeof(step.name), "%s", steps[i]);
+		CU_ASSERT(kit_die_at(&step, act_lock, &victim, lock));
+		CU_ASSERT(lock_held_by(lock, victim.id));
+		pid_t pids[3] = { start_waiter(lock), start_waiter(lock), start_waiter(lock) };
+		store64_seq(lock, 0); /* what a recovery does, see objects/recover.c */
+		lock_wake_all(lock);
+		CU_ASSERT(kit_wait_all(pids, 3));
+		CU_ASSERT_EQUAL(*lock, 0);
+		kit_lane_close(&victim);
+	}
+}
+
+/* The holder goes between letting go and waking: the next one sleeps beside a free lock until a recovery wakes it. */
+static void a_wake_up_that_a_dead_releaser_owes_is_made_good(void)
+{
+	uint64_t *lock = &seg.objects[7].lock;
+	struct lane victim = kit_lane(&seg);
+	int go[2], status;
+	char byte = 0;
+	CU_ASSERT_EQUAL(pipe(go), 0);
+	CU_ASSERT_EQUAL(lock_acquire(&victim, lock), SABIR_OK);
+	pid_t holder = fork();
+	if (holder == 0) {
+		fault_kill_at("lock.released", 1);
+		(void)!read(go[0], &byte, 1);
+		lock_release(&victim, lock);
+		_exit(0);
+	}
+	pid_t waiter = start_waiter(lock);
+	CU_ASSERT_EQUAL(write(go[1], &byte, 1), 1);
+	CU_ASSERT(waitpid(holder, &status, 0) == holder && WIFSIGNALED(status));
+	lock_wake_all(lock);
+	CU_ASSERT_EQUAL(kit_wait(waiter), 0);
+	CU_ASSERT_EQUAL(*lock, 0);
+	close(go[0]);
+	close(go[1]);
+	kit_lane_close(&victim);
+}
+
+/* Among those who go on counting, one after the other dies with the lock in its hand. */
+static void deaths_among_many_do_not_stop_the_others(void)
+{
+	uint64_t *lock = &seg.objects[7].lock, *counter = kit_shared(8);
+	struct kit_step step = { .name = "test.locked", .nth = 1 };
+	pid_t pids[3];
+	for (int i = 0; i < 3; i++)
+		if ((pids[i] = fork()) == 0)
+			count_under_lock(lock, counter, 100000);
+	for (int i = 0; i < 200; i++) {
+		struct lane victim = kit_lane(&seg);
+		CU_ASSERT(kit_die_at(&step, act_lock, &victim, lock));
+		CU_ASSERT(lock_held_by(lock, victim.id));
+		store64_seq(lock, 0);
+		lock_wake_all(lock);
+		kit_lane_close(&victim);
+	}
+	CU_ASSERT(kit_wait_all(pids, 3));
+	CU_ASSERT_EQUAL(*counter, 300000);
+	CU_ASSERT_EQUAL(*lock, 0);
+	munmap(counter, 8);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_full_owner_table_is_an_error_until_one_goes),
+		KIT_TEST(a_label_is_cut_and_ends),
+		KIT_TEST(a_full_lane_table_is_an_error_until_one_goes),
+		KIT_TEST(a_new_lane_is_clean_whatever_it_was_left_with),
+		KIT_TEST(processes_get_different_owners_and_lanes),
+		KIT_TEST(an_operation_holds_back_what_is_retired_meanwhile),
+		KIT_TEST(what_a_reader_holds_is_never_reused),
+		KIT_TEST(journaled_stores_are_undone_in_reverse),
+		KIT_TEST(death_before_the_commit_undoes_everything),
+		KIT_TEST(a_damaged_journal_touches_nothing_outside),
+		KIT_TEST(the_lock_excludes_between_processes),
+		KIT_TEST(the_lock_names_its_holder),
+		KIT_TEST(a_dead_holders_lock_is_given_to_those_who_wait),
+		KIT_TEST(a_wake_up_that_a_dead_releaser_owes_is_made_good),
+		KIT_TEST(deaths_among_many_do_not_stop_the_others),
+	};
+	return kit_run("lane", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
