@@ -10,7 +10,8 @@
  * The one reader of encoded sabir.v1.Values. The server never decodes a Value: it validates its bytes once, at the door,
  * and passes them through. No recursion deeper than VALUE_MAX_DEPTH, no allocation.
  */
-#define VALUE_MAX_DEPTH 100
+/* Below the 100 levels at which stock protobuf readers stop, so that a Value fits into every message that carries one. */
+#define VALUE_MAX_DEPTH 96
 
 /* Field numbers of Value's oneof, as in proto/sabir/v1/value.proto. */
 enum value_kind {
