@@ -11,10 +11,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bindings/c/request.h"
 
-#define DEFAULT_URL "unix:/run/sabir/sabir.sock"
+#define URL_SIZE 256
 #define DEFAULT_TIMEOUT_NS (30 * SABIR_SECOND)
 
 #ifndef SABIR_VERSION
@@ -101,6 +103,32 @@ static const struct transport *find_transport(const char *url, const char **addr
 	return NULL;
 }
 
+/* Whether a server's socket may be there, and in a folder that nobody else can have made. */
+static bool is_socket(const char *folder, const char *path)
+{
+	struct stat st;
+	if (stat(folder, &st) || !S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()))
+		return false;
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Where a server puts its control socket unless it is told: the system's place, the user's, the last resort. */
+static const char *default_url(char url[URL_SIZE])
+{
+	const char *user = getenv("XDG_RUNTIME_DIR");
+	char folders[3][URL_SIZE / 2] = { "/run/sabir" };
+	if (user && *user)
+		snprintf(folders[1], sizeof(folders[1]), "%s/sabir", user);
+	snprintf(folders[2], sizeof(folders[2]), "/tmp/sabir-%ld", (long)geteuid());
+	for (int i = 0; i < 3; i++) {
+		snprintf(url, URL_SIZE, "unix:%s/sabir.sock", folders[i]);
+		if (folders[i][0] && is_socket(folders[i], url + sizeof("unix:") - 1))
+			return url;
+	}
+	snprintf(url, URL_SIZE, "unix:%s/sabir.sock", folders[0]);
+	return url;
+}
+
 /* The options that the caller's version of the struct has, with defaults for the others. */
 static enum sabir_error read_options(const struct sabir_options *given, struct sabir_options *options)
 {
@@ -121,13 +149,14 @@ enum sabir_error sabir_connect(const char *url, const struct sabir_options *opti
 {
 	struct sabir_options o;
 	const char *address = NULL;
+	char found[URL_SIZE];
 
 	if (!conn)
 		return FAIL_NULL();
 	if (!url || !*url)
 		url = getenv("SABIR_URL");
 	if (!url || !*url)
-		url = DEFAULT_URL;
+		url = default_url(found);
 	const struct transport *transport = find_transport(url, &address);
 	if (!transport)
 		return fail(SABIR_INVALID_ARGUMENT, "not a URL of Sabir: %s", url);

@@ -274,8 +274,7 @@ enum sabir_error result_item(struct bytes *out, struct span value, struct sabir_
 
 void *result_take(struct bytes *out)
 {
-	void *block = out->data;
-	out->data = NULL;
+	void *block = bytes_take(out);
 	bytes_fini(out);
 	return block;
 }

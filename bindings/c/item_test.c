@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "bindings/c/sabir.h"
+#include "server/base/value.h"
 
 static struct sabir_buffer buffer;
 
@@ -213,7 +214,7 @@ static void depth_is_bounded(void)
 	for (int i = 0; i < depth; i++)
 		CU_ASSERT_EQUAL(sabir_builder_end(b), SABIR_OK);
 	CU_ASSERT_EQUAL(sabir_builder_finish(b, &list), SABIR_OK);
-	CU_ASSERT_EQUAL(depth, 50);
+	CU_ASSERT_EQUAL(depth, VALUE_MAX_DEPTH / 2);
 	CU_ASSERT_EQUAL(encode_error(list), SABIR_OK);
 	sabir_builder_free(b);
 }

@@ -86,7 +86,8 @@ struct sabir_options {
  *   unix:/run/sabir/sabir.sock   local: the server's control socket; memory is shared
  *   grpc://host:port             remote, over TCP
  *   grpc+unix:/path              remote, over the server's unix socket for gRPC
- *   NULL or ""                   $SABIR_URL, or where that is not set unix:/run/sabir/sabir.sock
+ *   NULL or ""                   $SABIR_URL, or where that is not set the socket of a server on this host: in /run/sabir,
+ *                                $XDG_RUNTIME_DIR/sabir or /tmp/sabir-UID, the first that there is
  *
  * `options` may be NULL: the defaults. Local operations go on when the server stops later. Errors: INVALID_ARGUMENT
  * (the URL, the options), UNAVAILABLE, PERMISSION_DENIED, TOO_MANY_OWNERS, LAYOUT_MISMATCH (local: the server is of
@@ -350,8 +351,9 @@ struct sabir_cursor {
 };
 
 /*
- * The next page of the named objects, by name in byte order: `n` > 0 of them in one block, or 0 and NULL after the
- * last. `prefix`: only names that begin with it; NULL: all. `kind`: only these; SABIR_KIND_ANY: all.
+ * The next page of the named objects, in the order in which they got their names: `n` > 0 of them in one block, or 0
+ * and NULL after the last. `prefix`: only names that begin with it; NULL: all. `kind`: only these; SABIR_KIND_ANY:
+ * all.
  *   struct sabir_cursor cursor = { 0 };
  *   while (!(error = sabir_list(conn, "jobs/", SABIR_KIND_ANY, &cursor, &infos, &n)) && n) { ...; sabir_free(infos); }
  * Errors: INVALID_NAME (the prefix), INVALID_ARGUMENT (kind, cursor).

@@ -94,7 +94,7 @@ static int run_tests(int argc, char **argv, const struct test *tests, size_t n)
 		n_failed += n_failures != 0;
 	}
 	sabir_close(conn);
-	printf("%s: %d of %zu tests failed\n", argv[1], n_failed, n);
+	printf("%zu passed, %d failed\n", n - (size_t)n_failed, n_failed);
 	return n_failed;
 }
 
