@@ -4,7 +4,8 @@
 #
 #   server/*/*.c            sabird; base, shm, objects and ops also go into libsabir
 #   proto/attach/*.c        the control socket's codec: both
-#   server/*/*_test.c       one CUnit program each, linked with code that has fault points
+#   proto/attach/*.c        both
+#   *_test.c beside these   one CUnit program each, linked with code that has fault points
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
 #   tests/<suite>/*.c       one program each, linked with libsabir
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
@@ -16,19 +17,24 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 VARIANT ?=
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+JOBS ?= $(shell nproc)
+
+MAKEFLAGS += --no-print-directory
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(JOBS)
+endif
 
 G := build/gen
 O := build$(if $(VARIANT),/$(VARIANT))
 
 CC := gcc
-INCLUDES := -I. -I$(G) -I$(G)/wire
+INCLUDES := -I. -Ibindings/c -I$(G) -I$(G)/wire
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE_tsan := -fsanitize=thread
 SANITIZE := $(SANITIZE_$(VARIANT))
 CFLAGS ?= -O2 -g
-BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) -fPIC -fno-plt -fvisibility=hidden \
+BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) -fPIC -fno-plt -fvisibility=hidden \
 	-ffunction-sections -pthread $(SANITIZE)
 ALL_CFLAGS = $(BASE_CFLAGS) $(WARNINGS) $(INCLUDES) -MMD -MP
 ALL_LDFLAGS := -pthread -Wl,--as-needed -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
@@ -36,21 +42,44 @@ LIBS_CORE := -lprotobuf-c
 LIBS_GRPC := -lgrpc -lgpr
 LIBS_NANOPB := -lprotobuf-nanopb
 
+# One short line for each step; V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' $(1) $@)
+
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := help
+
+##@ Packages
+
+# What the goals need beyond the build. The installer does nothing, and says nothing, when all is there.
+NEEDS_test := python node
+NEEDS_demo := python node
+NEEDS_lint := lint python
+NEEDS_stress := python
+NEEDS_asan := python
+NEEDS_tsan := python
+NEEDS_bench := bench python
+NEEDS_images := images
+NEEDS := $(if $(filter-out images,$(MAKECMDGOALS)),build) $(sort $(foreach goal,$(MAKECMDGOALS),$(NEEDS_$(goal))))
+
+.PHONY: packages
+packages:
+	@tests/kit/install $(NEEDS)
 
 ##@ Sources
 
 C_FILES := $(wildcard proto/attach/*.c server/*/*.c bindings/c/*.c)
 TEST_C := $(filter %_test.c,$(C_FILES))
 SRC := $(filter-out %_test.c,$(C_FILES))
-CORE_C := $(filter proto/attach/% server/base/% server/shm/% server/objects/% server/ops/%,$(SRC))
+CORE := server/base/% server/shm/% server/objects/% server/ops/% proto/attach/%
+CORE_C := $(filter $(CORE),$(SRC))
 CLIENT_C := $(filter bindings/c/%,$(SRC))
 MAIN_C := $(filter server/main/main.c,$(SRC))
 UPPER_C := $(filter-out $(CORE_C) $(CLIENT_C) $(MAIN_C),$(SRC))
 EXAMPLE_C := $(wildcard bindings/c/examples/*.c)
+SUITE_C := $(filter-out tests/lint/%,$(wildcard tests/*/*.c))
 
 ##@ Generated code
 
@@ -65,34 +94,43 @@ ATTACH_C := $(ATTACH_PROTOS:%.proto=$(G)/%.pb.c)
 GEN_H := $(G)/sabir/error.h $(G)/descriptor.h $(WIRE_C:.c=.h) $(ATTACH_C:.c=.h)
 GEN_C := $(WIRE_C) $(ATTACH_C) $(G)/descriptor.c
 
+$(GEN_H) $(GEN_C) $(LEAN) $(G)/descriptor.pb: | packages
+
 $(G)/sabir/error.h: proto/errors.def proto/errors.awk
 	@mkdir -p $(@D)
-	awk -f proto/errors.awk $< >$@
+	$(call say,GEN)
+	$(Q)awk -f proto/errors.awk $< >$@
 
 $(LEAN): $(G)/lean/%: proto/% proto/lean.sed
 	@mkdir -p $(@D)
-	sed -f proto/lean.sed $< >$@
+	$(call say,GEN)
+	$(Q)sed -f proto/lean.sed $< >$@
 
 $(G)/wire/google/%.pb-c.c $(G)/wire/google/%.pb-c.h: /usr/include/google/%.proto
 	@mkdir -p $(G)/wire
-	protoc-c -I/usr/include --c_out=$(G)/wire $<
+	$(call say,GEN)
+	$(Q)protoc-c -I/usr/include --c_out=$(G)/wire $<
 
 $(G)/wire/server/%.pb-c.c $(G)/wire/server/%.pb-c.h: server/%.proto $(SERVER_PROTOS)
 	@mkdir -p $(G)/wire
-	protoc-c -I. -I/usr/include --c_out=$(G)/wire $<
+	$(call say,GEN)
+	$(Q)protoc-c -I. -I/usr/include --c_out=$(G)/wire $<
 
 $(G)/wire/%.pb-c.c $(G)/wire/%.pb-c.h: $(G)/lean/%.proto $(LEAN)
 	@mkdir -p $(G)/wire
-	protoc-c -I$(G)/lean -I/usr/include --c_out=$(G)/wire $< 2>$(G)/protoc-c.log || { cat $(G)/protoc-c.log >&2; false; }
+	$(call say,GEN)
+	$(Q)out=$$(protoc-c -I$(G)/lean -I/usr/include --c_out=$(G)/wire $< 2>&1) || { echo "$$out" >&2; false; }
 
 $(G)/proto/%.pb.c $(G)/proto/%.pb.h: proto/%.proto $(wildcard proto/attach/*.options)
 	@mkdir -p $(G)
-	protoc -I. -I/usr/include --nanopb_opt=-I. --nanopb_out=$(G) $<
+	$(call say,GEN)
+	$(Q)protoc -I. -I/usr/include --nanopb_opt=-I. --nanopb_out=$(G) $<
 
 # What gRPC's server reflection serves: the contract as it is written, with its comments left out.
 $(G)/descriptor.pb: $(PROTOS:%=proto/%) $(SERVER_PROTOS)
 	@mkdir -p $(@D)
-	protoc -Iproto -I. -I/usr/include --include_imports --descriptor_set_out=$@ $(PROTOS) $(SERVER_PROTOS)
+	$(call say,GEN)
+	$(Q)protoc -Iproto -I. -I/usr/include --include_imports --descriptor_set_out=$@ $(PROTOS) $(SERVER_PROTOS)
 
 $(G)/descriptor.h: Makefile
 	@mkdir -p $(@D)
@@ -119,90 +157,166 @@ $(O)/obj/bindings/c/%.o $(O)/faults/bindings/c/%.o: VISIBILITY := -fvisibility=d
 
 $(O)/obj/gen/%.o: $(G)/%.c $(GEN_H)
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(INCLUDES) -w -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(INCLUDES) -w -c -o $@ $<
 
 $(O)/obj/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(VISIBILITY) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) $(VISIBILITY) -c -o $@ $<
 
 $(O)/faults/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(VISIBILITY) -DSABIR_FAULTS -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) $(VISIBILITY) -DSABIR_FAULTS -c -o $@ $<
 
-WIRE_O := $(call GEN_OBJ,$(WIRE_C) $(ATTACH_C))
-DESCRIPTOR_O := $(call GEN_OBJ,$(G)/descriptor.c)
+SERVER_GEN_C := $(filter $(G)/wire/server/%,$(WIRE_C)) $(G)/descriptor.c
+SERVER_GEN_O := $(call GEN_OBJ,$(SERVER_GEN_C))
+WIRE_O := $(call GEN_OBJ,$(filter-out $(SERVER_GEN_C),$(GEN_C)))
 
 ##@ Products
 
 SABIRD := $(if $(MAIN_C),$(O)/bin/sabird)
-LIBSABIR := $(if $(wildcard bindings/c/sabir.map),$(addprefix $(O)/lib/,libsabir.so libsabir.a pkgconfig/sabir.pc))
+LIBSABIR := $(if $(wildcard bindings/c/sabir.map),$(addprefix $(O)/lib/,libsabir.so libsabir.a))
 EXAMPLES := $(if $(LIBSABIR),$(EXAMPLE_C:bindings/c/examples/%.c=$(O)/examples/%))
 
-$(O)/bin/sabird: $(call OBJ,$(CORE_C) $(UPPER_C) $(MAIN_C)) $(WIRE_O) $(DESCRIPTOR_O)
+$(O)/bin/sabird: $(call OBJ,$(CORE_C) $(UPPER_C) $(MAIN_C)) $(WIRE_O) $(SERVER_GEN_O)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -Wl,--gc-sections -o $@ $^ $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--gc-sections -o $@ $^ $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
 CLIENT_O := $(call OBJ,$(CORE_C) $(CLIENT_C)) $(WIRE_O)
 
 $(O)/lib/libsabir.so.1: $(CLIENT_O) bindings/c/sabir.map
 	@mkdir -p $(@D)
-	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libsabir.so.1 -Wl,-Bsymbolic-functions -Wl,--gc-sections \
+	$(call say,LINK)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libsabir.so.1 -Wl,-Bsymbolic-functions -Wl,--gc-sections \
 		-Wl,--version-script=bindings/c/sabir.map -o $@ $(CLIENT_O) $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
 $(O)/lib/libsabir.so: $(O)/lib/libsabir.so.1
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 
 # One object in which only the names of sabir.map are global, so that the static library hides what the shared one hides.
 $(O)/lib/libsabir.a: $(CLIENT_O) bindings/c/sabir.map
 	@mkdir -p $(@D) $(O)/obj
-	awk '/local:/ { exit } match($$0, /sabir_[a-zA-Z0-9_*]+;/) { print substr($$0, RSTART, RLENGTH - 1) }' bindings/c/sabir.map \
+	$(call say,AR)
+	$(Q)awk '/local:/ { exit } match($$0, /sabir_[a-zA-Z0-9_*]+;/) { print substr($$0, RSTART, RLENGTH - 1) }' bindings/c/sabir.map \
 		>$(O)/obj/exports
-	ld -r -o $(O)/obj/libsabir.o $(CLIENT_O) --start-group $(shell $(CC) -print-file-name=libprotobuf-nanopb.a) --end-group
-	objcopy --wildcard --keep-global-symbols=$(O)/obj/exports $(O)/obj/libsabir.o
-	rm -f $@
-	ar rcs $@ $(O)/obj/libsabir.o
+	$(Q)ld -r -o $(O)/obj/libsabir.o $(CLIENT_O) --start-group $(shell $(CC) -print-file-name=libprotobuf-nanopb.a) --end-group
+	$(Q)objcopy --wildcard --keep-global-symbols=$(O)/obj/exports $(O)/obj/libsabir.o
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(O)/obj/libsabir.o
 
-$(O)/lib/pkgconfig/sabir.pc: bindings/c/sabir.pc.in Makefile
+# Programs that use libsabir as any program would: its headers, its shared library.
+SUITES := $(if $(LIBSABIR),$(SUITE_C:%.c=$(O)/%))
+
+$(EXAMPLES): $(O)/examples/%: bindings/c/examples/%.c
+$(SUITES): $(O)/%: %.c
+$(EXAMPLES) $(SUITES): $(LIBSABIR) | $(GEN_H)
 	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@VERSION@|$(VERSION)|g' $< >$@
+	$(call say,CC)
+	$(Q)$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) $(SANITIZE) -I. -Ibindings/c -I$(G) -MMD -MP -MF $@.d -pthread -o $@ $(filter %.c,$^) \
+		-L$(O)/lib -Wl,-rpath,'$$ORIGIN/../lib:$$ORIGIN/../../lib' $(LDFLAGS) -lsabir -lm
 
-CLIENT_FLAGS = -Ibindings/c -L$(O)/lib -Wl,-rpath,'$$ORIGIN/../lib:$$ORIGIN/../../lib'
-
-$(O)/examples/%: bindings/c/examples/%.c $(LIBSABIR) | $(GEN_H)
-	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) $(SANITIZE) -I$(G) -MMD -MP -MF $@.d -pthread -o $@ $< $(CLIENT_FLAGS) $(LDFLAGS) -lsabir
-
-.PHONY: build
-build: gen $(SABIRD) $(LIBSABIR) $(EXAMPLES) ## build/bin/sabird, build/lib/libsabir.*, the example programs
+.PHONY: build programs
+programs: $(SABIRD) $(LIBSABIR) $(EXAMPLES)
+build: programs ## sabird, libsabir and the example programs, into build/
 
 ##@ Unit tests
 
 $(O)/faults/core.a: $(call FAULT_OBJ,$(CORE_C)) $(WIRE_O)
-$(O)/faults/upper.a: $(call FAULT_OBJ,$(UPPER_C)) $(DESCRIPTOR_O)
+$(O)/faults/upper.a: $(call FAULT_OBJ,$(UPPER_C)) $(SERVER_GEN_O)
 $(O)/faults/client.a: $(call FAULT_OBJ,$(CLIENT_C))
 $(O)/faults/%.a:
-	rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
 
 UNIT := $(TEST_C:%.c=$(O)/unit/%)
-UNIT_UPPER := $(filter-out $(addprefix $(O)/unit/,server/base/% server/shm/% server/objects/% server/ops/% bindings/%),$(UNIT))
+UNIT_UPPER := $(filter-out $(addprefix $(O)/unit/,$(CORE) bindings/%),$(UNIT))
 
 $(filter $(O)/unit/bindings/%,$(UNIT)): $(O)/faults/client.a
 $(UNIT_UPPER): $(O)/faults/upper.a
 $(UNIT): $(O)/unit/%: $(O)/faults/%.o $(O)/faults/core.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB) -lm
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB) -lm
 
-.PHONY: unit
-unit: $(UNIT) ##- the unit tests' programs
+##@ Tests
 
-##@ Help
+# Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
+QUICK := $(wildcard tests/integration/run tests/conformance/run bindings/*/tests/run)
+TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: help clean
-help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+.PHONY: unit test check lint asan tsan sanitized stress bench images demo
+unit: $(UNIT)
+	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
+
+test: check ## the whole quick suite: unit, integration and binding tests
+
+check: programs $(UNIT) $(SUITES)
+	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(QUICK)
+
+lint: $(GEN_H) $(LIBSABIR) ## layers, headers, layout, warnings, format, protos
+	@CFLAGS_LINT='$(filter-out -MMD -MP,$(ALL_CFLAGS))' tests/lint/run
+
+asan: | packages ## unit and integration tests with AddressSanitizer and UBSan
+	@$(MAKE) VARIANT=asan sanitized
+
+tsan: | packages ## unit and integration tests with ThreadSanitizer
+	@$(MAKE) VARIANT=tsan sanitized
+
+sanitized: export ASAN_OPTIONS := detect_stack_use_after_return=1:abort_on_error=0
+sanitized: export UBSAN_OPTIONS := print_stacktrace=1
+sanitized: export TSAN_OPTIONS := ignore_noninstrumented_modules=1:die_after_fork=0:second_deadlock_stack=1
+sanitized: programs $(UNIT) $(SUITES)
+	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(wildcard tests/integration/run)
+
+stress: programs $(SUITES) ## many processes on one queue, with kills; every item once
+	@$(TEST_ENV) tests/stress/run
+
+bench: programs $(SUITES) ## local operations beside their peers
+	@$(TEST_ENV) tests/bench/run
+
+demo: programs $(SUITES) ## C, Python and Node count the words of a text together; INPUT=files
+	@$(TEST_ENV) INPUT='$(INPUT)' tests/demo/run
+
+images: | packages ## build and run the containers with podman
+	@deploy/compose/run
+
+##@ Installation
+
+MAN := $(DESTDIR)$(PREFIX)/share/man
+MAN_PAGES := $(wildcard bindings/c/man/*.[1-8] server/main/*.[1-8])
+UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.socket)
+INSTALLED := $(PREFIX)/bin/sabird $(PREFIX)/include/sabir.h $(PREFIX)/include/sabir/error.h $(LIBDIR)/libsabir.so \
+	$(LIBDIR)/libsabir.so.1 $(LIBDIR)/libsabir.a $(LIBDIR)/pkgconfig/sabir.pc \
+	$(foreach page,$(notdir $(MAN_PAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
+	$(addprefix $(PREFIX)/lib/systemd/system/,$(notdir $(UNITS)))
+
+.PHONY: install uninstall clean help
+install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/sabir $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 755 $(O)/bin/sabird $(DESTDIR)$(PREFIX)/bin
+	install -m 644 bindings/c/sabir.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(G)/sabir/error.h $(DESTDIR)$(PREFIX)/include/sabir
+	install -m 755 $(O)/lib/libsabir.so.1 $(DESTDIR)$(LIBDIR)
+	install -m 644 $(O)/lib/libsabir.a $(DESTDIR)$(LIBDIR)
+	ln -sf libsabir.so.1 $(DESTDIR)$(LIBDIR)/libsabir.so
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@VERSION@|$(VERSION)|g' bindings/c/sabir.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/sabir.pc
+	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) -t $(MAN)/man$(subst .,,$(suffix $(page))) &&) true
+	$(foreach unit,$(UNITS),install -D -m 644 $(unit) -t $(DESTDIR)$(PREFIX)/lib/systemd/system &&) true
+
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(DESTDIR)$(PREFIX)/include/sabir
 
 clean: ## remove build/
 	rm -rf build
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+help:
+	@echo 'Sabir $(VERSION). Targets:'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+-include $(shell find $(O)/obj $(O)/faults $(O)/examples $(O)/tests -name '*.d' 2>/dev/null)
