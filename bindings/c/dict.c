@@ -45,6 +45,7 @@ uint64_t sabir_dict_handle(const sabir_dict *dict)
  */
 struct plain {
 	struct span span;
+	bool simple; /* all of it is in `small` */
 	struct item_code code;
 	struct bytes joined;
 	struct bytes canonical;
@@ -65,8 +66,9 @@ static bool is_canonical(const struct sabir_item *item)
 	return false;
 }
 
-static enum sabir_error plain_init(struct plain *p, const struct sabir_item *item, bool is_key)
+static enum sabir_error plain_init_rare(struct plain *p, const struct sabir_item *item, bool is_key)
 {
+	p->simple = false;
 	bytes_init(&p->joined, p->small, sizeof(p->small));
 	bytes_init(&p->canonical, NULL, 0);
 	enum sabir_error error = item_encode(item, &p->code);
@@ -79,8 +81,27 @@ static enum sabir_error plain_init(struct plain *p, const struct sabir_item *ite
 	return error ? item_refused(error, item) : SABIR_OK;
 }
 
-static void plain_fini(struct plain *p)
+/* Short text and bytes, which nearly all keys are, take the short way. Undone by plain_fini, also after a failure. */
+static inline enum sabir_error plain_init(struct plain *p, const struct sabir_item *item, bool is_key)
 {
+	struct span content = { (const uint8_t *)item->as.data, item->len };
+	bool text = item->kind == SABIR_ITEM_TEXT;
+
+	if ((!text && item->kind != SABIR_ITEM_BYTES) || item->len > sizeof(p->small) - VALUE_MAX_HEAD ||
+	    (text && !utf8_valid(content)))
+		return plain_init_rare(p, item, is_key);
+	size_t head_len = value_head_bytes((enum value_kind)item->kind, content.len, p->small);
+	if (content.len)
+		memcpy(p->small + head_len, content.data, content.len);
+	p->span = (struct span){ p->small, head_len + content.len };
+	p->simple = true;
+	return SABIR_OK;
+}
+
+static inline void plain_fini(struct plain *p)
+{
+	if (p->simple)
+		return;
 	bytes_fini(&p->canonical);
 	bytes_fini(&p->joined);
 	item_code_fini(&p->code);

@@ -8,8 +8,6 @@
  */
 #include "bindings/c/item.h"
 
-#include "server/base/wire.h"
-
 /* ---------------------------------------------------------------- encoding */
 
 /* Room for a Value of `len` bytes of content, and `len` more in front of it for the heads of nested messages. */
@@ -217,7 +215,7 @@ static enum sabir_error decode_bytes(const struct value_view *view, struct sabir
 	}
 }
 
-enum sabir_error item_decode(struct span encoded, struct sabir_item *item)
+enum sabir_error item_decode_rare(struct span encoded, struct sabir_item *item)
 {
 	struct value_view view;
 	struct sabir_item made = { 0 };

@@ -7,6 +7,7 @@
 #include "bindings/c/conn.h"
 #include "server/base/utf8.h"
 #include "server/base/value.h"
+#include "server/base/wire.h"
 
 /*
  * Items and their encoded form. An encoded item is in two parts, so that large text and bytes are not copied on their
@@ -58,8 +59,22 @@ enum sabir_error item_refused(enum sabir_error error, const struct sabir_item *i
 /* The encoded item as one new item of `out`. */
 enum sabir_error item_join(const struct item_code *code, struct bytes *out);
 
+/* The kinds that item_decode leaves to it. */
+enum sabir_error item_decode_rare(struct span encoded, struct sabir_item *item);
+
 /* The item in a valid Value; points into it. Errors: INVALID_VALUE. */
-enum sabir_error item_decode(struct span encoded, struct sabir_item *item);
+static inline enum sabir_error item_decode(struct span encoded, struct sabir_item *item)
+{
+	const uint8_t *p = encoded.data + 1, *end = encoded.data + encoded.len;
+	struct span content;
+	uint32_t kind = encoded.len ? encoded.data[0] >> 3 : 0;
+
+	if ((kind != SABIR_ITEM_BYTES && kind != SABIR_ITEM_TEXT) || encoded.data[0] != WIRE_TAG(kind, WIRE_LEN) ||
+	    !wire_len(&p, end, &content) || p != end)
+		return item_decode_rare(encoded, item);
+	*item = (struct sabir_item){ .kind = kind, .len = content.len, .as.data = content.data };
+	return SABIR_OK;
+}
 
 /*
  * Results in one block: `room` bytes in front, the first item of `out`, for what points at the rest. Errors:
