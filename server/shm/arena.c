@@ -288,7 +288,7 @@ static enum sabir_error large_alloc(struct lane *lane, uint64_t size, uint32_t h
 	struct segment *seg = lane->seg;
 	uint64_t n = (size + SEG_CHUNK_SIZE - 1) >> SEG_CHUNK_SHIFT;
 	uint32_t first;
-	if (n > seg->n_chunks)
+	if (size > (uint64_t)seg->n_chunks << SEG_CHUNK_SHIFT)
 		return SABIR_RESOURCE_EXHAUSTED;
 	enum sabir_error error = chunk_claim(lane, (uint32_t)n, &first);
 	if (error)
