@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OPS_CALL_H
+#define SABIR_OPS_CALL_H
+
+#include "server/objects/object.h"
+#include "server/ops/ops.h"
+#include "server/ops/request.h"
+#include "server/ops/response.h"
+
+/*
+ * What an operation's function sees. When it is called the request has been read and checked, and where it refers to an
+ * object, `handle` is that object's. It writes its response fields, or leaves them unwritten and returns an error.
+ */
+struct op_call {
+	const struct op *op;
+	struct lane *lane;
+	struct op_request request;
+	struct span message; /* the request as it came */
+	uint64_t handle;
+	struct bytes *response;
+	struct op_wait *wait;
+	char *detail;
+	struct bytes scratch; /* lives as long as the call */
+};
+
+typedef enum sabir_error op_function(struct op_call *c);
+
+struct op {
+	const char *path;
+	const char *noun; /* what its objects are called in texts for people */
+	op_function *run;
+	const struct request_field *fields;
+	bool can_wait;
+};
+
+#define OP(service, method, noun, function, fields) { "/sabir.v1." #service "/" #method, noun, function, fields, false }
+#define OP_WAITS(service, method, noun, function, fields) { "/sabir.v1." #service "/" #method, noun, function, fields, true }
+
+/* One for each file ops_*.c, in the order of the protos. */
+struct op_service {
+	const struct op *ops;
+	size_t n_ops;
+};
+extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service, dict_page_service;
+
+/* Writes the detail (printf) and returns the error. */
+enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same behind the object's noun and name: "queue 'jobs/in': ". */
+enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Returns `error`; if it is `waits_on` and the request has time left, says so in c->wait. */
+enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side);
+
+/*
+ * Tokens of pages: the cursor, and a check that binds it to the operation and to `scope` (the object, or the filter), so that a
+ * token from elsewhere is refused. An empty token is cursor 0. Errors: INVALID_ARGUMENT.
+ */
+enum sabir_error page_cursor(struct op_call *c, uint64_t scope, uint64_t *cursor);
+/* Adds the response's field next_page_token unless the cursor is 0. Errors: NO_MEMORY. */
+enum sabir_error page_respond(struct op_call *c, uint32_t number, uint64_t scope, uint64_t cursor);
+uint64_t page_scope(const struct op_call *c, uint64_t n, struct span text);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operation table, and the way of every operation through it:
+ *
+ *   request ──request_read──► struct op_request ──the object's name──► handle ──the operation's function──► response
+ *
+ * The operations themselves stand in one file for each service: ops_queue.c and its like. The table is made of constants; the
+ * index by path is built once, by whoever asks first.
+ */
+#include "server/ops/ops.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/ops/call.h"
+
+static const struct op_service *const services[] = {
+	&manager_service, &queue_service, &value_service, &array_service, &dict_service, &dict_page_service,
+};
+#define N_SERVICES (sizeof(services) / sizeof(services[0]))
+
+/* ---------------------------------------------------------------- the table */
+
+size_t op_count(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_SERVICES; i++)
+		n += services[i]->n_ops;
+	return n;
+}
+
+const struct op *op_at(size_t i)
+{
+	for (size_t s = 0; s < N_SERVICES; s++) {
+		if (i < services[s]->n_ops)
+			return &services[s]->ops[i];
+		i -= services[s]->n_ops;
+	}
+	return NULL;
+}
+
+/* Open addressing; several times as many places as there are operations. */
+#define INDEX_SIZE 256u
+static const struct op *by_path[INDEX_SIZE];
+static pthread_once_t index_once = PTHREAD_ONCE_INIT;
+
+static uint32_t path_hash(const char *path)
+{
+	uint32_t h = 2166136261u;
+
+	while (*path)
+		h = (h ^ (uint8_t)*path++) * 16777619u;
+	return h ^ h >> 16;
+}
+
+static void build_index(void)
+{
+	_Static_assert((INDEX_SIZE & (INDEX_SIZE - 1)) == 0, "a power of two");
+	for (size_t i = 0; i < op_count(); i++) {
+		uint32_t at = path_hash(op_at(i)->path) % INDEX_SIZE;
+		while (by_path[at])
+			at = (at + 1) % INDEX_SIZE;
+		by_path[at] = op_at(i);
+	}
+}
+
+const struct op *op_find(const char *path)
+{
+	pthread_once(&index_once, build_index);
+	for (uint32_t at = path_hash(path) % INDEX_SIZE; by_path[at]; at = (at + 1) % INDEX_SIZE)
+		if (!strcmp(by_path[at]->path, path))
+			return by_path[at];
+	return NULL;
+}
+
+const char *op_path(const struct op *op)
+{
+	return op->path;
+}
+
+bool op_can_wait(const struct op *op)
+{
+	return op->can_wait;
+}
+
+/* ---------------------------------------------------------------- running */
+
+/* The object that the request names, unless an earlier run found it already. */
+static enum sabir_error find_object(struct op_call *c, uint64_t known)
+{
+	const struct object_ref *ref = &c->request.ref;
+
+	if (known) {
+		c->handle = known;
+		return SABIR_OK;
+	}
+	if (ref->name.data)
+		return object_open(c->lane, ref->name, &c->handle);
+	c->handle = ref->handle;
+	return SABIR_OK;
+}
+
+/* What kind of object it really is, when it is of the wrong one. */
+static void explain_kind(struct op_call *c)
+{
+	static const char *const nouns[] = { "thing of no kind", "queue", "value", "array", "dict" };
+	struct object_info info;
+
+	if (object_describe(c->lane, c->handle, &info) || info.kind > SEG_KIND_DICT)
+		return;
+	size_t len = strlen(c->detail);
+	snprintf(c->detail + len, OP_DETAIL_SIZE - len, ": it is a%s %s", info.kind == SEG_KIND_ARRAY ? "n" : "", nouns[info.kind]);
+}
+
+/* Who failed, where the operation itself has not said more. */
+static void explain(struct op_call *c, enum sabir_error error)
+{
+	if (c->detail[0] || (!c->handle && !c->request.ref.name.data))
+		return;
+	(void)op_fail_object(c, error, "%s", "");
+	if (error == SABIR_WRONG_KIND)
+		explain_kind(c);
+}
+
+static enum sabir_error run(struct op_call *c, uint64_t known)
+{
+	enum sabir_error error = request_read(c, c->message, c->op->fields, &c->request);
+	if (!error)
+		error = find_object(c, known);
+	return error ? error : c->op->run(c);
+}
+
+static enum sabir_error run_call(struct op_call *c, uint64_t known)
+{
+	uint8_t fixed[256];
+
+	bytes_init(&c->scratch, fixed, sizeof(fixed));
+	bytes_truncate(c->response, 0);
+	c->response->frame = 0;
+	c->response->limit = 0;
+	c->detail[0] = '\0';
+	c->wait->wanted = false;
+	c->request.timeout_ns = OP_FOREVER;
+	enum sabir_error error = bytes_reserve(c->response, RESPONSE_ROOM) ? run(c, known) : SABIR_NO_MEMORY;
+	if (error) {
+		c->response->frame = 0;
+		bytes_truncate(c->response, 0);
+		if (!c->wait->wanted)
+			explain(c, error);
+	} else {
+		bytes_join(c->response);
+	}
+	c->response->limit = 0;
+	bytes_fini(&c->scratch);
+	return error;
+}
+
+enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response, struct op_wait *wait, char *detail)
+{
+	struct op_call c = { .op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail };
+
+	return run_call(&c, 0);
+}
+
+enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response, struct op_wait *wait, char *detail)
+{
+	struct op_call c = { .op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail };
+
+	return run_call(&c, wait->handle);
+}
+
+uint64_t op_message_limit(const struct segment *seg)
+{
+	return seg->max_item_bytes + (1u << 20);
+}
+
+/* ---------------------------------------------------------------- errors on the wire */
+
+void op_text(enum sabir_error error, const char *detail, char *text)
+{
+	snprintf(text, OP_MESSAGE_SIZE, "%s%s%s", error_message(error), *detail ? ": " : "", detail);
+}
+
+/* google.rpc.ErrorInfo: reason = 1, domain = 2, metadata = 3 (a map: key = 1, value = 2). */
+static size_t put_error_info(enum sabir_error error, const char *detail, uint8_t *to)
+{
+	static const char domain[] = "sabir.dev", key[] = "detail";
+	uint8_t entry[OP_DETAIL_SIZE + 32], *p = to, *e = entry;
+	size_t len = strnlen(detail, OP_DETAIL_SIZE);
+
+	p = wire_put_bytes(p, 1, error_name(error), strlen(error_name(error)));
+	p = wire_put_bytes(p, 2, domain, sizeof(domain) - 1);
+	if (len) {
+		e = wire_put_bytes(e, 1, key, sizeof(key) - 1);
+		e = wire_put_bytes(e, 2, detail, len);
+		p = wire_put_bytes(p, 3, entry, (size_t)(e - entry));
+	}
+	return (size_t)(p - to);
+}
+
+/* google.rpc.Status: code = 1, message = 2, details = 3, each a google.protobuf.Any: type_url = 1, value = 2. */
+enum sabir_error op_status(enum sabir_error error, const char *detail, struct bytes *out)
+{
+	static const char type_url[] = "type.googleapis.com/google.rpc.ErrorInfo";
+	char text[OP_MESSAGE_SIZE];
+	uint8_t info[OP_DETAIL_SIZE + 128], any[sizeof(info) + 64], status[sizeof(any) + OP_MESSAGE_SIZE + 32], *p;
+
+	op_text(error, detail, text);
+	size_t info_len = put_error_info(error, detail, info);
+	p = wire_put_bytes(any, 1, type_url, sizeof(type_url) - 1);
+	p = wire_put_bytes(p, 2, info, info_len);
+	size_t any_len = (size_t)(p - any);
+	p = status;
+	*p++ = WIRE_TAG(1, WIRE_VARINT);
+	*p++ = (uint8_t)error_grpc_code(error);
+	p = wire_put_bytes(p, 2, text, strlen(text));
+	p = wire_put_bytes(p, 3, any, any_len);
+	return bytes_add(out, status, (size_t)(p - status));
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sabir.v1.DictService. Keys are brought into their canonical form when the request is read; values are kept as they come.
+ * Where a response is a Value, the dict writes it there itself.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "server/base/value.h"
+#include "server/objects/dict.h"
+#include "server/ops/call.h"
+
+static const struct request_field dict_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	FIELDS_END,
+};
+static const struct request_field key_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	REQUIRED(2, KEY, key, "key"),
+	FIELDS_END,
+};
+static const struct request_field set_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	REQUIRED(2, KEY, key, "key"),
+	REQUIRED(3, VALUE, item, "value"),
+	FIELDS_END,
+};
+static const struct request_field update_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	FIELD(2, REPEATED, n_repeated, "entries"),
+	FIELDS_END,
+};
+static const struct request_field entry_fields[] = {
+	REQUIRED(1, KEY, key, "key"),
+	REQUIRED(2, VALUE, item, "value"),
+	FIELDS_END,
+};
+static const struct request_field increment_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	REQUIRED(2, KEY, key, "key"),
+	REQUIRED(3, VALUE, item, "delta"),
+	FIELDS_END,
+};
+static const struct request_field compare_exchange_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	REQUIRED(2, KEY, key, "key"),
+	FIELD(3, VALUE, expected, "expected"),
+	FIELD(4, VALUE, desired, "desired"),
+	FIELDS_END,
+};
+
+/* Says what was too large. */
+static enum sabir_error explain(struct op_call *c, enum sabir_error error)
+{
+	uint64_t limit = c->lane->seg->max_item_bytes;
+
+	if (error != SABIR_TOO_LARGE)
+		return error;
+	if (c->request.key.len > limit)
+		return op_fail_object(c, error, ": key of %zu bytes, limit %" PRIu64, c->request.key.len, limit);
+	if (c->request.item.len > limit)
+		return op_fail_object(c, error, ": value of %zu bytes, limit %" PRIu64, c->request.item.len, limit);
+	return error;
+}
+
+/* The next item that is added to the response becomes its field `number`. */
+static void frame(struct op_call *c, uint32_t number)
+{
+	c->response->frame = WIRE_TAG(number, WIRE_LEN);
+}
+
+static enum sabir_error dict_service_get(struct op_call *c)
+{
+	frame(c, 1);
+	return dict_get(c->lane, c->handle, c->request.key, c->response);
+}
+
+static enum sabir_error dict_service_set(struct op_call *c)
+{
+	bool inserted;
+	enum sabir_error error = dict_set(c->lane, c->handle, c->request.key, c->request.item, &inserted);
+
+	if (error)
+		return explain(c, error);
+	respond_number(c->response, 1, inserted);
+	return SABIR_OK;
+}
+
+static enum sabir_error dict_service_delete(struct op_call *c)
+{
+	return dict_delete(c->lane, c->handle, c->request.key);
+}
+
+static enum sabir_error dict_service_contains(struct op_call *c)
+{
+	bool found;
+	enum sabir_error error = dict_contains(c->lane, c->handle, c->request.key, &found);
+
+	if (!error)
+		respond_number(c->response, 1, found);
+	return error;
+}
+
+static enum sabir_error dict_service_len(struct op_call *c)
+{
+	uint64_t length;
+	enum sabir_error error = dict_len(c->lane, c->handle, &length);
+
+	if (!error)
+		respond_number(c->response, 1, length);
+	return error;
+}
+
+static enum sabir_error dict_service_set_default(struct op_call *c)
+{
+	bool inserted;
+
+	frame(c, 1);
+	enum sabir_error error = dict_setdefault(c->lane, c->handle, c->request.key, c->request.item, c->response, &inserted);
+	if (error)
+		return explain(c, error);
+	respond_number(c->response, 2, inserted);
+	return SABIR_OK;
+}
+
+static enum sabir_error dict_service_pop(struct op_call *c)
+{
+	frame(c, 1);
+	return dict_pop(c->lane, c->handle, c->request.key, c->response);
+}
+
+/* Both parts are written as field 1; the second one's tag is put right. */
+static enum sabir_error dict_service_pop_item(struct op_call *c)
+{
+	frame(c, 1);
+	enum sabir_error error = dict_popitem(c->lane, c->handle, c->response);
+	if (!error)
+		c->response->data[c->response->ends[0]] = WIRE_TAG(2, WIRE_LEN);
+	return error;
+}
+
+/* ---------------------------------------------------------------- update */
+
+static enum sabir_error read_entries(struct op_call *c, struct dict_entry *entries)
+{
+	struct span rest = c->message, encoded;
+	struct op_request r;
+
+	/* All keys together are shorter than the request: the scratch memory does not move while keys point into it. */
+	if (!bytes_reserve(&c->scratch, c->message.len))
+		return SABIR_NO_MEMORY;
+	for (uint32_t i = 0; request_next(&rest, 2, &encoded); i++) {
+		enum sabir_error error = request_read(c, encoded, entry_fields, &r);
+		if (error)
+			return error;
+		entries[i] = (struct dict_entry){ r.key, r.item };
+	}
+	return SABIR_OK;
+}
+
+static enum sabir_error explain_entries(struct op_call *c, const struct dict_entry *entries, uint32_t n)
+{
+	uint64_t limit = c->lane->seg->max_item_bytes;
+
+	for (uint32_t i = 0; i < n; i++) {
+		size_t len = entries[i].key.len > limit ? entries[i].key.len : entries[i].value.len;
+		if (len > limit)
+			return op_fail_object(c, SABIR_TOO_LARGE, ": entry %" PRIu32 " has a part of %zu bytes, limit %" PRIu64, i, len, limit);
+	}
+	return SABIR_TOO_LARGE;
+}
+
+static enum sabir_error dict_service_update(struct op_call *c)
+{
+	uint32_t n = c->request.n_repeated;
+	uint64_t inserted = 0;
+	struct dict_entry *entries = malloc((n + 1) * sizeof(*entries));
+
+	if (!entries)
+		return SABIR_NO_MEMORY;
+	enum sabir_error error = read_entries(c, entries);
+	if (!error)
+		error = dict_update(c->lane, c->handle, entries, n, &inserted);
+	if (!error)
+		respond_number(c->response, 1, inserted);
+	if (error == SABIR_TOO_LARGE)
+		error = explain_entries(c, entries, n);
+	free(entries);
+	return error;
+}
+
+/* ---------------------------------------------------------------- changes that depend on the present value */
+
+struct increment {
+	struct span delta;
+	uint8_t sum[VALUE_MAX_HEAD];
+	size_t sum_len;
+};
+
+static enum sabir_error add_delta(void *context, struct span now, struct span *next, bool *write)
+{
+	struct increment *i = context;
+	uint8_t copy[VALUE_MAX_HEAD];
+	size_t len;
+
+	/* A number is never longer; it is copied because others may write where it stands. */
+	if (now.len > sizeof(copy))
+		return SABIR_WRONG_TYPE;
+	if (now.data)
+		memcpy(copy, now.data, len = now.len);
+	else
+		len = value_put_int(0, copy);
+	enum sabir_error error = value_sum((struct span){ copy, len }, i->delta, i->sum, &i->sum_len);
+	if (error)
+		return error;
+	*next = (struct span){ i->sum, i->sum_len };
+	*write = true;
+	return SABIR_OK;
+}
+
+static enum sabir_error dict_service_increment(struct op_call *c)
+{
+	struct increment i = { .delta = c->request.item };
+	enum sabir_error error = dict_modify(c->lane, c->handle, c->request.key, add_delta, &i);
+
+	if (error)
+		return explain(c, error);
+	frame(c, 1);
+	return bytes_add(c->response, i.sum, i.sum_len);
+}
+
+struct exchange {
+	struct bytes *found; /* what is there now, as one item; none if the key is missing */
+	const struct op_request *request;
+	bool exchanged;
+};
+
+static enum sabir_error exchange_value(void *context, struct span now, struct span *next, bool *write)
+{
+	struct exchange *x = context;
+	struct span expected = x->request->expected;
+
+	/* The copy is compared, not what stands where others may write. */
+	bytes_truncate(x->found, 0);
+	if (now.data && bytes_add(x->found, now.data, now.len))
+		return SABIR_NO_MEMORY;
+	if (now.data && expected.data)
+		x->exchanged = value_equal(bytes_item(x->found, 0), expected);
+	else
+		x->exchanged = !now.data && !expected.data;
+	*next = x->request->desired;
+	*write = x->exchanged && (now.data || next->data);
+	return SABIR_OK;
+}
+
+static enum sabir_error dict_service_compare_exchange(struct op_call *c)
+{
+	struct exchange x = { .found = c->response, .request = &c->request };
+	uint64_t limit = c->lane->seg->max_item_bytes;
+
+	frame(c, 2);
+	enum sabir_error error = dict_modify(c->lane, c->handle, c->request.key, exchange_value, &x);
+	if (error == SABIR_TOO_LARGE && c->request.desired.len > limit)
+		return op_fail_object(c, error, ": value of %zu bytes, limit %" PRIu64, c->request.desired.len, limit);
+	if (error)
+		return explain(c, error);
+	respond_number(c->response, 1, x.exchanged);
+	return SABIR_OK;
+}
+
+static enum sabir_error dict_service_clear(struct op_call *c)
+{
+	uint64_t removed;
+	enum sabir_error error = dict_clear(c->lane, c->handle, &removed);
+
+	if (!error)
+		respond_number(c->response, 1, removed);
+	return error;
+}
+
+static const struct op ops[] = {
+	OP(DictService, Get, "dict", dict_service_get, key_fields),
+	OP(DictService, Set, "dict", dict_service_set, set_fields),
+	OP(DictService, Delete, "dict", dict_service_delete, key_fields),
+	OP(DictService, Contains, "dict", dict_service_contains, key_fields),
+	OP(DictService, Len, "dict", dict_service_len, dict_fields),
+	OP(DictService, SetDefault, "dict", dict_service_set_default, set_fields),
+	OP(DictService, Pop, "dict", dict_service_pop, key_fields),
+	OP(DictService, PopItem, "dict", dict_service_pop_item, dict_fields),
+	OP(DictService, Update, "dict", dict_service_update, update_fields),
+	OP(DictService, Increment, "dict", dict_service_increment, increment_fields),
+	OP(DictService, CompareExchange, "dict", dict_service_compare_exchange, compare_exchange_fields),
+	OP(DictService, Clear, "dict", dict_service_clear, dict_fields),
+};
+
+const struct op_service dict_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sabir.v1.ManagerService: objects of every kind, by name.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "server/ops/call.h"
+
+#define DEFAULT_PAGE 100u
+#define MAX_PAGE 1000u
+#define N_AT_ONCE 16u
+
+/* How often Create tries again when what it found has been deleted meanwhile. */
+#define MAX_ROUNDS 100u
+
+#define SPEC_FIELD_MIN 10u /* queue, value, array, dict: in the order of SEG_KIND_* */
+
+static const struct request_field create_fields[] = {
+	FIELD(1, BYTES, text, "name"),
+	FIELD(2, BOOL, exist_ok, "exist_ok"),
+	FIELD(10, SPEC, spec, "queue"),
+	FIELD(11, SPEC, spec, "value"),
+	FIELD(12, SPEC, spec, "array"),
+	FIELD(13, SPEC, spec, "dict"),
+	FIELDS_END,
+};
+static const struct request_field open_fields[] = {
+	REQUIRED(1, REF, ref, "object"),
+	FIELD(2, ENUM, kind, "kind"),
+	FIELDS_END,
+};
+static const struct request_field object_fields[] = {
+	REQUIRED(1, REF, ref, "object"),
+	FIELDS_END,
+};
+static const struct request_field list_fields[] = {
+	FIELD(1, BYTES, text, "prefix"),
+	FIELD(2, ENUM, kind, "kind"),
+	FIELD(3, U32, n, "page_size"),
+	FIELD(4, BYTES, page_token, "page_token"),
+	FIELDS_END,
+};
+
+static const struct request_field queue_spec_fields[] = {
+	FIELD(1, U64, max_items, "max_items"),
+	FIELD(2, U64, max_item_bytes, "max_item_bytes"),
+	FIELDS_END,
+};
+static const struct request_field value_spec_fields[] = {
+	FIELD(1, ENUM, type_code, "type_code"),
+	FIELD(2, SCALAR, scalar, "initial"),
+	FIELDS_END,
+};
+static const struct request_field array_spec_fields[] = {
+	FIELD(1, ENUM, type_code, "type_code"),
+	FIELD(2, U64, count, "length"),
+	FIELD(3, BYTES, data, "initial"),
+	FIELDS_END,
+};
+static const struct request_field dict_spec_fields[] = { FIELDS_END };
+
+/* ---------------------------------------------------------------- create */
+
+static enum sabir_error read_initial_scalar(struct op_call *c, struct object_spec *spec, uint8_t initial[8])
+{
+	uint64_t bits;
+	enum sabir_error error = scalar_encode(spec->type_code, &c->request.scalar, &bits);
+
+	if (error)
+		return op_fail(c, error, "field 'initial': type '%c'", (int)spec->type_code);
+	(void)wire_put_fixed64(initial, bits);
+	spec->initial = (struct span){ initial, scalar_width(spec->type_code) };
+	return SABIR_OK;
+}
+
+static enum sabir_error read_initial_elements(struct op_call *c, struct object_spec *spec)
+{
+	struct span data = c->request.data;
+	uint32_t width = scalar_width(spec->type_code);
+
+	spec->length = c->request.count;
+	spec->initial = data;
+	if (data.len % width)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "%zu bytes of elements that have %" PRIu32 " bytes each", data.len, width);
+	if (data.len / width > spec->length)
+		return op_fail(c, SABIR_OUT_OF_RANGE, "%zu elements for a length of %" PRIu64, data.len / width, spec->length);
+	return SABIR_OK;
+}
+
+/* The spec of the request, in its object's form. `initial` is where a value's first content goes. */
+static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, uint8_t initial[8])
+{
+	static const struct request_field *const tables[] = {
+		NULL, queue_spec_fields, value_spec_fields, array_spec_fields, dict_spec_fields,
+	};
+	struct op_request *r = &c->request;
+
+	if (!r->spec.field)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "a spec is missing");
+	*spec = (struct object_spec){ .kind = r->spec.field - SPEC_FIELD_MIN + SEG_KIND_QUEUE };
+	enum sabir_error error = request_read(c, r->spec.message, tables[spec->kind], r);
+	if (error)
+		return error;
+	spec->max_items = r->max_items;
+	spec->max_item_bytes = r->max_item_bytes;
+	if (spec->max_item_bytes > c->lane->seg->max_item_bytes)
+		return op_fail(c, SABIR_TOO_LARGE, "max_item_bytes is %" PRIu64 ", limit %" PRIu64, r->max_item_bytes,
+			       c->lane->seg->max_item_bytes);
+	if (spec->kind != SEG_KIND_VALUE && spec->kind != SEG_KIND_ARRAY)
+		return SABIR_OK;
+	spec->type_code = type_code_letter(r->type_code);
+	if (!spec->type_code)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'type_code' is %" PRIu32 ", which is no type", r->type_code);
+	if (spec->kind == SEG_KIND_ARRAY)
+		return read_initial_elements(c, spec);
+	return r->has_scalar ? read_initial_scalar(c, spec, initial) : SABIR_OK;
+}
+
+/* Whether an object is what the spec would make, initial contents apart. */
+static enum sabir_error compare_spec(struct op_call *c, const struct object_info *info, const struct object_spec *spec)
+{
+	uint64_t max_item_bytes = spec->max_item_bytes ? spec->max_item_bytes : c->lane->seg->max_item_bytes;
+
+	if (info->kind != spec->kind)
+		return SABIR_WRONG_KIND;
+	switch (spec->kind) {
+	case SEG_KIND_QUEUE:
+		return info->max_items == spec->max_items && info->max_item_bytes == max_item_bytes ? SABIR_OK : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_VALUE:
+		return info->type_code == spec->type_code ? SABIR_OK : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_ARRAY:
+		return info->type_code == spec->type_code && info->length == spec->length ? SABIR_OK : SABIR_ALREADY_EXISTS;
+	default:
+		return SABIR_OK;
+	}
+}
+
+/* Makes the object or, where that is allowed, finds it. */
+static enum sabir_error create_or_find(struct op_call *c, const struct object_spec *spec, struct object_info *info, bool *created)
+{
+	enum sabir_error error = SABIR_INTERNAL;
+
+	for (unsigned round = 0; round < MAX_ROUNDS; round++) {
+		error = object_create(c->lane, c->request.text, spec, false, &c->handle);
+		*created = !error;
+		if (error && (error != SABIR_ALREADY_EXISTS || !c->request.exist_ok))
+			return error;
+		error = object_describe(c->lane, c->handle, info);
+		if (!error)
+			return *created ? SABIR_OK : compare_spec(c, info, spec);
+		if (error != SABIR_DELETED && error != SABIR_NOT_FOUND)
+			return error;
+		if (*created)
+			return error; /* somebody has deleted it at once */
+	}
+	return error;
+}
+
+static enum sabir_error manager_service_create(struct op_call *c)
+{
+	struct object_info info;
+	struct object_spec spec;
+	uint8_t initial[8];
+	bool created;
+	enum sabir_error error = read_spec(c, &spec, initial);
+
+	if (error)
+		return error;
+	if (!bytes_reserve(c->response, 2 * RESPONSE_INFO_MAX)) /* what has been made must be told */
+		return SABIR_NO_MEMORY;
+	/* A text about a failure shows the name. */
+	if (c->request.text.len)
+		c->request.ref.name = c->request.text;
+	error = create_or_find(c, &spec, &info, &created);
+	if (error)
+		return error;
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	error = respond_info(c->response, &info);
+	respond_number(c->response, 2, created);
+	return error;
+}
+
+/* ---------------------------------------------------------------- open, delete, describe */
+
+static enum sabir_error answer_info(struct op_call *c, const struct object_info *info)
+{
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	return respond_info(c->response, info);
+}
+
+static enum sabir_error check_kind(struct op_call *c)
+{
+	if (c->request.kind <= SEG_KIND_DICT)
+		return SABIR_OK;
+	return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'kind' is %" PRIu32 ", which is no kind", c->request.kind);
+}
+
+static enum sabir_error manager_service_open(struct op_call *c)
+{
+	struct object_info info;
+	enum sabir_error error = check_kind(c);
+
+	if (!error)
+		error = object_describe(c->lane, c->handle, &info);
+	if (!error && c->request.kind && c->request.kind != info.kind)
+		error = SABIR_WRONG_KIND;
+	return error ? error : answer_info(c, &info);
+}
+
+static enum sabir_error manager_service_delete(struct op_call *c)
+{
+	return object_delete(c->lane, c->handle);
+}
+
+static enum sabir_error manager_service_describe(struct op_call *c)
+{
+	struct object_info info;
+	enum sabir_error error = object_describe(c->lane, c->handle, &info);
+
+	return error ? error : answer_info(c, &info);
+}
+
+/* ---------------------------------------------------------------- list */
+
+/* A prefix is fine if it is a name or becomes one when a letter follows. */
+static enum sabir_error check_prefix(struct op_call *c)
+{
+	struct span prefix = c->request.text;
+	uint8_t longer[256];
+
+	if (!prefix.len || object_name_check(prefix) == SABIR_OK)
+		return SABIR_OK;
+	if (prefix.len < sizeof(longer)) {
+		memcpy(longer, prefix.data, prefix.len);
+		longer[prefix.len] = 'x';
+		if (object_name_check((struct span){ longer, prefix.len + 1 }) == SABIR_OK)
+			return SABIR_OK;
+	}
+	return op_fail(c, SABIR_INVALID_NAME, "no name begins with this prefix");
+}
+
+static enum sabir_error list_some(struct op_call *c, uint32_t n, uint64_t *cursor, uint32_t *found)
+{
+	struct object_info infos[N_AT_ONCE];
+	enum sabir_error error =
+		object_list(c->lane, c->request.text, c->request.kind, cursor, infos, n < N_AT_ONCE ? n : N_AT_ONCE, found);
+
+	for (uint32_t i = 0; !error && i < *found; i++)
+		error = respond_info(c->response, &infos[i]);
+	return error;
+}
+
+static enum sabir_error manager_service_list(struct op_call *c)
+{
+	uint32_t left = c->request.n ? c->request.n : DEFAULT_PAGE, found;
+	uint64_t cursor, scope = page_scope(c, c->request.kind, c->request.text);
+	enum sabir_error error = check_kind(c);
+
+	if (!error)
+		error = check_prefix(c);
+	if (!error)
+		error = page_cursor(c, scope, &cursor);
+	if (error)
+		return error;
+	if (left > MAX_PAGE)
+		left = MAX_PAGE;
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	do {
+		error = list_some(c, left, &cursor, &found);
+		left -= error ? 0 : found;
+	} while (!error && left && cursor);
+	return error ? error : page_respond(c, 2, scope, cursor);
+}
+
+static const struct op ops[] = {
+	OP(ManagerService, Create, "object", manager_service_create, create_fields),
+	OP(ManagerService, Open, "object", manager_service_open, open_fields),
+	OP(ManagerService, Delete, "object", manager_service_delete, object_fields),
+	OP(ManagerService, List, "object", manager_service_list, list_fields),
+	OP(ManagerService, Describe, "object", manager_service_describe, object_fields),
+};
+
+const struct op_service manager_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sabir.v1.QueueService. Items are Values: a put hands the bytes of the request to the queue, a get has the queue write them into
+ * the response.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "server/base/value.h"
+#include "server/objects/queue.h"
+#include "server/ops/call.h"
+
+#define MAX_BATCH 65536u
+#define N_ITEMS_ON_STACK 32u
+
+/* What of a response is not its items. */
+#define RESPONSE_REST 64u
+
+static const struct request_field queue_fields[] = {
+	REQUIRED(1, REF, ref, "queue"),
+	FIELDS_END,
+};
+static const struct request_field put_fields[] = {
+	REQUIRED(1, REF, ref, "queue"),
+	REQUIRED(2, VALUE, item, "item"),
+	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+static const struct request_field put_many_fields[] = {
+	REQUIRED(1, REF, ref, "queue"),
+	FIELD(2, REPEATED, n_repeated, "items"),
+	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+static const struct request_field get_fields[] = {
+	REQUIRED(1, REF, ref, "queue"),
+	FIELD(2, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+static const struct request_field get_many_fields[] = {
+	REQUIRED(1, REF, ref, "queue"),
+	FIELD(2, U32, n, "max_items"),
+	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+
+/* Says which item was too large, and for what. */
+static enum sabir_error too_large(struct op_call *c, const struct queue_item *items, uint32_t n)
+{
+	struct object_info info;
+	uint64_t limit = c->lane->seg->max_item_bytes;
+
+	if (object_describe(c->lane, c->handle, &info) == SABIR_OK && info.max_item_bytes < limit)
+		limit = info.max_item_bytes;
+	for (uint32_t i = 0; i < n; i++)
+		if (items[i].body.len > limit)
+			return op_fail_object(c, SABIR_TOO_LARGE, ": item of %zu bytes, limit %" PRIu64, items[i].body.len, limit);
+	return SABIR_TOO_LARGE;
+}
+
+static enum sabir_error put_items(struct op_call *c, const struct queue_item *items, uint32_t n, uint32_t *accepted)
+{
+	enum sabir_error error = queue_put(c->lane, c->handle, items, n, accepted);
+
+	if (error == SABIR_TOO_LARGE)
+		return too_large(c, items, n);
+	return op_may_wait(c, error, SABIR_FULL, SEG_EVENT_ROOM);
+}
+
+static enum sabir_error queue_service_put(struct op_call *c)
+{
+	struct queue_item item = { .body = c->request.item };
+	uint32_t accepted;
+
+	return put_items(c, &item, 1, &accepted);
+}
+
+static enum sabir_error read_items(struct op_call *c, struct queue_item *items)
+{
+	struct span rest = c->message, encoded;
+
+	for (uint32_t i = 0; request_next(&rest, 2, &encoded); i++) {
+		if (value_check(encoded))
+			return op_fail(c, SABIR_INVALID_VALUE, "field 'items', item %" PRIu32, i);
+		items[i] = (struct queue_item){ .body = encoded };
+	}
+	return SABIR_OK;
+}
+
+static enum sabir_error queue_service_put_many(struct op_call *c)
+{
+	struct queue_item few[N_ITEMS_ON_STACK], *items = few;
+	uint32_t n = c->request.n_repeated, accepted = 0;
+
+	if (n == 0 || n > MAX_BATCH)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "%" PRIu32 " items in one call, allowed are 1 to %u", n, MAX_BATCH);
+	if (n > N_ITEMS_ON_STACK && !(items = malloc(n * sizeof(*items))))
+		return SABIR_NO_MEMORY;
+	enum sabir_error error = read_items(c, items);
+	if (!error)
+		error = put_items(c, items, n, &accepted);
+	if (!error)
+		respond_number(c->response, 1, accepted);
+	if (items != few)
+		free(items);
+	return error;
+}
+
+/* Both responses hold their items in field 1. */
+static enum sabir_error get_items(struct op_call *c, uint32_t n)
+{
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	c->response->limit = op_message_limit(c->lane->seg) - RESPONSE_REST;
+	return op_may_wait(c, queue_get(c->lane, c->handle, n, c->response), SABIR_EMPTY, SEG_EVENT_ITEMS);
+}
+
+static enum sabir_error queue_service_get(struct op_call *c)
+{
+	return get_items(c, 1);
+}
+
+static enum sabir_error queue_service_get_many(struct op_call *c)
+{
+	uint32_t n = c->request.n;
+
+	if (n == 0 || n > MAX_BATCH)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "max_items is %" PRIu32 ", allowed are 1 to %u", n, MAX_BATCH);
+	return get_items(c, n);
+}
+
+static enum sabir_error queue_service_peek(struct op_call *c)
+{
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	return queue_peek(c->lane, c->handle, c->response);
+}
+
+static enum sabir_error queue_service_size(struct op_call *c)
+{
+	struct queue_size size;
+	enum sabir_error error = queue_size(c->lane, c->handle, &size);
+
+	if (error)
+		return error;
+	respond_number(c->response, 1, size.size);
+	respond_number(c->response, 2, size.max_items);
+	respond_number(c->response, 3, size.size == 0);
+	respond_number(c->response, 4, size.max_items && size.size >= size.max_items);
+	respond_number(c->response, 5, size.closed);
+	return SABIR_OK;
+}
+
+static enum sabir_error queue_service_clear(struct op_call *c)
+{
+	uint64_t removed;
+	enum sabir_error error = queue_clear(c->lane, c->handle, &removed);
+
+	if (!error)
+		respond_number(c->response, 1, removed);
+	return error;
+}
+
+static enum sabir_error queue_service_close(struct op_call *c)
+{
+	return queue_close(c->lane, c->handle);
+}
+
+static const struct op ops[] = {
+	OP_WAITS(QueueService, Put, "queue", queue_service_put, put_fields),
+	OP_WAITS(QueueService, PutMany, "queue", queue_service_put_many, put_many_fields),
+	OP_WAITS(QueueService, Get, "queue", queue_service_get, get_fields),
+	OP_WAITS(QueueService, GetMany, "queue", queue_service_get_many, get_many_fields),
+	OP(QueueService, Peek, "queue", queue_service_peek, queue_fields),
+	OP(QueueService, Size, "queue", queue_service_size, queue_fields),
+	OP(QueueService, Clear, "queue", queue_service_clear, queue_fields),
+	OP(QueueService, Close, "queue", queue_service_close, queue_fields),
+};
+
+const struct op_service queue_service = { ops, sizeof(ops) / sizeof(ops[0]) };

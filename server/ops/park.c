@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Parked operations. Those that wait for the same side of the same object stand in one line, first come first served:
+ *
+ *   WAITING in its line ──claimed──► RUNNING, out of the line ──► done, freed
+ *                 ▲                      │ it would wait again
+ *                 └──────────────────────┘ to the head of the line; or, if it was cancelled or expired meanwhile, done
+ *
+ * Only under the mutex does an operation change its state; it is run, and its `done` called, without. A RUNNING one is never
+ * freed by others: a cancel, a deadline or a drain leaves its reason in `ended`, which counts if the run had no result.
+ *
+ * A line is served by one thread at a time, which keeps the order; who finds it being served leaves `again` behind. The
+ * invariant that loses no wake-up: a line that is not empty and not being served was armed (event_prepare) before its head
+ * last found nothing to do, so whatever happens to the object later rings the bell. That is why a newcomer behind others need
+ * not look himself.
+ */
+#include "server/ops/park.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "server/objects/object.h"
+#include "server/ops/deadlines.h"
+#include "server/ops/tickets.h"
+
+#define N_BUCKETS 1024u
+#define RESPONSE_ON_STACK 1024u
+
+enum state {
+	WAITING,
+	RUNNING,
+};
+
+struct line;
+
+struct parked {
+	struct parked *next; /* in the line */
+	struct parked *prev;
+	struct line *line;   /* NULL: whoever waits has gone, and it waits for its cancellation only */
+	const struct op *op;
+	park_done_fn *done;
+	bool (*gone)(void *context);
+	void *context;
+	struct op_wait wait;
+	struct deadline deadline;
+	uint64_t id;
+	enum state state;
+	enum sabir_error error; /* that it was parked with */
+	enum sabir_error ended; /* RUNNING: how it ends if it would wait again; 0: it goes on waiting */
+	uint32_t request_len;
+	uint8_t request[];
+};
+
+/* The operations that wait for one side of one object. */
+struct line {
+	struct line *next; /* in the bucket */
+	uint64_t handle;
+	uint32_t side;
+	bool serving;
+	bool again;
+	uint64_t round; /* of park_ring, that it was last served in */
+	struct parked *head;
+	struct parked *tail;
+};
+
+struct park {
+	pthread_mutex_t mutex;
+	struct segment *seg;
+	void (*sooner)(void *context);
+	void *sooner_context;
+	enum sabir_error drained; /* not 0: nothing may be parked any more */
+	uint64_t round;
+	size_t count;
+	struct deadlines deadlines;
+	struct tickets tickets;
+	struct line *buckets[N_BUCKETS]; /* by the object's index */
+};
+
+struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *context)
+{
+	struct park *park = calloc(1, sizeof(*park));
+
+	if (!park)
+		return NULL;
+	pthread_mutex_init(&park->mutex, NULL);
+	park->seg = seg;
+	park->sooner = sooner;
+	park->sooner_context = context;
+	return park;
+}
+
+void park_free(struct park *park)
+{
+	if (!park)
+		return;
+	park_drain(park, SABIR_UNAVAILABLE);
+	pthread_mutex_destroy(&park->mutex);
+	deadlines_fini(&park->deadlines);
+	tickets_fini(&park->tickets);
+	free(park);
+}
+
+uint64_t park_deadline(uint64_t timeout_ns)
+{
+	return clock_deadline(timeout_ns);
+}
+
+/* ---------------------------------------------------------------- lines */
+
+static struct line **bucket_of(struct park *park, uint64_t handle)
+{
+	return &park->buckets[object_index(handle) % N_BUCKETS];
+}
+
+static struct line *find_or_make_line(struct park *park, const struct op_wait *wait)
+{
+	struct line **bucket = bucket_of(park, wait->handle);
+
+	for (struct line *line = *bucket; line; line = line->next)
+		if (line->handle == wait->handle && line->side == wait->side)
+			return line;
+	struct line *line = calloc(1, sizeof(*line));
+	if (!line)
+		return NULL;
+	line->handle = wait->handle;
+	line->side = wait->side;
+	line->next = *bucket;
+	*bucket = line;
+	return line;
+}
+
+static void drop_if_unused(struct park *park, struct line *line)
+{
+	struct line **at = bucket_of(park, line->handle);
+
+	if (line->head || line->serving)
+		return;
+	while (*at != line)
+		at = &(*at)->next;
+	*at = line->next;
+	free(line);
+}
+
+static void append(struct line *line, struct parked *w)
+{
+	w->line = line;
+	w->next = NULL;
+	w->prev = line->tail;
+	*(line->tail ? &line->tail->next : &line->head) = w;
+	line->tail = w;
+}
+
+static void push_front(struct line *line, struct parked *w)
+{
+	w->line = line;
+	w->prev = NULL;
+	w->next = line->head;
+	*(line->head ? &line->head->prev : &line->tail) = w;
+	line->head = w;
+}
+
+/* The line stays, even if it is empty now. */
+static void unlink_parked(struct parked *w)
+{
+	struct line *line = w->line;
+
+	if (!line)
+		return;
+	*(w->prev ? &w->prev->next : &line->head) = w->next;
+	*(w->next ? &w->next->prev : &line->tail) = w->prev;
+	w->line = NULL;
+}
+
+/* ---------------------------------------------------------------- ends */
+
+/* Takes it out of everything but its line, where it is no more. */
+static void forget(struct park *park, struct parked *w)
+{
+	deadlines_remove(&park->deadlines, &w->deadline);
+	tickets_give_back(&park->tickets, w->id);
+	park->count--;
+}
+
+/* Calls `done` without the mutex; the operation is no more when this returns. */
+static void finish(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response, const char *detail)
+{
+	forget(park, w);
+	pthread_mutex_unlock(&park->mutex);
+	w->done(w->context, error, response, detail);
+	free(w);
+	pthread_mutex_lock(&park->mutex);
+}
+
+/* Ends one that waits, or tells one that is run how to end. */
+static void end(struct park *park, struct parked *w, enum sabir_error error)
+{
+	struct bytes none = { 0 };
+	struct line *line = w->line;
+
+	if (w->state == RUNNING) {
+		w->ended = error;
+		deadlines_remove(&park->deadlines, &w->deadline);
+		return;
+	}
+	unlink_parked(w);
+	if (line)
+		drop_if_unused(park, line);
+	finish(park, w, error, &none, "");
+}
+
+/* ---------------------------------------------------------------- serving */
+
+/* The first whose client is still there. The others wait for their cancellation outside of the line. */
+static struct parked *first_present(struct line *line)
+{
+	while (line->head && line->head->gone && line->head->gone(line->head->context))
+		unlink_parked(line->head);
+	return line->head;
+}
+
+/* Runs the first one, which is claimed by that. False: it waits again. */
+static bool run(struct park *park, struct lane *lane, struct line *line, struct parked *w)
+{
+	uint8_t fixed[RESPONSE_ON_STACK];
+	char detail[OP_DETAIL_SIZE];
+	struct bytes response;
+
+	unlink_parked(w);
+	w->state = RUNNING;
+	pthread_mutex_unlock(&park->mutex);
+	bytes_init(&response, fixed, sizeof(fixed));
+	enum sabir_error error =
+		op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, &response, &w->wait, detail);
+	pthread_mutex_lock(&park->mutex);
+
+	bool waits = error && w->wait.wanted;
+	if (waits && !w->ended && !park->drained) {
+		w->state = WAITING;
+		push_front(line, w);
+		return false;
+	}
+	if (waits)
+		error = w->ended ? w->ended : park->drained;
+	finish(park, w, error, &response, detail);
+	bytes_fini(&response);
+	return true;
+}
+
+/* With the mutex held; the line may be gone afterwards. */
+static void serve(struct park *park, struct lane *lane, struct line *line)
+{
+	struct seg_event *event = &park->seg->objects[object_index(line->handle)].event[line->side];
+	struct parked *w;
+
+	if (line->serving) {
+		line->again = true;
+		return;
+	}
+	line->serving = true;
+	do {
+		line->again = false;
+		event_prepare(event, SEG_WAITING_SERVER);
+		while ((w = first_present(line)) && run(park, lane, line, w))
+			;
+	} while (line->again && line->head);
+	line->serving = false;
+	drop_if_unused(park, line);
+}
+
+/* A line of the object that this round has not served yet. */
+static struct line *next_line(struct park *park, uint32_t object, uint64_t round)
+{
+	for (struct line *line = park->buckets[object % N_BUCKETS]; line; line = line->next)
+		if (object_index(line->handle) == object && line->round < round)
+			return line;
+	return NULL;
+}
+
+void park_ring(struct park *park, struct lane *lane)
+{
+	uint32_t object;
+	struct line *line;
+
+	bell_answer(park->seg);
+	while (bell_next(park->seg, &object)) {
+		pthread_mutex_lock(&park->mutex);
+		uint64_t round = ++park->round;
+		while ((line = next_line(park, object, round))) {
+			line->round = round;
+			serve(park, lane, line);
+		}
+		pthread_mutex_unlock(&park->mutex);
+	}
+}
+
+/* ---------------------------------------------------------------- adding and cancelling */
+
+static struct parked *make_parked(const struct park_entry *entry)
+{
+	struct parked *w = malloc(sizeof(*w) + entry->request.len);
+
+	if (!w || entry->request.len > UINT32_MAX) {
+		free(w);
+		return NULL;
+	}
+	*w = (struct parked){
+		.op = entry->op,
+		.done = entry->done,
+		.gone = entry->gone,
+		.context = entry->context,
+		.wait = *entry->wait,
+		.deadline = { .ns = entry->deadline_ns },
+		.state = WAITING,
+		.error = entry->error,
+		.request_len = (uint32_t)entry->request.len,
+	};
+	if (entry->request.len)
+		memcpy(w->request, entry->request.data, entry->request.len);
+	return w;
+}
+
+/* Puts it into all that it belongs to. */
+static enum sabir_error enter(struct park *park, struct parked *w, uint64_t *id, bool *sooner)
+{
+	if (park->drained)
+		return SABIR_UNAVAILABLE;
+	if (!tickets_reserve(&park->tickets) || !deadlines_reserve(&park->deadlines))
+		return SABIR_NO_MEMORY;
+	struct line *line = find_or_make_line(park, &w->wait);
+	if (!line)
+		return SABIR_NO_MEMORY;
+	append(line, w);
+	*id = w->id = tickets_take(&park->tickets, w);
+	park->count++;
+	*sooner = w->deadline.ns != OP_FOREVER && deadlines_add(&park->deadlines, &w->deadline);
+	return SABIR_OK;
+}
+
+enum sabir_error park_add(struct park *park, struct lane *lane, const struct park_entry *entry, uint64_t *id)
+{
+	struct parked *w = make_parked(entry);
+	bool sooner = false;
+
+	if (!w)
+		return SABIR_NO_MEMORY;
+	pthread_mutex_lock(&park->mutex);
+	enum sabir_error error = enter(park, w, id, &sooner);
+	if (error)
+		free(w);
+	else if (w->line->head == w)
+		serve(park, lane, w->line);
+	else if (w->line->serving)
+		w->line->again = true;
+	pthread_mutex_unlock(&park->mutex);
+	if (sooner && park->sooner)
+		park->sooner(park->sooner_context);
+	return error;
+}
+
+bool park_cancel(struct park *park, uint64_t id)
+{
+	pthread_mutex_lock(&park->mutex);
+	struct parked *w = tickets_find(&park->tickets, id);
+	bool taken_out = w && w->state == WAITING;
+	if (taken_out) {
+		struct line *line = w->line;
+		unlink_parked(w);
+		forget(park, w);
+		if (line)
+			drop_if_unused(park, line);
+		free(w);
+	} else if (w) {
+		end(park, w, SABIR_CANCELLED);
+	}
+	pthread_mutex_unlock(&park->mutex);
+	return taken_out;
+}
+
+/* ---------------------------------------------------------------- time, and the end of all */
+
+#define PARKED_OF(node) ((struct parked *)((uint8_t *)(node) - offsetof(struct parked, deadline)))
+
+void park_expire(struct park *park, uint64_t now_ns)
+{
+	struct deadline *first;
+
+	pthread_mutex_lock(&park->mutex);
+	while ((first = deadlines_first(&park->deadlines)) && first->ns <= now_ns)
+		end(park, PARKED_OF(first), PARKED_OF(first)->error);
+	pthread_mutex_unlock(&park->mutex);
+}
+
+uint64_t park_next_deadline(struct park *park)
+{
+	pthread_mutex_lock(&park->mutex);
+	struct deadline *first = deadlines_first(&park->deadlines);
+	uint64_t ns = first ? first->ns : OP_FOREVER;
+	pthread_mutex_unlock(&park->mutex);
+	return ns;
+}
+
+void park_drain(struct park *park, enum sabir_error error)
+{
+	pthread_mutex_lock(&park->mutex);
+	park->drained = error;
+	for (uint32_t i = 0; i < park->tickets.n; i++)
+		if (park->tickets.at[i].thing)
+			end(park, park->tickets.at[i].thing, error);
+	pthread_mutex_unlock(&park->mutex);
+}
+
+size_t park_count(struct park *park)
+{
+	pthread_mutex_lock(&park->mutex);
+	size_t n = park->count;
+	pthread_mutex_unlock(&park->mutex);
+	return n;
+}

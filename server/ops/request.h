@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OPS_REQUEST_H
+#define SABIR_OPS_REQUEST_H
+
+#include "server/base/wire.h"
+#include "server/objects/scalar.h"
+
+/*
+ * Requests, read in place by tables: an operation lists the fields of its request message and where each goes in struct
+ * op_request, which has room for those of every request. Spans point into the request's bytes.
+ *
+ * Fields that no table knows are skipped, as protobuf has it; a known field of the wrong wire type, one that comes twice, and one
+ * that is required and missing are INVALID_ARGUMENT. The unit test compares the tables with what protoc makes of the protos.
+ */
+struct op_call;
+
+enum field_kind {
+	FIELD_REF,      /* ObjectRef                 -> struct object_ref */
+	FIELD_VALUE,    /* Value, checked            -> struct span */
+	FIELD_KEY,      /* Value, checked, canonical -> struct span */
+	FIELD_REPEATED, /* messages, counted         -> uint32_t; read them with request_next */
+	FIELD_SCALAR,   /* Scalar                    -> struct scalar */
+	FIELD_ELEMENTS, /* Elements                  -> struct elements */
+	FIELD_DURATION, /* Duration                  -> uint64_t, ns */
+	FIELD_SPEC,     /* one of the specs          -> struct op_spec */
+	FIELD_BYTES,    /* string, bytes             -> struct span */
+	FIELD_U32,      /* uint32                    -> uint32_t */
+	FIELD_ENUM,     /* an enum                   -> uint32_t */
+	FIELD_U64,      /* uint64, int64             -> uint64_t, int64_t */
+	FIELD_BOOL,     /* bool                      -> bool */
+};
+
+struct request_field {
+	uint32_t number; /* 0 ends a table */
+	enum field_kind kind;
+	size_t offset;
+	const char *name;
+	bool required;
+};
+
+#define FIELD(number, kind, member, name) { number, FIELD_##kind, offsetof(struct op_request, member), name, false }
+#define REQUIRED(number, kind, member, name) { number, FIELD_##kind, offsetof(struct op_request, member), name, true }
+#define FIELDS_END { 0, 0, 0, NULL, false }
+
+struct object_ref {
+	struct span name; /* data NULL: the handle counts */
+	uint64_t handle;
+};
+
+struct elements {
+	uint32_t type_code; /* as in the enum TypeCode */
+	struct span data;
+};
+
+struct op_spec {
+	uint32_t field; /* 10 to 13; 0: none */
+	struct span message;
+};
+
+struct op_request {
+	struct object_ref ref;
+	struct span key;      /* the Values: data NULL where absent */
+	struct span item;
+	struct span expected;
+	struct span desired;
+	struct span text;     /* name, prefix */
+	struct span page_token;
+	struct span data;
+	struct scalar scalar;
+	struct scalar expected_scalar;
+	struct elements elements;
+	struct op_spec spec;
+	int64_t index;
+	uint64_t start;
+	uint64_t count;
+	uint64_t max_items;
+	uint64_t max_item_bytes;
+	uint64_t timeout_ns;
+	uint32_t n; /* max_items of a get, page_size */
+	uint32_t n_repeated;
+	uint32_t kind;
+	uint32_t type_code;
+	bool exist_ok;
+	bool has_scalar; /* `scalar` was there */
+};
+
+/* Reads a message by a table; members that the table does not name, and fields that are absent, are left as they are. */
+enum sabir_error request_read(struct op_call *c, struct span message, const struct request_field *fields, struct op_request *r);
+
+/* The next field `number` with a length, *rest moves behind it; false: no more. */
+bool request_next(struct span *rest, uint32_t number, struct span *bytes);
+
+#endif

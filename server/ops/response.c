@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What several services' responses have in common: scalars, type codes and descriptions of objects.
+ */
+#include "server/ops/response.h"
+
+#include <string.h>
+
+/* In the order of the enum TypeCode, from 1. */
+static const char letters[] = "cbBhHiIlLqQfd?u";
+
+uint32_t type_code_letter(uint32_t type_code)
+{
+	return type_code >= 1 && type_code < sizeof(letters) ? (uint32_t)letters[type_code - 1] : 0;
+}
+
+uint32_t type_code_of(uint32_t letter)
+{
+	const char *at = letter && letter < 128 ? strchr(letters, (int)letter) : NULL;
+	return at ? (uint32_t)(at - letters) + 1 : 0;
+}
+
+void respond_scalar(struct bytes *response, uint32_t number, const struct scalar *s)
+{
+	uint8_t *to = response->data + response->len;
+	uint8_t *len = to + 1, *p = to + 2;
+
+	*to = WIRE_TAG(number, WIRE_LEN);
+	*p++ = WIRE_TAG(s->kind + 1, s->kind == SCALAR_REAL ? WIRE_FIXED64 : WIRE_VARINT);
+	if (s->kind == SCALAR_REAL)
+		p = wire_put_fixed64(p, s->u);
+	else
+		p = wire_put_varint(p, s->kind == SCALAR_BOOL ? s->b : s->u);
+	*len = (uint8_t)(p - len - 1);
+	response->len = (size_t)(p - response->data);
+}
+
+static uint8_t *put_number(uint8_t *to, uint32_t number, uint64_t v)
+{
+	if (!v)
+		return to;
+	*to++ = WIRE_TAG(number, WIRE_VARINT);
+	return wire_put_varint(to, v);
+}
+
+static uint8_t *put_time(uint8_t *to, uint32_t number, uint64_t ns)
+{
+	uint8_t message[24];
+	uint8_t *p = put_number(message, 1, ns / 1000000000u);
+
+	p = put_number(p, 2, ns % 1000000000u);
+	return wire_put_bytes(to, number, message, (size_t)(p - message));
+}
+
+/* The spec that would make the object again, but for its content: fields 10 to 13, by kind. */
+static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
+{
+	uint8_t message[32], *p = message;
+
+	if (info->kind == SEG_KIND_QUEUE) {
+		p = put_number(p, 1, info->max_items);
+		p = put_number(p, 2, info->max_item_bytes);
+	} else {
+		p = put_number(p, 1, type_code_of(info->type_code));
+		if (info->kind == SEG_KIND_ARRAY)
+			p = put_number(p, 2, info->length);
+	}
+	return wire_put_bytes(to, 9 + info->kind, message, (size_t)(p - message));
+}
+
+enum sabir_error respond_info(struct bytes *response, const struct object_info *info)
+{
+	uint8_t message[RESPONSE_INFO_MAX], *p = message;
+	uint32_t name_len = info->name_len < sizeof(info->name) ? info->name_len : sizeof(info->name) - 1;
+
+	if (name_len)
+		p = wire_put_bytes(p, 1, info->name, name_len);
+	p = put_number(p, 2, info->handle);
+	p = put_number(p, 3, info->kind);
+	p = put_time(p, 4, info->create_time_ns);
+	p = put_number(p, 5, info->length);
+	p = put_number(p, 6, info->memory_bytes);
+	p = put_number(p, 7, info->closed != 0);
+	if (info->kind >= SEG_KIND_QUEUE && info->kind <= SEG_KIND_DICT)
+		p = put_spec(p, info);
+	return bytes_add(response, message, (size_t)(p - message));
+}
