@@ -300,11 +300,15 @@ enum sabir_error dict_free_cell(struct dict *d, uint64_t hash, uint64_t **cell)
 	}
 	if (!dict_table(d, (uint32_t)tables, &n_cells))
 		return dict_damaged(d);
-	/* One write may bring many keys: the moving that is left is done at once when the table would get too full. */
-	if ((load64_relaxed(&d->body->n_used) + 1) * 8 > n_cells * 7) {
+	/*
+	 * One write may bring many keys. A table begins with at least three times the cells that the older one's keys need, so these
+	 * fit in beside new ones while it is half empty: then the moving that is left is done at once.
+	 */
+	if (tables >> 32 && (load64_relaxed(&d->body->n_used) + 1) * 2 > n_cells)
 		while (load64_relaxed(&d->body->tables) >> 32)
 			if (!move_cells(d, UINT64_MAX))
 				return SABIR_RESOURCE_EXHAUSTED;
+	if ((load64_relaxed(&d->body->n_used) + 1) * 8 > n_cells * 7) {
 		error = start_table(d, load64_relaxed(&d->body->n_used));
 		if (error)
 			return error;

@@ -232,6 +232,25 @@ static void update_takes_the_last_of_a_key(void)
 	object_delete(&lane, d);
 }
 
+static void one_update_may_grow_the_index_many_times(void)
+{
+	enum { N = 3000 };
+	static uint64_t keys[N];
+	static struct dict_entry entries[N];
+	uint64_t d = make_dict(NULL), inserted = 0, got = 0, n_right = 0;
+	for (uint64_t i = 0; i < N; i++) {
+		keys[i] = i;
+		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&keys[i]) };
+	}
+	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, N, &inserted), SABIR_OK);
+	CU_ASSERT_EQUAL(inserted, N);
+	CU_ASSERT_EQUAL(length_of(d), N);
+	for (uint64_t i = 0; i < N; i++)
+		n_right += get(&lane, d, i, &got) == SABIR_OK && got == i;
+	CU_ASSERT_EQUAL(n_right, N);
+	object_delete(&lane, d);
+}
+
 static void names_lead_to_objects(void)
 {
 	struct span name = { (const uint8_t *)"jobs/in", 7 };
@@ -465,6 +484,7 @@ int main(void)
 	CU_ADD_TEST(suite, grows_and_shrinks);
 	CU_ADD_TEST(suite, pop_setdefault_and_popitem);
 	CU_ADD_TEST(suite, update_takes_the_last_of_a_key);
+	CU_ADD_TEST(suite, one_update_may_grow_the_index_many_times);
 	CU_ADD_TEST(suite, names_lead_to_objects);
 	CU_ADD_TEST(suite, batches_are_seen_whole);
 	CU_ADD_TEST(suite, increments_are_not_lost);
