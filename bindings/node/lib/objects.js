@@ -8,7 +8,8 @@ const { Ref, decode, encode } = require("./items");
 const scalars = require("./scalars");
 const wire = require("./wire");
 
-const PIECE_BYTES = 4 << 20;
+// The server takes messages of at least 1 MiB, whatever its limits are.
+const PIECE_BYTES = 512 << 10;
 
 class Shared {
 	constructor(client, service, info) {

@@ -75,7 +75,8 @@ def pack(typecode, items):
         plain = [_plain(typecode, item) for item in items]
         return struct.pack(f"<{len(plain)}{_FORMAT[typecode]}", *plain)
     except struct.error as error:
-        raise (OverflowError if "range" in str(error) or "large" in str(error) else TypeError)(str(error)) from None
+        kind = TypeError if "required argument" in str(error) else OverflowError
+        raise kind(f"typecode {typecode!r}: {error}") from None
 
 
 def unpack(typecode, data):
