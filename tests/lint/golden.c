@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Prints the size of every struct of proto/segment/layout.h and the offset and size of every field, and the value of
- * every constant: what golden.txt beside that header pins. Fields are listed in their order and each must begin where the one before ended, the last one ending the struct:
- * so no field can be forgotten here, and no padding can hide between fields. Exit status 1 if that is not so.
+ * every constant: what golden.txt beside that header pins. Fields are listed in their order and each must begin where
+ * the one before ended, the last one ending the struct: so no field can be forgotten here, and no padding can hide
+ * between fields. Exit status 1 if that is not so.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -67,6 +68,10 @@ static void print_constants(void)
 	CONSTANT(SEG_PHASE_OPEN);
 	CONSTANT(SEG_PHASE_COMMITTED);
 	CONSTANT(SEG_NAMING_DELETE);
+}
+
+static void print_states(void)
+{
 	CONSTANT(SEG_CHUNK_FREE);
 	CONSTANT(SEG_CHUNK_IDLE);
 	CONSTANT(SEG_CHUNK_FORMING);
@@ -382,6 +387,7 @@ static void print_version(void)
 int main(void)
 {
 	print_constants();
+	print_states();
 	print_header();
 	print_owner();
 	print_cache();
