@@ -121,7 +121,7 @@ static const char *default_url(char url[URL_SIZE])
 		snprintf(folders[1], sizeof(folders[1]), "%s/sabir", user);
 	snprintf(folders[2], sizeof(folders[2]), "/tmp/sabir-%ld", (long)geteuid());
 	for (int i = 0; i < 3; i++) {
-		snprintf(url, URL_SIZE, "unix:%s/sabir.sock", folders[i]);
+		snprintf(url, URL_SIZE, "unix:%.127s/sabir.sock", folders[i]);
 		if (folders[i][0] && is_socket(folders[i], url + sizeof("unix:") - 1))
 			return url;
 	}

@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/shm/atomic.h"
+
 static uint64_t align_up(uint64_t v, uint64_t to)
 {
 	return (v + to - 1) / to * to;
@@ -138,7 +140,7 @@ enum sabir_error segment_create(const struct segment_options *options, struct se
 	}
 	memcpy(made.base, &h, sizeof(h));
 	set_view(&made, &h);
-	__atomic_store_n(&made.header->magic, SEG_MAGIC, __ATOMIC_RELEASE);
+	store64_release(&made.header->magic, SEG_MAGIC);
 	*seg = made;
 	return SABIR_OK;
 }

@@ -79,7 +79,7 @@ static bool is_right(const uint8_t *data, uint32_t len, struct head *h)
 
 static sabir_queue *open_queue(const char *url, const char *name, sabir_conn **conn)
 {
-	sabir_queue *queue;
+	sabir_queue *queue = NULL;
 	enum sabir_error error = sabir_connect(url, NULL, conn);
 	if (!error)
 		error = sabir_queue_create(*conn, name, 5000, SABIR_EXIST_OK, &queue);
