@@ -2,12 +2,12 @@
 /*
  * The shared array: a fixed number of elements of one type, right behind the header of the object's one block.
  *
- * An element is naturally aligned, because the block is aligned to 64 bytes and its header is 64 bytes long. Each change of
- * one element is one exchange or compare-and-swap in the element's width: there is no state between, nothing to lock and
- * nothing to recover but a wake-up. Slices are in array_slice.c.
+ * An element is naturally aligned, because the block is aligned to 64 bytes and its header is 64 bytes long. Each
+ * change of one element is one exchange or compare-and-swap in the element's width: there is no state between,
+ * nothing to lock and nothing to recover but a wake-up. Slices are in array_slice.c.
  *
- * The header never changes after the array was made, but it lies in memory that others can write. So each operation reads it
- * once and checks that what it says fits into the block before it touches an element.
+ * The header never changes after the array was made, but it lies in memory that others can write. So each operation
+ * reads it once and checks that what it says fits into the block before it touches an element.
  */
 #include "server/objects/array.h"
 
@@ -69,7 +69,8 @@ static enum sabir_error leave(struct lane *lane, const struct array_view *a, boo
 }
 
 /* array_enter, and the element's address. On failure no operation is begun. */
-static enum sabir_error enter_element(struct lane *lane, uint32_t op, uint64_t handle, int64_t index, struct array_view *a, uint8_t **at)
+static enum sabir_error enter_element(struct lane *lane, uint32_t op, uint64_t handle, int64_t index,
+				      struct array_view *a, uint8_t **at)
 {
 	enum sabir_error error = array_enter(lane, op, handle, a);
 	if (error)
@@ -204,7 +205,8 @@ enum sabir_error array_set(struct lane *lane, uint64_t handle, int64_t index, co
 	return leave(lane, &a, true);
 }
 
-enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, const struct scalar *delta, struct scalar *value)
+enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, const struct scalar *delta,
+			   struct scalar *value)
 {
 	struct array_view a;
 	uint8_t *at;
@@ -222,7 +224,9 @@ enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, co
 	return leave(lane, &a, true);
 }
 
-enum sabir_error array_compare_exchange(struct lane *lane, uint64_t handle, int64_t index, const struct scalar *expected, const struct scalar *desired, bool *exchanged, struct scalar *found)
+enum sabir_error array_compare_exchange(struct lane *lane, uint64_t handle, int64_t index,
+					const struct scalar *expected, const struct scalar *desired, bool *exchanged,
+					struct scalar *found)
 {
 	struct array_view a;
 	uint64_t there, bits;
@@ -270,7 +274,8 @@ static enum sabir_error check_spec(const struct segment *seg, const struct objec
 	return scalar_check(spec->type_code, spec->initial.data, spec->initial.len / width);
 }
 
-static enum sabir_error create(struct lane *lane, uint32_t index, const struct object_spec *spec, struct seg_block **body)
+static enum sabir_error create(struct lane *lane, uint32_t index, const struct object_spec *spec,
+			       struct seg_block **body)
 {
 	struct seg_block *block;
 	uint32_t width = scalar_width(spec->type_code);
@@ -315,4 +320,6 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = block_size(lane->seg, load32_relaxed(&object->body));
 }
 
-const struct object_kind array_kind = { .create = create, .destroy = destroy, .recover = array_recover, .describe = describe };
+const struct object_kind array_kind = {
+	.create = create, .destroy = destroy, .recover = array_recover, .describe = describe
+};

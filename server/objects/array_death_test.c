@@ -112,7 +112,9 @@ static void act_second_slice(struct lane *by, void *context)
 	act_slice(by, context);
 }
 
-static kit_act *const acts[] = { act_slice, act_fill, act_read, act_elements, act_create, act_delete, act_second_slice };
+static kit_act *const acts[] = {
+	act_slice, act_fill, act_read, act_elements, act_create, act_delete, act_second_slice
+};
 #define N_ACTS (sizeof(acts) / sizeof(acts[0]))
 
 /* Outside the slice all ones, inside all ones or all twos; whether they are twos. */
@@ -132,7 +134,8 @@ static bool is_usable(uint64_t a)
 	struct bytes out = { 0 };
 	uint32_t letter;
 	struct scalar nine = of_int(9);
-	bool ok = array_fill(&lane, a, 0, 0, &nine) == SABIR_OK && array_get_slice(&lane, a, 0, 0, &out, &letter) == SABIR_OK;
+	bool ok = array_fill(&lane, a, 0, 0, &nine) == SABIR_OK &&
+		  array_get_slice(&lane, a, 0, 0, &out, &letter) == SABIR_OK;
 	for (int i = 0; ok && i < N; i++)
 		ok &= out.data[i] == 9;
 	bytes_fini(&out);
@@ -212,8 +215,9 @@ static void act_recover(struct lane *by, void *context)
 }
 
 static const char *const last_steps[] = {
-	"array_slice.allocated", "array_slice.locked", "array_slice.prepared", "array_slice.committed", "array_slice.stored",
-	"array_slice.finished",  "array_slice.open",   "array_slice.freed",    "array_slice.released",	"arena.allocated",
+	"array_slice.allocated", "array_slice.locked",   "array_slice.prepared", "array_slice.committed",
+	"array_slice.stored",    "array_slice.finished", "array_slice.open",     "array_slice.freed",
+	"array_slice.released",  "arena.allocated",
 };
 
 /* The victim dies at one step, its first recovery at another; a second one repairs both. */
@@ -310,8 +314,10 @@ static void a_damaged_record_is_data_loss_of_its_array(void)
 	static const struct {
 		int arg;
 		uint64_t value;
-	} damages[] = { { 0, 0 }, { 0, 3 }, { 1, UINT64_MAX }, { 1, N }, { 2, UINT64_MAX }, { 2, N }, { 3, 0 },
-			{ 3, UINT64_MAX }, { 3, 1ull << 32 | 5 }, { 4, COUNT + 1 } };
+	} damages[] = { { 0, 0 },        { 0, 3 },          { 1, UINT64_MAX },
+			{ 1, N },        { 2, UINT64_MAX }, { 2, N },
+			{ 3, 0 },        { 3, UINT64_MAX }, { 3, 1ull << 32 | 5 },
+			{ 4, COUNT + 1 } };
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
 		struct scene scene = { .act = act_slice, .step = { .name = "array_slice.committed", .nth = 1 } };
 		struct scalar s;

@@ -23,6 +23,7 @@ enum sabir_error array_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 /* One element, whole, in one store; `at` is aligned to the width. */
 void array_store_element(const struct array_view *a, uint8_t *at, uint64_t bits);
 /* array_kind.recover: finishes a slice write that was committed. */
-enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object);
+enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+			       struct seg_object *object);
 
 #endif

@@ -2,20 +2,22 @@
 /*
  * Slices of an array: reading, writing and filling consecutive elements under the object's lock.
  *
- *   OPEN ──► the data lies in a private block, the lane's args say what goes where ──► COMMITTED ──► elements are stored
- *    ▲                                                                                                      │
- *    └──────────────────────────────────────────────────────────────────────────────────────────────────────┘
+ *   OPEN ──► the data is in a private block, the lane's args say what goes where ──► COMMITTED ──► elements are stored
+ *    ▲                                                                                                        │
+ *    └────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  *
- * The store of COMMITTED is the publishing one: whoever dies before it has written nothing, and whoever dies after it has his
- * slice finished by the recovery, which finds the block in the dead lane's hand. A fill needs no block: its bits are in the
- * args. The phase is OPEN whenever the lane holds no array's lock.
+ * The store of COMMITTED is the publishing one: whoever dies before it has written nothing, and whoever dies after it
+ * has his slice finished by the recovery, which finds the block in the dead lane's hand. A fill needs no block: its
+ * bits are in the args. The phase is OPEN whenever the lane holds no array's lock.
  *
- * Elements are stored in order, up to eight bytes at a time, and the args count how far that came. The recovery goes on from
- * there: an element that was stored long ago and that somebody has changed since (operations on elements take no lock) is
- * not written again. Only of the last eight bytes it can't be known whether they were stored, and they are stored again.
+ * Elements are stored in order, up to eight bytes at a time, and the args count how far that came. The recovery goes
+ * on from there: an element that was stored long ago and that somebody has changed since (operations on elements take
+ * no lock) is not written again. Only of the last eight bytes it can't be known whether they were stored, and they
+ * are stored again.
  *
- * Loads and stores of slices are atomics of an aligned word, or of an element where the slice does not cover the word. As
- * elements are aligned to their width and no wider than a word, none is ever torn, whatever the word around it is doing.
+ * Loads and stores of slices are atomics of an aligned word, or of an element where the slice does not cover the
+ * word. As elements are aligned to their width and no wider than a word, none is ever torn, whatever the word around
+ * it is doing.
  */
 #include "server/objects/array.h"
 
@@ -80,7 +82,8 @@ static void copy_out(const struct array_view *a, const uint8_t *from, uint8_t *t
 	fence_acquire();
 }
 
-static enum sabir_error read_slice(struct lane *lane, const struct array_view *a, uint64_t start, uint64_t count, struct bytes *out)
+static enum sabir_error read_slice(struct lane *lane, const struct array_view *a, uint64_t start, uint64_t count,
+				   struct bytes *out)
 {
 	uint64_t len = count * a->width;
 	if (out->limit && len > out->limit)
@@ -98,7 +101,8 @@ static enum sabir_error read_slice(struct lane *lane, const struct array_view *a
 	return SABIR_OK;
 }
 
-enum sabir_error array_get_slice(struct lane *lane, uint64_t handle, uint64_t start, uint64_t count, struct bytes *out, uint32_t *type_code)
+enum sabir_error array_get_slice(struct lane *lane, uint64_t handle, uint64_t start, uint64_t count, struct bytes *out,
+				 uint32_t *type_code)
 {
 	struct array_view a;
 	enum sabir_error error = array_enter(lane, SEG_OP_READ, handle, &a);
@@ -124,10 +128,11 @@ static uint64_t repeat(uint64_t bits, uint32_t width)
 }
 
 /*
- * Stores what is left of a committed write; `data` is NULL for a fill. The args are read once each, by the caller, as they may
- * be a dead lane's.
+ * Stores what is left of a committed write; `data` is NULL for a fill. The args are read once each, by the caller, as
+ * they may be a dead lane's.
  */
-static void roll_forward(const struct array_view *a, struct seg_lane *writer, uint64_t start, uint64_t len, const uint8_t *data)
+static void roll_forward(const struct array_view *a, struct seg_lane *writer, uint64_t start, uint64_t len,
+			 const uint8_t *data)
 {
 	uint64_t pattern = data ? 0 : repeat(load64_relaxed(&writer->args[ARG_SOURCE]), a->width);
 	uint64_t done = load64_relaxed(&writer->args[ARG_DONE]);
@@ -151,7 +156,8 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 }
 
 /* The slice write from the lock to the wake-up; args[ARG_SOURCE] is set already. Frees the data in any case. */
-static enum sabir_error write_locked(struct lane *lane, const struct array_view *a, uint64_t start, uint64_t len, struct seg_block *data)
+static enum sabir_error write_locked(struct lane *lane, const struct array_view *a, uint64_t start, uint64_t len,
+				     struct seg_block *data)
 {
 	struct seg_lane *s = lane->shared;
 	enum sabir_error error = lock_acquire(lane, &a->object->lock);
@@ -205,7 +211,8 @@ static enum sabir_error copy_in(struct lane *lane, const struct array_view *a, u
 	return write_locked(lane, a, start * a->width, data.len, block);
 }
 
-static enum sabir_error set_slice_once(struct lane *lane, uint64_t handle, uint64_t start, uint32_t type_code, struct span data)
+static enum sabir_error set_slice_once(struct lane *lane, uint64_t handle, uint64_t start, uint32_t type_code,
+				       struct span data)
 {
 	struct array_view a;
 	enum sabir_error error = enter_write(lane, handle, &a);
@@ -221,7 +228,8 @@ static enum sabir_error set_slice_once(struct lane *lane, uint64_t handle, uint6
 	return error;
 }
 
-enum sabir_error array_set_slice(struct lane *lane, uint64_t handle, uint64_t start, uint32_t type_code, struct span data)
+enum sabir_error array_set_slice(struct lane *lane, uint64_t handle, uint64_t start, uint32_t type_code,
+				 struct span data)
 {
 	uint32_t width = scalar_width(type_code);
 	if (!width || data.len % width)
@@ -235,7 +243,8 @@ enum sabir_error array_set_slice(struct lane *lane, uint64_t handle, uint64_t st
 	return error;
 }
 
-enum sabir_error array_fill(struct lane *lane, uint64_t handle, uint64_t start, uint64_t count, const struct scalar *value)
+enum sabir_error array_fill(struct lane *lane, uint64_t handle, uint64_t start, uint64_t count,
+			    const struct scalar *value)
 {
 	struct array_view a;
 	uint64_t bits;
@@ -273,7 +282,8 @@ static bool fits(const struct array_view *a, uint64_t start, uint64_t len, uint6
 	return start <= size && len <= size - start && done <= len && !((start | len | done) % a->width);
 }
 
-enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object)
+enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+			       struct seg_object *object)
 {
 	struct array_view a;
 	const uint8_t *data = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The array in one process and between processes: elements, slices, limits and damaged memory. Deaths: array_death_test.c. */
+/* The array: making it, its elements, and damaged memory. Slices: array_slice_test.c; deaths: array_death_test.c. */
 #include <math.h>
 
 #include "server/objects/array.h"
@@ -203,7 +203,8 @@ static void indices_count_from_both_ends(void)
 		CU_ASSERT_EQUAL(array_get(&lane, a, outside[i], &s), SABIR_OUT_OF_RANGE);
 		CU_ASSERT_EQUAL(array_set(&lane, a, outside[i], &s), SABIR_OUT_OF_RANGE);
 		CU_ASSERT_EQUAL(array_add(&lane, a, outside[i], &s, &s), SABIR_OUT_OF_RANGE);
-		CU_ASSERT_EQUAL(array_compare_exchange(&lane, a, outside[i], &s, &s, &exchanged, &s), SABIR_OUT_OF_RANGE);
+		CU_ASSERT_EQUAL(array_compare_exchange(&lane, a, outside[i], &s, &s, &exchanged, &s),
+				SABIR_OUT_OF_RANGE);
 	}
 	CU_ASSERT_EQUAL(seg.lanes[lane.id - 1].epoch, 0); /* no operation was left open */
 	object_delete(&lane, a);
@@ -253,127 +254,6 @@ static void the_mapped_pointer_is_the_array(void)
 	CU_ASSERT_EQUAL(((int64_t *)elements)[3], -5);
 	((int64_t *)elements)[9] = 77;
 	CU_ASSERT_EQUAL(get(a, -1).i, 77);
-	object_delete(&lane, a);
-}
-
-/* ---------------------------------------------------------------- slices */
-
-#define N_SLICED 41
-
-static void slices_of_every_place_and_length(void)
-{
-	for (const char *letter = "BHIQ"; *letter; letter++) {
-		uint32_t width = scalar_width((uint32_t)*letter);
-		uint8_t model[N_SLICED * 8] = { 0 }, data[N_SLICED * 8];
-		uint64_t a = make((uint32_t)*letter, N_SLICED);
-		bool same = true;
-		for (uint64_t start = 0; start <= N_SLICED; start++)
-			for (uint64_t count = 1; count <= N_SLICED - start; count++) {
-				for (size_t i = 0; i < sizeof(data); i++)
-					data[i] = (uint8_t)(i * 3 + start * 5 + count * 11);
-				memcpy(model + start * width, data, count * width);
-				same &= write_slice(a, start, (uint32_t)*letter, data, count * width) == SABIR_OK;
-				same &= slice_is(a, 0, 0, model, N_SLICED * width);
-				same &= slice_is(a, start, count, data, count * width);
-			}
-		CU_ASSERT(same);
-		object_delete(&lane, a);
-	}
-}
-
-static void fills_of_every_place_and_length(void)
-{
-	for (const char *letter = "BHIQ"; *letter; letter++) {
-		uint32_t width = scalar_width((uint32_t)*letter);
-		uint8_t model[N_SLICED * 8] = { 0 };
-		uint64_t a = make((uint32_t)*letter, N_SLICED);
-		bool same = true;
-		for (uint64_t start = 0; start < N_SLICED; start++)
-			for (uint64_t count = 1; count <= N_SLICED - start; count++) {
-				uint64_t bits = (start * 0x0102030405060708 + count * 0x9182736455463728) &
-						UINT64_MAX >> (64 - 8 * width);
-				struct scalar s = { .kind = SCALAR_UINT, .u = bits };
-				for (uint64_t i = start; i < start + count; i++)
-					memcpy(model + i * width, &bits, width);
-				same &= array_fill(&lane, a, start, count, &s) == SABIR_OK;
-				same &= slice_is(a, 0, 0, model, N_SLICED * width);
-			}
-		CU_ASSERT(same);
-		object_delete(&lane, a);
-	}
-}
-
-static void slices_past_the_end_are_refused_whole(void)
-{
-	static const struct {
-		uint64_t start, count;
-	} outside[] = { { 5, 1 }, { 0, 5 }, { 3, 2 }, { UINT64_MAX, 1 }, { 1, UINT64_MAX }, { UINT64_MAX, 0 }, { 5, 0 } };
-	uint64_t a = make('I', 4);
-	struct scalar one = of_int(1);
-	static const uint32_t data[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
-	static const uint32_t zeros[4];
-	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
-		struct bytes out = { 0 };
-		uint32_t letter;
-		uint64_t start = outside[i].start, count = outside[i].count;
-		CU_ASSERT_EQUAL(array_get_slice(&lane, a, start, count, &out, &letter), SABIR_OUT_OF_RANGE);
-		CU_ASSERT_EQUAL(out.n_items, 0);
-		CU_ASSERT_EQUAL(array_fill(&lane, a, start, count, &one), SABIR_OUT_OF_RANGE);
-		if (count <= 8)
-			CU_ASSERT_EQUAL(write_slice(a, start, 'I', data, count * 4), SABIR_OUT_OF_RANGE);
-		bytes_fini(&out);
-	}
-	CU_ASSERT(slice_is(a, 0, 0, zeros, sizeof(zeros)));
-	CU_ASSERT(slice_is(a, 4, 0, NULL, 0)); /* nothing at the end is something to have */
-	CU_ASSERT_EQUAL(write_slice(a, 4, 'I', NULL, 0), SABIR_OK);
-	CU_ASSERT_EQUAL(array_fill(&lane, a, 4, 0, &one), SABIR_OK);
-	object_delete(&lane, a);
-}
-
-static void slices_of_other_types_and_bad_elements_are_refused(void)
-{
-	uint64_t a = make('?', 4);
-	CU_ASSERT_EQUAL(write_slice(a, 0, 'B', "\1\1", 2), SABIR_WRONG_TYPE);
-	CU_ASSERT_EQUAL(write_slice(a, 0, 'z', "\1\1", 2), SABIR_INVALID_ARGUMENT);
-	CU_ASSERT_EQUAL(write_slice(a, 0, '?', "\1\2", 2), SABIR_OUT_OF_RANGE);
-	CU_ASSERT_EQUAL(write_slice(a, 0, '?', "\1\1", 2), SABIR_OK);
-	CU_ASSERT(slice_is(a, 0, 0, "\1\1\0\0", 4));
-	object_delete(&lane, a);
-	a = make('i', 4);
-	CU_ASSERT_EQUAL(write_slice(a, 0, 'i', "\1\1\1\1\1", 5), SABIR_INVALID_ARGUMENT);
-	CU_ASSERT_EQUAL(write_slice(a, 0, 'I', "\1\1\1\1", 4), SABIR_WRONG_TYPE);
-	object_delete(&lane, a);
-}
-
-static void a_read_keeps_to_the_callers_limit(void)
-{
-	uint64_t a = make('B', 100);
-	struct bytes out = { 0 };
-	uint32_t letter = 7;
-	bytes_init(&out, NULL, 0);
-	out.limit = 50;
-	CU_ASSERT_EQUAL(array_get_slice(&lane, a, 0, 51, &out, &letter), SABIR_TOO_LARGE);
-	CU_ASSERT(out.n_items == 0 && letter == 7);
-	CU_ASSERT_EQUAL(array_get_slice(&lane, a, 0, 50, &out, &letter), SABIR_OK);
-	CU_ASSERT(out.n_items == 1 && letter == 'B');
-	bytes_fini(&out);
-	object_delete(&lane, a);
-}
-
-static void a_write_without_memory_changes_nothing(void)
-{
-	static uint8_t data[5 << 20], zeros[5 << 20];
-	struct bytes out = { 0 };
-	uint64_t a = make('B', 5 << 20), b = make('B', 5 << 20);
-	uint32_t letter;
-	memset(data, 1, sizeof(data));
-	CU_ASSERT_EQUAL(write_slice(a, 0, 'B', data, sizeof(data)), SABIR_RESOURCE_EXHAUSTED);
-	CU_ASSERT(slice_is(a, 0, 0, zeros, sizeof(zeros)));
-	object_delete(&lane, b);
-	CU_ASSERT_EQUAL(write_slice(a, 0, 'B', data, sizeof(data)), SABIR_OK);
-	CU_ASSERT_EQUAL(array_get_slice(&lane, a, 0, 0, &out, &letter), SABIR_OK);
-	CU_ASSERT(out.len == sizeof(data) && !memcmp(out.data, data, sizeof(data)));
-	bytes_fini(&out);
 	object_delete(&lane, a);
 }
 
@@ -493,62 +373,6 @@ static void adders_lose_nothing(void)
 	}
 }
 
-/* Writes slices and fills of one byte each, and reads the whole array: it must always be of one piece. */
-static void write_and_read(uint64_t a, int child)
-{
-	struct lane mine = kit_lane(&seg);
-	uint8_t data[1000];
-	struct bytes out = { 0 };
-	uint32_t letter;
-	int bad = 0;
-	for (int i = 0; i < 1000 && !bad; i++) {
-		struct scalar s = of_int(child * 16 + i % 16);
-		memset(data, (int)s.i, sizeof(data));
-		bad |= i & 1 ? array_fill(&mine, a, 0, 0, &s) != SABIR_OK :
-			       array_set_slice(&mine, a, 0, 'B', (struct span){ data, sizeof(data) }) != SABIR_OK;
-		bad |= array_get_slice(&mine, a, 0, 0, &out, &letter) != SABIR_OK;
-		bad |= out.len != sizeof(data) || memcmp(out.data, out.data + 1, sizeof(data) - 1);
-		bytes_truncate(&out, 0);
-	}
-	bytes_fini(&out);
-	kit_lane_close(&mine);
-	_exit(bad);
-}
-
-static void slices_are_whole_against_each_other(void)
-{
-	uint64_t a = make('B', 1000);
-	pid_t pids[N_CHILDREN];
-	for (int i = 0; i < N_CHILDREN; i++)
-		if ((pids[i] = fork()) == 0)
-			write_and_read(a, i);
-	CU_ASSERT(kit_wait_all(pids, N_CHILDREN));
-	object_delete(&lane, a);
-}
-
-/* Elements beside a slice that is being written all the time belong to others: no store of the slice may touch them. */
-static void slice_writes_leave_their_neighbours_alone(void)
-{
-	uint64_t a = make('B', 16);
-	struct scalar one = of_int(1), s;
-	bool lost = false;
-	pid_t pid = fork();
-	if (pid == 0)
-		add_many(a, 3);
-	for (int i = 0; i < 5000; i++) {
-		struct scalar five = of_int(5);
-		write_slice(a, 5, 'B', "abcdefg", 7);
-		array_fill(&lane, a, 5, 10, &five);
-		array_add(&lane, a, 15, &one, &s);
-		lost |= s.u != (unsigned)(i + 1) % 256;
-	}
-	CU_ASSERT_EQUAL(kit_wait(pid), 0);
-	CU_ASSERT(!lost);
-	CU_ASSERT_EQUAL(get(a, 3).u, N_ROUNDS % 256);
-	CU_ASSERT_EQUAL(get(a, 4).u, N_ROUNDS % 256);
-	object_delete(&lane, a);
-}
-
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -563,17 +387,9 @@ int main(void)
 		KIT_TEST(what_does_not_fit_changes_nothing),
 		KIT_TEST(compare_exchange_compares_bits),
 		KIT_TEST(the_mapped_pointer_is_the_array),
-		KIT_TEST(slices_of_every_place_and_length),
-		KIT_TEST(fills_of_every_place_and_length),
-		KIT_TEST(slices_past_the_end_are_refused_whole),
-		KIT_TEST(slices_of_other_types_and_bad_elements_are_refused),
-		KIT_TEST(a_read_keeps_to_the_callers_limit),
-		KIT_TEST(a_write_without_memory_changes_nothing),
 		KIT_TEST(changes_wake),
 		KIT_TEST(damage_is_data_loss),
 		KIT_TEST(adders_lose_nothing),
-		KIT_TEST(slices_are_whole_against_each_other),
-		KIT_TEST(slice_writes_leave_their_neighbours_alone),
 	};
 	return kit_run("array", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -2,8 +2,8 @@
 /*
  * Elements of values and arrays, between what a caller gives or gets (struct scalar) and the bits that stand in memory.
  *
- * A type is a class and a width. The bits of an element narrower than 64 bits are in the low bytes, and the bytes above are
- * 0: what this file makes can be compared as a number. What it reads it cuts to the width first.
+ * A type is a class and a width. The bits of an element narrower than 64 bits are in the low bytes, and the bytes
+ * above are 0: what this file makes can be compared as a number. What it reads it cuts to the width first.
  */
 #include "server/objects/scalar.h"
 
@@ -149,7 +149,8 @@ enum sabir_error scalar_encode(uint32_t type_code, const struct scalar *s, uint6
 	struct type type = type_of(type_code);
 	if (type.class == CLASS_NONE)
 		return SABIR_INVALID_ARGUMENT;
-	if ((type.class == CLASS_BOOL) != (s->kind == SCALAR_BOOL) || (s->kind == SCALAR_REAL && type.class != CLASS_REAL))
+	if ((type.class == CLASS_BOOL) != (s->kind == SCALAR_BOOL) ||
+	    (s->kind == SCALAR_REAL && type.class != CLASS_REAL))
 		return SABIR_WRONG_TYPE;
 	switch (type.class) {
 	case CLASS_SIGNED:

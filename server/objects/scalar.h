@@ -10,8 +10,8 @@
 
 /*
  * One element of a value or array. Type codes are Python's letters: c b B h H i I l L q Q f d ? u, with these widths
- * everywhere: c b B ? 1, h H 2, i I f u 4, l L q Q d 8. 'c' is a byte 0-255, 'u' a Unicode code point. What goes with what
- * is the contract of Scalar in proto/sabir/v1/object.proto.
+ * everywhere: c b B ? 1, h H 2, i I f u 4, l L q Q d 8. 'c' is a byte 0-255, 'u' a Unicode code point. What goes with
+ * what is the contract of Scalar in proto/sabir/v1/object.proto.
  */
 enum scalar_kind { SCALAR_INT, SCALAR_UINT, SCALAR_REAL, SCALAR_BOOL };
 struct scalar {
@@ -32,12 +32,15 @@ uint32_t scalar_width(uint32_t type_code);
  * does. Errors: OUT_OF_RANGE, WRONG_TYPE, INVALID_ARGUMENT (no type code).
  */
 enum sabir_error scalar_encode(uint32_t type_code, const struct scalar *s, uint64_t *bits);
-/* b h i l q, c and u give SCALAR_INT, B H I L Q SCALAR_UINT, f d SCALAR_REAL, ? SCALAR_BOOL. Bits above the width don't count. */
+/*
+ * b h i l q, c and u give SCALAR_INT, B H I L Q SCALAR_UINT, f d SCALAR_REAL, ? SCALAR_BOOL. Bits above the width
+ * don't count.
+ */
 void scalar_decode(uint32_t type_code, uint64_t bits, struct scalar *s);
 /*
- * The sum in the type's own arithmetic: integers wrap at their width, whatever the delta's width and sign; f and d add as
- * IEEE 754, in f after rounding the delta. Errors: WRONG_TYPE (c, u and ? are no numbers; a real or bool for an integer, a
- * bool for f and d), INVALID_ARGUMENT (no type code).
+ * The sum in the type's own arithmetic: integers wrap at their width, whatever the delta's width and sign; f and d
+ * add as IEEE 754, in f after rounding the delta. Errors: WRONG_TYPE (c, u and ? are no numbers; a real or bool for
+ * an integer, a bool for f and d), INVALID_ARGUMENT (no type code).
  */
 enum sabir_error scalar_add(uint32_t type_code, uint64_t bits, const struct scalar *delta, uint64_t *sum);
 /*

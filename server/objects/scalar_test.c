@@ -119,7 +119,8 @@ static void integers_beyond_their_limits_are_refused(void)
 		if (limits[i].most < UINT64_MAX)
 			CU_ASSERT_EQUAL(round_trip(letter, of_uint(limits[i].most + 1), &back), SABIR_OUT_OF_RANGE);
 		if (limits[i].most < INT64_MAX)
-			CU_ASSERT_EQUAL(round_trip(letter, of_int((int64_t)limits[i].most + 1), &back), SABIR_OUT_OF_RANGE);
+			CU_ASSERT_EQUAL(round_trip(letter, of_int((int64_t)limits[i].most + 1), &back),
+					SABIR_OUT_OF_RANGE);
 		if (limits[i].least > INT64_MIN)
 			CU_ASSERT_EQUAL(round_trip(letter, of_int(INT64_MIN), &back), SABIR_OUT_OF_RANGE);
 		if (limits[i].most < UINT64_MAX)
@@ -132,7 +133,8 @@ static void only_bools_are_bools(void)
 	struct scalar back;
 	for (int i = 0; letters[i]; i++) {
 		bool is_bool = letters[i] == '?';
-		CU_ASSERT_EQUAL(round_trip((uint32_t)letters[i], of_bool(true), &back), is_bool ? SABIR_OK : SABIR_WRONG_TYPE);
+		CU_ASSERT_EQUAL(round_trip((uint32_t)letters[i], of_bool(true), &back),
+				is_bool ? SABIR_OK : SABIR_WRONG_TYPE);
 	}
 	CU_ASSERT_EQUAL(round_trip('?', of_int(1), &back), SABIR_WRONG_TYPE);
 	CU_ASSERT_EQUAL(round_trip('?', of_uint(0), &back), SABIR_WRONG_TYPE);

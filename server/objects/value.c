@@ -2,9 +2,9 @@
 /*
  * The shared value: one 64-bit word with a type.
  *
- * Every change is one exchange or compare-and-swap of that word, so there is no state between before and after, no lock and
- * nothing to recover but a wake-up. The type never changes. The bits above the type's width are 0 unless somebody has
- * damaged them: they are cut off when read, and the next change sets them to 0 again.
+ * Every change is one exchange or compare-and-swap of that word, so there is no state between before and after, no
+ * lock and nothing to recover but a wake-up. The type never changes. The bits above the type's width are 0 unless
+ * somebody has damaged them: they are cut off when read, and the next change sets them to 0 again.
  */
 #include "server/objects/value.h"
 
@@ -71,7 +71,8 @@ enum sabir_error value_set(struct lane *lane, uint64_t handle, const struct scal
 	return value_exchange(lane, handle, value, &previous);
 }
 
-enum sabir_error value_exchange(struct lane *lane, uint64_t handle, const struct scalar *desired, struct scalar *previous)
+enum sabir_error value_exchange(struct lane *lane, uint64_t handle, const struct scalar *desired,
+				struct scalar *previous)
 {
 	struct access a;
 	uint64_t bits;
@@ -117,7 +118,8 @@ static uint64_t swap_bits(const struct access *a, uint64_t wanted, uint64_t desi
 	return found;
 }
 
-enum sabir_error value_compare_exchange(struct lane *lane, uint64_t handle, const struct scalar *expected, const struct scalar *desired, bool *exchanged, struct scalar *found)
+enum sabir_error value_compare_exchange(struct lane *lane, uint64_t handle, const struct scalar *expected,
+					const struct scalar *desired, bool *exchanged, struct scalar *found)
 {
 	struct access a;
 	uint64_t wanted, bits;
@@ -148,7 +150,8 @@ static enum sabir_error initial_bits(const struct object_spec *spec, uint64_t *b
 	return spec->initial.len ? scalar_check(spec->type_code, spec->initial.data, 1) : SABIR_OK;
 }
 
-static enum sabir_error create(struct lane *lane, uint32_t index, const struct object_spec *spec, struct seg_block **body)
+static enum sabir_error create(struct lane *lane, uint32_t index, const struct object_spec *spec,
+			       struct seg_block **body)
 {
 	struct seg_block *block;
 	uint64_t bits;
@@ -176,7 +179,8 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 }
 
 /* A change is done or not done, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object)
+static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+				struct seg_object *object)
 {
 	(void)by;
 	(void)dead;
@@ -198,4 +202,6 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 		object_damaged(object);
 }
 
-const struct object_kind value_kind = { .create = create, .destroy = destroy, .recover = recover, .describe = describe };
+const struct object_kind value_kind = {
+	.create = create, .destroy = destroy, .recover = recover, .describe = describe
+};

@@ -266,7 +266,8 @@ static void adders_lose_nothing(void)
 				add_many(v, i < 3 ? i + 1 : -4);
 		CU_ASSERT(kit_wait_all(pids, N_CHILDREN));
 		struct scalar s = get(v);
-		CU_ASSERT(s.kind == SCALAR_REAL ? s.d == (double)sum : s.u == (width == 8 ? sum : sum % (1ull << 8 * width)));
+		CU_ASSERT(s.kind == SCALAR_REAL ? s.d == (double)sum
+						: s.u == (width == 8 ? sum : sum % (1ull << 8 * width)));
 		object_delete(&lane, v);
 	}
 }

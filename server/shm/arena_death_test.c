@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arena when its users die: at each named step of each thing they do, while they repair what others left, and at any
- * instruction among others who go on. Whatever happened, all memory must be free at the end, and given back.
+ * The arena when its users die: at each named step of each thing they do, while they repair what others left, and at
+ * any instruction among others who go on. Whatever happened, all memory must be free at the end, and given back.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -140,7 +140,7 @@ static const struct {
 	kit_act *act;
 	bool full; /* the table is full when it begins */
 } acts[] = {
-	{ "put", act_put, false },       { "take", act_take, true },     { "retire", act_retire, true },
+	{ "put", act_put, false },           { "take", act_take, true },     { "retire", act_retire, true },
 	{ "both", act_put_and_take, false }, { "upkeep", act_upkeep, true }, { "reap", act_reap, true },
 	{ "close", act_close, false },
 };
@@ -201,7 +201,8 @@ static bool ends_empty(void)
 	bool fine = is_accounted();
 	for (uint32_t i = 0; i < N_BLOCKS; i++) {
 		uint32_t ref = table->refs[i];
-		fine &= !ref || (block_size(&seg, ref) >= table->size && block_state(block_at(ref)->word) == SEG_BLOCK_LIVE);
+		fine &= !ref ||
+			(block_size(&seg, ref) >= table->size && block_state(block_at(ref)->word) == SEG_BLOCK_LIVE);
 	}
 	act_take(&lane, table);
 	return is_empty() && fine;

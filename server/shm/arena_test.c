@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks of every size, exhaustion, retired memory, and that nothing is lost in the long run. Deaths: arena_death_test.c. */
+/*
+ * Blocks of every size, exhaustion, retired memory, and that nothing is lost in the long run. Deaths:
+ * arena_death_test.c.
+ */
 #include <sys/stat.h>
 
 #include "server/shm/test_kit.h"
@@ -94,7 +97,9 @@ static void every_size_is_served(void)
 		}
 		uint64_t real = block_size(&seg, segment_ref(&seg, block));
 		good &= is_good_block(block, size);
-		frugal &= size < 512 ? real < size + 128 : size > 86016 ? real < size + SEG_CHUNK_SIZE : real <= size * 7 / 4;
+		frugal &= size < 512     ? real < size + 128
+			  : size > 86016 ? real < size + SEG_CHUNK_SIZE
+					 : real <= size * 7 / 4;
 		memset(block + 1, 0xaa, real - sizeof(*block));
 		release(&lane, block);
 	}

@@ -324,7 +324,8 @@ static void a_damaged_ready_set_ends(void)
 
 static void a_dead_ringers_bell_is_rung_by_the_recovery(void)
 {
-	static const char *const steps[] = { "event.notifying", "event.flags_taken", "event.ringing", "event.notified" };
+	static const char *const steps[] = { "event.notifying", "event.flags_taken", "event.ringing",
+					     "event.notified" };
 	for (int i = 0; i < 4; i++) {
 		struct kit_step step = { .nth = 1 };
 		uint32_t object = 0;

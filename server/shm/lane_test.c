@@ -37,7 +37,8 @@ static void a_full_owner_table_is_an_error_until_one_goes(void)
 
 static void a_label_is_cut_and_ends(void)
 {
-	static const char *const labels[] = { NULL, "", "short", "an argument list that is longer than the forty bytes there are" };
+	static const char *const labels[] = { NULL, "", "short",
+					      "an argument list that is longer than the forty bytes there are" };
 	for (size_t i = 0; i < 4; i++) {
 		uint32_t owner = 0;
 		CU_ASSERT_EQUAL(owner_open(&seg, 1, labels[i], &owner), SABIR_OK);
@@ -135,8 +136,8 @@ static void an_operation_holds_back_what_is_retired_meanwhile(void)
 }
 
 /*
- * One process unlinks a cell, retires it and spoils it once its epoch has passed; the others look the cell up and read it
- * inside operations. None may ever read a spoiled one.
+ * One process unlinks a cell, retires it and spoils it once its epoch has passed; the others look the cell up and
+ * read it inside operations. None may ever read a spoiled one.
  */
 static void read_cells(uint64_t *current, uint64_t *cells, uint64_t *stop)
 {

@@ -122,10 +122,14 @@ static inline bool kit_die_at(const struct kit_step *step, kit_act *act, struct 
 
 /* ---------------------------------------------------------------- running */
 
-#define KIT_TEST(function) { #function, function }
+#define KIT_TEST(function)                                                                                             \
+	{                                                                                                              \
+#function, function                                                                                    \
+	}
 
 /* Runs one suite; the number of failures. */
-static inline int kit_run(const char *name, int (*setup)(void), int (*teardown)(void), const CU_TestInfo *tests, size_t n)
+static inline int kit_run(const char *name, int (*setup)(void), int (*teardown)(void), const CU_TestInfo *tests,
+			  size_t n)
 {
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
