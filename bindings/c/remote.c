@@ -19,6 +19,8 @@
 #include "bindings/c/status.h"
 #include "server/base/clock.h"
 
+#define RECONNECT_NS (300 * SABIR_MILLISECOND)
+
 struct remote {
 	grpc_channel *channel;
 	void *registered[N_METHODS];
@@ -96,7 +98,6 @@ static grpc_channel *make_channel(const char *target)
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_KEEPALIVE_TIMEOUT_MS, .value.integer = 20000 },
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, .value.integer = 0 },
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, .value.integer = 100 },
-		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, .value.integer = 1000 },
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, .value.integer = 2000 },
 	};
 	const grpc_channel_args channel_args = { sizeof(args) / sizeof(args[0]), args };
@@ -106,20 +107,40 @@ static grpc_channel *make_channel(const char *target)
 	return channel;
 }
 
-/* Waits until the channel is connected; the first refusal ends it. */
+/* Polls the channel's connection until it is no longer in `state`; false: the deadline passed. */
+static bool state_changes(grpc_channel *channel, grpc_connectivity_state state, uint64_t deadline_ns)
+{
+	grpc_channel_watch_connectivity_state(channel, state, time_of(deadline_ns), thread_queue, channel);
+	return wait_for(channel).success;
+}
+
+/* The first connection: the first refusal ends it. */
 static enum sabir_error connect_channel(const struct sabir_conn *conn, grpc_channel *channel)
 {
-	gpr_timespec deadline = time_of(clock_deadline(conn->timeout_ns));
+	uint64_t deadline_ns = clock_deadline(conn->timeout_ns);
 	for (;;) {
 		grpc_connectivity_state state = grpc_channel_check_connectivity_state(channel, 1);
 		if (state == GRPC_CHANNEL_READY)
 			return SABIR_OK;
 		if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN)
 			return fail(SABIR_UNAVAILABLE, "%s: no server answers there", conn->url);
-		grpc_channel_watch_connectivity_state(channel, state, deadline, thread_queue, channel);
-		if (!wait_for(channel).success)
+		if (!state_changes(channel, state, deadline_ns))
 			return fail(SABIR_TIMED_OUT, "%s: no connection in time", conn->url);
 	}
+}
+
+/*
+ * A connection that broke is made anew by gRPC, but only while somebody polls, and until then calls fail at once. So a
+ * call that finds it broken polls for a moment: who calls again after a server's restart is served.
+ */
+static void reconnect_channel(grpc_channel *channel)
+{
+	uint64_t deadline_ns = clock_deadline(RECONNECT_NS);
+	grpc_connectivity_state state = grpc_channel_check_connectivity_state(channel, 1);
+	if (state == GRPC_CHANNEL_TRANSIENT_FAILURE)
+		grpc_channel_reset_connect_backoff(channel);
+	while (state != GRPC_CHANNEL_READY && state_changes(channel, state, deadline_ns))
+		state = grpc_channel_check_connectivity_state(channel, 1);
 }
 
 static enum sabir_error remote_open(struct sabir_conn *conn, const char *address)
@@ -278,12 +299,15 @@ static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int
 static enum sabir_error remote_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
 				    uint64_t timeout_ns, struct bytes *response)
 {
+	const struct remote *remote = conn->state;
 	struct unary u;
 	enum sabir_error error = need_queue(conn);
 	if (error) {
 		request_fini(request);
 		return error;
 	}
+	if (grpc_channel_check_connectivity_state(remote->channel, 0) != GRPC_CHANNEL_READY)
+		reconnect_channel(remote->channel);
 	unary_init(&u, request);
 	u.call = make_call(conn, path, method, call_deadline(conn, method, timeout_ns));
 	unary_run(&u);

@@ -9,7 +9,7 @@
  * on failure; a result pointer may be NULL where "or NULL" stands. Each function lists its own errors. Besides, every
  * function that takes a connection or a handle can answer
  *   SABIR_INVALID_ARGUMENT    a required pointer is NULL
- *   SABIR_UNAVAILABLE         the server can't be reached, or is shutting down (local: a new thread or child can't begin)
+ *   SABIR_UNAVAILABLE         the server can't be reached, or is shutting down (local: nobody new can begin)
  *   SABIR_TOO_MANY_OWNERS     local: the server has no lane left for this thread
  *   SABIR_PERMISSION_DENIED   the server refuses this peer
  *   SABIR_TIMED_OUT           remote: no answer came in time; whether the operation was done is unknown
@@ -86,8 +86,8 @@ struct sabir_options {
  *   unix:/run/sabir/sabir.sock   local: the server's control socket; memory is shared
  *   grpc://host:port             remote, over TCP
  *   grpc+unix:/path              remote, over the server's unix socket for gRPC
- *   NULL or ""                   $SABIR_URL, or where that is not set the socket of a server on this host: in /run/sabir,
- *                                $XDG_RUNTIME_DIR/sabir or /tmp/sabir-UID, the first that there is
+ *   NULL or ""                   $SABIR_URL; where that is not set, local: the first socket that there is in
+ *                                /run/sabir, $XDG_RUNTIME_DIR/sabir and /tmp/sabir-UID
  *
  * `options` may be NULL: the defaults. Local operations go on when the server stops later. Errors: INVALID_ARGUMENT
  * (the URL, the options), UNAVAILABLE, PERMISSION_DENIED, TOO_MANY_OWNERS, LAYOUT_MISMATCH (local: the server is of

@@ -76,8 +76,6 @@ static enum sabir_error read_details(struct span status, struct span *detail)
 static enum sabir_error error_of_code(int grpc_code)
 {
 	switch (grpc_code) {
-	case 1: /* CANCELLED */
-		return SABIR_CANCELLED;
 	case 3: /* INVALID_ARGUMENT */
 		return SABIR_INVALID_ARGUMENT;
 	case 4: /* DEADLINE_EXCEEDED */
@@ -89,6 +87,7 @@ static enum sabir_error error_of_code(int grpc_code)
 		return SABIR_TOO_LARGE;
 	case 12: /* UNIMPLEMENTED */
 		return SABIR_UNIMPLEMENTED;
+	case 1:  /* CANCELLED: we never cancel, so it is a server or something between that gives up */
 	case 14: /* UNAVAILABLE */
 		return SABIR_UNAVAILABLE;
 	case 15: /* DATA_LOSS */

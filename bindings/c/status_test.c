@@ -44,7 +44,7 @@ static void without_a_reason_the_code_decides(void)
 	CU_ASSERT_STRING_EQUAL(sabir_detail(), "from gRPC");
 	CU_ASSERT_EQUAL(status_read(4, nothing, nothing), SABIR_TIMED_OUT);
 	CU_ASSERT_STRING_EQUAL(sabir_detail(), "");
-	CU_ASSERT_EQUAL(status_read(1, nothing, text), SABIR_CANCELLED);
+	CU_ASSERT_EQUAL(status_read(1, nothing, text), SABIR_UNAVAILABLE);
 	CU_ASSERT_EQUAL(status_read(12, nothing, text), SABIR_UNIMPLEMENTED);
 	CU_ASSERT_EQUAL(status_read(16, nothing, text), SABIR_PERMISSION_DENIED);
 	CU_ASSERT_EQUAL(status_read(2, nothing, text), SABIR_INTERNAL);
