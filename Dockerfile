@@ -8,7 +8,7 @@ FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends make ca-certificates && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN make build install DESTDIR=/out PREFIX=/usr
+RUN make install DESTDIR=/out PREFIX=/usr LIBDIR=/usr/lib && install -D -t /out/usr/lib/sabir/examples build/examples/*[!.d]
 
 FROM ${BASE}
 RUN apt-get update \
