@@ -57,6 +57,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $@)
 NEEDS_test := python node
 NEEDS_demo := python node
 NEEDS_lint := lint python
+NEEDS_format := lint
 NEEDS_stress := python
 NEEDS_asan := python
 NEEDS_tsan := python
@@ -106,10 +107,11 @@ $(LEAN): $(G)/lean/%: proto/% proto/lean.sed
 	$(call say,GEN)
 	$(Q)sed -f proto/lean.sed $< >$@
 
-$(G)/wire/google/%.pb-c.c $(G)/wire/google/%.pb-c.h: /usr/include/google/%.proto
+# No prerequisite: on a fresh system the file comes with the packages, and make would go on believing that it isn't there.
+$(G)/wire/google/%.pb-c.c $(G)/wire/google/%.pb-c.h: | packages
 	@mkdir -p $(G)/wire
 	$(call say,GEN)
-	$(Q)protoc-c -I/usr/include --c_out=$(G)/wire $<
+	$(Q)protoc-c -I/usr/include --c_out=$(G)/wire /usr/include/google/$*.proto
 
 $(G)/wire/server/%.pb-c.c $(G)/wire/server/%.pb-c.h: server/%.proto $(SERVER_PROTOS)
 	@mkdir -p $(G)/wire
@@ -248,7 +250,7 @@ $(UNIT): $(O)/unit/%: $(O)/faults/%.o $(O)/faults/core.a
 QUICK := $(wildcard tests/integration/run tests/conformance/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint asan tsan sanitized stress bench images demo
+.PHONY: unit test check lint format asan tsan sanitized stress bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
@@ -259,6 +261,9 @@ check: programs $(UNIT) $(SUITES)
 
 lint: $(GEN_H) $(LIBSABIR) ## layers, headers, layout, warnings, format, protos
 	@CFLAGS_LINT='$(filter-out -MMD -MP,$(ALL_CFLAGS))' tests/lint/run
+
+format: ## clang-format over all C files
+	clang-format -i $(wildcard $(foreach folder,server/* proto/* bindings/c bindings/c/* tests/*,$(folder)/*.[ch]))
 
 asan: | packages ## unit and integration tests with AddressSanitizer and UBSan
 	@$(MAKE) VARIANT=asan sanitized
