@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every line is one line and well formed, whatever is logged. The log is written into a pipe. */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE /* pipe2 */
 #include "server/base/log.h"
 
 #include <CUnit/Basic.h>

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One peer of the control socket, from its HELLO to the recovery of its owner.
+ *
+ *   GREETING --HELLO--> ATTACHED --socket closed, or rubbish--> ORPHANED
+ *      |                   |                                        |
+ *      | refused, closed,  | GOODBYE, or the process died           | the process died, or lost the memory by execve
+ *      v time-out          v                                        v
+ *    freed              recovered and freed, by way of RECOVERING while a stopped program is in the way
+ *
+ * Invariants: a connection has an owner in every state but GREETING. An owner is recovered once, and only when its process
+ * has promised not to touch the memory again or is proved unable to: a closed socket proves nothing, since a child of fork
+ * may hold the memory's only living thread or the parent may have closed it by mistake. A peer can't make the server wait:
+ * sockets are non-blocking, an answer that doesn't fit into the socket's buffer ends the connection, and one frame is
+ * handled at a time.
+ */
+#include "server/control/connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/utf8.h"
+#include "server/objects/object.h"
+
+#define HELLO_TIMEOUT (5 * CLOCK_SECOND)
+#define RETRY_FIRST (10 * CLOCK_MILLISECOND)
+#define RETRY_MOST CLOCK_SECOND
+
+static void close_source(struct connection *c, struct loop_fd *source)
+{
+	int fd = source->fd;
+	if (fd < 0)
+		return;
+	loop_remove(c->control->options.loop, source);
+	close(fd);
+}
+
+void connection_free(struct connection *c)
+{
+	struct control *control = c->control;
+	close_source(c, &c->socket);
+	close_source(c, &c->pidfd);
+	loop_timer_cancel(control->options.loop, &c->timer);
+	attach_reader_fini(&c->reader);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		control->first = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	control->counters.connections--;
+	free(c);
+}
+
+/* ---------------------------------------------------------------- the end of an owner */
+
+static void log_owner(const struct connection *c, const char *message, const char *reason)
+{
+	log_info(message, log_u64("owner", c->owner), log_u64("generation", c->generation), log_text("label", c->label),
+		 log_i64("pid", c->peer.pid), log_u64("uid", c->peer.uid), log_text("reason", reason));
+}
+
+/* Frees the connection once the owner is recovered. */
+static void recover(void *context)
+{
+	struct connection *c = context;
+	struct control *control = c->control;
+	enum sabir_error error = owner_recover(control->options.lane, c->owner);
+	if (!error) {
+		log_debug("owner recovered", log_u64("owner", c->owner), log_text("label", c->label));
+		control->counters.attached--;
+		connection_free(c);
+		return;
+	}
+	if (!c->retry_ns)
+		log_warning("recovery of an owner has to wait", log_u64("owner", c->owner), log_text("label", c->label),
+			    log_text("error", error_name(error)));
+	c->retry_ns = !c->retry_ns ? RETRY_FIRST : c->retry_ns * 2 > RETRY_MOST ? RETRY_MOST : c->retry_ns * 2;
+	loop_timer_set(control->options.loop, &c->timer, clock_deadline(c->retry_ns));
+}
+
+/* The process will not, or can't, touch the memory again. Frees the connection, now or later. */
+static void release_owner(struct connection *c, const char *reason)
+{
+	log_owner(c, "owner gone", reason);
+	close_source(c, &c->socket);
+	close_source(c, &c->pidfd);
+	c->state = CONNECTION_RECOVERING;
+	c->timer.fire = recover;
+	recover(c);
+}
+
+static void on_death(void *context, uint32_t events)
+{
+	struct connection *c = context;
+	(void)events;
+	c->control->counters.deaths++;
+	release_owner(c, "its process ended");
+}
+
+/* The socket can't be used any more. Frees a connection without an owner. */
+static void lose_socket(struct connection *c)
+{
+	if (c->state == CONNECTION_GREETING) {
+		connection_free(c);
+		return;
+	}
+	close_source(c, &c->socket);
+	c->state = CONNECTION_ORPHANED;
+	log_debug("control socket closed without goodbye", log_u64("owner", c->owner), log_text("label", c->label));
+	connection_tick(c);
+}
+
+void connection_tick(struct connection *c)
+{
+	if (c->state != CONNECTION_ORPHANED || !peer_without_memory(c->pidfd.fd, c->control->options.seg->fd))
+		return;
+	c->control->counters.deaths++;
+	release_owner(c, "its process has left the memory");
+}
+
+/* What is unread at close() would reset the connection and could take our answer from the peer. */
+static void discard_input(int socket)
+{
+	char rubbish[4096];
+	for (int i = 0; i < 16 && recv(socket, rubbish, sizeof(rubbish), MSG_DONTWAIT) > 0; i++)
+		;
+}
+
+static void refuse(struct connection *c, enum sabir_error error, const char *detail)
+{
+	log_info("control peer refused", log_i64("pid", c->peer.pid), log_u64("uid", c->peer.uid),
+		 log_text("error", error_name(error)), log_text("detail", detail));
+	struct attach_message refusal = attach_refusal(error, detail);
+	(void)attach_send(c->socket.fd, &refusal, NULL, 0);
+	discard_input(c->socket.fd);
+	c->control->counters.refused++;
+	lose_socket(c);
+}
+
+/* ---------------------------------------------------------------- frames */
+
+/* For people, in logs and tables: whatever a client sends, this is printable UTF-8. */
+static void copy_label(char to[40], const char *from)
+{
+	size_t len = strnlen(from, 39);
+	bool text = utf8_valid((struct span){ (const uint8_t *)from, len });
+	for (size_t i = 0; i < len; i++) {
+		unsigned char byte = (unsigned char)from[i];
+		bool shown = byte >= 0x20 && byte != 0x7f && (byte < 0x80 || text);
+		to[i] = shown ? (char)byte : '?';
+	}
+	to[len] = 0;
+}
+
+static enum sabir_error check_hello(const attach_Hello *hello, char *detail)
+{
+	if (hello->layout_version != SEG_LAYOUT_VERSION) {
+		snprintf(detail, ATTACH_DETAIL_SIZE, "the server's memory layout is version %u, the program's %u",
+			 SEG_LAYOUT_VERSION, (unsigned)hello->layout_version);
+		return SABIR_LAYOUT_MISMATCH;
+	}
+	if (hello->flags) {
+		snprintf(detail, ATTACH_DETAIL_SIZE, "unknown flags 0x%x", (unsigned)hello->flags);
+		return SABIR_INVALID_ARGUMENT;
+	}
+	return SABIR_OK;
+}
+
+static struct attach_message welcome(const struct connection *c)
+{
+	const struct control_options *options = &c->control->options;
+	struct attach_message message = { .type = ATTACH_WELCOME };
+	attach_Welcome *w = &message.welcome;
+	w->owner_index = c->owner;
+	w->owner_generation = c->generation;
+	w->instance = options->seg->header->instance;
+	w->layout_version = SEG_LAYOUT_VERSION;
+	snprintf(w->server_version, sizeof(w->server_version), "%s", options->version);
+	for (size_t i = 0; i < c->control->n_grpc_addresses; i++) {
+		const char *address = c->control->grpc_addresses[i];
+		size_t len = strlen(address);
+		if (len < sizeof(w->grpc_addresses[0]) && w->grpc_addresses_count < 8)
+			memcpy(w->grpc_addresses[w->grpc_addresses_count++], address, len + 1);
+	}
+	return message;
+}
+
+/* Claims an owner entry and watches the process. On failure the connection is as before. */
+static enum sabir_error claim_owner(struct connection *c, char *detail)
+{
+	const struct control_options *options = &c->control->options;
+	int pidfd;
+	enum sabir_error error = peer_pidfd(c->socket.fd, &c->peer, attach_take_fd(&c->reader, 0), detail, &pidfd);
+	if (error)
+		return error;
+	error = owner_open(options->seg, (uint32_t)c->peer.pid, c->label, &c->owner);
+	if (error) {
+		snprintf(detail, ATTACH_DETAIL_SIZE, "all %u owner entries are in use", options->seg->n_owners);
+		close(pidfd);
+		return error;
+	}
+	c->generation = (uint32_t)(load64_acquire(&options->seg->owners[c->owner].word) >> 32);
+	error = loop_add(options->loop, &c->pidfd, pidfd, EPOLLIN);
+	if (error) {
+		snprintf(detail, ATTACH_DETAIL_SIZE, "the server can't watch another process");
+		close(pidfd);
+		owner_close(options->seg, c->owner);
+	}
+	return error;
+}
+
+static void on_hello(struct connection *c, const attach_Hello *hello)
+{
+	char detail[ATTACH_DETAIL_SIZE] = "";
+	enum sabir_error error = check_hello(hello, detail);
+	copy_label(c->label, hello->label);
+	if (!error)
+		error = claim_owner(c, detail);
+	attach_reader_fini(&c->reader); /* descriptors beyond the pidfd */
+	if (error) {
+		refuse(c, error, detail);
+		return;
+	}
+	c->state = CONNECTION_ATTACHED;
+	c->control->counters.attached++;
+	loop_timer_cancel(c->control->options.loop, &c->timer);
+	log_owner(c, "owner attached", "hello");
+	struct attach_message message = welcome(c);
+	const int fds[2] = { c->control->options.seg->fd, c->control->options.seg->bell_fd };
+	/* Unsent is no proof that nothing arrived: the pidfd decides from here on. */
+	if (attach_send(c->socket.fd, &message, fds, 2))
+		lose_socket(c);
+}
+
+static void on_ping(struct connection *c)
+{
+	struct attach_message pong = { .type = ATTACH_PONG };
+	snprintf(pong.pong.server_version, sizeof(pong.pong.server_version), "%s", c->control->options.version);
+	pong.pong.instance = c->control->options.seg->header->instance;
+	pong.pong.n_attached = c->control->counters.attached;
+	if (attach_send(c->socket.fd, &pong, NULL, 0))
+		lose_socket(c);
+}
+
+static void on_frame(struct connection *c, const struct attach_message *message)
+{
+	bool greeting = c->state == CONNECTION_GREETING;
+	char detail[ATTACH_DETAIL_SIZE];
+	if (message->type == ATTACH_PING) {
+		on_ping(c);
+	} else if (message->type == ATTACH_HELLO && greeting) {
+		on_hello(c, &message->hello);
+	} else if (message->type == ATTACH_GOODBYE && greeting) {
+		connection_free(c);
+	} else if (message->type == ATTACH_GOODBYE) {
+		c->control->counters.goodbyes++;
+		release_owner(c, "goodbye");
+	} else {
+		snprintf(detail, sizeof(detail), "frame type %u is not for the server now", (unsigned)message->type);
+		refuse(c, SABIR_INVALID_ARGUMENT, detail);
+	}
+}
+
+static void on_socket(void *context, uint32_t events)
+{
+	struct connection *c = context;
+	struct attach_message message;
+	char detail[ATTACH_DETAIL_SIZE] = "";
+	(void)events; /* errors and hang-ups show in the read */
+	enum sabir_error error = attach_receive(c->socket.fd, &c->reader, detail, &message);
+	if (error == SABIR_EMPTY)
+		return;
+	if (error == SABIR_CLOSED && c->reader.len) {
+		snprintf(detail, sizeof(detail), "the frame ends after %zu bytes", c->reader.len);
+		refuse(c, SABIR_INVALID_ARGUMENT, detail);
+	} else if (error == SABIR_CLOSED) {
+		lose_socket(c);
+	} else if (error) {
+		refuse(c, error, detail);
+	} else {
+		on_frame(c, &message);
+	}
+}
+
+static void on_patience_over(void *context)
+{
+	refuse(context, SABIR_TIMED_OUT, "no HELLO came in time");
+}
+
+/* ---------------------------------------------------------------- begin and end */
+
+void connection_refuse(struct control *control, int socket, enum sabir_error error, const char *detail)
+{
+	struct attach_message refusal = attach_refusal(error, detail);
+	(void)attach_send(socket, &refusal, NULL, 0);
+	control->counters.refused++;
+	close(socket);
+}
+
+static struct connection *connection_new(struct control *control, const struct peer *peer)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->control = control;
+	c->peer = *peer;
+	c->socket = (struct loop_fd){ .fd = -1, .ready = on_socket, .context = c };
+	c->pidfd = (struct loop_fd){ .fd = -1, .ready = on_death, .context = c };
+	c->timer = (struct loop_timer){ .fire = on_patience_over, .context = c };
+	attach_reader_init(&c->reader);
+	c->next = control->first;
+	if (c->next)
+		c->next->prev = c;
+	control->first = c;
+	control->counters.connections++;
+	return c;
+}
+
+void connection_open(struct control *control, int socket)
+{
+	const struct control_options *options = &control->options;
+	struct peer peer;
+	control->counters.accepted++;
+	if (peer_identify(socket, &peer) ||
+	    !peer_allowed(&options->policy, control->mode, control->group, socket, &peer)) {
+		log_warning("control peer not allowed", log_i64("pid", peer.pid), log_u64("uid", peer.uid));
+		connection_refuse(control, socket, SABIR_PERMISSION_DENIED, "this user may not attach to the server");
+		return;
+	}
+	struct connection *c = connection_new(control, &peer);
+	if (!c || loop_add(options->loop, &c->socket, socket, EPOLLIN)) {
+		if (c)
+			connection_free(c);
+		connection_refuse(control, socket, SABIR_NO_MEMORY, "the server can't take another connection");
+		return;
+	}
+	uint64_t patience = options->hello_timeout_ns ? options->hello_timeout_ns : HELLO_TIMEOUT;
+	loop_timer_set(options->loop, &c->timer, clock_deadline(patience));
+}
+
+void connection_drain(struct connection *c)
+{
+	const struct attach_message goodbye = { .type = ATTACH_GOODBYE };
+	if (c->socket.fd < 0)
+		return;
+	(void)attach_send(c->socket.fd, &goodbye, NULL, 0);
+	lose_socket(c);
+}

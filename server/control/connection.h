@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_CONTROL_CONNECTION_H
+#define SABIR_CONTROL_CONNECTION_H
+
+#include "proto/attach/attach.h"
+#include "server/control/control.h"
+#include "server/control/listen.h"
+#include "server/control/peer.h"
+
+struct connection;
+
+/* The front's state, shared by control.c (the door) and connection.c (what is behind it). */
+struct control {
+	struct control_options options;
+	const char *const *grpc_addresses;
+	size_t n_grpc_addresses;
+	struct control_listener listener;
+	uint32_t mode; /* that the socket really has, and its group */
+	gid_t group;
+	struct loop_fd listening;
+	int reserve_fd; /* given up to tell a peer that no descriptor is left */
+	bool draining;
+	struct connection *first;
+	struct control_counters counters;
+};
+
+enum connection_state {
+	CONNECTION_GREETING, /* has not sent HELLO; no owner; the timer is its patience */
+	CONNECTION_ATTACHED, /* has an owner; socket and pidfd are watched */
+	CONNECTION_ORPHANED, /* has an owner; the socket is gone, the pidfd is watched */
+	CONNECTION_RECOVERING, /* will never touch the memory again; somebody was in the recovery's way; the timer tries again */
+};
+
+struct connection {
+	struct control *control;
+	struct connection *next, *prev;
+	enum connection_state state;
+	struct peer peer;
+	struct loop_fd socket; /* descriptors that are not in the loop are -1 */
+	struct loop_fd pidfd;
+	struct loop_timer timer;
+	uint64_t retry_ns;
+	uint32_t owner;
+	uint32_t generation;
+	char label[40];
+	struct attach_reader reader;
+};
+
+/* Takes an accepted socket: it becomes a connection, or is told why not and closed. */
+void connection_open(struct control *control, int socket);
+/* Orphaned ones: has the process lost the memory? */
+void connection_tick(struct connection *connection);
+/* The server is going: says so and closes the socket. May free the connection. */
+void connection_drain(struct connection *connection);
+/* Forgets it, without recovering anything. */
+void connection_free(struct connection *connection);
+
+/* Says why and closes. */
+void connection_refuse(struct control *control, int socket, enum sabir_error error, const char *detail);
+
+#endif

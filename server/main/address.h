@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_MAIN_ADDRESS_H
+#define SABIR_MAIN_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "server/main/config.h"
+
+/* Where gRPC is really served: the addresses of --listen with the ports that they got. */
+struct addresses {
+	const char *text[16]; /* owned */
+	size_t n;
+};
+
+/* What --listen asks for, borrowed from the configuration; n = 0 for "none". */
+void addresses_listen(const struct config *config, const char *const **list, size_t *n);
+
+/* `port` 0: a unix socket. What the process has no memory for is left out: they are hints. */
+void addresses_add(struct addresses *addresses, const char *address, int port);
+void addresses_fini(struct addresses *addresses);
+
+/* Gives the unix sockets a group. Errors: PERMISSION_DENIED, with errno. */
+enum sabir_error addresses_set_group(const struct addresses *addresses, gid_t group);
+/* As clients write them: "grpc://127.0.0.1:7420 grpc+unix:/run/sabir/grpc.sock". */
+void addresses_urls(const struct addresses *addresses, char *text, size_t size);
+/* Whether one of them can be reached from other machines. */
+bool addresses_public(const struct addresses *addresses);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sabird. Reads the configuration, answers the questions about the program, or runs the server.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "proto/attach/attach.h"
+#include "proto/segment/layout.h"
+#include "server/main/config.h"
+#include "server/main/health.h"
+#include "server/main/server.h"
+#include "server/main/signals.h"
+
+extern char **environ;
+
+struct command_line {
+	int argc;
+	char **argv;
+};
+
+static enum sabir_error load(void *context, char *detail, struct config *config)
+{
+	const struct command_line *line = context;
+	return config_load(line->argc, line->argv, environ, CONFIG_DEFAULT_FILE, detail, config);
+}
+
+static int run(struct command_line *line, struct config *config)
+{
+	char detail[CONFIG_DETAIL_SIZE];
+	if (config->value[OPTION_HELP].set) {
+		config_help(stdout);
+		return EXIT_IN_ORDER;
+	}
+	if (config->value[OPTION_VERSION].set) {
+		printf("sabird %s (memory layout %u, attach protocol %u)\n", SABIR_VERSION, SEG_LAYOUT_VERSION,
+		       ATTACH_VERSION);
+		return EXIT_IN_ORDER;
+	}
+	if (config_choose(detail, config)) {
+		fprintf(stderr, "sabird: %s\n", detail);
+		return EXIT_USAGE;
+	}
+	if (config->value[OPTION_PRINT_CONFIG].set) {
+		config_print(config, stdout);
+		return EXIT_IN_ORDER;
+	}
+	if (config->value[OPTION_HEALTH].set)
+		return health_ask(config_text(config, OPTION_SOCKET));
+	return server_run(config, load, line);
+}
+
+int main(int argc, char **argv)
+{
+	struct command_line line = { .argc = argc, .argv = argv };
+	struct config config;
+	char detail[CONFIG_DETAIL_SIZE];
+	if (load(&line, detail, &config)) {
+		fprintf(stderr, "sabird: %s\n", detail);
+		return EXIT_USAGE;
+	}
+	int status = run(&line, &config);
+	config_fini(&config);
+	return status;
+}
