@@ -61,7 +61,10 @@ export interface Info {
 	maxsize?: number;
 }
 
-/** How long a call waits: for ever if `timeout` is left out. `signal` ends it early; nothing is taken then. */
+/**
+ * How long a call waits: for ever if `timeout` is left out. `signal` ends it early; an item that the
+ * server had sent by then is lost, one that was put later is not.
+ */
 export interface Wait {
 	timeout?: number;
 	signal?: AbortSignal;

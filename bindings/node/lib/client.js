@@ -56,8 +56,11 @@ class Client {
 			signal?.throwIfAborted();
 			const done = (error, response) => {
 				signal?.removeEventListener("abort", abort);
-				if (error) {
-					reject(signal?.aborted ? signal.reason : fromRpc(error));
+				if (error && signal?.aborted) {
+					// By then the cancellation has been written, so that it is in front of the caller's next call.
+					setImmediate(reject, signal.reason);
+				} else if (error) {
+					reject(fromRpc(error));
 				} else {
 					resolve(response);
 				}
@@ -70,7 +73,7 @@ class Client {
 					path, requestSerialize, responseDeserialize, request, metadata, { deadline }, done,
 				);
 			} catch (error) {
-				reject(/closed/.test(error.message) ? make("UNAVAILABLE", "the client was closed") : error);
+				reject(/closed|shut down/.test(error.message) ? make("UNAVAILABLE", "the client was closed") : error);
 				return;
 			}
 			signal?.addEventListener("abort", abort);
