@@ -10,7 +10,7 @@
 #   tests/<suite>/*.c       one program each, linked with libsabir
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
-# VARIANT=asan or tsan builds the same tree with a sanitizer into build/asan or build/tsan.
+# VARIANT=asan or tsan builds the same tree with a sanitizer into build/asan or build/tsan. JOBS=n compiles n files at a time.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -20,7 +20,7 @@ VARIANT ?=
 JOBS ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 

@@ -4,7 +4,8 @@
 #   server_start [OPTION...]   sets $SERVER_DIR, $LOCAL_URL (shared memory), $REMOTE_URL and $TCP_URL (gRPC)
 #   server_stop                ends it; sets $SERVER_STATUS
 
-SABIRD=${SABIRD:-build/bin/sabird}
+SABIR_BUILD=${SABIR_BUILD:-build}
+SABIRD=${SABIRD:-$SABIR_BUILD/bin/sabird}
 
 server_start() {
 	SERVER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sabir.XXXXXX")
