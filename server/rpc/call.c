@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a call.
+ *
+ *   expected   a worker has asked gRPC for a call of the method; gRPC owns the struct
+ *   running    it has come: the method's handle() has the first reference
+ *   replying   batches are under way; each drops its reference when it ends, on any thread
+ *
+ * Most calls have ended when handle() returns, because gRPC writes the reply at once. Then the worker expects the next
+ * call with the same struct. A call that is not over by then is AWAY: the worker expects with another struct, so that no
+ * slow client keeps others from being served, and whoever drops the last reference frees it.
+ */
+#include "server/rpc/call.h"
+
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/slice.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FREE_CALLS 1024
+#define COPIED_RESPONSE 1024 /* up to here copying is cheaper than handing memory over */
+
+enum call_home {
+	CALL_BUSY, /* in its worker's hands */
+	CALL_DONE, /* over while it was BUSY */
+	CALL_AWAY, /* its worker has left it */
+};
+
+static void arrived(struct arrival *arrival, struct worker *worker, bool ok);
+static void replied(grpc_completion_queue_functor *functor, int ok);
+
+static struct call *call_new(struct rpc *rpc, const struct method *method)
+{
+	pthread_mutex_lock(&rpc->mutex);
+	struct call *call = rpc->free_calls;
+	if (call) {
+		rpc->free_calls = call->next_free;
+		rpc->n_free_calls--;
+	} else {
+		call = malloc(sizeof(*call));
+	}
+	rpc->n_calls += call != NULL;
+	pthread_mutex_unlock(&rpc->mutex);
+	if (!call)
+		return NULL;
+	memset(call, 0, sizeof(*call));
+	uint32_t queue = fetch_add32(&rpc->next_callback_queue, 1);
+	call->arrival.run = arrived;
+	call->rpc = rpc;
+	call->method = method;
+	call->queue = rpc->callback_queues[queue % RPC_N_CALLBACK_QUEUES];
+	grpc_metadata_array_init(&call->metadata);
+	return call;
+}
+
+/* The last that is done with a call: rpc_stop() may be waiting for it. */
+static void call_free(struct call *call)
+{
+	struct rpc *rpc = call->rpc;
+	grpc_metadata_array_destroy(&call->metadata);
+	pthread_mutex_lock(&rpc->mutex);
+	if (rpc->n_free_calls < MAX_FREE_CALLS) {
+		call->next_free = rpc->free_calls;
+		rpc->free_calls = call;
+		rpc->n_free_calls++;
+	} else {
+		free(call);
+	}
+	if (!--rpc->n_calls)
+		pthread_cond_signal(&rpc->changed);
+	pthread_mutex_unlock(&rpc->mutex);
+}
+
+void calls_fini(struct rpc *rpc)
+{
+	while (rpc->free_calls) {
+		struct call *call = rpc->free_calls;
+		rpc->free_calls = call->next_free;
+		free(call);
+	}
+}
+
+static void forget_details(struct call *call)
+{
+	if (!call->method->path)
+		grpc_call_details_destroy(&call->details);
+}
+
+/* Asks gRPC for a call; from here on the struct may be in use on another worker's queue. */
+static void expect(struct worker *worker, struct call *call)
+{
+	struct rpc *rpc = call->rpc;
+	const struct method *method = call->method;
+	call->replied = (grpc_completion_queue_functor){ .functor_run = replied, .inlineable = 1 };
+	call->metadata.count = 0;
+	call->refs = 1;
+	call->cancelled = -1;
+	call->watched = false;
+	store32_relaxed(&call->home, CALL_BUSY);
+	grpc_call_error error;
+	given(&call->arrival);
+	if (method->path) {
+		error = grpc_server_request_registered_call(rpc->server, method->registered, &call->grpc, &call->deadline, &call->metadata,
+							    method->takes_stream ? NULL : &call->payload, call->queue,
+							    worker->queue, &call->arrival);
+	} else {
+		grpc_call_details_init(&call->details);
+		error = grpc_server_request_call(rpc->server, &call->grpc, &call->details, &call->metadata, call->queue, worker->queue,
+						 &call->arrival);
+	}
+	if (error == GRPC_CALL_OK)
+		return;
+	forget_details(call);
+	call_free(call);
+}
+
+void call_expect(struct worker *worker, const struct method *method, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct call *call = call_new(worker->rpc, method);
+		if (call)
+			expect(worker, call);
+	}
+}
+
+static void arrived(struct arrival *arrival, struct worker *worker, bool ok)
+{
+	struct call *call = (struct call *)arrival; /* the first member */
+	taken(arrival);
+	const struct method *method = call->method;
+	forget_details(call);
+	if (!ok) {
+		call_free(call);
+		return;
+	}
+	method->handle(call, worker);
+	/* Pairs with the exchange in call_unref(): the second of the two goes on with the struct. */
+	if (exchange32(&call->home, CALL_AWAY) == CALL_DONE)
+		expect(worker, call);
+	else
+		call_expect(worker, method, 1);
+}
+
+void call_ref(struct call *call)
+{
+	(void)fetch_add32(&call->refs, 1);
+}
+
+void call_unref(struct call *call)
+{
+	if (fetch_add32(&call->refs, (uint32_t)-1) != 1)
+		return;
+	if (call->payload)
+		grpc_byte_buffer_destroy(call->payload);
+	call->payload = NULL;
+	grpc_call_unref(call->grpc);
+	if (exchange32(&call->home, CALL_DONE) == CALL_AWAY)
+		call_free(call);
+}
+
+void call_start(struct call *call, const grpc_op *ops, size_t n, grpc_completion_queue_functor *done)
+{
+	given(done);
+	if (grpc_call_start_batch(call->grpc, ops, n, done, NULL) != GRPC_CALL_OK)
+		call_unref(call);
+}
+
+void call_watch(struct call *call, void (*closed)(grpc_completion_queue_functor *functor, int ok))
+{
+	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
+	op.data.recv_close_on_server.cancelled = &call->cancelled;
+	call->closed = (grpc_completion_queue_functor){ .functor_run = closed, .inlineable = 1 };
+	call->watched = true;
+	call_ref(call);
+	call_start(call, &op, 1, &call->closed);
+}
+
+static void replied(grpc_completion_queue_functor *functor, int ok)
+{
+	struct call *call = CALL_OF(functor, replied);
+	taken(functor);
+	(void)ok; /* whether the client has read it or has gone: nothing is left to do */
+	if (call->unsent) {
+		count(&call->rpc->unsent_bytes, -(int64_t)call->unsent);
+		call->unsent = 0;
+	}
+	call_unref(call);
+}
+
+/* A byte buffer with the response: a copy, or the memory itself if it is large. */
+static grpc_byte_buffer *response_message(struct call *call, struct bytes *response)
+{
+	struct span item = bytes_item(response, 0);
+	uint8_t *memory = item.len > COPIED_RESPONSE ? bytes_take(response) : NULL;
+	grpc_slice slice = memory ? grpc_slice_new_with_user_data((void *)item.data, item.len, free, memory) :
+				    grpc_slice_from_copied_buffer((const char *)item.data, item.len);
+	if (item.len > COPIED_RESPONSE) {
+		call->unsent = item.len;
+		count(&call->rpc->unsent_bytes, (int64_t)item.len);
+	}
+	grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&slice, 1);
+	grpc_slice_unref(slice);
+	return message;
+}
+
+/* The reply's batch: `message` or a status that is not OK, with `details` for grpc-status-details-bin if there are any. */
+static void reply(struct call *call, grpc_byte_buffer *message, int grpc_code, const char *text, struct span details)
+{
+	grpc_op ops[4] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_SEND_STATUS_FROM_SERVER } };
+	size_t n = 2;
+	ops[1].data.send_status_from_server.status = (grpc_status_code)grpc_code;
+	if (message) {
+		ops[n].op = GRPC_OP_SEND_MESSAGE;
+		ops[n++].data.send_message.send_message = message;
+	}
+	if (!call->watched) {
+		ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+		ops[n++].data.recv_close_on_server.cancelled = &call->cancelled;
+	}
+	grpc_metadata trailer;
+	grpc_slice status_text;
+	if (text) {
+		status_text = grpc_slice_from_copied_string(text);
+		ops[1].data.send_status_from_server.status_details = &status_text;
+	}
+	if (details.len) {
+		trailer.key = grpc_slice_from_static_string("grpc-status-details-bin");
+		trailer.value = grpc_slice_from_copied_buffer((const char *)details.data, details.len);
+		ops[1].data.send_status_from_server.trailing_metadata = &trailer;
+		ops[1].data.send_status_from_server.trailing_metadata_count = 1;
+	}
+	call_start(call, ops, n, &call->replied);
+	if (message)
+		grpc_byte_buffer_destroy(message);
+	if (text)
+		grpc_slice_unref(status_text);
+	if (details.len)
+		grpc_slice_unref(trailer.value);
+}
+
+static void reply_error(struct call *call, enum sabir_error error, const char *detail)
+{
+	char text[OP_MESSAGE_SIZE];
+	uint8_t fixed[512];
+	struct bytes status;
+	bytes_init(&status, fixed, sizeof(fixed));
+	op_text(error, detail, text);
+	struct span details = op_status(error, detail, &status) ? (struct span){ NULL, 0 } : bytes_item(&status, 0);
+	count(&call->rpc->counters.failed, 1);
+	reply(call, NULL, error_grpc_code(error), text, details);
+	bytes_fini(&status);
+}
+
+void call_reply(struct call *call, enum sabir_error error, const char *detail, struct bytes *response)
+{
+	if (error)
+		reply_error(call, error, detail);
+	else
+		reply(call, response_message(call, response), GRPC_STATUS_OK, NULL, (struct span){ NULL, 0 });
+}
+
+void call_reject(struct call *call, int grpc_code, const char *text)
+{
+	reply(call, NULL, grpc_code, text, (struct span){ NULL, 0 });
+}
+
+static struct span one_piece(grpc_byte_buffer *payload, grpc_slice *joined)
+{
+	grpc_byte_buffer_reader reader;
+	const grpc_slice_buffer *parts = &payload->data.raw.slice_buffer;
+	*joined = grpc_empty_slice();
+	if (parts->count == 1)
+		return (struct span){ GRPC_SLICE_START_PTR(parts->slices[0]), GRPC_SLICE_LENGTH(parts->slices[0]) };
+	if (parts->count && grpc_byte_buffer_reader_init(&reader, payload)) {
+		*joined = grpc_byte_buffer_reader_readall(&reader);
+		grpc_byte_buffer_reader_destroy(&reader);
+	}
+	return (struct span){ GRPC_SLICE_START_PTR(*joined), GRPC_SLICE_LENGTH(*joined) };
+}
+
+bool request_open(struct call *call, struct request *request)
+{
+	request->payload = call->payload;
+	call->payload = NULL;
+	if (request->payload)
+		request->span = one_piece(request->payload, &request->joined);
+	return request->payload != NULL;
+}
+
+void request_close(struct request *request)
+{
+	grpc_byte_buffer_destroy(request->payload);
+	grpc_slice_unref(request->joined);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_RPC_CALL_H
+#define SABIR_RPC_CALL_H
+
+#include "server/rpc/server.h"
+
+/*
+ * A call, from the moment when a worker asks gRPC for one. It is counted: each batch under way has a reference, so has
+ * the park while the call waits there. See call.c for its life.
+ */
+struct call {
+	struct arrival arrival;
+	grpc_completion_queue_functor replied; /* the reply, or a stream's message, is out */
+	grpc_completion_queue_functor closed;  /* the client has gone, or the call has ended */
+	struct rpc *rpc;
+	const struct method *method;
+	grpc_completion_queue *queue;
+	grpc_call *grpc;
+	gpr_timespec deadline; /* gRPC itself ends the call then */
+	grpc_metadata_array metadata;
+	grpc_byte_buffer *payload; /* the request, NULL if none came */
+	uint32_t refs;
+	uint32_t home; /* enum call_home */
+	int32_t cancelled; /* -1 until gRPC knows how the call ended */
+	bool watched;      /* `closed` was asked for apart from the reply */
+	uint64_t unsent;   /* bytes counted in rpc->unsent_bytes */
+	union {
+		grpc_call_details details; /* of unknown methods */
+		struct stream stream;
+		struct {
+			uint64_t id;
+			uint32_t state; /* enum park_state in operation.c */
+			uint32_t request_len;
+		} parked;
+	};
+	grpc_completion_queue_functor read; /* reflection: a message has come */
+	struct call *next_free;
+};
+
+#define CALL_OF(functor, member) ((struct call *)((char *)(functor)-offsetof(struct call, member)))
+
+/* Asks for n calls of the method. */
+void call_expect(struct worker *worker, const struct method *method, unsigned n);
+
+/* Asks gRPC to tell by `closed` when the call is over, apart from the reply; takes a reference for it. */
+void call_watch(struct call *call, void (*closed)(grpc_completion_queue_functor *functor, int ok));
+/* Starts a batch that has the caller's reference and ends in `done`; if it can't be started the reference is dropped. */
+void call_start(struct call *call, const grpc_op *ops, size_t n, grpc_completion_queue_functor *done);
+
+/* Answers an operation: with `response`, whose memory may be taken, or with an error. Has the caller's reference. */
+void call_reply(struct call *call, enum sabir_error error, const char *detail, struct bytes *response);
+/* Answers with a gRPC status alone. Has the caller's reference. */
+void call_reject(struct call *call, int grpc_code, const char *text);
+
+/* A call's request in one piece, taken off the call. */
+struct request {
+	struct span span;
+	grpc_byte_buffer *payload;
+	grpc_slice joined; /* holds the span if the payload came in several pieces */
+};
+/* False: the call carries none. */
+bool request_open(struct call *call, struct request *request);
+void request_close(struct request *request);
+
+void call_ref(struct call *call);
+void call_unref(struct call *call);
+/* Frees what is kept for later calls. */
+void calls_fini(struct rpc *rpc);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls of the operation table. An operation is run at once on the worker's thread; most are answered there and then.
+ *
+ * One that has to wait is parked. The call then has two references: the watch's, which ends with the client or the
+ * reply, and the park's, which the reply takes over. Two things can happen to it, in any order and at the same time:
+ *
+ *   parked_done    the park has a result: it is sent, which fails without harm if the client has gone
+ *   parked_closed  the client has gone, or its deadline has passed: the operation is taken out of the park
+ *
+ * Who of the two wins is the park's to say (park_cancel). `state` only tells whether the park knows the call yet. The
+ * client's going is seen earlier in `cancelled`, which gRPC sets before it calls anybody: an operation whose call has
+ * gone is not run again, so it takes no item that nobody would receive.
+ */
+#include "server/rpc/operation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum park_state {
+	PARK_ENTERING, /* being added to the park */
+	PARK_INSIDE,   /* `id` is valid */
+	PARK_DONE,     /* it has a result */
+	PARK_CLOSED,   /* the call is over */
+};
+
+static void leave_park(struct call *call)
+{
+	struct rpc *rpc = call->rpc;
+	count(&rpc->counters.waiting, -1);
+	count(&rpc->parked_bytes, -(int64_t)call->parked.request_len);
+}
+
+static void parked_done(void *context, enum sabir_error error, struct bytes *response, const char *detail)
+{
+	struct call *call = context;
+	(void)exchange32(&call->parked.state, PARK_DONE);
+	leave_park(call);
+	call_reply(call, error, detail, response);
+}
+
+static void take_out(struct call *call)
+{
+	if (!park_cancel(call->rpc->park, call->parked.id))
+		return; /* parked_done() answers */
+	leave_park(call);
+	count(&call->rpc->counters.cancelled, 1);
+	call_unref(call);
+}
+
+static void parked_closed(grpc_completion_queue_functor *functor, int ok)
+{
+	struct call *call = CALL_OF(functor, closed);
+	taken(functor);
+	(void)ok;
+	if (exchange32(&call->parked.state, PARK_CLOSED) == PARK_INSIDE)
+		take_out(call);
+	call_unref(call);
+}
+
+static bool parked_gone(void *context)
+{
+	struct call *call = context;
+	/* gRPC stores it before the call's end reaches anybody; a late look only costs the wait for parked_closed(). */
+	return load32_acquire((uint32_t *)&call->cancelled) != UINT32_MAX;
+}
+
+/* Whether one more call may wait; if so it is counted. */
+static enum sabir_error enter_park(struct call *call, size_t request_len, char *detail)
+{
+	struct rpc *rpc = call->rpc;
+	call->parked.request_len = (uint32_t)request_len;
+	call->parked.state = PARK_ENTERING;
+	bool calls_fit = fetch_add64(&rpc->counters.waiting, 1) < rpc->max_parked;
+	bool bytes_fit = fetch_add64(&rpc->parked_bytes, request_len) + request_len <= rpc->max_parked_bytes;
+	if (calls_fit && bytes_fit)
+		return SABIR_OK;
+	leave_park(call);
+	count(&rpc->counters.refused, 1);
+	snprintf(detail, OP_DETAIL_SIZE, calls_fit ? "the requests that wait take %llu bytes already" : "%llu calls wait already",
+		 (unsigned long long)(calls_fit ? rpc->max_parked_bytes : rpc->max_parked));
+	return SABIR_RESOURCE_EXHAUSTED;
+}
+
+/* Leaves the call to the park. On failure nothing was begun. */
+static enum sabir_error park_call(struct call *call, struct worker *worker, struct span request, const struct op_wait *wait,
+				  enum sabir_error error, char *detail)
+{
+	const struct park_entry entry = {
+		.op = call->method->op,
+		.request = request,
+		.wait = wait,
+		.error = error,
+		.deadline_ns = park_deadline(wait->timeout_ns),
+		.done = parked_done,
+		.gone = parked_gone,
+		.context = call,
+	};
+	enum sabir_error refused = enter_park(call, request.len, detail);
+	if (refused)
+		return refused;
+	count(&call->rpc->counters.parked, 1);
+	/* What is not needed while it waits; it adds up. */
+	grpc_metadata_array_destroy(&call->metadata);
+	grpc_metadata_array_init(&call->metadata);
+	call_watch(call, parked_closed);
+	refused = park_add(call->rpc->park, &worker->lane, &entry, &call->parked.id);
+	if (refused) {
+		(void)exchange32(&call->parked.state, PARK_DONE);
+		leave_park(call);
+		return refused;
+	}
+	uint32_t state = PARK_ENTERING;
+	if (!cas32(&call->parked.state, &state, PARK_INSIDE) && state == PARK_CLOSED)
+		take_out(call);
+	return SABIR_OK;
+}
+
+static enum sabir_error refuse(struct call *call, enum sabir_error error, char *detail, const char *text)
+{
+	count(&call->rpc->counters.refused, 1);
+	snprintf(detail, OP_DETAIL_SIZE, "%s", text);
+	return error;
+}
+
+static enum sabir_error admit(struct call *call, char *detail)
+{
+	struct rpc *rpc = call->rpc;
+	if (load32_relaxed(&rpc->draining))
+		return refuse(call, SABIR_UNAVAILABLE, detail, "the server is shutting down");
+	if (load64_relaxed(&rpc->unsent_bytes) > rpc->max_unsent_bytes)
+		return refuse(call, SABIR_RESOURCE_EXHAUSTED, detail, "too many responses wait for clients that do not read them");
+	return SABIR_OK;
+}
+
+/* Runs the operation. True: the call is left to the park; else `error` is the answer, with `detail` or worker->out. */
+static bool run(struct call *call, struct worker *worker, struct span request, enum sabir_error *error, char *detail)
+{
+	struct op_wait wait = { .wanted = false };
+	count(&call->rpc->counters.calls, 1);
+	if (!worker->out.fixed) /* its memory was handed over with the last response */
+		bytes_init(&worker->out, worker->out_fixed, sizeof(worker->out_fixed));
+	*error = op_run(call->method->op, &worker->lane, request, &worker->out, &wait, detail);
+	if (!*error || !wait.wanted)
+		return false;
+	*error = park_call(call, worker, request, &wait, *error, detail);
+	return !*error;
+}
+
+void operation_handle(struct call *call, struct worker *worker)
+{
+	char detail[OP_DETAIL_SIZE] = "";
+	struct request request;
+	enum sabir_error error = admit(call, detail);
+	if (!error && !request_open(call, &request))
+		error = refuse(call, SABIR_INVALID_ARGUMENT, detail, "the call carries no request message");
+	else if (!error) {
+		bool parked = run(call, worker, request.span, &error, detail);
+		request_close(&request);
+		if (parked)
+			return;
+	}
+	call_reply(call, error, detail, &worker->out);
+}
+
+void unknown_handle(struct call *call, struct worker *worker)
+{
+	(void)worker;
+	count(&call->rpc->counters.unknown, 1);
+	call_reply(call, SABIR_UNIMPLEMENTED, "", NULL);
+}
