@@ -14,7 +14,7 @@ FROM ${BASE}
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgrpc29 libprotobuf-c1 \
     && rm -rf /var/lib/apt/lists/* \
-    && groupadd --system --gid 7420 sabir && useradd --system --uid 7420 --gid sabir --no-create-home sabir \
+    && groupadd --system --gid 742 sabir && useradd --system --uid 742 --gid sabir --no-create-home sabir \
     && install -d -o sabir -g sabir /run/sabir
 COPY --from=build /out/usr/ /usr/
 USER sabir
