@@ -18,8 +18,8 @@ struct span {
  * Where results go: a growable buffer that holds any number of items one behind the other. All-zero is an empty one;
  * `fixed` memory given by bytes_init is used until it is too small.
  *
- * `frame` and `limit` may be set behind bytes_init; bytes_fini resets them. With a frame each item is written as a field of
- * a protobuf message, so that whoever adds items writes a response without knowing it.
+ * `frame` and `limit` may be set behind bytes_init; bytes_fini resets them. With a frame each item is written as a
+ * field of a protobuf message, so that whoever adds items writes a response without knowing it.
  */
 struct bytes {
 	uint8_t *data;
@@ -30,7 +30,7 @@ struct bytes {
 	size_t ends_cap;
 	uint32_t ends_fixed[4];
 	uint8_t *fixed;
-	size_t limit;  /* not 0: who may add several items stops in front of the one that would make `len` pass it; see bytes_fits */
+	size_t limit;  /* not 0: who adds several items stops in front of the one that would pass it; see bytes_fits */
 	uint8_t frame; /* not 0: the tag that is written in front of each item, with the item's length */
 	uint8_t head_len; /* of the item last reserved */
 };
@@ -51,8 +51,8 @@ enum sabir_error bytes_add(struct bytes *b, const void *data, size_t len);
 void bytes_truncate(struct bytes *b, size_t n);
 struct span bytes_item(const struct bytes *b, size_t i);
 /*
- * Hands the memory to the caller, who frees it with free(), and leaves the buffer empty. NULL if it is in fixed memory or
- * there is none.
+ * Hands the memory to the caller, who frees it with free(), and leaves the buffer empty. NULL if it is in fixed memory
+ * or there is none.
  */
 uint8_t *bytes_take(struct bytes *b);
 /* Makes all that is there one item without a frame. Cannot fail behind a bytes_reserve. */

@@ -48,12 +48,16 @@ static void test_frames_make_fields_of_items(void)
 
 	memset(text, 'x', sizeof(text) - 1);
 	b.frame = WIRE_TAG(1, WIRE_LEN);
-	CU_ASSERT(bytes_add(&b, "ab", 2) == SABIR_OK && bytes_add(&b, text, 199) == SABIR_OK && bytes_add(&b, "", 0) == SABIR_OK);
+	CU_ASSERT(bytes_add(&b, "ab", 2) == SABIR_OK && bytes_add(&b, text, 199) == SABIR_OK &&
+		  bytes_add(&b, "", 0) == SABIR_OK);
 	CU_ASSERT(item_is(&b, 0, "ab") && item_is(&b, 1, text) && item_is(&b, 2, ""));
 	CU_ASSERT(b.len == 4 + 202 + 2 && b.cap - b.len >= BYTES_SLACK);
 	bytes_join(&b);
 	CU_ASSERT(b.n_items == 1 && bytes_item(&b, 0).len == 208);
-	CU_ASSERT(!memcmp(b.data, "\x0a\x02" "ab\x0a\xc7\x01xxx", 10));
+	CU_ASSERT(!memcmp(b.data,
+			  "\x0a\x02"
+			  "ab\x0a\xc7\x01xxx",
+			  10));
 	bytes_fini(&b);
 }
 

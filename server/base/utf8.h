@@ -6,7 +6,9 @@
 
 #include "server/base/bytes.h"
 
-/* Whether the bytes are UTF-8: no surrogate, nothing overlong, nothing above U+10FFFF. NUL is a character like others. */
+/*
+ * Whether the bytes are UTF-8: no surrogate, nothing overlong, nothing above U+10FFFF. NUL is a character like others.
+ */
 bool utf8_valid(struct span text);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reader of encoded Values: proto/sabir/v1/value.proto by hand. A Value is exactly one field, so its first byte tells
- * its kind and the rest is the payload to the very end; that makes "one kind, set once, nothing unknown" one comparison.
+ * The reader of encoded Values: proto/sabir/v1/value.proto by hand. A Value is exactly one field, so its first byte
+ * tells its kind and the rest is the payload to the very end; that makes "one kind, set once, nothing unknown" one
+ * comparison.
  *
- * The recursion follows the nesting of messages and ends at VALUE_MAX_DEPTH; every read is checked against the end of the
- * message that it is in. Bytes are read in place and never written.
+ * The recursion follows the nesting of messages and ends at VALUE_MAX_DEPTH; every read is checked against the end of
+ * the message that it is in. Bytes are read in place and never written.
  */
 #include "server/base/value.h"
 
@@ -103,7 +104,8 @@ static bool check_opaque(struct span message)
 	while (p < end) {
 		uint8_t tag = *p++;
 		struct span *field = tag == WIRE_TAG(1, WIRE_LEN) ? &type : &data;
-		if ((tag != WIRE_TAG(1, WIRE_LEN) && tag != WIRE_TAG(2, WIRE_LEN)) || field->data || !wire_len(&p, end, field))
+		if ((tag != WIRE_TAG(1, WIRE_LEN) && tag != WIRE_TAG(2, WIRE_LEN)) || field->data ||
+		    !wire_len(&p, end, field))
 			return false;
 	}
 	return type.len && utf8_valid(type);
@@ -152,7 +154,8 @@ static bool check_value(struct span v, unsigned depth)
 	case WIRE_TAG(VALUE_REAL, WIRE_FIXED64):
 		return end - p == 8;
 	}
-	return (tag & 7) == WIRE_LEN && wire_len(&p, end, &content) && p == end && check_content(tag >> 3, content, depth);
+	return (tag & 7) == WIRE_LEN && wire_len(&p, end, &content) && p == end &&
+	       check_content(tag >> 3, content, depth);
 }
 
 enum sabir_error value_check(struct span encoded)
@@ -177,7 +180,8 @@ static bool view_number(uint8_t tag, const uint8_t *p, const uint8_t *end, struc
 		view->boolean = bits != 0;
 	else
 		view->u = bits;
-	return tag >= WIRE_TAG(VALUE_NULL, WIRE_VARINT) && tag <= WIRE_TAG(VALUE_UINT, WIRE_VARINT) && (tag & 7) == WIRE_VARINT;
+	return tag >= WIRE_TAG(VALUE_NULL, WIRE_VARINT) && tag <= WIRE_TAG(VALUE_UINT, WIRE_VARINT) &&
+	       (tag & 7) == WIRE_VARINT;
 }
 
 enum sabir_error value_view(struct span encoded, struct value_view *view)

@@ -7,10 +7,12 @@
 #include "server/base/bytes.h"
 
 /*
- * The one reader of encoded sabir.v1.Values. The server never decodes a Value: it validates its bytes once, at the door,
- * and passes them through. No recursion deeper than VALUE_MAX_DEPTH, no allocation.
+ * The one reader of encoded sabir.v1.Values. The server never decodes a Value: it validates its bytes once, at the
+ * door, and passes them through. No recursion deeper than VALUE_MAX_DEPTH, no allocation.
+ *
+ * VALUE_MAX_DEPTH is below the 100 levels at which stock protobuf readers stop, so that a Value fits into every message
+ * that carries one.
  */
-/* Below the 100 levels at which stock protobuf readers stop, so that a Value fits into every message that carries one. */
 #define VALUE_MAX_DEPTH 96
 
 /* Field numbers of Value's oneof, as in proto/sabir/v1/value.proto. */
@@ -31,9 +33,9 @@ enum value_kind {
 };
 
 /*
- * Exactly one kind set and set once, known fields only, tags of one byte, lengths right, text UTF-8, numbers within their
- * ranges (NULL 0, BOOL 0 or 1, a Timestamp's seconds and nanos), depth within bounds, every nested Value the same. The
- * outermost Value has depth 1 and every message inside another one more. Errors: INVALID_VALUE.
+ * Exactly one kind set and set once, known fields only, tags of one byte, lengths right, text UTF-8, numbers within
+ * their ranges (NULL 0, BOOL 0 or 1, a Timestamp's seconds and nanos), depth within bounds, every nested Value the
+ * same. The outermost Value has depth 1 and every message inside another one more. Errors: INVALID_VALUE.
  */
 enum sabir_error value_check(struct span encoded);
 
@@ -45,14 +47,15 @@ struct value_view {
 		int64_t i;
 		uint64_t u;
 		double d;
-		struct span bytes; /* TEXT, BINARY: the content; LIST, MAP, TIMESTAMP, OBJECT, OPAQUE: the encoded message */
+		struct span bytes; /* TEXT, BINARY: the content; the kinds behind them: the encoded message */
 	};
 };
 enum sabir_error value_view(struct span encoded, struct value_view *view);
 
 /*
- * The canonical form of a valid Value, so that equal keys have equal bytes: minimal varints, fields in order, defaults as
- * the oneof demands, `unsigned` up to INT64_MAX as `integer`. Adds one item to `out`. Errors: INVALID_VALUE, NO_MEMORY.
+ * The canonical form of a valid Value, so that equal keys have equal bytes: minimal varints, fields in order, defaults
+ * as the oneof demands, `unsigned` up to INT64_MAX as `integer`. Adds one item to `out`. Errors: INVALID_VALUE,
+ * NO_MEMORY.
  */
 enum sabir_error value_canonical(struct span encoded, struct bytes *out);
 /*
@@ -60,12 +63,18 @@ enum sabir_error value_canonical(struct span encoded, struct bytes *out);
  * added to `scratch`, never more than encoded.len. Errors: INVALID_VALUE, NO_MEMORY.
  */
 enum sabir_error value_key(struct span encoded, struct bytes *scratch, struct span *key);
-/* Whether two Values are equal as keys are: they have the same canonical form. Bytes that are no Values equal only themselves. */
+/*
+ * Whether two Values are equal as keys are: they have the same canonical form. Bytes that are no Values equal only
+ * themselves.
+ */
 bool value_equal(struct span a, struct span b);
 
-/* Encoders of the simple kinds. value_head_* write what stands before the content (at most VALUE_MAX_HEAD bytes) and return its length. */
+/*
+ * Encoders of the simple kinds. value_head_* write what stands before the content (at most VALUE_MAX_HEAD bytes) and
+ * return its length.
+ */
 #define VALUE_MAX_HEAD 12
-size_t value_head_bytes(enum value_kind kind, size_t content_len, uint8_t *to); /* TEXT, BINARY, LIST, MAP, TIMESTAMP, OBJECT, OPAQUE */
+size_t value_head_bytes(enum value_kind kind, size_t content_len, uint8_t *to); /* from TEXT on */
 size_t value_put_null(uint8_t *to);
 size_t value_put_bool(bool v, uint8_t *to);
 size_t value_put_int(int64_t v, uint8_t *to);
@@ -73,8 +82,8 @@ size_t value_put_uint(uint64_t v, uint8_t *to);
 size_t value_put_real(double v, uint8_t *to);
 
 /*
- * The sum of two numbers (INT, UINT, REAL) encoded into `to` (VALUE_MAX_HEAD bytes): of integers an integer, else a REAL.
- * Errors: WRONG_TYPE (one is no number), OUT_OF_RANGE (beyond int64/uint64).
+ * The sum of two numbers (INT, UINT, REAL) encoded into `to` (VALUE_MAX_HEAD bytes): of integers an integer, else a
+ * REAL. Errors: WRONG_TYPE (one is no number), OUT_OF_RANGE (beyond int64/uint64).
  */
 enum sabir_error value_sum(struct span a, struct span b, uint8_t *to, size_t *len);
 

@@ -3,9 +3,9 @@
  * Values as keys: the canonical form, and equality.
  *
  * The canonical form has minimal varints, the fields of every message in order, no field with its default where the
- * contract gives a field no presence, an integer where an unsigned number fits one, and 0.0 for -0.0. It is never longer
- * than what it was made from, which is what lets it be written into a buffer of that size. Writers give the canonical
- * form already for nearly every key, and then nothing is copied.
+ * contract gives a field no presence, an integer where an unsigned number fits one, and 0.0 for -0.0. It is never
+ * longer than what it was made from, which is what lets it be written into a buffer of that size. Writers give the
+ * canonical form already for nearly every key, and then nothing is copied.
  */
 #include "server/base/value.h"
 #include "server/base/wire.h"
@@ -25,7 +25,10 @@ static void normalise(struct value_view *v)
 		v->u = 0;
 }
 
-/* Tag, length and what `write` makes of the content. The length is written last, and may turn out shorter than expected. */
+/*
+ * Tag, length and what `write` makes of the content. The length is written last, and may turn out shorter than
+ * expected.
+ */
 static uint8_t *write_message(uint8_t tag, struct span content, write_fn *write, uint8_t *to)
 {
 	*to++ = tag;
@@ -116,7 +119,7 @@ static uint8_t *write_opaque(struct span message, uint8_t *to)
 static uint8_t *write_value(struct span encoded, uint8_t *to)
 {
 	static write_fn *const writers[] = {
-		[VALUE_LIST] = write_list, [VALUE_MAP] = write_map, [VALUE_TIMESTAMP] = write_timestamp,
+		[VALUE_LIST] = write_list,     [VALUE_MAP] = write_map,       [VALUE_TIMESTAMP] = write_timestamp,
 		[VALUE_OBJECT] = write_object, [VALUE_OPAQUE] = write_opaque,
 	};
 	struct value_view v;
@@ -196,7 +199,8 @@ enum sabir_error value_key(struct span encoded, struct bytes *scratch, struct sp
 }
 
 /* Two lists or maps, item by item. */
-static bool equal_repeated(struct span a, struct span b, unsigned depth, bool (*equal)(struct span, struct span, unsigned))
+static bool equal_repeated(struct span a, struct span b, unsigned depth,
+			   bool (*equal)(struct span, struct span, unsigned))
 {
 	const uint8_t *p = a.data, *p_end = p + a.len, *q = b.data, *q_end = q + b.len;
 	struct wire_field f, g;

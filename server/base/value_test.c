@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reader of Values against bytes made by hand: what it takes, what it refuses, what equals what; then every prefix of
- * valid Values and very many random ones, which must be refused or taken without a read outside (run it with ASan too).
+ * The reader of Values against bytes made by hand: what it takes, what it refuses, what equals what; then every prefix
+ * of valid Values and very many random ones, which must be refused or taken without a read outside (run it with ASan
+ * too).
  */
 #include <CUnit/Basic.h>
 #include <stdlib.h>
@@ -20,19 +21,23 @@ static bool valid(struct span v)
 
 /* One Value of every kind; hand-made from value.proto. */
 static const struct span samples[] = {
-	{ (const uint8_t *)"\x08\x00", 2 },                                        /* null */
-	{ (const uint8_t *)"\x10\x01", 2 },                                        /* true */
-	{ (const uint8_t *)"\x18\x2a", 2 },                                        /* 42 */
-	{ (const uint8_t *)"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11 },   /* -1 */
-	{ (const uint8_t *)"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11 },   /* 2^64-1 */
-	{ (const uint8_t *)"\x29\x00\x00\x00\x00\x00\x00\xf0\x3f", 9 },            /* 1.0 */
-	{ (const uint8_t *)"\x32\x05" "h\xc3\xa9\x00!", 7 },                       /* "hé\0!" */
-	{ (const uint8_t *)"\x3a\x02\xff\xfe", 4 },                                /* bytes */
-	{ (const uint8_t *)"\x42\x08\x0a\x02\x18\x01\x0a\x02\x42\x00", 10 },       /* [1, []] */
-	{ (const uint8_t *)"\x52\x04\x08\x05\x10\x07", 6 },                        /* 5 s 7 ns */
-	{ (const uint8_t *)"\x5a\x05\x0a\x03" "a/b", 7 },                          /* object a/b */
-	{ (const uint8_t *)"\x5a\x02\x10\x09", 4 },                                /* object by handle */
-	{ (const uint8_t *)"\x62\x06\x0a\x01x\x12\x01y", 8 },                      /* opaque */
+	{ (const uint8_t *)"\x08\x00", 2 },                                      /* null */
+	{ (const uint8_t *)"\x10\x01", 2 },                                      /* true */
+	{ (const uint8_t *)"\x18\x2a", 2 },                                      /* 42 */
+	{ (const uint8_t *)"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11 }, /* -1 */
+	{ (const uint8_t *)"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11 }, /* 2^64-1 */
+	{ (const uint8_t *)"\x29\x00\x00\x00\x00\x00\x00\xf0\x3f", 9 },          /* 1.0 */
+	{ (const uint8_t *)"\x32\x05"
+			   "h\xc3\xa9\x00!",
+	  7 },                                                               /* "hé\0!" */
+	{ (const uint8_t *)"\x3a\x02\xff\xfe", 4 },                          /* bytes */
+	{ (const uint8_t *)"\x42\x08\x0a\x02\x18\x01\x0a\x02\x42\x00", 10 }, /* [1, []] */
+	{ (const uint8_t *)"\x52\x04\x08\x05\x10\x07", 6 },                  /* 5 s 7 ns */
+	{ (const uint8_t *)"\x5a\x05\x0a\x03"
+			   "a/b",
+	  7 },                                                                        /* object a/b */
+	{ (const uint8_t *)"\x5a\x02\x10\x09", 4 },                                   /* object by handle */
+	{ (const uint8_t *)"\x62\x06\x0a\x01x\x12\x01y", 8 },                         /* opaque */
 	{ (const uint8_t *)"\x4a\x0b\x0a\x09\x0a\x03\x32\x01k\x12\x02\x08\x00", 13 }, /* {"k": null} */
 };
 #define N_SAMPLES (sizeof(samples) / sizeof(samples[0]))
@@ -60,25 +65,28 @@ static void test_two_kinds_or_one_twice_are_refused(void)
 {
 	CU_ASSERT(!valid(SPAN("\x18\x01\x10\x01")));
 	CU_ASSERT(!valid(SPAN("\x18\x01\x18\x01")));
-	CU_ASSERT(!valid(SPAN("\x32\x01" "a\x32\x01" "b")));
+	CU_ASSERT(!valid(SPAN("\x32\x01"
+			      "a\x32\x01"
+			      "b")));
 	CU_ASSERT(!valid(SPAN("\x52\x04\x08\x05\x08\x05")));
 	CU_ASSERT(!valid(SPAN("\x5a\x04\x10\x09\x10\x09")));
-	CU_ASSERT(!valid(SPAN("\x5a\x05\x0a\x01" "a\x10\x09")));
+	CU_ASSERT(!valid(SPAN("\x5a\x05\x0a\x01"
+			      "a\x10\x09")));
 	CU_ASSERT(!valid(SPAN("\x62\x06\x0a\x01x\x0a\x01x")));
 	CU_ASSERT(!valid(SPAN("\x4a\x0c\x0a\x0a\x0a\x02\x08\x00\x0a\x02\x08\x00\x12\x00")));
 }
 
 static void test_unknown_fields_and_wire_types_are_refused(void)
 {
-	CU_ASSERT(!valid(SPAN("\x68\x01")));         /* field 13 */
-	CU_ASSERT(!valid(SPAN("\x00\x01")));         /* field 0 */
-	CU_ASSERT(!valid(SPAN("\x1a\x01\x01")));     /* an integer with a length */
-	CU_ASSERT(!valid(SPAN("\x30\x01")));         /* text as varint */
-	CU_ASSERT(!valid(SPAN("\x1b\x1c")));         /* a group */
+	CU_ASSERT(!valid(SPAN("\x68\x01")));             /* field 13 */
+	CU_ASSERT(!valid(SPAN("\x00\x01")));             /* field 0 */
+	CU_ASSERT(!valid(SPAN("\x1a\x01\x01")));         /* an integer with a length */
+	CU_ASSERT(!valid(SPAN("\x30\x01")));             /* text as varint */
+	CU_ASSERT(!valid(SPAN("\x1b\x1c")));             /* a group */
 	CU_ASSERT(!valid(SPAN("\x2d\x00\x00\x00\x00"))); /* a double of 4 bytes */
-	CU_ASSERT(!valid(SPAN("\x98\x00\x01")));     /* a tag of two bytes */
-	CU_ASSERT(!valid(SPAN("\x42\x02\x10\x01"))); /* field 2 of a list */
-	CU_ASSERT(!valid(SPAN("\x52\x02\x18\x01"))); /* field 3 of a timestamp */
+	CU_ASSERT(!valid(SPAN("\x98\x00\x01")));         /* a tag of two bytes */
+	CU_ASSERT(!valid(SPAN("\x42\x02\x10\x01")));     /* field 2 of a list */
+	CU_ASSERT(!valid(SPAN("\x52\x02\x18\x01")));     /* field 3 of a timestamp */
 }
 
 static void test_numbers_out_of_range_are_refused(void)
@@ -90,25 +98,25 @@ static void test_numbers_out_of_range_are_refused(void)
 	CU_ASSERT(valid(SPAN("\x52\x06\x10\xff\x93\xeb\xdc\x03")));
 	CU_ASSERT(!valid(SPAN("\x52\x06\x10\x80\x94\xeb\xdc\x03")));
 	CU_ASSERT(!valid(SPAN("\x52\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")));
-	CU_ASSERT(valid(SPAN("\x52\x07\x08\xff\x82\xd1\xff\xaf\x07")));  /* 253402300799 */
+	CU_ASSERT(valid(SPAN("\x52\x07\x08\xff\x82\xd1\xff\xaf\x07"))); /* 253402300799 */
 	CU_ASSERT(!valid(SPAN("\x52\x07\x08\x80\x83\xd1\xff\xaf\x07")));
 }
 
 static void test_missing_parts_are_refused(void)
 {
 	CU_ASSERT(!valid((struct span){ NULL, 0 }));
-	CU_ASSERT(!valid(SPAN("\x5a\x00")));                             /* a reference to nothing */
-	CU_ASSERT(!valid(SPAN("\x62\x00")));                             /* no content type */
+	CU_ASSERT(!valid(SPAN("\x5a\x00"))); /* a reference to nothing */
+	CU_ASSERT(!valid(SPAN("\x62\x00"))); /* no content type */
 	CU_ASSERT(!valid(SPAN("\x62\x02\x0a\x00")));
-	CU_ASSERT(!valid(SPAN("\x4a\x02\x0a\x00")));                     /* no key, no value */
-	CU_ASSERT(!valid(SPAN("\x4a\x06\x0a\x04\x0a\x02\x08\x00")));     /* no value */
-	CU_ASSERT(!valid(SPAN("\x42\x02\x0a\x00")));                     /* an item of no kind */
+	CU_ASSERT(!valid(SPAN("\x4a\x02\x0a\x00")));                 /* no key, no value */
+	CU_ASSERT(!valid(SPAN("\x4a\x06\x0a\x04\x0a\x02\x08\x00"))); /* no value */
+	CU_ASSERT(!valid(SPAN("\x42\x02\x0a\x00")));                 /* an item of no kind */
 }
 
 static void test_text_must_be_utf8(void)
 {
 	CU_ASSERT(utf8_valid(SPAN("\xf4\x8f\xbf\xbf\xee\x80\x80\xed\x9f\xbf\xdf\xbf plain ascii text")));
-	CU_ASSERT(!utf8_valid(SPAN("\xc0\x80")));         /* overlong */
+	CU_ASSERT(!utf8_valid(SPAN("\xc0\x80"))); /* overlong */
 	CU_ASSERT(!utf8_valid(SPAN("\xc1\xbf")));
 	CU_ASSERT(!utf8_valid(SPAN("\xe0\x9f\xbf")));
 	CU_ASSERT(!utf8_valid(SPAN("\xf0\x8f\xbf\xbf")));
@@ -146,10 +154,10 @@ static void test_depth_ends_at_96(void)
 	uint8_t buf[1024];
 	struct span number = SPAN("\x18\x01"), empty_list = SPAN("\x42\x00"), time = SPAN("\x52\x00");
 
-	CU_ASSERT(valid(nest(number, 47, buf, sizeof(buf))));      /* the number at 99 */
-	CU_ASSERT(valid(nest(empty_list, 47, buf, sizeof(buf))));  /* the ListValue at 96 */
-	CU_ASSERT(valid(nest(time, 47, buf, sizeof(buf))));        /* the Timestamp at 96 */
-	CU_ASSERT(!valid(nest(number, 48, buf, sizeof(buf))));     /* the number at 97 */
+	CU_ASSERT(valid(nest(number, 47, buf, sizeof(buf))));     /* the number at 99 */
+	CU_ASSERT(valid(nest(empty_list, 47, buf, sizeof(buf)))); /* the ListValue at 96 */
+	CU_ASSERT(valid(nest(time, 47, buf, sizeof(buf))));       /* the Timestamp at 96 */
+	CU_ASSERT(!valid(nest(number, 48, buf, sizeof(buf))));    /* the number at 97 */
 	CU_ASSERT(!valid(nest(empty_list, 48, buf, sizeof(buf))));
 }
 
@@ -167,7 +175,8 @@ static bool canonical_is(struct span from, struct span expected)
 {
 	struct bytes out = { 0 };
 	bool same = value_canonical(from, &out) == SABIR_OK && out.len == expected.len &&
-		    !memcmp(out.data, expected.data, out.len) && value_equal(from, expected) && value_equal(expected, from);
+		    !memcmp(out.data, expected.data, out.len) && value_equal(from, expected) &&
+		    value_equal(expected, from);
 
 	bytes_fini(&out);
 	return same;
@@ -177,17 +186,23 @@ static void test_canonical_form_of_simple_kinds(void)
 {
 	CU_ASSERT(canonical_is(SPAN("\x18\x81\x80\x00"), SPAN("\x18\x01")));
 	CU_ASSERT(canonical_is(SPAN("\x20\x05"), SPAN("\x18\x05")));
-	CU_ASSERT(canonical_is(SPAN("\x20\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), SPAN("\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f")));
+	CU_ASSERT(canonical_is(SPAN("\x20\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+			       SPAN("\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f")));
 	CU_ASSERT(canonical_is(samples[4], samples[4]));
-	CU_ASSERT(canonical_is(SPAN("\x29\x00\x00\x00\x00\x00\x00\x00\x80"), SPAN("\x29\x00\x00\x00\x00\x00\x00\x00\x00")));
-	CU_ASSERT(canonical_is(SPAN("\x32\x81\x00" "a"), SPAN("\x32\x01" "a")));
+	CU_ASSERT(canonical_is(SPAN("\x29\x00\x00\x00\x00\x00\x00\x00\x80"),
+			       SPAN("\x29\x00\x00\x00\x00\x00\x00\x00\x00")));
+	CU_ASSERT(canonical_is(SPAN("\x32\x81\x00"
+				    "a"),
+			       SPAN("\x32\x01"
+				    "a")));
 	CU_ASSERT(canonical_is(SPAN("\x10\x80\x00"), SPAN("\x10\x00")));
 }
 
 static void test_canonical_form_of_nested_kinds(void)
 {
 	CU_ASSERT(canonical_is(SPAN("\x42\x86\x00\x0a\x83\x00\x20\x81\x00"), SPAN("\x42\x04\x0a\x02\x18\x01")));
-	CU_ASSERT(canonical_is(SPAN("\x4a\x0a\x0a\x08\x12\x02\x20\x01\x0a\x02\x08\x00"), SPAN("\x4a\x0a\x0a\x08\x0a\x02\x08\x00\x12\x02\x18\x01")));
+	CU_ASSERT(canonical_is(SPAN("\x4a\x0a\x0a\x08\x12\x02\x20\x01\x0a\x02\x08\x00"),
+			       SPAN("\x4a\x0a\x0a\x08\x0a\x02\x08\x00\x12\x02\x18\x01")));
 	CU_ASSERT(canonical_is(SPAN("\x52\x04\x10\x07\x08\x00"), SPAN("\x52\x02\x10\x07")));
 	CU_ASSERT(canonical_is(SPAN("\x5a\x03\x10\x89\x00"), SPAN("\x5a\x02\x10\x09")));
 	CU_ASSERT(canonical_is(SPAN("\x5a\x02\x0a\x00"), SPAN("\x5a\x02\x0a\x00")));
@@ -230,7 +245,8 @@ static void test_different_values_are_not_equal(void)
 	CU_ASSERT(!value_equal(SPAN("\x42\x04\x0a\x02\x18\x01"), SPAN("\x42\x00")));
 	CU_ASSERT(!value_equal(SPAN("\x52\x02\x08\x05"), SPAN("\x52\x02\x10\x05")));
 	CU_ASSERT(!value_equal(SPAN("\x5a\x02\x0a\x00"), SPAN("\x5a\x02\x10\x00")));
-	CU_ASSERT(!value_equal(SPAN("\x29\x01\x00\x00\x00\x00\x00\xf8\x7f"), SPAN("\x29\x02\x00\x00\x00\x00\x00\xf8\x7f")));
+	CU_ASSERT(!value_equal(SPAN("\x29\x01\x00\x00\x00\x00\x00\xf8\x7f"),
+			       SPAN("\x29\x02\x00\x00\x00\x00\x00\xf8\x7f")));
 }
 
 static void test_views_show_the_top(void)
@@ -288,7 +304,10 @@ static void test_sums(void)
 	CU_ASSERT(sum(SPAN(""), samples[2], &v) == SABIR_WRONG_TYPE);
 }
 
-/* Changes a few bytes of the samples; whatever is still valid must have a canonical form that is valid, short and equal. */
+/*
+ * Changes a few bytes of the samples; whatever is still valid must have a canonical form that is valid, short and
+ * equal.
+ */
 static void test_random_mutations_are_taken_or_refused(void)
 {
 	unsigned seed = 1, n_valid = 0;

@@ -23,9 +23,9 @@ enum wire_type {
 
 struct wire_field {
 	uint32_t number;
-	uint32_t type;      /* enum wire_type */
-	uint64_t bits;      /* VARINT, FIXED64, FIXED32; else 0 */
-	struct span bytes;  /* LEN; else empty */
+	uint32_t type;     /* enum wire_type */
+	uint64_t bits;     /* VARINT, FIXED64, FIXED32; else 0 */
+	struct span bytes; /* LEN; else empty */
 };
 
 /* Moves *p behind a varint; false: cut short, or more than 64 bits. */

@@ -2,8 +2,8 @@
 /*
  * What the operations' functions share: texts for people, the wish to wait, and page tokens.
  *
- * A text may hold bytes of a request that was refused for them. They are shown only as far as they are printable UTF-8, so that
- * the text can go into a header, a log and a protobuf string as it is.
+ * A text may hold bytes of a request that was refused for them. They are shown only as far as they are printable UTF-8,
+ * so that the text can go into a header, a log and a protobuf string as it is.
  */
 #include "server/ops/call.h"
 

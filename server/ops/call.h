@@ -33,18 +33,26 @@ struct op {
 	bool can_wait;
 };
 
-#define OP(service, method, noun, function, fields) { "/sabir.v1." #service "/" #method, noun, function, fields, false }
-#define OP_WAITS(service, method, noun, function, fields) { "/sabir.v1." #service "/" #method, noun, function, fields, true }
+#define OP(service, method, noun, function, fields)                                                                    \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false                                       \
+	}
+#define OP_WAITS(service, method, noun, function, fields)                                                              \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true                                        \
+	}
 
 /* One for each file ops_*.c, in the order of the protos. */
 struct op_service {
 	const struct op *ops;
 	size_t n_ops;
 };
-extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service, dict_page_service;
+extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service,
+	dict_page_service;
 
 /* Writes the detail (printf) and returns the error. */
-enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The same behind the object's noun and name: "queue 'jobs/in': ". */
 enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -53,8 +61,8 @@ enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const
 enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side);
 
 /*
- * Tokens of pages: the cursor, and a check that binds it to the operation and to `scope` (the object, or the filter), so that a
- * token from elsewhere is refused. An empty token is cursor 0. Errors: INVALID_ARGUMENT.
+ * Tokens of pages: the cursor, and a check that binds it to the operation and to `scope` (the object, or the filter),
+ * so that a token from elsewhere is refused. An empty token is cursor 0. Errors: INVALID_ARGUMENT.
  */
 enum sabir_error page_cursor(struct op_call *c, uint64_t scope, uint64_t *cursor);
 /* Adds the response's field next_page_token unless the cursor is 0. Errors: NO_MEMORY. */

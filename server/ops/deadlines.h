@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Times by which something has to be done, the earliest on top: a binary heap of nodes that are part of their users' own structures. */
+/*
+ * Times by which something has to be done, the earliest on top: a binary heap of nodes that are part of their users'
+ * own structures.
+ */
 struct deadline {
 	uint64_t ns;
 	uint32_t place; /* in the heap + 1; 0: not in it */

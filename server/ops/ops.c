@@ -4,8 +4,8 @@
  *
  *   request ──request_read──► struct op_request ──the object's name──► handle ──the operation's function──► response
  *
- * The operations themselves stand in one file for each service: ops_queue.c and its like. The table is made of constants; the
- * index by path is built once, by whoever asks first.
+ * The operations themselves stand in one file for each service: ops_queue.c and its like. The table is made of
+ * constants; the index by path is built once, by whoever asks first.
  */
 #include "server/ops/ops.h"
 
@@ -111,7 +111,8 @@ static void explain_kind(struct op_call *c)
 	if (object_describe(c->lane, c->handle, &info) || info.kind > SEG_KIND_DICT)
 		return;
 	size_t len = strlen(c->detail);
-	snprintf(c->detail + len, OP_DETAIL_SIZE - len, ": it is a%s %s", info.kind == SEG_KIND_ARRAY ? "n" : "", nouns[info.kind]);
+	snprintf(c->detail + len, OP_DETAIL_SIZE - len, ": it is a%s %s", info.kind == SEG_KIND_ARRAY ? "n" : "",
+		 nouns[info.kind]);
 }
 
 /* Who failed, where the operation itself has not said more. */
@@ -157,16 +158,22 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	return error;
 }
 
-enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response, struct op_wait *wait, char *detail)
+enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
+			struct op_wait *wait, char *detail)
 {
-	struct op_call c = { .op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail };
+	struct op_call c = {
+		.op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail
+	};
 
 	return run_call(&c, 0);
 }
 
-enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response, struct op_wait *wait, char *detail)
+enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
+			      struct op_wait *wait, char *detail)
 {
-	struct op_call c = { .op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail };
+	struct op_call c = {
+		.op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail
+	};
 
 	return run_call(&c, wait->handle);
 }

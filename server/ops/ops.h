@@ -6,15 +6,16 @@
 #include "server/shm/lane.h"
 
 /*
- * The operation table: every operation of Sabir is one request/response message pair of proto/sabir/v1, and this is the only
- * place that maps it to an object's function and an error to its wire form.
+ * The operation table: every operation of Sabir is one request/response message pair of proto/sabir/v1, and this is the
+ * only place that maps it to an object's function and an error to its wire form.
  *
  * The contract of op_run: it never waits, never logs, never keeps the request. It answers
  *   OK           `response` holds the encoded response message, one item
  *   EMPTY, FULL  with wait->wanted set: nothing was done; it can be run again when the event of wait->object (index) on
- *                wait->side is notified, until wait->timeout_ns has passed (OP_FOREVER: as long as the caller likes; 0 is
- *                answered with wanted = false). A caller that gives up answers the same error.
- *   other        final; `detail` (OP_DETAIL_SIZE bytes) holds a short text for people, NUL-terminated UTF-8, perhaps empty
+ *                wait->side is notified, until wait->timeout_ns has passed (OP_FOREVER: as long as the caller likes; 0
+ *                is answered with wanted = false). A caller that gives up answers the same error.
+ *   other        final; `detail` (OP_DETAIL_SIZE bytes) holds a short text for people, NUL-terminated UTF-8, perhaps
+ *                empty
  *
  * What `response` held before is dropped; its memory is used again. On failure it is empty.
  */
@@ -27,7 +28,7 @@ struct op;
 struct op_wait {
 	bool wanted;
 	uint32_t object;
-	uint32_t side; /* SEG_EVENT_* */
+	uint32_t side;   /* SEG_EVENT_* */
 	uint64_t handle; /* of the object: it is DELETED when run again after a delete */
 	uint64_t timeout_ns;
 };
@@ -41,17 +42,24 @@ const char *op_path(const struct op *op);
 bool op_can_wait(const struct op *op);
 
 /* `wait` is only written. */
-enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response, struct op_wait *wait, char *detail);
-/* Runs an operation that wanted to wait once more, with the same request and with `wait` as it was left: on the same object,
- * though its name may mean another by now. */
-enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response, struct op_wait *wait, char *detail);
+enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
+			struct op_wait *wait, char *detail);
+/*
+ * Runs an operation that wanted to wait once more, with the same request and with `wait` as it was left: on the same
+ * object, though its name may mean another by now.
+ */
+enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
+			      struct op_wait *wait, char *detail);
 
 /* The longest request or response that an item of the largest size needs: the limit of every front. */
 uint64_t op_message_limit(const struct segment *seg);
 
 /* "message: detail", as in grpc-message; OP_MESSAGE_SIZE bytes. */
 void op_text(enum sabir_error error, const char *detail, char *text);
-/* An encoded google.rpc.Status with one ErrorInfo {reason, domain "sabir.dev", metadata "detail"}: for grpc-status-details-bin. One item. */
+/*
+ * An encoded google.rpc.Status with one ErrorInfo {reason, domain "sabir.dev", metadata "detail"}: for
+ * grpc-status-details-bin. One item.
+ */
 enum sabir_error op_status(enum sabir_error error, const char *detail, struct bytes *out);
 
 #endif

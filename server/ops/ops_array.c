@@ -67,7 +67,7 @@ static enum sabir_error explain(struct op_call *c, enum sabir_error error)
 
 	if (error != SABIR_OUT_OF_RANGE || array_len(c->lane, c->handle, &length, &letter))
 		return error;
-	bool outside = index < 0 ? (uint64_t)-(index + 1) >= length : (uint64_t)index >= length;
+	bool outside = index < 0 ? (uint64_t) - (index + 1) >= length : (uint64_t)index >= length;
 	if (outside)
 		return op_fail_object(c, error, ": index %" PRId64 ", length %" PRIu64, index, length);
 	return op_fail_object(c, error, ": a number that type '%c' does not hold", (int)letter);
@@ -82,7 +82,8 @@ static enum sabir_error explain_slice(struct op_call *c, enum sabir_error error,
 	if (error != SABIR_OUT_OF_RANGE || array_len(c->lane, c->handle, &length, &letter))
 		return error;
 	if (start > length || count > length - start)
-		return op_fail_object(c, error, ": %" PRIu64 " elements from %" PRIu64 ", length %" PRIu64, count, start, length);
+		return op_fail_object(c, error, ": %" PRIu64 " elements from %" PRIu64 ", length %" PRIu64, count,
+				      start, length);
 	return op_fail_object(c, error, ": a number that type '%c' does not hold", (int)letter);
 }
 
@@ -131,8 +132,8 @@ static enum sabir_error array_service_compare_exchange(struct op_call *c)
 	const struct op_request *r = &c->request;
 	struct scalar found;
 	bool exchanged;
-	enum sabir_error error =
-		array_compare_exchange(c->lane, c->handle, r->index, &r->expected_scalar, &r->scalar, &exchanged, &found);
+	enum sabir_error error = array_compare_exchange(c->lane, c->handle, r->index, &r->expected_scalar, &r->scalar,
+							&exchanged, &found);
 
 	if (error)
 		return explain(c, error);
@@ -160,7 +161,8 @@ static enum sabir_error array_service_get_slice(struct op_call *c)
 		return explain_slice(c, SABIR_OUT_OF_RANGE, count);
 	uint64_t size = count * scalar_width(letter), most = op_message_limit(c->lane->seg) - RESPONSE_REST;
 	if (size > most)
-		return op_fail_object(c, SABIR_TOO_LARGE, ": %" PRIu64 " bytes in one response, limit %" PRIu64, size, most);
+		return op_fail_object(c, SABIR_TOO_LARGE, ": %" PRIu64 " bytes in one response, limit %" PRIu64, size,
+				      most);
 	uint8_t *to = response->data;
 	*to++ = WIRE_TAG(1, WIRE_LEN);
 	to = wire_put_varint(to, 2 + 1 + wire_varint_size(size) + size);
@@ -181,9 +183,11 @@ static enum sabir_error array_service_set_slice(struct op_call *c)
 	uint32_t letter = type_code_letter(e->type_code), width = scalar_width(letter);
 
 	if (!width)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'type_code' is %" PRIu32 ", which is no type", e->type_code);
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'type_code' is %" PRIu32 ", which is no type",
+			       e->type_code);
 	if (e->data.len % width)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "%zu bytes of elements that have %" PRIu32 " bytes each", e->data.len, width);
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "%zu bytes of elements that have %" PRIu32 " bytes each",
+			       e->data.len, width);
 	enum sabir_error error = array_set_slice(c->lane, c->handle, c->request.start, letter, e->data);
 	return explain_slice(c, error, e->data.len / width);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sabir.v1.DictService. Keys are brought into their canonical form when the request is read; values are kept as they come.
- * Where a response is a Value, the dict writes it there itself.
+ * sabir.v1.DictService. Keys are brought into their canonical form when the request is read; values are kept as they
+ * come. Where a response is a Value, the dict writes it there itself.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -116,7 +116,8 @@ static enum sabir_error dict_service_set_default(struct op_call *c)
 	bool inserted;
 
 	frame(c, 1);
-	enum sabir_error error = dict_setdefault(c->lane, c->handle, c->request.key, c->request.item, c->response, &inserted);
+	enum sabir_error error = dict_setdefault(c->lane, c->handle, c->request.key, c->request.item, c->response,
+						 &inserted);
 	if (error)
 		return explain(c, error);
 	respond_number(c->response, 2, inserted);
@@ -165,7 +166,9 @@ static enum sabir_error explain_entries(struct op_call *c, const struct dict_ent
 	for (uint32_t i = 0; i < n; i++) {
 		size_t len = entries[i].key.len > limit ? entries[i].key.len : entries[i].value.len;
 		if (len > limit)
-			return op_fail_object(c, SABIR_TOO_LARGE, ": entry %" PRIu32 " has a part of %zu bytes, limit %" PRIu64, i, len, limit);
+			return op_fail_object(c, SABIR_TOO_LARGE,
+					      ": entry %" PRIu32 " has a part of %zu bytes, limit %" PRIu64, i, len,
+					      limit);
 	}
 	return SABIR_TOO_LARGE;
 }

@@ -2,8 +2,8 @@
 /*
  * The listings of sabir.v1.DictService: Keys, Values and Items, page by page.
  *
- * Keys and values are written into the response by the dict. An item of Items is a message of two fields, whose length is known
- * only when both parts are: a page of them is copied once more.
+ * Keys and values are written into the response by the dict. An item of Items is a message of two fields, whose length
+ * is known only when both parts are: a page of them is copied once more.
  */
 #include "server/objects/dict.h"
 #include "server/ops/call.h"
@@ -22,7 +22,8 @@ static const struct request_field page_fields[] = {
 };
 
 /* One page of a part into `to`; *scope is what its token is bound to. */
-static enum sabir_error read_page(struct op_call *c, enum dict_part part, struct bytes *to, uint64_t *cursor, uint64_t *scope)
+static enum sabir_error read_page(struct op_call *c, enum dict_part part, struct bytes *to, uint64_t *cursor,
+				  uint64_t *scope)
 {
 	uint32_t n = c->request.n ? c->request.n : DEFAULT_PAGE;
 

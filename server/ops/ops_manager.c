@@ -82,9 +82,11 @@ static enum sabir_error read_initial_elements(struct op_call *c, struct object_s
 	spec->length = c->request.count;
 	spec->initial = data;
 	if (data.len % width)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "%zu bytes of elements that have %" PRIu32 " bytes each", data.len, width);
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "%zu bytes of elements that have %" PRIu32 " bytes each",
+			       data.len, width);
 	if (data.len / width > spec->length)
-		return op_fail(c, SABIR_OUT_OF_RANGE, "%zu elements for a length of %" PRIu64, data.len / width, spec->length);
+		return op_fail(c, SABIR_OUT_OF_RANGE, "%zu elements for a length of %" PRIu64, data.len / width,
+			       spec->length);
 	return SABIR_OK;
 }
 
@@ -111,7 +113,8 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 		return SABIR_OK;
 	spec->type_code = type_code_letter(r->type_code);
 	if (!spec->type_code)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'type_code' is %" PRIu32 ", which is no type", r->type_code);
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'type_code' is %" PRIu32 ", which is no type",
+			       r->type_code);
 	if (spec->kind == SEG_KIND_ARRAY)
 		return read_initial_elements(c, spec);
 	return r->has_scalar ? read_initial_scalar(c, spec, initial) : SABIR_OK;
@@ -126,18 +129,22 @@ static enum sabir_error compare_spec(struct op_call *c, const struct object_info
 		return SABIR_WRONG_KIND;
 	switch (spec->kind) {
 	case SEG_KIND_QUEUE:
-		return info->max_items == spec->max_items && info->max_item_bytes == max_item_bytes ? SABIR_OK : SABIR_ALREADY_EXISTS;
+		return info->max_items == spec->max_items && info->max_item_bytes == max_item_bytes
+			       ? SABIR_OK
+			       : SABIR_ALREADY_EXISTS;
 	case SEG_KIND_VALUE:
 		return info->type_code == spec->type_code ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	case SEG_KIND_ARRAY:
-		return info->type_code == spec->type_code && info->length == spec->length ? SABIR_OK : SABIR_ALREADY_EXISTS;
+		return info->type_code == spec->type_code && info->length == spec->length ? SABIR_OK
+											  : SABIR_ALREADY_EXISTS;
 	default:
 		return SABIR_OK;
 	}
 }
 
 /* Makes the object or, where that is allowed, finds it. */
-static enum sabir_error create_or_find(struct op_call *c, const struct object_spec *spec, struct object_info *info, bool *created)
+static enum sabir_error create_or_find(struct op_call *c, const struct object_spec *spec, struct object_info *info,
+				       bool *created)
 {
 	enum sabir_error error = SABIR_INTERNAL;
 
@@ -243,8 +250,8 @@ static enum sabir_error check_prefix(struct op_call *c)
 static enum sabir_error list_some(struct op_call *c, uint32_t n, uint64_t *cursor, uint32_t *found)
 {
 	struct object_info infos[N_AT_ONCE];
-	enum sabir_error error =
-		object_list(c->lane, c->request.text, c->request.kind, cursor, infos, n < N_AT_ONCE ? n : N_AT_ONCE, found);
+	enum sabir_error error = object_list(c->lane, c->request.text, c->request.kind, cursor, infos,
+					     n < N_AT_ONCE ? n : N_AT_ONCE, found);
 
 	for (uint32_t i = 0; !error && i < *found; i++)
 		error = respond_info(c->response, &infos[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sabir.v1.QueueService. Items are Values: a put hands the bytes of the request to the queue, a get has the queue write them into
- * the response.
+ * sabir.v1.QueueService. Items are Values: a put hands the bytes of the request to the queue, a get has the queue write
+ * them into the response.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -54,7 +54,8 @@ static enum sabir_error too_large(struct op_call *c, const struct queue_item *it
 		limit = info.max_item_bytes;
 	for (uint32_t i = 0; i < n; i++)
 		if (items[i].body.len > limit)
-			return op_fail_object(c, SABIR_TOO_LARGE, ": item of %zu bytes, limit %" PRIu64, items[i].body.len, limit);
+			return op_fail_object(c, SABIR_TOO_LARGE, ": item of %zu bytes, limit %" PRIu64,
+					      items[i].body.len, limit);
 	return SABIR_TOO_LARGE;
 }
 
@@ -93,7 +94,8 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 	uint32_t n = c->request.n_repeated, accepted = 0;
 
 	if (n == 0 || n > MAX_BATCH)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "%" PRIu32 " items in one call, allowed are 1 to %u", n, MAX_BATCH);
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "%" PRIu32 " items in one call, allowed are 1 to %u", n,
+			       MAX_BATCH);
 	if (n > N_ITEMS_ON_STACK && !(items = malloc(n * sizeof(*items))))
 		return SABIR_NO_MEMORY;
 	enum sabir_error error = read_items(c, items);
@@ -124,7 +126,8 @@ static enum sabir_error queue_service_get_many(struct op_call *c)
 	uint32_t n = c->request.n;
 
 	if (n == 0 || n > MAX_BATCH)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "max_items is %" PRIu32 ", allowed are 1 to %u", n, MAX_BATCH);
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "max_items is %" PRIu32 ", allowed are 1 to %u", n,
+			       MAX_BATCH);
 	return get_items(c, n);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operation table against the contract, and what all operations have in common: references, malformed requests, errors on
- * the wire.
+ * The operation table against the contract, and what all operations have in common: references, malformed requests,
+ * errors on the wire.
  */
 #include "server/ops/test_kit.h"
 
@@ -115,14 +115,19 @@ static void test_references_must_hold_one_thing(void)
 	CU_ASSERT(ops_fails("QueueService/Size", "", SABIR_INVALID_ARGUMENT, "field 'queue' is missing"));
 	CU_ASSERT(ops_fails("QueueService/Size", "queue={}", SABIR_INVALID_ARGUMENT, text));
 	CU_ASSERT(ops_fails("QueueService/Size", "queue={name='a' handle=1}", SABIR_INVALID_ARGUMENT, text));
-	CU_ASSERT(ops_fails("QueueService/Size", "queue={name='a'} queue={name='b'}", SABIR_INVALID_ARGUMENT, "field 'queue' comes twice"));
+	CU_ASSERT(ops_fails("QueueService/Size", "queue={name='a'} queue={name='b'}", SABIR_INVALID_ARGUMENT,
+			    "field 'queue' comes twice"));
 }
 
 static void test_details_are_printable_and_not_too_long(void)
 {
 	char name[300], request[400];
 
-	CU_ASSERT(ops_fails("QueueService/Size", "queue={name='a\x01\xff\xc3\xa9'}", SABIR_INVALID_NAME, "queue 'a?" "?" "?" "?'"));
+	CU_ASSERT(ops_fails("QueueService/Size", "queue={name='a\x01\xff\xc3\xa9'}", SABIR_INVALID_NAME,
+			    "queue 'a?"
+			    "?"
+			    "?"
+			    "?'"));
 	memset(name, 'n', sizeof(name));
 	memcpy(name + 63, "\xc3\xa9", 2);
 	snprintf(request, sizeof(request), "queue={name='%.300s'}", name);
@@ -139,7 +144,9 @@ static void test_unknown_fields_are_skipped(void)
 {
 	CU_ASSERT(ops_call("ManagerService/Create", "name='skip' queue={}") == SABIR_OK);
 	/* fields 15 (varint, fixed32, fixed64, bytes) and 1000, inside and outside of the reference */
-	CU_ASSERT(RAW("QueueService/Size", "\x78\x01\x0a\x0a\x0a\x04skip\x7a\x02xx\x7d" "abcd\x79" "abcdefgh\xc2\x3e\x01x") == SABIR_OK);
+	CU_ASSERT(RAW("QueueService/Size", "\x78\x01\x0a\x0a\x0a\x04skip\x7a\x02xx\x7d"
+					   "abcd\x79"
+					   "abcdefgh\xc2\x3e\x01x") == SABIR_OK);
 	CU_ASSERT_STRING_EQUAL(ops_text, "empty=true");
 }
 
@@ -173,7 +180,8 @@ static const char *const full_requests[][2] = {
 	{ "ValueService/Set", "value={name='full/v'} new_value={int_value=5}" },
 	{ "ValueService/CompareExchange", "value={name='full/v'} expected={uint_value=5} desired={int_value=-5}" },
 	{ "ArrayService/Set", "array={name='full/a'} index=-1 value={int_value=5}" },
-	{ "ArrayService/CompareExchange", "array={name='full/a'} index=1 expected={int_value=0} desired={int_value=1}" },
+	{ "ArrayService/CompareExchange",
+	  "array={name='full/a'} index=1 expected={int_value=0} desired={int_value=1}" },
 	{ "ArrayService/GetSlice", "array={name='full/a'} start=1 count=2" },
 	{ "ArrayService/SetSlice", "array={name='full/a'} start=1 elements={type_code=6 data='abcdefgh'}" },
 	{ "ArrayService/Fill", "array={name='full/a'} start=1 count=2 value={int_value=7}" },
@@ -258,13 +266,31 @@ static void test_status_names_the_reason(void)
 	op_text(SABIR_FULL, "", text);
 	CU_ASSERT_STRING_EQUAL(text, "the queue is full");
 	CU_ASSERT(op_status(SABIR_FULL, "queue 'q'", &out) == SABIR_OK && out.n_items == 1);
-	static const char expected[] = "\x08\x09\x12\x1c" "the queue is full: queue 'q'" "\x1a\x57"
-				       "\x0a\x28" "type.googleapis.com/google.rpc.ErrorInfo" "\x12\x2b"
-				       "\x0a\x04" "FULL" "\x12\x09" "sabir.dev" "\x1a\x18" "\x0a\x06" "detail" "\x12\x09" "queue 'q'";
+	static const char expected[] = "\x08\x09\x12\x1c"
+				       "the queue is full: queue 'q'"
+				       "\x1a\x57"
+				       "\x0a\x28"
+				       "type.googleapis.com/google.rpc.ErrorInfo"
+				       "\x12\x2b"
+				       "\x0a\x04"
+				       "FULL"
+				       "\x12\x09"
+				       "sabir.dev"
+				       "\x1a\x18"
+				       "\x0a\x06"
+				       "detail"
+				       "\x12\x09"
+				       "queue 'q'";
 	CU_ASSERT(out.len >= 4 && !memcmp(out.data, expected, 4 + 28));
 	CU_ASSERT(out.data[4 + 28] == 0x1a && out.data[4 + 29] == out.len - 34);
-	CU_ASSERT(memmem(out.data, out.len, "\x0a\x04" "FULL\x12\x09sabir.dev\x1a", 18) != NULL);
-	CU_ASSERT(memmem(out.data, out.len, "\x0a\x06" "detail\x12\x09queue 'q'", 19) != NULL);
+	CU_ASSERT(memmem(out.data, out.len,
+			 "\x0a\x04"
+			 "FULL\x12\x09sabir.dev\x1a",
+			 18) != NULL);
+	CU_ASSERT(memmem(out.data, out.len,
+			 "\x0a\x06"
+			 "detail\x12\x09queue 'q'",
+			 19) != NULL);
 	bytes_fini(&out);
 }
 
@@ -282,7 +308,8 @@ static void test_every_error_fits_its_texts(void)
 		bytes_fini(&out);
 	}
 	CU_ASSERT_STRING_EQUAL(error_name(SABIR_NOT_FOUND), "NOT_FOUND");
-	CU_ASSERT(error_grpc_code(SABIR_NOT_FOUND) == 5 && error_grpc_code(SABIR_OK) == 0 && error_grpc_code(9999) == 2);
+	CU_ASSERT(error_grpc_code(SABIR_NOT_FOUND) == 5 && error_grpc_code(SABIR_OK) == 0 &&
+		  error_grpc_code(9999) == 2);
 }
 
 int main(void)

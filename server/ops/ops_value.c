@@ -65,7 +65,8 @@ static enum sabir_error value_service_compare_exchange(struct op_call *c)
 	const struct op_request *r = &c->request;
 	struct scalar found;
 	bool exchanged;
-	enum sabir_error error = value_compare_exchange(c->lane, c->handle, &r->expected_scalar, &r->scalar, &exchanged, &found);
+	enum sabir_error error = value_compare_exchange(c->lane, c->handle, &r->expected_scalar, &r->scalar, &exchanged,
+							&found);
 
 	if (error)
 		return error;

@@ -6,13 +6,14 @@
  *                 ▲                      │ it would wait again
  *                 └──────────────────────┘ to the head of the line; or, if it was cancelled or expired meanwhile, done
  *
- * Only under the mutex does an operation change its state; it is run, and its `done` called, without. A RUNNING one is never
- * freed by others: a cancel, a deadline or a drain leaves its reason in `ended`, which counts if the run had no result.
+ * Only under the mutex does an operation change its state; it is run, and its `done` called, without. A RUNNING one is
+ * never freed by others: a cancel, a deadline or a drain leaves its reason in `ended`, which counts if the run had no
+ * result.
  *
  * A line is served by one thread at a time, which keeps the order; who finds it being served leaves `again` behind. The
- * invariant that loses no wake-up: a line that is not empty and not being served was armed (event_prepare) before its head
- * last found nothing to do, so whatever happens to the object later rings the bell. That is why a newcomer behind others need
- * not look himself.
+ * invariant that loses no wake-up: a line that is not empty and not being served was armed (event_prepare) before its
+ * head last found nothing to do, so whatever happens to the object later rings the bell. That is why a newcomer behind
+ * others need not look himself.
  */
 #include "server/ops/park.h"
 
@@ -38,7 +39,7 @@ struct line;
 struct parked {
 	struct parked *next; /* in the line */
 	struct parked *prev;
-	struct line *line;   /* NULL: whoever waits has gone, and it waits for its cancellation only */
+	struct line *line; /* NULL: whoever waits has gone, and it waits for its cancellation only */
 	const struct op *op;
 	park_done_fn *done;
 	bool (*gone)(void *context);
@@ -184,7 +185,8 @@ static void forget(struct park *park, struct parked *w)
 }
 
 /* Calls `done` without the mutex; the operation is no more when this returns. */
-static void finish(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response, const char *detail)
+static void finish(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
+		   const char *detail)
 {
 	forget(park, w);
 	pthread_mutex_unlock(&park->mutex);
@@ -231,8 +233,8 @@ static bool run(struct park *park, struct lane *lane, struct line *line, struct 
 	w->state = RUNNING;
 	pthread_mutex_unlock(&park->mutex);
 	bytes_init(&response, fixed, sizeof(fixed));
-	enum sabir_error error =
-		op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, &response, &w->wait, detail);
+	enum sabir_error error = op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, &response,
+					      &w->wait, detail);
 	pthread_mutex_lock(&park->mutex);
 
 	bool waits = error && w->wait.wanted;
@@ -380,7 +382,7 @@ bool park_cancel(struct park *park, uint64_t id)
 
 /* ---------------------------------------------------------------- time, and the end of all */
 
-#define PARKED_OF(node) ((struct parked *)((uint8_t *)(node) - offsetof(struct parked, deadline)))
+#define PARKED_OF(node) ((struct parked *)((uint8_t *)(node)-offsetof(struct parked, deadline)))
 
 void park_expire(struct park *park, uint64_t now_ns)
 {

@@ -6,58 +6,60 @@
 
 /*
  * The parked operations of a process: those that could not finish when they were first run (op_run answered with
- * wait->wanted) and that no thread waits for. Whoever polls the segment's doorbell runs them again when their object has
- * changed, those who came first being served first, getters and putters apart: one put completes one get.
+ * wait->wanted) and that no thread waits for. Whoever polls the segment's doorbell runs them again when their object
+ * has changed, those who came first being served first, getters and putters apart: one put completes one get.
  *
  * Of every parked operation exactly one of these is true, whatever races with what:
  *   - its `done` is called, once, from the thread that completed it, without any lock of the park held;
  *   - park_cancel() returned true for it.
  *
- * An operation is run only after it was claimed (WAITING -> RUNNING under the park's mutex), and a cancel that comes while it is
- * RUNNING loses: what it took out of a queue is handed to `done`, so nothing is lost between a get and its cancellation.
- * All functions may be called from any thread, also from within `done`; a lane serves one thread at a time.
+ * An operation is run only after it was claimed (WAITING -> RUNNING under the park's mutex), and a cancel that comes
+ * while it is RUNNING loses: what it took out of a queue is handed to `done`, so nothing is lost between a get and its
+ * cancellation. All functions may be called from any thread, also from within `done`; a lane serves one thread at a
+ * time.
  */
 struct park;
 
 /*
- * How a parked operation ended. SABIR_OK: `response` holds the encoded response, to be read, or taken with bytes_take(), before
- * `done` returns. Otherwise `detail` is a text for people as of op_run, never NULL.
+ * How a parked operation ended. SABIR_OK: `response` holds the encoded response, to be read, or taken with
+ * bytes_take(), before `done` returns. Otherwise `detail` is a text for people as of op_run, never NULL.
  */
 typedef void park_done_fn(void *context, enum sabir_error error, struct bytes *response, const char *detail);
 
 struct park_entry {
 	const struct op *op;
-	struct span request;         /* copied */
-	const struct op_wait *wait;  /* as op_run filled it */
-	enum sabir_error error;      /* what op_run answered: EMPTY or FULL; what it ends with at its deadline */
-	uint64_t deadline_ns;        /* CLOCK_MONOTONIC; OP_FOREVER: none. See park_deadline() */
+	struct span request;        /* copied */
+	const struct op_wait *wait; /* as op_run filled it */
+	enum sabir_error error;     /* what op_run answered: EMPTY or FULL; what it ends with at its deadline */
+	uint64_t deadline_ns;       /* CLOCK_MONOTONIC; OP_FOREVER: none. See park_deadline() */
 	park_done_fn *done;
 	/*
-	 * NULL, or whether whoever waits has gone already, though park_cancel() has yet to be called: asked under the mutex before
-	 * each run, and answered from a flag that is never taken back. Who has gone is passed over, so he takes nothing.
+	 * NULL, or whether whoever waits has gone already, though park_cancel() has yet to be called: asked under the
+	 * mutex before each run, and answered from a flag that is never taken back. Who has gone is passed over, so he
+	 * takes nothing.
 	 */
 	bool (*gone)(void *context);
 	void *context;
 };
 
 /*
- * `sooner` is called, without a lock held, when park_next_deadline() became earlier than it was: whoever sleeps until then must
- * look again. NULL where nobody does. Returns NULL when the process is out of memory.
+ * `sooner` is called, without a lock held, when park_next_deadline() became earlier than it was: whoever sleeps until
+ * then must look again. NULL where nobody does. Returns NULL when the process is out of memory.
  */
 struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *context);
 /* Ends what is left with UNAVAILABLE first. NULL is fine. */
 void park_free(struct park *park);
 
 /*
- * Parks an operation and, so that no change since op_run was missed, runs it again once if nobody waits before it: `done`
- * may be called before this returns. *id is never 0 and is set before `done` can be called. Errors: NO_MEMORY, UNAVAILABLE (the park
- * was drained): `done` is not called.
+ * Parks an operation and, so that no change since op_run was missed, runs it again once if nobody waits before it:
+ * `done` may be called before this returns. *id is never 0 and is set before `done` can be called. Errors: NO_MEMORY,
+ * UNAVAILABLE (the park was drained): `done` is not called.
  */
 enum sabir_error park_add(struct park *park, struct lane *lane, const struct park_entry *entry, uint64_t *id);
 
 /*
- * Takes the operation out. True: it is gone, `done` will never be called, and the caller answers what it likes. False: it
- * has been completed, or it is just being run; then `done` gets its result, or CANCELLED if it had to wait again.
+ * Takes the operation out. True: it is gone, `done` will never be called, and the caller answers what it likes. False:
+ * it has been completed, or it is just being run; then `done` gets its result, or CANCELLED if it had to wait again.
  */
 bool park_cancel(struct park *park, uint64_t id);
 

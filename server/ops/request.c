@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reader of requests. Everything here comes from outside: nothing is believed that was not checked against the end of its
- * message, and no amount of fields makes it allocate more than the request's own size.
+ * The reader of requests. Everything here comes from outside: nothing is believed that was not checked against the end
+ * of its message, and no amount of fields makes it allocate more than the request's own size.
  */
 #include "server/ops/request.h"
 
@@ -18,7 +18,8 @@ static enum sabir_error malformed(struct op_call *c, const struct request_field 
 	return op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' is malformed", f->name);
 }
 
-static enum sabir_error read_ref(struct op_call *c, const struct request_field *f, struct span message, struct object_ref *ref)
+static enum sabir_error read_ref(struct op_call *c, const struct request_field *f, struct span message,
+				 struct object_ref *ref)
 {
 	const uint8_t *p = message.data, *end = p + message.len;
 	struct wire_field w;
@@ -37,10 +38,12 @@ static enum sabir_error read_ref(struct op_call *c, const struct request_field *
 			return malformed(c, f);
 		}
 	}
-	return n == 1 ? SABIR_OK : op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' must hold either a name or a handle", f->name);
+	return n == 1 ? SABIR_OK
+		      : op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' must hold either a name or a handle", f->name);
 }
 
-static enum sabir_error read_scalar(struct op_call *c, const struct request_field *f, struct span message, struct scalar *s)
+static enum sabir_error read_scalar(struct op_call *c, const struct request_field *f, struct span message,
+				    struct scalar *s)
 {
 	static const uint8_t types[] = { 0, WIRE_VARINT, WIRE_VARINT, WIRE_FIXED64, WIRE_VARINT };
 	const uint8_t *p = message.data, *end = p + message.len;
@@ -62,7 +65,8 @@ static enum sabir_error read_scalar(struct op_call *c, const struct request_fiel
 	return n ? SABIR_OK : op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' has no kind set", f->name);
 }
 
-static enum sabir_error read_duration(struct op_call *c, const struct request_field *f, struct span message, uint64_t *ns)
+static enum sabir_error read_duration(struct op_call *c, const struct request_field *f, struct span message,
+				      uint64_t *ns)
 {
 	const uint8_t *p = message.data, *end = p + message.len;
 	uint64_t part[2] = { 0, 0 };
@@ -88,7 +92,8 @@ static enum sabir_error read_duration(struct op_call *c, const struct request_fi
 	return SABIR_OK;
 }
 
-static enum sabir_error read_elements(struct op_call *c, const struct request_field *f, struct span message, struct elements *e)
+static enum sabir_error read_elements(struct op_call *c, const struct request_field *f, struct span message,
+				      struct elements *e)
 {
 	static const struct request_field fields[] = {
 		REQUIRED(1, ENUM, type_code, "type_code"),
@@ -105,7 +110,8 @@ static enum sabir_error read_elements(struct op_call *c, const struct request_fi
 	return error;
 }
 
-static enum sabir_error read_value(struct op_call *c, const struct request_field *f, struct span encoded, struct span *to)
+static enum sabir_error read_value(struct op_call *c, const struct request_field *f, struct span encoded,
+				   struct span *to)
 {
 	enum sabir_error error = f->kind == FIELD_KEY ? value_key(encoded, &c->scratch, to) : value_check(encoded);
 	if (error == SABIR_INVALID_VALUE)
@@ -124,7 +130,8 @@ static enum sabir_error read_spec(struct op_call *c, const struct wire_field *w,
 }
 
 /* The kinds that have a length. */
-static enum sabir_error read_bytes(struct op_call *c, const struct request_field *f, const struct wire_field *w, void *to)
+static enum sabir_error read_bytes(struct op_call *c, const struct request_field *f, const struct wire_field *w,
+				   void *to)
 {
 	switch (f->kind) {
 	case FIELD_REF:
@@ -177,7 +184,8 @@ static const struct request_field *find_field(const struct request_field *fields
 	return NULL;
 }
 
-static enum sabir_error read_field(struct op_call *c, const struct request_field *f, const struct wire_field *w, struct op_request *r)
+static enum sabir_error read_field(struct op_call *c, const struct request_field *f, const struct wire_field *w,
+				   struct op_request *r)
 {
 	void *to = (uint8_t *)r + f->offset;
 
@@ -188,7 +196,8 @@ static enum sabir_error read_field(struct op_call *c, const struct request_field
 	return f->kind >= FIELD_U32 ? read_number(c, f, w->bits, to) : read_bytes(c, f, w, to);
 }
 
-enum sabir_error request_read(struct op_call *c, struct span message, const struct request_field *fields, struct op_request *r)
+enum sabir_error request_read(struct op_call *c, struct span message, const struct request_field *fields,
+			      struct op_request *r)
 {
 	const uint8_t *p = message.data, *end = p + message.len;
 	uint32_t seen = 0;

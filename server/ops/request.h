@@ -9,8 +9,9 @@
  * Requests, read in place by tables: an operation lists the fields of its request message and where each goes in struct
  * op_request, which has room for those of every request. Spans point into the request's bytes.
  *
- * Fields that no table knows are skipped, as protobuf has it; a known field of the wrong wire type, one that comes twice, and one
- * that is required and missing are INVALID_ARGUMENT. The unit test compares the tables with what protoc makes of the protos.
+ * Fields that no table knows are skipped, as protobuf has it; a known field of the wrong wire type, one that comes
+ * twice, and one that is required and missing are INVALID_ARGUMENT. The unit test compares the tables with what protoc
+ * makes of the protos.
  */
 struct op_call;
 
@@ -38,9 +39,18 @@ struct request_field {
 	bool required;
 };
 
-#define FIELD(number, kind, member, name) { number, FIELD_##kind, offsetof(struct op_request, member), name, false }
-#define REQUIRED(number, kind, member, name) { number, FIELD_##kind, offsetof(struct op_request, member), name, true }
-#define FIELDS_END { 0, 0, 0, NULL, false }
+#define FIELD(number, kind, member, name)                                                                              \
+	{                                                                                                              \
+		number, FIELD_##kind, offsetof(struct op_request, member), name, false                                 \
+	}
+#define REQUIRED(number, kind, member, name)                                                                           \
+	{                                                                                                              \
+		number, FIELD_##kind, offsetof(struct op_request, member), name, true                                  \
+	}
+#define FIELDS_END                                                                                                     \
+	{                                                                                                              \
+		0, 0, 0, NULL, false                                                                                   \
+	}
 
 struct object_ref {
 	struct span name; /* data NULL: the handle counts */
@@ -59,11 +69,11 @@ struct op_spec {
 
 struct op_request {
 	struct object_ref ref;
-	struct span key;      /* the Values: data NULL where absent */
+	struct span key; /* the Values: data NULL where absent */
 	struct span item;
 	struct span expected;
 	struct span desired;
-	struct span text;     /* name, prefix */
+	struct span text; /* name, prefix */
 	struct span page_token;
 	struct span data;
 	struct scalar scalar;
@@ -84,8 +94,11 @@ struct op_request {
 	bool has_scalar; /* `scalar` was there */
 };
 
-/* Reads a message by a table; members that the table does not name, and fields that are absent, are left as they are. */
-enum sabir_error request_read(struct op_call *c, struct span message, const struct request_field *fields, struct op_request *r);
+/*
+ * Reads a message by a table; members that the table does not name, and fields that are absent, are left as they are.
+ */
+enum sabir_error request_read(struct op_call *c, struct span message, const struct request_field *fields,
+			      struct op_request *r);
 
 /* The next field `number` with a length, *rest moves behind it; false: no more. */
 bool request_next(struct span *rest, uint32_t number, struct span *bytes);

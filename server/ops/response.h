@@ -7,9 +7,9 @@
 #include "server/objects/scalar.h"
 
 /*
- * Writing responses. op_run makes room for a small response before the operation begins, so nothing here can fail once the
- * operation has been done. Items and Values are not written here: the object's function adds them to the response itself,
- * as fields with the tag that was set as its frame.
+ * Writing responses. op_run makes room for a small response before the operation begins, so nothing here can fail once
+ * the operation has been done. Items and Values are not written here: the object's function adds them to the response
+ * itself, as fields with the tag that was set as its frame.
  */
 #define RESPONSE_ROOM 96
 

@@ -7,9 +7,9 @@
  *
  *   ops_call("QueueService/Put", "queue={name='jobs'} item=$42 timeout={}")
  *
- * Requests are encoded and responses decoded by the descriptors that protoc-c makes of proto/sabir/v1, so every call also
- * compares the operation table with the contract. In the text a number, true or 'bytes' is a plain field; $ begins a Value:
- * $42, $1.5, $'text', $true, $null.
+ * Requests are encoded and responses decoded by the descriptors that protoc-c makes of proto/sabir/v1, so every call
+ * also compares the operation table with the contract. In the text a number, true or 'bytes' is a plain field; $ begins
+ * a Value: $42, $1.5, $'text', $true, $null.
  */
 #include <CUnit/Basic.h>
 #include <inttypes.h>
@@ -26,8 +26,9 @@
 #include "wire/sabir/v1/value_service.pb-c.h"
 
 static const ProtobufCServiceDescriptor *const ops_services[] = {
-	&sabir__v1__manager_service__descriptor, &sabir__v1__queue_service__descriptor, &sabir__v1__value_service__descriptor,
-	&sabir__v1__array_service__descriptor,   &sabir__v1__dict_service__descriptor,
+	&sabir__v1__manager_service__descriptor, &sabir__v1__queue_service__descriptor,
+	&sabir__v1__value_service__descriptor,   &sabir__v1__array_service__descriptor,
+	&sabir__v1__dict_service__descriptor,
 };
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))
 
@@ -69,7 +70,8 @@ static inline const ProtobufCMethodDescriptor *ops_method(const char *name)
 /* Whether a field that is bytes here is a Value in the proto. */
 static inline bool ops_is_value(const ProtobufCFieldDescriptor *f)
 {
-	static const char *const names[] = { "item", "items", "key", "keys", "value", "values", "delta", "expected", "desired" };
+	static const char *const names[] = { "item",   "items", "key",      "keys",   "value",
+					     "values", "delta", "expected", "desired" };
 	for (size_t i = 0; f->type == PROTOBUF_C_TYPE_BYTES && i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(f->name, names[i]))
 			return true;
@@ -101,8 +103,9 @@ static inline size_t ops_encode_value(const char **text, uint8_t *to)
 		return value_put_bool(*t == 't', to);
 	if (memchr(t, '.', (size_t)(*text - t)))
 		return value_put_real(strtod(t, &end), to);
-	return *t == '-' ? value_put_int(strtoll(t, &end, 10), to) : strtoull(t, &end, 10) > INT64_MAX ?
-			   value_put_uint(strtoull(t, &end, 10), to) : value_put_int(strtoll(t, &end, 10), to);
+	return *t == '-'                           ? value_put_int(strtoll(t, &end, 10), to)
+	       : strtoull(t, &end, 10) > INT64_MAX ? value_put_uint(strtoull(t, &end, 10), to)
+						   : value_put_int(strtoll(t, &end, 10), to);
 }
 
 static inline uint8_t *ops_encode_number(const ProtobufCFieldDescriptor *f, const char **text, uint8_t *to)

@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Ids for things in memory: a number that was given back is never valid again (in 2^32 uses of its place). All-zero is empty. */
+/*
+ * Ids for things in memory: a number that was given back is never valid again (in 2^32 uses of its place). All-zero is
+ * empty.
+ */
 struct ticket {
 	void *thing;
 	uint32_t generation;
