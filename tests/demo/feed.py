@@ -10,6 +10,7 @@ import time
 import sabir
 
 BATCH = 256
+BATCH_BYTES = 1 << 20
 
 
 def read(files):
@@ -25,6 +26,18 @@ def read(files):
     return lines
 
 
+def batches(lines):
+    """Lists of lines, neither too many nor too long for one message."""
+    batch, size = [], 0
+    for line in lines:
+        if batch and (len(batch) == BATCH or size + len(line) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    yield batch
+
+
 def main(url, times, *files):
     lines = read(files)
     with sabir.connect(url) as client:
@@ -32,9 +45,9 @@ def main(url, times, *files):
         client.value("d", name="demo/began").set(time.time())
         client.value("q", name="demo/total").set(len(lines) * int(times))
         for _ in range(int(times)):
-            at = 0
-            while at < len(lines):
-                at += queue.put_many(lines[at : at + BATCH])
+            for batch in batches(lines):
+                while batch:
+                    batch = batch[queue.put_many(batch) :]
         queue.close()
 
 

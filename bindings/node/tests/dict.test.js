@@ -32,7 +32,8 @@ story("pop popitem setdefault and clear", async (client) => {
 	assert.equal(await dict.update({ a: 1, b: 2, c: 3 }), 3);
 	assert.deepEqual([await dict.pop("a"), await dict.pop("a", "none"), await dict.popitem()], [1, "none", ["c", 3]]);
 	await fails("KEY_NOT_FOUND", dict.pop("a"));
-	assert.deepEqual([await dict.setdefault("b", 9), await dict.setdefault("x", 9), await dict.setdefault("y")], [2, 9, null]);
+	assert.deepEqual([await dict.setdefault("b", 9), await dict.setdefault("x", 9)], [2, 9]);
+	assert.equal(await dict.setdefault("y"), null);
 	assert.equal(await dict.clear(), 3);
 	await fails("EMPTY", dict.popitem());
 });
@@ -47,7 +48,8 @@ story("update is all or nothing", async (client) => {
 story("increment", async (client) => {
 	const dict = await client.dict();
 	await Promise.all(Array.from({ length: 300 }, () => dict.increment("n")));
-	assert.deepEqual([await dict.get("n"), await dict.increment("n", -1), await dict.increment("n", 0.5)], [300, 299, 299.5]);
+	assert.equal(await dict.get("n"), 300);
+	assert.deepEqual([await dict.increment("n", -1), await dict.increment("n", 0.5)], [299, 299.5]);
 	await dict.update({ big: 2n ** 64n - 1n, text: "x" });
 	await fails("OUT_OF_RANGE", dict.increment("big"));
 	await fails("WRONG_TYPE", dict.increment("text"));

@@ -54,7 +54,8 @@ class Client(kit.Case):
 
     def test_more_memory_than_there_is(self):
         self.reason("TOO_LARGE", self.client.array, "d", 1 << 40)
-        self.reason("RESOURCE_EXHAUSTED", lambda: [self.client.array("d", 1 << 22, name=self.name(str(i))) for i in range(9)])
+        names = [self.name(str(i)) for i in range(9)]
+        self.reason("RESOURCE_EXHAUSTED", lambda: [self.client.array("d", 1 << 22, name=name) for name in names])
         self.delete_all()
         self.client.array("d", 1 << 22).delete()
 
