@@ -240,11 +240,16 @@ static void failures_have_a_detail(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(names_are_created_and_opened), TEST(taken_names_are_told_apart),
-		TEST(bad_names_are_refused),        TEST(bad_arguments_are_refused),
-		TEST(lists_are_paged_in_the_order_of_naming),     TEST(calls_by_name),
-		TEST(threads_share_a_handle),       TEST(a_handle_outlives_its_connection),
-		TEST(a_child_attaches_by_itself),   TEST(failures_have_a_detail),
+		TEST(names_are_created_and_opened),
+		TEST(taken_names_are_told_apart),
+		TEST(bad_names_are_refused),
+		TEST(bad_arguments_are_refused),
+		TEST(lists_are_paged_in_the_order_of_naming),
+		TEST(calls_by_name),
+		TEST(threads_share_a_handle),
+		TEST(a_handle_outlives_its_connection),
+		TEST(a_child_attaches_by_itself),
+		TEST(failures_have_a_detail),
 	};
 	url = argc > 1 ? argv[1] : NULL;
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
