@@ -6,9 +6,9 @@
  *   running    it has come: the method's handle() has the first reference
  *   replying   batches are under way; each drops its reference when it ends, on any thread
  *
- * Most calls have ended when handle() returns, because gRPC writes the reply at once. Then the worker expects the next
- * call with the same struct. A call that is not over by then is AWAY: the worker expects with another struct, so that no
- * slow client keeps others from being served, and whoever drops the last reference frees it.
+ * Most calls have ended when handle() returns, because gRPC writes the reply at once. Then the worker expects the
+ * next call with the same struct. A call that is not over by then is AWAY: the worker expects with another struct, so
+ * that no slow client keeps others from being served, and whoever drops the last reference frees it.
  */
 #include "server/rpc/call.h"
 
@@ -100,13 +100,13 @@ static void expect(struct worker *worker, struct call *call)
 	grpc_call_error error;
 	given(&call->arrival);
 	if (method->path) {
-		error = grpc_server_request_registered_call(rpc->server, method->registered, &call->grpc, &call->deadline, &call->metadata,
-							    method->takes_stream ? NULL : &call->payload, call->queue,
-							    worker->queue, &call->arrival);
+		error = grpc_server_request_registered_call(
+			rpc->server, method->registered, &call->grpc, &call->deadline, &call->metadata,
+			method->takes_stream ? NULL : &call->payload, call->queue, worker->queue, &call->arrival);
 	} else {
 		grpc_call_details_init(&call->details);
-		error = grpc_server_request_call(rpc->server, &call->grpc, &call->details, &call->metadata, call->queue, worker->queue,
-						 &call->arrival);
+		error = grpc_server_request_call(rpc->server, &call->grpc, &call->details, &call->metadata, call->queue,
+						 worker->queue, &call->arrival);
 	}
 	if (error == GRPC_CALL_OK)
 		return;
@@ -177,8 +177,7 @@ void call_watch(struct call *call, void (*closed)(grpc_completion_queue_functor 
 
 static void replied(grpc_completion_queue_functor *functor, int ok)
 {
-	struct call *call = CALL_OF(functor, replied);
-	taken(functor);
+	struct call *call = CALL_TAKEN(functor, replied);
 	(void)ok; /* whether the client has read it or has gone: nothing is left to do */
 	if (call->unsent) {
 		count(&call->rpc->unsent_bytes, -(int64_t)call->unsent);
@@ -192,8 +191,8 @@ static grpc_byte_buffer *response_message(struct call *call, struct bytes *respo
 {
 	struct span item = bytes_item(response, 0);
 	uint8_t *memory = item.len > COPIED_RESPONSE ? bytes_take(response) : NULL;
-	grpc_slice slice = memory ? grpc_slice_new_with_user_data((void *)item.data, item.len, free, memory) :
-				    grpc_slice_from_copied_buffer((const char *)item.data, item.len);
+	grpc_slice slice = memory ? grpc_slice_new_with_user_data((void *)item.data, item.len, free, memory)
+				  : grpc_slice_from_copied_buffer((const char *)item.data, item.len);
 	if (item.len > COPIED_RESPONSE) {
 		call->unsent = item.len;
 		count(&call->rpc->unsent_bytes, (int64_t)item.len);
@@ -203,7 +202,10 @@ static grpc_byte_buffer *response_message(struct call *call, struct bytes *respo
 	return message;
 }
 
-/* The reply's batch: `message` or a status that is not OK, with `details` for grpc-status-details-bin if there are any. */
+/*
+ * The reply's batch: `message` or a status that is not OK, with `details` for grpc-status-details-bin if there are
+ * any.
+ */
 static void reply(struct call *call, grpc_byte_buffer *message, int grpc_code, const char *text, struct span details)
 {
 	grpc_op ops[4] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_SEND_STATUS_FROM_SERVER } };

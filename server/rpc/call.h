@@ -20,7 +20,7 @@ struct call {
 	grpc_metadata_array metadata;
 	grpc_byte_buffer *payload; /* the request, NULL if none came */
 	uint32_t refs;
-	uint32_t home; /* enum call_home */
+	uint32_t home;     /* enum call_home */
 	int32_t cancelled; /* -1 until gRPC knows how the call ended */
 	bool watched;      /* `closed` was asked for apart from the reply */
 	uint64_t unsent;   /* bytes counted in rpc->unsent_bytes */
@@ -37,14 +37,17 @@ struct call {
 	struct call *next_free;
 };
 
-#define CALL_OF(functor, member) ((struct call *)((char *)(functor)-offsetof(struct call, member)))
+/* The call whose batch has ended in this member of it. */
+#define CALL_TAKEN(functor, member) (taken(functor), (struct call *)((char *)(functor)-offsetof(struct call, member)))
 
 /* Asks for n calls of the method. */
 void call_expect(struct worker *worker, const struct method *method, unsigned n);
 
 /* Asks gRPC to tell by `closed` when the call is over, apart from the reply; takes a reference for it. */
 void call_watch(struct call *call, void (*closed)(grpc_completion_queue_functor *functor, int ok));
-/* Starts a batch that has the caller's reference and ends in `done`; if it can't be started the reference is dropped. */
+/*
+ * Starts a batch that has the caller's reference and ends in `done`; if it can't be started the reference is dropped.
+ */
 void call_start(struct call *call, const grpc_op *ops, size_t n, grpc_completion_queue_functor *done);
 
 /* Answers an operation: with `response`, whose memory may be taken, or with an error. Has the caller's reference. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* grpc.health.v1: Check and Watch. */
-#include "server/rpc/test_kit.h"
+#include "server/rpc/test_ask.h"
 
 #define CHECK "/grpc.health.v1.Health/Check"
 #define WATCH "/grpc.health.v1.Health/Watch"
@@ -58,7 +58,8 @@ static void end_watch(struct ask *ask)
 
 static void check_knows_every_service(void)
 {
-	static const char *const names[] = { "", "sabir.v1.QueueService", "sabir.v1.ManagerService", "grpc.health.v1.Health" };
+	static const char *const names[] = { "", "sabir.v1.QueueService", "sabir.v1.ManagerService",
+					     "grpc.health.v1.Health" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct ask ask;
 		struct form form = form_service(names[i]);
@@ -166,14 +167,10 @@ static void draining_tells_watchers_and_lets_them_go(void)
 int main(void)
 {
 	const CU_TestInfo tests[] = {
-		KIT_TEST(check_knows_every_service),
-		KIT_TEST(check_of_another_service_is_not_found),
-		KIT_TEST(a_malformed_check_is_refused),
-		KIT_TEST(watch_tells_every_change),
-		KIT_TEST(watch_of_another_service_stays_open),
-		KIT_TEST(there_is_a_limit_to_watchers),
-		KIT_TEST(watchers_race_with_changes),
-		KIT_TEST(draining_tells_watchers_and_lets_them_go),
+		KIT_TEST(check_knows_every_service),           KIT_TEST(check_of_another_service_is_not_found),
+		KIT_TEST(a_malformed_check_is_refused),        KIT_TEST(watch_tells_every_change),
+		KIT_TEST(watch_of_another_service_stays_open), KIT_TEST(there_is_a_limit_to_watchers),
+		KIT_TEST(watchers_race_with_changes),          KIT_TEST(draining_tells_watchers_and_lets_them_go),
 	};
 	return kit_run("health", start, stop, tests, sizeof(tests) / sizeof(tests[0]));
 }

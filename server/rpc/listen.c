@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses. gRPC binds them; what it would do to its neighbours is prevented here: it takes the path of a unix socket
- * from a server that is alive, and whoever exits removes the other's. So the path belongs to who holds a lock on
- * "path.lock", which the kernel gives back however the holder ends. gRPC tells nothing of why an address can't be bound;
- * that is found out by trying it again by hand.
+ * Addresses. gRPC binds them; what it would do to its neighbours is prevented here: it takes the path of a unix
+ * socket from a server that is alive, and whoever exits removes the other's. So the path belongs to who holds a lock
+ * on "path.lock", which the kernel gives back however the holder ends. gRPC tells nothing of why an address can't be
+ * bound; that is found out by trying it again by hand.
  */
 #include "server/rpc/listen.h"
 
@@ -51,7 +51,10 @@ static bool is_file_of(int fd, const char *path)
 	return !fstat(fd, &a) && !stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Takes the lock; 0 or an errno. The file may vanish until it is locked: then its holder has just ended, and we try anew. */
+/*
+ * Takes the lock; 0 or an errno. The file may vanish until it is locked: then its holder has just ended, and we try
+ * anew.
+ */
 static int take_lock(struct listener *listener)
 {
 	char path[LOCK_PATH_SIZE];
@@ -128,13 +131,15 @@ static int bind_unix(grpc_server *server, const char *address, uint32_t mode, st
 	return chmod(listener->path, (mode_t)mode) ? errno : 0;
 }
 
-static enum sabir_error open_unix(grpc_server *server, const char *address, uint32_t mode, struct listener *listener, char *detail)
+static enum sabir_error open_unix(grpc_server *server, const char *address, uint32_t mode, struct listener *listener,
+				  char *detail)
 {
 	const char *path = address + strlen("unix:");
 	if (!strncmp(path, "//", 2))
 		path += 2;
 	if (!*path || strlen(path) >= sizeof(listener->path)) {
-		snprintf(detail, RPC_DETAIL_SIZE, "%s: the path of a unix socket has 1 to %zu bytes", address, sizeof(listener->path) - 1);
+		snprintf(detail, RPC_DETAIL_SIZE, "%s: the path of a unix socket has 1 to %zu bytes", address,
+			 sizeof(listener->path) - 1);
 		return SABIR_INVALID_ARGUMENT;
 	}
 	strcpy(listener->path, path);
@@ -150,7 +155,8 @@ static bool split(const char *address, char host[256], const char **port)
 {
 	const char *colon = strrchr(address, ':');
 	size_t len = colon ? (size_t)(colon - address) : 0;
-	if (!colon || len >= 256 || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > 65535)
+	if (!colon || len >= 256 || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    atol(colon + 1) > 65535)
 		return false;
 	if (len && address[0] == '[') {
 		if (address[len - 1] != ']')
@@ -176,8 +182,8 @@ static int why_not(const char *host, const char *port, const char **text)
 		return 0;
 	int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int on = 1;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) || bind(fd, list->ai_addr, list->ai_addrlen) ||
-	    listen(fd, 1))
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(fd, list->ai_addr, list->ai_addrlen) || listen(fd, 1))
 		err = errno;
 	if (fd >= 0)
 		close(fd);
@@ -203,7 +209,8 @@ static enum sabir_error open_tcp(grpc_server *server, const char *address, struc
 	return SABIR_INVALID_ARGUMENT;
 }
 
-enum sabir_error listener_open(grpc_server *server, const char *address, uint32_t unix_mode, struct listener *listener, char *detail)
+enum sabir_error listener_open(grpc_server *server, const char *address, uint32_t unix_mode, struct listener *listener,
+			       char *detail)
 {
 	*listener = (struct listener){ .lock_fd = -1 };
 	if (!strncmp(address, "unix:", strlen("unix:")))

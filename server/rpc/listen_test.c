@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "server/rpc/test_kit.h"
+#include "server/rpc/test_ask.h"
 
 static struct kit kit;
 
@@ -19,9 +19,12 @@ static void start(void)
 static enum sabir_error start_second(const char *const *addresses, size_t n, char detail[RPC_DETAIL_SIZE])
 {
 	struct rpc *second = NULL;
-	struct rpc_options options = {
-		.addresses = addresses, .n_addresses = n, .seg = &kit.seg, .park = kit.park, .owner = kit.owner, .detail = detail
-	};
+	struct rpc_options options = { .addresses = addresses,
+				       .n_addresses = n,
+				       .seg = &kit.seg,
+				       .park = kit.park,
+				       .owner = kit.owner,
+				       .detail = detail };
 	enum sabir_error error = rpc_start(&options, &second);
 	CU_ASSERT_PTR_NULL(second);
 	rpc_free(second);
@@ -36,8 +39,8 @@ static enum sabir_error start_on(const char *address, char detail[RPC_DETAIL_SIZ
 static bool serves(int connection)
 {
 	struct ask ask;
-	return kit_ask(&kit, &ask, connection, "/grpc.health.v1.Health/Check", (struct span){ (const uint8_t *)"", 0 }) ==
-	       GRPC_STATUS_OK;
+	return kit_ask(&kit, &ask, connection, "/grpc.health.v1.Health/Check",
+		       (struct span){ (const uint8_t *)"", 0 }) == GRPC_STATUS_OK;
 }
 
 static void a_second_server_takes_neither_path_nor_port(void)
@@ -77,7 +80,9 @@ static void a_dead_servers_socket_is_replaced(void)
 	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
 	close(fd);
 	const char *addresses[] = { address };
-	struct rpc_options options = { .addresses = addresses, .n_addresses = 1, .seg = &kit.seg, .park = kit.park, .owner = kit.owner };
+	struct rpc_options options = {
+		.addresses = addresses, .n_addresses = 1, .seg = &kit.seg, .park = kit.park, .owner = kit.owner
+	};
 	CU_ASSERT_EQUAL(rpc_start(&options, &second), SABIR_OK);
 	CU_ASSERT_EQUAL(rpc_port(second, 0), 0);
 	rpc_free(second);
@@ -109,8 +114,17 @@ static void the_socket_has_its_mode_and_leaves_nothing_behind(void)
 
 static void what_is_no_address_is_refused(void)
 {
-	static const char *const wrong[] = { "", "7047", "localhost", "localhost:", ":7047", "::1:7047", "[::1:7047", "localhost:70000",
-					     "localhost:7o47", "unix:", "nobody.invalid:0" };
+	static const char *const wrong[] = { "",
+					     "7047",
+					     "localhost",
+					     "localhost:",
+					     ":7047",
+					     "::1:7047",
+					     "[::1:7047",
+					     "localhost:70000",
+					     "localhost:7o47",
+					     "unix:",
+					     "nobody.invalid:0" };
 	char detail[RPC_DETAIL_SIZE], long_path[200] = "unix:/";
 	start();
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

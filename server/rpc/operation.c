@@ -50,8 +50,7 @@ static void take_out(struct call *call)
 
 static void parked_closed(grpc_completion_queue_functor *functor, int ok)
 {
-	struct call *call = CALL_OF(functor, closed);
-	taken(functor);
+	struct call *call = CALL_TAKEN(functor, closed);
 	(void)ok;
 	if (exchange32(&call->parked.state, PARK_CLOSED) == PARK_INSIDE)
 		take_out(call);
@@ -77,14 +76,15 @@ static enum sabir_error enter_park(struct call *call, size_t request_len, char *
 		return SABIR_OK;
 	leave_park(call);
 	count(&rpc->counters.refused, 1);
-	snprintf(detail, OP_DETAIL_SIZE, calls_fit ? "the requests that wait take %llu bytes already" : "%llu calls wait already",
+	snprintf(detail, OP_DETAIL_SIZE,
+		 calls_fit ? "the requests that wait take %llu bytes already" : "%llu calls wait already",
 		 (unsigned long long)(calls_fit ? rpc->max_parked_bytes : rpc->max_parked));
 	return SABIR_RESOURCE_EXHAUSTED;
 }
 
 /* Leaves the call to the park. On failure nothing was begun. */
-static enum sabir_error park_call(struct call *call, struct worker *worker, struct span request, const struct op_wait *wait,
-				  enum sabir_error error, char *detail)
+static enum sabir_error park_call(struct call *call, struct worker *worker, struct span request,
+				  const struct op_wait *wait, enum sabir_error error, char *detail)
 {
 	const struct park_entry entry = {
 		.op = call->method->op,
@@ -129,7 +129,8 @@ static enum sabir_error admit(struct call *call, char *detail)
 	if (load32_relaxed(&rpc->draining))
 		return refuse(call, SABIR_UNAVAILABLE, detail, "the server is shutting down");
 	if (load64_relaxed(&rpc->unsent_bytes) > rpc->max_unsent_bytes)
-		return refuse(call, SABIR_RESOURCE_EXHAUSTED, detail, "too many responses wait for clients that do not read them");
+		return refuse(call, SABIR_RESOURCE_EXHAUSTED, detail,
+			      "too many responses wait for clients that do not read them");
 	return SABIR_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operations over gRPC: answers, waiting and how it ends, errors and limits. */
-#include "server/rpc/test_kit.h"
+#include "server/rpc/test_ask.h"
 
 #define MAX_PARKED 8
 
@@ -236,7 +236,9 @@ static void an_oversized_message_is_refused(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
 	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_PUT, (struct span){ bytes, len }), GRPC_STATUS_RESOURCE_EXHAUSTED);
 	free(bytes);
-	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, "/sabir.v1.ManagerService/List", (struct span){ (const uint8_t *)"", 0 }), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(
+		kit_ask(&kit, &ask, 0, "/sabir.v1.ManagerService/List", (struct span){ (const uint8_t *)"", 0 }),
+		GRPC_STATUS_OK);
 }
 
 /* Its true size would only be known when it fills the memory. */
@@ -257,7 +259,8 @@ static void an_unknown_method_is_unimplemented(void)
 	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, "/sabir.v1.QueueService/Fly", (struct span){ (const uint8_t *)"", 0 }),
 			GRPC_STATUS_UNIMPLEMENTED);
 	CU_ASSERT_STRING_EQUAL(ask.reason, "UNIMPLEMENTED");
-	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 1, "/", (struct span){ (const uint8_t *)"x", 1 }), GRPC_STATUS_UNIMPLEMENTED);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 1, "/", (struct span){ (const uint8_t *)"x", 1 }),
+			GRPC_STATUS_UNIMPLEMENTED);
 }
 
 int main(void)

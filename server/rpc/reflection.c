@@ -12,21 +12,21 @@
 #include "server/rpc/schema.h"
 
 enum { /* ServerReflectionRequest */
-	ASK_HOST = 1,
-	ASK_FILE = 3,
-	ASK_SYMBOL = 4,
-	ASK_EXTENSION = 5,
-	ASK_EXTENSION_NUMBERS = 6,
-	ASK_SERVICES = 7,
+       ASK_HOST = 1,
+       ASK_FILE = 3,
+       ASK_SYMBOL = 4,
+       ASK_EXTENSION = 5,
+       ASK_EXTENSION_NUMBERS = 6,
+       ASK_SERVICES = 7,
 };
 
 enum { /* ServerReflectionResponse */
-	ANSWER_HOST = 1,
-	ANSWER_REQUEST = 2,
-	ANSWER_FILES = 4,
-	ANSWER_EXTENSION_NUMBERS = 5,
-	ANSWER_SERVICES = 6,
-	ANSWER_ERROR = 7,
+       ANSWER_HOST = 1,
+       ANSWER_REQUEST = 2,
+       ANSWER_FILES = 4,
+       ANSWER_EXTENSION_NUMBERS = 5,
+       ANSWER_SERVICES = 6,
+       ANSWER_ERROR = 7,
 };
 
 struct question {
@@ -204,9 +204,8 @@ static void turn(struct call *call);
 
 static void read_done(grpc_completion_queue_functor *functor, int ok)
 {
-	struct call *call = CALL_OF(functor, read);
+	struct call *call = CALL_TAKEN(functor, read);
 	struct streams *all = &call->rpc->streams;
-	taken(functor);
 	(void)ok; /* then there is no message, and the stream is over */
 	pthread_mutex_lock(&all->mutex);
 	call->stream.reading = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Server reflection, and the schema that it reads. */
 #include "server/rpc/schema.h"
-#include "server/rpc/test_kit.h"
+#include "server/rpc/test_ask.h"
 
 #define V1 "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 #define V1ALPHA "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -39,7 +39,8 @@ static struct span question(struct ask *ask, uint32_t kind, const char *text, ui
 	form_bytes(&form, kind, text, strlen(text));
 	ask_send(ask, form_span(&form), false);
 	CU_ASSERT_TRUE_FATAL(ask_read(ask));
-	struct span response = { ask->response, ask->response_len < sizeof(ask->response) ? ask->response_len : sizeof(ask->response) };
+	struct span response = { ask->response, ask->response_len < sizeof(ask->response) ? ask->response_len
+											  : sizeof(ask->response) };
 	struct span echo = kit_field(response, 2);
 	CU_ASSERT_TRUE(echo.len == form.len && !memcmp(echo.data, form.bytes, form.len));
 	return kit_field(response, answer);
@@ -73,7 +74,9 @@ static void both_versions_list_every_service(void)
 static void a_symbol_leads_to_its_file(void)
 {
 	static const char *const symbols[] = {
-		"sabir.v1.QueueService", "sabir.v1.QueueService.Put", "sabir.v1.QueueServicePutRequest",
+		"sabir.v1.QueueService",
+		"sabir.v1.QueueService.Put",
+		"sabir.v1.QueueServicePutRequest",
 		"sabir.v1.QueueServicePutRequest.item",
 	};
 	struct ask ask;
@@ -81,14 +84,17 @@ static void a_symbol_leads_to_its_file(void)
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		/* FileDescriptorResponse.file_descriptor_proto -> FileDescriptorProto.name */
 		struct span name = kit_field(kit_field(question(&ask, ASK_SYMBOL, symbols[i], 4), 1), 1);
-		CU_ASSERT_TRUE(name.len == strlen("sabir/v1/queue.proto") && !memcmp(name.data, "sabir/v1/queue.proto", name.len));
+		CU_ASSERT_TRUE(name.len == strlen("sabir/v1/queue.proto") &&
+			       !memcmp(name.data, "sabir/v1/queue.proto", name.len));
 	}
 	finish(&ask);
 }
 
 static void an_unknown_symbol_is_not_found(void)
 {
-	static const char *const symbols[] = { "", "sabir.v1", "sabir.v1.", "sabir.v1.Queue", "sabir.v1.QueueService.", "QueueService" };
+	static const char *const symbols[] = {
+		"", "sabir.v1", "sabir.v1.", "sabir.v1.Queue", "sabir.v1.QueueService.", "QueueService"
+	};
 	struct ask ask;
 	ask_open(&kit, &ask, 0, V1, KIT_PATIENCE_MS);
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {

@@ -9,12 +9,12 @@
 #include "server/base/error.h"
 
 /*
- * Front 2: gRPC. Every operation of the table (server/ops/ops.h) is a unary method; beside them stand grpc.health.v1 and
- * server reflection. Operations run on this front's own threads, each with a lane of the owner that it is given; those
- * that can't finish yet go to the park and are completed by whoever runs it.
+ * Front 2: gRPC. Every operation of the table (server/ops/ops.h) is a unary method; beside them stand grpc.health.v1
+ * and server reflection. Operations run on this front's own threads, each with a lane of the owner that it is given;
+ * those that can't finish yet go to the park and are completed by whoever runs it.
  *
- * The order of a life: rpc_start, (rpc_set_serving, rpc_stats, …), rpc_drain, park_drain, rpc_stop, rpc_free. The process
- * must not fork between rpc_start and rpc_free, except to exec.
+ * The order of a life: rpc_start, (rpc_set_serving, rpc_counters, …), rpc_drain, park_drain, rpc_stop, rpc_free. The
+ * process must not fork between rpc_start and rpc_free, except to exec.
  */
 struct rpc;
 struct segment;
@@ -24,7 +24,10 @@ struct park;
 #define RPC_MAX_ADDRESSES 16
 
 struct rpc_options {
-	/* "host:port" ("[::1]:7047", "0.0.0.0:7047"; port 0 takes a free one) and "unix:/path"; 1 to RPC_MAX_ADDRESSES. */
+	/*
+	 * "host:port" ("[::1]:7047", "0.0.0.0:7047"; port 0 takes a free one) and "unix:/path"; 1 to
+	 * RPC_MAX_ADDRESSES.
+	 */
 	const char *const *addresses;
 	size_t n_addresses;
 	struct segment *seg; /* borrowed until rpc_free, as is the park */
@@ -32,14 +35,14 @@ struct rpc_options {
 	uint32_t owner; /* the server's own owner entry: n_threads lanes are opened for it */
 
 	/* 0 in any of these chooses the default. */
-	uint32_t n_threads;           /* serving threads; 1 up to 4 processors, then one for every 4 */
-	uint32_t unix_mode;           /* permissions of unix sockets; 0660 */
-	uint64_t max_message_bytes;   /* the largest request or response; the segment's max_item_bytes + 1 MiB */
-	uint32_t max_metadata_bytes;  /* the largest headers of a call; 16 KiB */
-	uint32_t max_parked;          /* calls and streams that wait at a time; 65536 */
-	uint64_t max_parked_bytes;    /* the memory of their requests; 256 MiB */
-	uint64_t max_unsent_bytes;    /* responses that clients are slow to read; 256 MiB */
-	uint32_t keepalive_time_ms;   /* silence after which a connection is probed; 60,000 */
+	uint32_t n_threads;            /* serving threads; 1 up to 4 processors, then one for every 4 */
+	uint32_t unix_mode;            /* permissions of unix sockets; 0660 */
+	uint64_t max_message_bytes;    /* the largest request; op_message_limit() */
+	uint32_t max_metadata_bytes;   /* the largest headers of a call; 16 KiB */
+	uint32_t max_parked;           /* calls and streams that wait at a time; 65536 */
+	uint64_t max_parked_bytes;     /* the memory of their requests; 256 MiB */
+	uint64_t max_unsent_bytes;     /* responses that clients are slow to read; 256 MiB */
+	uint32_t keepalive_time_ms;    /* silence after which a connection is probed; 60,000 */
 	uint32_t keepalive_timeout_ms; /* how long the answer may take; 20,000 */
 
 	/* Where a text for people goes when rpc_start fails, NUL-terminated; RPC_DETAIL_SIZE bytes or NULL. */
@@ -47,10 +50,10 @@ struct rpc_options {
 };
 
 /*
- * Binds all addresses and serves. A unix path is guarded by a lock file beside it ("/path.lock"): a socket that a dead
- * server left is replaced, one of a living server is not. Errors: INVALID_ARGUMENT (an address), ALREADY_EXISTS (an
- * address is in use, or the path is something else than a socket), PERMISSION_DENIED, TOO_MANY_OWNERS (no lane), NO_MEMORY,
- * UNAVAILABLE (an address can't be bound for another reason).
+ * Binds all addresses and serves. A unix path is guarded by a lock file beside it ("/path.lock"): a socket that a
+ * dead server left is replaced, one of a living server is not. Errors: INVALID_ARGUMENT (an address), ALREADY_EXISTS
+ * (an address is in use, or the path is something else than a socket), PERMISSION_DENIED, TOO_MANY_OWNERS (no lane),
+ * NO_MEMORY, UNAVAILABLE (an address can't be bound for another reason).
  */
 enum sabir_error rpc_start(const struct rpc_options *options, struct rpc **rpc);
 
@@ -61,15 +64,15 @@ int rpc_port(const struct rpc *rpc, size_t i);
 void rpc_set_serving(struct rpc *rpc, bool serving);
 
 /*
- * New operations are answered UNAVAILABLE from here on, health tells NOT_SERVING and its watchers are let go; calls that
- * run or wait go on. Returns at once.
+ * New operations are answered UNAVAILABLE from here on, health tells NOT_SERVING and its watchers are let go; calls
+ * that run or wait go on. Returns at once.
  */
 void rpc_drain(struct rpc *rpc);
 
 /*
- * Closes the listeners, waits until the last call has ended or, at the CLOCK_MONOTONIC time deadline_ns, cancels what is
- * left, ends the threads, closes their lanes and removes the unix sockets. Calls that still wait are taken out of the
- * park. Drains if that was not done.
+ * Closes the listeners, waits until the last call has ended or, at the CLOCK_MONOTONIC time deadline_ns, cancels what
+ * is left, ends the threads, closes their lanes and removes the unix sockets. Calls that still wait are taken out of
+ * the park. Drains if that was not done.
  */
 void rpc_stop(struct rpc *rpc, uint64_t deadline_ns);
 

@@ -131,7 +131,8 @@ static bool file_declares(struct span file, struct span symbol)
 }
 
 /* Calls `visit` for each extension that is declared right in `scope`, a file or a message, and in its messages. */
-static void each_extension(struct span scope, uint32_t own, uint32_t messages, void (*visit)(void *, struct span), void *context)
+static void each_extension(struct span scope, uint32_t own, uint32_t messages, void (*visit)(void *, struct span),
+			   void *context)
 {
 	const uint8_t *at = NULL;
 	struct wire_field f;
@@ -180,7 +181,8 @@ static void match_extension(void *context, struct span field)
 	struct span extendee = text(field, FIELD_EXTENDEE);
 	const uint8_t *at = NULL;
 	struct wire_field number;
-	if (!extendee.len || !same((struct span){ extendee.data + 1, extendee.len - 1 }, s->type) || /* it has a leading dot */
+	if (!extendee.len ||
+	    !same((struct span){ extendee.data + 1, extendee.len - 1 }, s->type) || /* it has a leading dot */
 	    !next(field, &at, FIELD_NUMBER, &number))
 		return;
 	if (s->visit)

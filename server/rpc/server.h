@@ -14,9 +14,10 @@
  * What the files of this folder share.
  *
  * A serving queue (one for each worker) brings new calls and drives all input and output. Calls are bound to callback
- * queues: their batches end in a function that gRPC calls, mostly inside the grpc_call_start_batch that began them. That
- * saves the way back through the serving queue, and a call that waits costs the others nothing. The callback queues are
- * many because a debug build of gRPC, as in Debian, searches a queue's outstanding batches each time one ends.
+ * queues: their batches end in a function that gRPC calls, mostly inside the grpc_call_start_batch that began them.
+ * That saves the way back through the serving queue, and a call that waits costs the others nothing. The callback
+ * queues are many because a debug build of gRPC, as in Debian, searches a queue's outstanding batches each time one
+ * ends.
  */
 #define RPC_N_CALLBACK_QUEUES 256
 
@@ -33,7 +34,7 @@ struct method {
 	const char *path;
 	const struct op *op; /* NULL: not in the operation table */
 	void (*handle)(struct call *call, struct worker *worker);
-	bool takes_stream; /* the request is a stream: handle() reads it */
+	bool takes_stream;   /* the request is a stream: handle() reads it */
 	unsigned n_expected; /* calls that each worker has asked for at a time */
 	void *registered;
 };
@@ -87,8 +88,8 @@ struct rpc {
 };
 
 /*
- * gRPC hands what we gave it to another thread, in an order that the thread sanitizer can't see, since gRPC is not built
- * with it: given() stands before it is handed to gRPC, taken() where it comes back.
+ * gRPC hands what we gave it to another thread, in an order that the thread sanitizer can't see, since gRPC is not
+ * built with it: given() stands before it is handed to gRPC, taken() where it comes back.
  */
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams that stay open. A stream has one reference for its watch, which ends with the client or the status, and one for
- * each claim; the list of streams has none, a stream leaves it when its watch ends.
+ * Streams that stay open. A stream has one reference for its watch, which ends with the client or the status, and one
+ * for each claim; the list of streams has none, a stream leaves it when its watch ends.
  *
  *   claimed   somebody is about to send, or a message is on its way out
  *   at rest   nobody sends; streams_wake() claims it
@@ -15,10 +15,9 @@
 
 static void stream_closed(grpc_completion_queue_functor *functor, int ok)
 {
-	struct call *call = CALL_OF(functor, closed);
+	struct call *call = CALL_TAKEN(functor, closed);
 	struct stream *stream = &call->stream;
 	struct streams *all = &call->rpc->streams;
-	taken(functor);
 	(void)ok;
 	pthread_mutex_lock(&all->mutex);
 	stream->closed = true;
@@ -35,8 +34,7 @@ static void stream_closed(grpc_completion_queue_functor *functor, int ok)
 
 static void stream_sent(grpc_completion_queue_functor *functor, int ok)
 {
-	struct call *call = CALL_OF(functor, replied);
-	taken(functor);
+	struct call *call = CALL_TAKEN(functor, replied);
 	if (ok && !call->stream.ended)
 		call->stream.turn(call);
 	else

@@ -9,7 +9,8 @@
 
 /*
  * Streams that stay open: Health.Watch and reflection. Whoever may send on a stream has claimed it; a claim ends by
- * stream_send (until the next turn), by stream_rest_unless or by stream_end. None of these is called with the mutex held.
+ * stream_send (until the next turn), by stream_rest_unless or by stream_end. None of these is called with the mutex
+ * held.
  */
 struct rpc;
 struct call;
@@ -36,7 +37,10 @@ struct stream {
 	bool arrived; /* reflection: it is there, or the client has finished */
 };
 
-/* Makes a call a stream and gives it its first turn, or answers it if there are too many. `kind`: turn and the kind's own fields. */
+/*
+ * Makes a call a stream and gives it its first turn, or answers it if there are too many. `kind`: turn and the kind's
+ * own fields.
+ */
 void stream_open(struct call *call, struct stream kind);
 /* Claims a stream; false if it is claimed or over. */
 bool stream_claim(struct call *call);
