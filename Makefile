@@ -192,7 +192,7 @@ CLIENT_O := $(call OBJ,$(CORE_C) $(CLIENT_C)) $(WIRE_O)
 $(O)/lib/libsabir.so.1: $(CLIENT_O) bindings/c/sabir.map
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libsabir.so.1 -Wl,-Bsymbolic-functions -Wl,--gc-sections \
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,libsabir.so.1 -Wl,-z,nodelete -Wl,-Bsymbolic-functions -Wl,--gc-sections \
 		-Wl,--version-script=bindings/c/sabir.map -o $@ $(CLIENT_O) $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
 $(O)/lib/libsabir.so: $(O)/lib/libsabir.so.1
