@@ -132,6 +132,28 @@ static void malformed_and_too_large_items_are_refused(void)
 	drop(q);
 }
 
+static void the_largest_item_fits_and_no_larger(void)
+{
+	sabir_queue *q = new_queue(0);
+	struct sabir_buffer buffer = { NULL, 0 };
+	struct sabir_info info;
+	struct sabir_item item;
+	NEED(sabir_describe_handle(conn, sabir_queue_handle(q), &info));
+	size_t max = (size_t)info.max_item_bytes;
+	char *data = malloc(max);
+	memset(data, 'x', max);
+	/* A tag and a length of four bytes stand in front. */
+	CHECK_OK(sabir_queue_put_bytes(q, data, max - 5, 0));
+	CHECK_ERROR(sabir_queue_put_bytes(q, data, max, 0), SABIR_TOO_LARGE);
+	CHECK_OK(sabir_queue_get_into(q, 0, &buffer, &item));
+	CHECK(item.len == max - 5 && memcmp(item.as.data, data, item.len) == 0);
+	struct sabir_item two[] = { sabir_bytes(data, max), sabir_bytes(data, max) };
+	CHECK_ERROR(sabir_queue_put_many(q, two, 2, 0, NULL), SABIR_TOO_LARGE);
+	free(data);
+	sabir_free(buffer.data);
+	drop(q);
+}
+
 static void full_and_empty_end_with_the_time_out(void)
 {
 	sabir_queue *q = new_queue(2);
@@ -327,6 +349,7 @@ int main(int argc, char **argv)
 		TEST(lists_pass_through),
 		TEST(sizes_up_to_a_mebibyte),
 		TEST(malformed_and_too_large_items_are_refused),
+		TEST(the_largest_item_fits_and_no_larger),
 		TEST(full_and_empty_end_with_the_time_out),
 		TEST(many_go_in_one_step),
 		TEST(batches_have_limits),
