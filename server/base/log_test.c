@@ -40,7 +40,8 @@ static const char *logged(void)
 static void test_logfmt_line_has_time_level_message_and_fields(void)
 {
 	log_set_format(LOG_FORMAT_LOGFMT);
-	log_info("owner attached", log_u64("owner", 3), log_i64("pid", -1), log_text("label", "worker"), log_bool("new", true));
+	log_info("owner attached", log_u64("owner", 3), log_i64("pid", -1), log_text("label", "worker"),
+		 log_bool("new", true));
 	CU_ASSERT_STRING_EQUAL(logged(), "Z level=info msg=\"owner attached\" owner=3 pid=-1 label=worker new=true\n");
 	CU_ASSERT_EQUAL(strncmp(line, "time=20", 7), 0);
 }
@@ -49,7 +50,9 @@ static void test_json_line_has_the_same(void)
 {
 	log_set_format(LOG_FORMAT_JSON);
 	log_warning("full", log_u64("owner", 3), log_text("label", "worker"), log_bool("new", false));
-	CU_ASSERT_STRING_EQUAL(logged(), "Z\",\"level\":\"warning\",\"msg\":\"full\",\"owner\":3,\"label\":\"worker\",\"new\":false}\n");
+	CU_ASSERT_STRING_EQUAL(
+		logged(),
+		"Z\",\"level\":\"warning\",\"msg\":\"full\",\"owner\":3,\"label\":\"worker\",\"new\":false}\n");
 	CU_ASSERT_EQUAL(strncmp(line, "{\"time\":\"20", 11), 0);
 }
 
@@ -77,7 +80,8 @@ static void test_hostile_text_stays_in_its_field(void)
 	CU_ASSERT_STRING_EQUAL(logged(), "Z level=info msg=m a=\"\" b=\"\" c=\"k=v\" d=\"\xc3\xa9\"\n");
 	log_set_format(LOG_FORMAT_JSON);
 	log_info("m", log_text("label", "\xed\xa0\x80\\\xc3"));
-	CU_ASSERT_STRING_EQUAL(logged(), "Z\",\"level\":\"info\",\"msg\":\"m\",\"label\":\"\\ufffd\\ufffd\\ufffd\\\\\\ufffd\"}\n");
+	CU_ASSERT_STRING_EQUAL(
+		logged(), "Z\",\"level\":\"info\",\"msg\":\"m\",\"label\":\"\\ufffd\\ufffd\\ufffd\\\\\\ufffd\"}\n");
 }
 
 static void test_a_long_value_is_cut_and_the_line_still_closed(void)
