@@ -31,7 +31,7 @@ CC := gcc
 INCLUDES := -I. -Ibindings/c -I$(G) -I$(G)/wire
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-SANITIZE_tsan := -fsanitize=thread
+SANITIZE_tsan := -fsanitize=thread -Wno-tsan
 SANITIZE := $(SANITIZE_$(VARIANT))
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) -fPIC -fno-plt -fvisibility=hidden \
@@ -297,7 +297,7 @@ UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.socket)
 INSTALLED := $(PREFIX)/bin/sabird $(PREFIX)/include/sabir.h $(PREFIX)/include/sabir/error.h $(LIBDIR)/libsabir.so \
 	$(LIBDIR)/libsabir.so.1 $(LIBDIR)/libsabir.a $(LIBDIR)/pkgconfig/sabir.pc \
 	$(foreach page,$(notdir $(MAN_PAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
-	$(addprefix $(PREFIX)/lib/systemd/system/,$(notdir $(UNITS)))
+	$(addprefix $(PREFIX)/lib/systemd/system/,$(notdir $(UNITS))) $(PREFIX)/share/bash-completion/completions/sabird
 
 .PHONY: install uninstall clean help
 install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
@@ -312,6 +312,7 @@ install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
 		>$(DESTDIR)$(LIBDIR)/pkgconfig/sabir.pc
 	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) -t $(MAN)/man$(subst .,,$(suffix $(page))) &&) true
 	$(foreach unit,$(UNITS),install -D -m 644 $(unit) -t $(DESTDIR)$(PREFIX)/lib/systemd/system &&) true
+	install -D -m 644 server/main/sabird.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sabird
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
