@@ -77,8 +77,9 @@ static enum sabir_error make_chain(struct queue *q, const struct queue_item *ite
 			return error;
 		struct seg_item *item = (struct seg_item *)block;
 		uint8_t *data = (uint8_t *)(item + 1);
-		block->next = load32_relaxed(&shared->chain);
-		block->len = (uint32_t)len;
+		/* Atomic stores, because one who still looks at the block's life before reads them, and throws away what it read. */
+		store32_relaxed(&block->next, load32_relaxed(&shared->chain));
+		store32_relaxed(&block->len, (uint32_t)len);
 		if (it->head.len)
 			memcpy(data, it->head.data, it->head.len);
 		if (it->body.len)
@@ -109,8 +110,8 @@ static void number_chain(struct queue *q, uint64_t ordinal, uint32_t k)
 		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
 		if (!item)
 			return;
-		item->ordinal = ordinal + i;
-		item->last = ordinal + k - 1;
+		store64_relaxed(&item->ordinal, ordinal + i);
+		store64_relaxed(&item->last, ordinal + k - 1);
 		block_publish(&item->block, q->index);
 		if (i == 0)
 			store64_relaxed(&shared->chain_word, load64_relaxed(&item->block.word));
@@ -211,7 +212,8 @@ static enum sabir_error check_items(const struct queue *q, const struct queue_it
 	return n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
 }
 
-static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n, uint32_t *accepted)
+static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n,
+				 uint32_t *accepted)
 {
 	struct queue q;
 	struct place place;
@@ -233,7 +235,8 @@ static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struc
 	return error;
 }
 
-enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n, uint32_t *accepted)
+enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n,
+			   uint32_t *accepted)
 {
 	enum sabir_error error = put_once(lane, handle, items, n, accepted);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
@@ -307,7 +310,8 @@ enum sabir_error queue_size(struct lane *lane, uint64_t handle, struct queue_siz
 
 /* ---------------------------------------------------------------- the kind */
 
-static enum sabir_error queue_create(struct lane *lane, uint32_t index, const struct object_spec *spec, struct seg_block **body)
+static enum sabir_error queue_create(struct lane *lane, uint32_t index, const struct object_spec *spec,
+				     struct seg_block **body)
 {
 	(void)index;
 	struct seg_queue *q;
