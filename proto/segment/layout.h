@@ -27,7 +27,7 @@
 #define SEG_CACHE_REFS 31u
 #define SEG_HAND_REFS 6u
 #define SEG_JOURNAL_RECORDS 62u
-#define SEG_MAX_LANES 16383u   /* lane ids are 1..16383 in 14 bits, 0 is nobody */
+#define SEG_MAX_LANES 16383u    /* lane ids are 1..16383 in 14 bits, 0 is nobody */
 #define SEG_MAX_OBJECTS 262143u /* 18 bits, the last is SEG_OBJECT_LIMBO */
 
 /* ------------------------------------------------------------------ header */
@@ -36,16 +36,16 @@ struct seg_header {
 	uint64_t magic;
 	uint32_t layout_version;
 	uint32_t header_size;
-	uint64_t segment_size; /* bytes, tables included */
-	uint64_t instance;     /* random; tells one server's memory from another's */
-	uint64_t hash_seed;    /* random; keys of dicts are hashed with it */
+	uint64_t segment_size;   /* bytes, tables included */
+	uint64_t instance;       /* random; tells one server's memory from another's */
+	uint64_t hash_seed;      /* random; keys of dicts are hashed with it */
 	uint64_t create_time_ns; /* CLOCK_REALTIME */
 
 	uint64_t owners_off;
 	uint64_t lanes_off;
 	uint64_t objects_off;
 	uint64_t chunks_off;
-	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs that may have free blocks, by class; retired ones */
+	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs with free, or in the last row retired, blocks */
 	uint64_t ready_off; /* u64[(n_objects + 63) / 64]: objects whose waiters in the server should look */
 	uint64_t data_off;  /* first chunk, aligned to SEG_CHUNK_SIZE */
 	uint32_t n_owners;
@@ -129,12 +129,12 @@ struct seg_lane {
 	uint8_t pad0[56];
 
 	/* line 1: the intent, written by the lane, read by its recovery and by whoever retires memory */
-	uint64_t epoch; /* the epoch in which the running operation began, 0 outside */
-	uint32_t op;    /* SEG_OP_* */
-	uint32_t object; /* index of the object that the operation works on */
-	uint64_t handle; /* its handle */
-	uint32_t phase; /* SEG_PHASE_* */
-	uint32_t chain; /* ref of the first block of the operation's items */
+	uint64_t epoch;      /* the epoch in which the running operation began, 0 outside */
+	uint32_t op;         /* SEG_OP_* */
+	uint32_t object;     /* index of the object that the operation works on */
+	uint64_t handle;     /* its handle */
+	uint32_t phase;      /* SEG_PHASE_* */
+	uint32_t chain;      /* ref of the first block of the operation's items */
 	uint64_t chain_word; /* the first block's word as published by a put */
 	uint64_t slot_off;   /* the slot that a put or get is about to change */
 	uint32_t candidate;  /* ref of the block that a get is about to claim */
@@ -187,7 +187,7 @@ struct seg_slab {
 	uint32_t n_blocks;
 	uint8_t pad[56];
 	uint64_t free_bits[64];
-	uint64_t limbo_bits[64]; /* blocks that are retired, perhaps */
+	uint64_t limbo_bits[64];  /* blocks that are retired, perhaps */
 	uint64_t limbo_epoch[64]; /* for each word of them: the last epoch that has to pass */
 };
 
@@ -285,14 +285,14 @@ struct seg_queue {
 	uint64_t max_item_bytes;
 	uint64_t pad0[4];
 
-	uint64_t tail; /* hint: slots' ref | index << 32 */
+	uint64_t tail;      /* hint: slots' ref | index << 32 */
 	uint64_t put_limit; /* hint: ordinals below it fit */
 	uint64_t pad1[6];
 
 	uint64_t head; /* hint: slots' ref | index << 32 */
 	uint64_t pad2[7];
 
-	uint32_t returned;   /* ref of the first returned item, in the order of ordinals; under the object's lock */
+	uint32_t returned; /* ref of the first returned item, in the order of ordinals; under the object's lock */
 	uint32_t n_returned;
 	uint64_t pad3[7];
 };
@@ -332,7 +332,7 @@ struct seg_dict {
 	/* line 1: for writers, under the object's lock */
 	uint32_t first; /* nodes in insertion order */
 	uint32_t last;
-	uint32_t pending; /* versions of the write that is under way */
+	uint32_t pending;     /* versions of the write that is under way */
 	uint32_t move_cursor; /* cells of the older table below it are moved */
 	uint64_t next_order;
 	uint64_t n_used; /* cells of the current table that are not 0 */
@@ -358,7 +358,7 @@ struct seg_cells {
 struct seg_node {
 	struct seg_block block; /* len = the key's */
 	uint64_t hash;
-	uint64_t order; /* insertion number */
+	uint64_t order;   /* insertion number */
 	uint32_t version; /* ref of the newest version */
 	uint32_t order_next;
 	uint32_t order_prev;

@@ -158,7 +158,7 @@ static enum sabir_error start_memory(struct server *s)
 	const struct config *config = s->config;
 	const struct segment_options options = {
 		.memory_limit = config_number(config, OPTION_MEMORY_LIMIT),
-		.n_owners = (uint32_t)config_number(config, OPTION_MAX_OWNERS),
+		.n_owners = (uint32_t)config_number(config, OPTION_MAX_OWNERS) + 1, /* and the server itself */
 		.n_lanes = (uint32_t)config_number(config, OPTION_MAX_LANES),
 		.n_objects = (uint32_t)config_number(config, OPTION_MAX_OBJECTS),
 		.max_item_bytes = config_number(config, OPTION_MAX_ITEM_BYTES),

@@ -100,7 +100,8 @@ static enum sabir_error check_size(const struct dict *d, struct span key, struct
 	return key.len > most || value.len > most ? SABIR_TOO_LARGE : SABIR_OK;
 }
 
-static enum sabir_error change(struct dict *d, struct write *w, struct span key, struct span value, uint64_t *count, bool *inserted)
+static enum sabir_error change(struct dict *d, struct write *w, struct span key, struct span value, uint64_t *count,
+			       bool *inserted)
 {
 	enum sabir_error error = check_size(d, key, value);
 	if (!error)
@@ -192,7 +193,8 @@ static enum sabir_error run_setdefault(struct dict *d, struct write *w, uint64_t
 	return error ? error : change(d, w, w->key, w->value, count, &inserted);
 }
 
-enum sabir_error dict_setdefault(struct lane *lane, uint64_t handle, struct span key, struct span value, struct bytes *out, bool *inserted)
+enum sabir_error dict_setdefault(struct lane *lane, uint64_t handle, struct span key, struct span value,
+				 struct bytes *out, bool *inserted)
 {
 	struct write w = { .run = run_setdefault, .key = key, .value = value, .out = out };
 	enum sabir_error error = write_dict(lane, handle, &w);
@@ -236,7 +238,8 @@ static enum sabir_error run_update(struct dict *d, struct write *w, uint64_t *co
 	return error;
 }
 
-enum sabir_error dict_update(struct lane *lane, uint64_t handle, const struct dict_entry *entries, uint32_t n, uint64_t *inserted)
+enum sabir_error dict_update(struct lane *lane, uint64_t handle, const struct dict_entry *entries, uint32_t n,
+			     uint64_t *inserted)
 {
 	struct write w = { .run = run_update, .entries = entries, .n = n };
 	enum sabir_error error = write_dict(lane, handle, &w);
@@ -299,7 +302,8 @@ enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *remove
 
 /* ---------------------------------------------------------------- the kind */
 
-static enum sabir_error dict_create(struct lane *lane, uint32_t index, const struct object_spec *spec, struct seg_block **body)
+static enum sabir_error dict_create(struct lane *lane, uint32_t index, const struct object_spec *spec,
+				    struct seg_block **body)
 {
 	struct seg_block *block;
 	(void)index;
@@ -332,7 +336,8 @@ static void dict_destroy(struct lane *lane, uint32_t index, struct seg_object *o
 	dict_free_tables(&d);
 }
 
-static enum sabir_error dict_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object)
+static enum sabir_error dict_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+				     struct seg_object *object)
 {
 	struct dict d;
 	(void)dead;

@@ -18,7 +18,8 @@ enum sabir_error dict_set(struct lane *lane, uint64_t handle, struct span key, s
 /* Errors: KEY_NOT_FOUND. */
 enum sabir_error dict_delete(struct lane *lane, uint64_t handle, struct span key);
 /* Adds the value that the key has now to `out`. */
-enum sabir_error dict_setdefault(struct lane *lane, uint64_t handle, struct span key, struct span value, struct bytes *out, bool *inserted);
+enum sabir_error dict_setdefault(struct lane *lane, uint64_t handle, struct span key, struct span value,
+				 struct bytes *out, bool *inserted);
 /* Errors: KEY_NOT_FOUND. */
 enum sabir_error dict_pop(struct lane *lane, uint64_t handle, struct span key, struct bytes *out);
 /* Removes the last inserted entry; adds key and value to `out`. Errors: EMPTY. */
@@ -28,14 +29,16 @@ struct dict_entry {
 	struct span value;
 };
 /* All entries or none, visible in one step; a key that comes twice gets its last value. */
-enum sabir_error dict_update(struct lane *lane, uint64_t handle, const struct dict_entry *entries, uint32_t n, uint64_t *inserted);
+enum sabir_error dict_update(struct lane *lane, uint64_t handle, const struct dict_entry *entries, uint32_t n,
+			     uint64_t *inserted);
 /*
  * Replaces a value by what `modify` makes of it, under the dict's lock: increment, compare-and-exchange and their like.
  * modify sees the present value (data NULL: no such key) and sets *next (data NULL: remove, or leave missing) and *write
  * (false: nothing is written). It must not touch shared memory. What it returns other than OK ends the operation.
  */
 typedef enum sabir_error dict_modify_fn(void *context, struct span now, struct span *next, bool *write);
-enum sabir_error dict_modify(struct lane *lane, uint64_t handle, struct span key, dict_modify_fn *modify, void *context);
+enum sabir_error dict_modify(struct lane *lane, uint64_t handle, struct span key, dict_modify_fn *modify,
+			     void *context);
 enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *removed);
 /*
  * Up to n entries behind the position *cursor (0 = from the start), in insertion order, each as key and value (two items
@@ -43,6 +46,7 @@ enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *remove
  * from, 0 at the end. One page is a consistent cut; entries that live throughout are seen exactly once over all pages.
  */
 enum dict_part { DICT_KEYS = 1, DICT_VALUES = 2, DICT_ITEMS = 3 };
-enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor, struct bytes *out);
+enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor,
+			   struct bytes *out);
 
 #endif

@@ -29,7 +29,8 @@ struct seg_table *dict_table(const struct dict *d, uint32_t ref, uint64_t *n_cel
 	if (!table)
 		return NULL;
 	uint32_t log2 = load32_relaxed(&table->log2_cells);
-	if (log2 < MIN_LOG2 || log2 > MAX_LOG2 || !segment_at(d->seg, ref, sizeof(*table) + 4ull * n_parts_of(1ull << log2)))
+	if (log2 < MIN_LOG2 || log2 > MAX_LOG2 ||
+	    !segment_at(d->seg, ref, sizeof(*table) + 4ull * n_parts_of(1ull << log2)))
 		return NULL;
 	*n_cells = 1ull << log2;
 	return table;
@@ -57,7 +58,8 @@ static bool same_key(const struct dict *d, const struct seg_node *node, uint64_t
 	return len == 0 || !memcmp(node + 1, key.data, len);
 }
 
-enum sabir_error dict_probe(struct dict *d, uint32_t table_ref, struct span key, uint64_t hash, struct dict_found *found, uint64_t **cell)
+enum sabir_error dict_probe(struct dict *d, uint32_t table_ref, struct span key, uint64_t hash,
+			    struct dict_found *found, uint64_t **cell)
 {
 	uint64_t n_cells, steps;
 	struct seg_table *table = table_ref ? dict_table(d, table_ref, &n_cells) : NULL;

@@ -34,7 +34,8 @@ uint64_t dict_hash(const struct dict *d, struct span key);
 /* ---- dict_index.c: the cells. Writers call these under the object's lock. */
 
 /* Looks in one table. OK; KEY_NOT_FOUND; BUSY (it changed under the look: again). `cell` may be NULL. */
-enum sabir_error dict_probe(struct dict *d, uint32_t table, struct span key, uint64_t hash, struct dict_found *found, uint64_t **cell);
+enum sabir_error dict_probe(struct dict *d, uint32_t table, struct span key, uint64_t hash, struct dict_found *found,
+			    uint64_t **cell);
 /* Makes sure that a key of this hash can be put into the current table, and gives the cell for it. Errors: RESOURCE_EXHAUSTED. */
 enum sabir_error dict_free_cell(struct dict *d, uint64_t hash, uint64_t **cell);
 /* In a transaction: the cell now leads to the node / to nothing. */
@@ -55,7 +56,8 @@ void dict_unlock(struct dict *d);
 /* Finishes or rolls back what was begun: the write that did not reach its publishing store, or the cleaning up behind it. */
 void dict_repair(struct dict *d);
 /* Adds one change to the write that is under way; `deleted` makes the value a mark that the key is gone. */
-enum sabir_error dict_change(struct dict *d, struct span key, uint64_t hash, struct span value, bool deleted, bool *inserted);
+enum sabir_error dict_change(struct dict *d, struct span key, uint64_t hash, struct span value, bool deleted,
+			     bool *inserted);
 /* The publishing store of all changes, then the cleaning up. */
 void dict_commit(struct dict *d, uint64_t count);
 /* Takes a node out of index and order and frees it with its versions. Restartable. */

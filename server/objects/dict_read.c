@@ -43,7 +43,8 @@ enum sabir_error dict_visible(struct dict *d, uint64_t seq, struct dict_found *f
 		uint32_t deleted = load32_relaxed(&version->deleted);
 		bool ours = load32_relaxed(&version->node) == segment_ref(d->seg, found->node);
 		fence_acquire();
-		if (load64_acquire(&version->block.word) != word || load64_acquire(&found->node->block.word) != found->node_word)
+		if (load64_acquire(&version->block.word) != word ||
+		    load64_acquire(&found->node->block.word) != found->node_word)
 			return SABIR_BUSY;
 		if (!ours)
 			return SABIR_BUSY;
@@ -161,7 +162,8 @@ static enum sabir_error resume(struct dict *d, uint64_t cursor, uint32_t *ref)
 		uint64_t word = load64_acquire(&node->block.word);
 		*ref = load32_acquire(&node->order_next);
 		fence_acquire();
-		return load64_acquire(&node->block.word) == word && block_state(word) == SEG_BLOCK_LIVE ? SABIR_OK : SABIR_BUSY;
+		return load64_acquire(&node->block.word) == word && block_state(word) == SEG_BLOCK_LIVE ? SABIR_OK
+													: SABIR_BUSY;
 	}
 	*ref = load32_acquire(&d->body->first);
 	uint64_t n = cursor ? dict_count(d) + 1000000 : 0;
@@ -176,7 +178,8 @@ static enum sabir_error resume(struct dict *d, uint64_t cursor, uint32_t *ref)
 	return SABIR_OK;
 }
 
-static enum sabir_error add_entry(struct dict *d, enum dict_part part, const struct dict_found *found, struct bytes *out)
+static enum sabir_error add_entry(struct dict *d, enum dict_part part, const struct dict_found *found,
+				  struct bytes *out)
 {
 	const struct seg_node *node = found->node;
 	uint32_t len = load32_relaxed(&node->block.len);
@@ -233,7 +236,8 @@ static enum sabir_error read_page(struct dict *d, enum dict_part part, uint32_t 
 	return error;
 }
 
-enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor, struct bytes *out)
+enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor,
+			   struct bytes *out)
 {
 	struct dict d;
 	size_t n_before = out->n_items;

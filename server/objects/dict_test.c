@@ -379,7 +379,8 @@ struct scene {
 	void (*act)(struct lane *by, uint64_t d);
 };
 static const struct scene scenes[] = {
-	{ "update", act_update }, { "delete", act_delete }, { "clear", act_clear }, { "grow", act_grow }, { "name", act_name },
+	{ "update", act_update }, { "delete", act_delete }, { "clear", act_clear },
+	{ "grow", act_grow },     { "name", act_name },
 };
 
 static char steps[4096][40];

@@ -41,7 +41,8 @@ static void retract(struct dict *d, struct seg_block *block, uint32_t hand)
 
 static void make_live(struct dict *d, struct seg_block *block)
 {
-	journal_store64(d->lane, &block->word, block_word(SEG_BLOCK_LIVE, 0, d->index, block_tag(load64_relaxed(&block->word))));
+	journal_store64(d->lane, &block->word,
+			block_word(SEG_BLOCK_LIVE, 0, d->index, block_tag(load64_relaxed(&block->word))));
 }
 
 /* ---------------------------------------------------------------- one change */
@@ -137,7 +138,8 @@ static bool is_there(const struct dict *d, const struct seg_node *node)
 	return version && !load32_relaxed(&version->deleted);
 }
 
-enum sabir_error dict_change(struct dict *d, struct span key, uint64_t hash, struct span value, bool deleted, bool *inserted)
+enum sabir_error dict_change(struct dict *d, struct span key, uint64_t hash, struct span value, bool deleted,
+			     bool *inserted)
 {
 	struct dict_found found;
 	struct seg_version *version;
@@ -184,7 +186,8 @@ static void unlink_node(struct dict *d, struct seg_node *node)
 	struct span key = { (const uint8_t *)(node + 1), len };
 	for (uint32_t t = 0; t < 2; t++) {
 		uint32_t table = t ? (uint32_t)tables : (uint32_t)(tables >> 32);
-		if (dict_probe(d, table, key, hash, &found, &cell) == SABIR_OK && segment_ref(d->seg, found.node) == ref)
+		if (dict_probe(d, table, key, hash, &found, &cell) == SABIR_OK &&
+		    segment_ref(d->seg, found.node) == ref)
 			dict_empty_cell(d, cell);
 	}
 }

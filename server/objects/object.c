@@ -48,7 +48,8 @@ static enum sabir_error why_absent(uint64_t word, uint64_t handle)
 	return wanted == now && object_state(word) == SEG_OBJECT_FORMING ? SABIR_NOT_FOUND : SABIR_DELETED;
 }
 
-enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size, struct seg_object **object, void *body)
+enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size,
+			      struct seg_object **object, void *body)
 {
 	struct segment *seg = lane->seg;
 	uint32_t index = object_index(handle);
@@ -185,7 +186,8 @@ static enum sabir_error drop_name(void *context, struct span now, struct span *n
 	return SABIR_OK;
 }
 
-static enum sabir_error directory_modify(struct lane *lane, struct span name, dict_modify_fn *modify, struct naming *naming)
+static enum sabir_error directory_modify(struct lane *lane, struct span name, dict_modify_fn *modify,
+					 struct naming *naming)
 {
 	lane->directory = true;
 	enum sabir_error error = dict_modify(lane, DIRECTORY, name, modify, naming);
@@ -297,7 +299,8 @@ static enum sabir_error store_name(struct lane *lane, uint32_t index, struct spa
 	return SABIR_OK;
 }
 
-static enum sabir_error build(struct lane *lane, uint32_t index, struct span name, const struct object_spec *spec, bool bind)
+static enum sabir_error build(struct lane *lane, uint32_t index, struct span name, const struct object_spec *spec,
+			      bool bind)
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	struct seg_block *body;
@@ -329,7 +332,8 @@ static void unbuild(struct lane *lane, uint32_t index)
 	store64_release(&o->word, object_word(SEG_OBJECT_FREE, 0, (uint32_t)(load64_relaxed(&o->word) >> 32)));
 }
 
-static enum sabir_error make(struct lane *lane, struct span name, const struct object_spec *spec, bool bind, uint64_t *handle)
+static enum sabir_error make(struct lane *lane, struct span name, const struct object_spec *spec, bool bind,
+			     uint64_t *handle)
 {
 	uint32_t index;
 	uint64_t made;
@@ -342,7 +346,8 @@ static enum sabir_error make(struct lane *lane, struct span name, const struct o
 			unbuild(lane, index);
 		} else {
 			FAULT("object_create.built");
-			store64_release(&lane->seg->objects[index].word, object_word(SEG_OBJECT_LIVE, 0, (uint32_t)(made >> 32)));
+			store64_release(&lane->seg->objects[index].word,
+					object_word(SEG_OBJECT_LIVE, 0, (uint32_t)(made >> 32)));
 			*handle = made;
 		}
 	}
@@ -358,7 +363,8 @@ static enum sabir_error check_spec(const struct segment *seg, const struct objec
 	return spec->max_item_bytes > seg->max_item_bytes ? SABIR_TOO_LARGE : SABIR_OK;
 }
 
-enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind, uint64_t *handle)
+enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind,
+			       uint64_t *handle)
 {
 	uint64_t made;
 	enum sabir_error error = name.len ? object_name_check(name) : SABIR_OK;
@@ -459,8 +465,8 @@ enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle)
 	uint8_t copy[256];
 	struct span name;
 	uint64_t named = 0;
-	if (name_of(seg, &seg->objects[object_index(handle)], copy, &name) && object_open(lane, name, &named) == SABIR_OK &&
-	    named == handle)
+	if (name_of(seg, &seg->objects[object_index(handle)], copy, &name) &&
+	    object_open(lane, name, &named) == SABIR_OK && named == handle)
 		return SABIR_OK;
 	enum sabir_error error = object_delete(lane, handle);
 	return error == SABIR_BUSY ? error : SABIR_OK;
@@ -546,7 +552,8 @@ static bool has_prefix(struct span name, struct span prefix)
 	return name.len >= prefix.len && (prefix.len == 0 || !memcmp(name.data, prefix.data, prefix.len));
 }
 
-enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor, struct object_info *infos, uint32_t n, uint32_t *n_infos)
+enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor,
+			     struct object_info *infos, uint32_t n, uint32_t *n_infos)
 {
 	uint64_t at = *cursor;
 	uint32_t found = 0;
@@ -562,7 +569,8 @@ enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kin
 			uint64_t handle = handle_in(bytes_item(&page, i + 1));
 			if (!has_prefix(bytes_item(&page, i), prefix))
 				continue;
-			if (object_describe(lane, handle, &infos[found]) == SABIR_OK && (!kind || infos[found].kind == kind))
+			if (object_describe(lane, handle, &infos[found]) == SABIR_OK &&
+			    (!kind || infos[found].kind == kind))
 				found++;
 		}
 		bytes_fini(&page);

@@ -15,12 +15,12 @@
  * object_leave, never wait, and answer EMPTY or FULL where a caller may want to wait: on the event of `object_index(handle)`.
  */
 struct object_spec {
-	uint32_t kind;     /* SEG_KIND_* */
-	uint32_t type_code; /* value, array: the letter of Python's array and struct modules */
-	uint64_t length;   /* array: elements */
-	uint64_t max_items; /* queue: 0 = limited by memory alone */
+	uint32_t kind;           /* SEG_KIND_* */
+	uint32_t type_code;      /* value, array: the letter of Python's array and struct modules */
+	uint64_t length;         /* array: elements */
+	uint64_t max_items;      /* queue: 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue: 0 = the server's limit */
-	struct span initial; /* value: 0 or 1 element, array: up to `length` elements, little-endian */
+	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 };
 
 struct object_info {
@@ -53,7 +53,8 @@ enum sabir_error object_init_directory(struct lane *lane);
  * Errors: ALREADY_EXISTS (and *handle is the existing one), INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED,
  * TOO_MANY_OWNERS (the table of objects is full).
  */
-enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind, uint64_t *handle);
+enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind,
+			       uint64_t *handle);
 /* Errors: NOT_FOUND, INVALID_NAME. */
 enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle);
 /* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
@@ -63,7 +64,8 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
  * Names that begin with `prefix` in the order of their creation, from behind the entry `*cursor` (0 = from the start);
  * up to n infos. *cursor becomes 0 at the end. kind 0 = all.
  */
-enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor, struct object_info *infos, uint32_t n, uint32_t *n_infos);
+enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor,
+			     struct object_info *infos, uint32_t n, uint32_t *n_infos);
 /* Returns the memory of deleted objects that nobody can be in any more. */
 void object_sweep(struct lane *lane);
 
@@ -72,7 +74,8 @@ void object_sweep(struct lane *lane);
  * checked to be `body_size` bytes inside the data area. On failure no operation is begun.
  * Errors: NOT_FOUND (never valid), DELETED, WRONG_KIND, DATA_LOSS.
  */
-enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size, struct seg_object **object, void *body);
+enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size,
+			      struct seg_object **object, void *body);
 void object_leave(struct lane *lane);
 /* Marks the object as damaged and answers DATA_LOSS: `return object_damaged(object);` after object_leave. */
 enum sabir_error object_damaged(struct seg_object *object);
@@ -102,9 +105,11 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  * describe fills length, memory_bytes and its own fields
  */
 struct object_kind {
-	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec, struct seg_block **body);
+	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
+				   struct seg_block **body);
 	void (*destroy)(struct lane *lane, uint32_t index, struct seg_object *object);
-	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object);
+	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+				    struct seg_object *object);
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
 };
 

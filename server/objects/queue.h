@@ -18,7 +18,8 @@ struct queue_item {
 	struct span head;
 	struct span body;
 };
-enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n, uint32_t *accepted);
+enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n,
+			   uint32_t *accepted);
 
 /*
  * Takes up to n items, fewer where more would pass the limit of `out`, in one step and adds them to `out`. Errors: EMPTY,

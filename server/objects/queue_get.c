@@ -105,7 +105,8 @@ enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, s
 /* ---------------------------------------------------------------- taking */
 
 /* Takes the first item into the lane's chain; EMPTY too if its ordinal is not *follow, or it is too much for `out`. */
-static enum sabir_error take_first(struct queue *q, const uint64_t *follow, const struct bytes *out, struct seg_item **item)
+static enum sabir_error take_first(struct queue *q, const uint64_t *follow, const struct bytes *out,
+				   struct seg_item **item)
 {
 	struct seg_lane *shared = q->lane->shared;
 	struct place place;

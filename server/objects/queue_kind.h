@@ -6,7 +6,8 @@
 
 /* The functions of queue_kind that stand in files of their own. */
 void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object);
-enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object);
+enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+			       struct seg_object *object);
 uint64_t queue_memory(struct queue *q, uint64_t length);
 
 #endif

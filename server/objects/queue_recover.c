@@ -126,14 +126,16 @@ static void recover_slots(struct queue *q, struct seg_lane *dead, uint32_t dead_
 
 	block = left ? segment_at(q->seg, left, sizeof(*block)) : NULL;
 	word = block ? load64_acquire(&block->word) : 0;
-	if (block && block_state(word) == SEG_BLOCK_LIVE && block_object(word) == q->index && !slots_reachable(q, left) &&
+	if (block && block_state(word) == SEG_BLOCK_LIVE && block_object(word) == q->index &&
+	    !slots_reachable(q, left) &&
 	    cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, q->lane->id, 0, block_tag(word)))) {
 		store32_relaxed(&q->lane->shared->hand[HAND_OLD_SLOTS], left);
 		block_retire(q->lane, block);
 	}
 }
 
-enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index, struct seg_object *object)
+enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+			       struct seg_object *object)
 {
 	struct queue q = { by, by->seg, object, NULL, index };
 	uint32_t op = load32_relaxed(&dead->op);

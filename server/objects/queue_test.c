@@ -343,9 +343,9 @@ static void act_fill_slots(struct lane *by, uint64_t q)
 }
 
 static const struct scene scenes[] = {
-	{ "put", act_put, 0 },           { "put, bounded", act_put, N_OLD + 1 }, { "put, full", act_put, N_OLD },
+	{ "put", act_put, 0 },           { "put, bounded", act_put, N_OLD + 1 },       { "put, full", act_put, N_OLD },
 	{ "put_many", act_put_many, 0 }, { "put_many, cut", act_put_many, N_OLD + 2 }, { "get", act_get, 0 },
-	{ "get_many", act_get_many, 0 }, { "get, bounded", act_get, N_OLD }, { "clear", act_clear, 0 },
+	{ "get_many", act_get_many, 0 }, { "get, bounded", act_get, N_OLD },           { "clear", act_clear, 0 },
 	{ "close", act_close, 0 },       { "fill slots", act_fill_slots, 0 },
 };
 

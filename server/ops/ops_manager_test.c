@@ -114,8 +114,7 @@ static void test_bad_names_are_refused(void)
 					     "..",
 					     "a/../b",
 					     "a/./b",
-					     "a\x01"
-					     "b",
+					     "a\001b",
 					     "\x7f",
 					     "\xff",
 					     "\xc0\x80" };

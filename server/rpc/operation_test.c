@@ -213,6 +213,28 @@ static void an_error_carries_its_reason(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(ask.message_text, "nobody/made/this"));
 }
 
+/* As a local program that was stopped within a write. The queue's call is behind the dict's in the same thread. */
+static void a_lock_that_is_not_given_back_stops_only_its_dict(void)
+{
+	struct ask ask;
+	uint64_t handle;
+	struct form create = { .len = 0 }, set = form_put("held", "key");
+	struct form put = form_put("through", "x"), get = form_on("through");
+	form_bytes(&create, 1, "held", 4);
+	form_bytes(&create, 13, "", 0);
+	form_bytes(&set, 3, "\x32\x01v", 3);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_CREATE, form_span(&create)), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL_FATAL(object_open(&kit.lane, (struct span){ (const uint8_t *)"held", 4 }, &handle), SABIR_OK);
+	uint64_t *lock = &kit.seg.objects[object_index(handle)].lock;
+	CU_ASSERT_EQUAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, "/sabir.v1.DictService/Set", form_span(&set)), GRPC_STATUS_ABORTED);
+	CU_ASSERT_STRING_EQUAL(ask.reason, "BUSY");
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_PUT, form_span(&put)), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_GET, form_span(&get)), GRPC_STATUS_OK);
+	lock_release(&kit.lane, lock);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, "/sabir.v1.DictService/Set", form_span(&set)), GRPC_STATUS_OK);
+}
+
 static void a_malformed_request_is_refused(void)
 {
 	struct ask ask;
@@ -278,6 +300,7 @@ int main(void)
 		KIT_TEST(deleting_ends_the_wait),
 		KIT_TEST(more_waiting_calls_than_allowed_are_refused),
 		KIT_TEST(an_error_carries_its_reason),
+		KIT_TEST(a_lock_that_is_not_given_back_stops_only_its_dict),
 		KIT_TEST(a_malformed_request_is_refused),
 		KIT_TEST(a_call_without_a_message_is_refused),
 		KIT_TEST(an_oversized_message_is_refused),

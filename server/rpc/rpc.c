@@ -22,6 +22,12 @@
 #include "server/rpc/health.h"
 #include "server/rpc/setup.h"
 
+/*
+ * How long an operation waits for an object's lock. A local program that is stopped with a lock would hold up every
+ * call on every object, so it is over soon: the caller is told BUSY.
+ */
+#define LOCK_PATIENCE_NS 20000000
+
 /* ------------------------------------------------------------------ starting */
 
 static uint32_t choose_threads(uint32_t wanted)
@@ -51,6 +57,7 @@ static enum sabir_error open_lanes(struct rpc *rpc, uint32_t owner, char *detail
 			snprintf(detail, RPC_DETAIL_SIZE, "no lane for a serving thread");
 			return error;
 		}
+		rpc->workers[i].lane.lock_patience_ns = LOCK_PATIENCE_NS;
 		rpc->workers[i].rpc = rpc;
 	}
 	return SABIR_OK;

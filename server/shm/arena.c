@@ -18,7 +18,7 @@
 
 /* Multiples of 64 that waste little of a chunk's 258,048 bytes. */
 static const uint32_t class_size[SEG_N_CLASSES] = {
-	64,   128,  192,  256,  320,  384,  512,   640,   768,   1024,  1280,  1536,  2048,  2560,
+	64,   128,  192,  256,  320,  384,   512,   640,   768,   1024,  1280,  1536,  2048,  2560,
 	3072, 4160, 5120, 6144, 8320, 10752, 12864, 16128, 21504, 25792, 32256, 36864, 64512, 86016,
 };
 
@@ -62,7 +62,8 @@ static struct seg_block *slab_block(const struct segment *seg, uint32_t chunk, u
 	return (struct seg_block *)(chunk_base(seg, chunk) + SEG_SLAB_HEADER + (uint64_t)i * class_size[class_index]);
 }
 
-static uint32_t slab_index(const struct segment *seg, const struct seg_block *block, uint32_t chunk, uint32_t class_index)
+static uint32_t slab_index(const struct segment *seg, const struct seg_block *block, uint32_t chunk,
+			   uint32_t class_index)
 {
 	return (uint32_t)((const uint8_t *)block - chunk_base(seg, chunk) - SEG_SLAB_HEADER) / class_size[class_index];
 }
@@ -89,7 +90,8 @@ static void hint_clear(const struct segment *seg, uint32_t row, uint32_t chunk)
 static uint32_t slab_class(const struct segment *seg, uint32_t chunk)
 {
 	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
-	return chunk_state(word) == SEG_CHUNK_SLAB && chunk_class(word) < SEG_N_CLASSES ? chunk_class(word) : SEG_N_CLASSES;
+	return chunk_state(word) == SEG_CHUNK_SLAB && chunk_class(word) < SEG_N_CLASSES ? chunk_class(word)
+											: SEG_N_CLASSES;
 }
 
 static void set_refill(struct lane *lane, uint32_t chunk_plus_1)
@@ -189,7 +191,8 @@ static enum sabir_error refill(struct lane *lane, uint32_t class_index)
 	uint32_t chunk = load32_relaxed(&lane->shared->slab[class_index]) - 1;
 	enum sabir_error error;
 
-	if (chunk < seg->n_chunks && slab_class(seg, chunk) == class_index && take_from_slab(lane, chunk, class_index, want))
+	if (chunk < seg->n_chunks && slab_class(seg, chunk) == class_index &&
+	    take_from_slab(lane, chunk, class_index, want))
 		return SABIR_OK;
 	for (uint32_t w = 0; w < seg->n_hint_words; w++) {
 		uint64_t bits = load64_relaxed(&seg->hints[class_index * seg->n_hint_words + w]);

@@ -59,7 +59,8 @@ static inline uint64_t block_publish(struct seg_block *block, uint32_t object)
 /* LIVE -> PRIVATE to the lane; only by who alone may remove the block (under the object's lock, or by a claim). */
 static inline void block_retract(struct lane *lane, struct seg_block *block)
 {
-	store64_release(&block->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(load64_relaxed(&block->word))));
+	store64_release(&block->word,
+			block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(load64_relaxed(&block->word))));
 }
 
 /*
@@ -78,7 +79,7 @@ void arena_trim(struct lane *lane, uint32_t keep_chunks);
 struct arena_stats {
 	uint64_t limit_bytes;
 	uint64_t committed_bytes;
-	uint64_t used_bytes;   /* blocks that are not free, lanes' caches included */
+	uint64_t used_bytes; /* blocks that are not free, lanes' caches included */
 	uint64_t n_blocks;
 	uint32_t n_chunks_used;
 };

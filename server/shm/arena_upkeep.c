@@ -17,7 +17,8 @@ static struct seg_slab *slab_at(const struct segment *seg, uint32_t chunk, uint3
 	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
 	if (chunk_state(word) != SEG_CHUNK_SLAB || chunk_class(word) >= SEG_N_CLASSES)
 		return NULL;
-	uint32_t first = (uint32_t)((seg->data_off + ((uint64_t)chunk << SEG_CHUNK_SHIFT) + SEG_SLAB_HEADER) >> SEG_REF_SHIFT);
+	uint32_t first = (uint32_t)((seg->data_off + ((uint64_t)chunk << SEG_CHUNK_SHIFT) + SEG_SLAB_HEADER) >>
+				    SEG_REF_SHIFT);
 	uint32_t size = (uint32_t)block_size(seg, first);
 	if (!size)
 		return NULL;
@@ -140,7 +141,8 @@ static bool dissolve_slab(struct lane *lane, uint32_t chunk)
 			break;
 		FAULT("arena.dissolving");
 	}
-	bool won = n == n_blocks && cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id, 0));
+	bool won = n == n_blocks &&
+		   cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id, 0));
 	if (won) {
 		clear_hint(seg, chunk_class(chunk_now), chunk);
 		store32_relaxed(&seg->chunks[chunk].run, 1);

@@ -229,7 +229,8 @@ static bool lock_sleep(struct lane *lane, uint64_t *word, uint64_t seen, uint64_
 		uint64_t now = monotonic_ns();
 		if (now >= deadline_ns)
 			return false;
-		limit = (struct timespec){ (time_t)((deadline_ns - now) / 1000000000u), (long)((deadline_ns - now) % 1000000000u) };
+		limit = (struct timespec){ (time_t)((deadline_ns - now) / 1000000000u),
+					   (long)((deadline_ns - now) % 1000000000u) };
 		at = &limit;
 	}
 	syscall(SYS_futex, lock_futex(word), FUTEX_WAIT, (uint32_t)seen, at, NULL, 0);

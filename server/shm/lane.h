@@ -15,7 +15,7 @@ struct lane {
 	struct seg_lane *shared;
 	uint32_t id; /* index + 1: what is written into claimed words */
 	uint32_t owner;
-	bool directory; /* this operation may work on object 0 */
+	bool directory;            /* this operation may work on object 0 */
 	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
 };
 

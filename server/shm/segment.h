@@ -16,8 +16,8 @@
 struct segment {
 	uint8_t *base;
 	size_t size;
-	int fd;       /* the memfd; owned */
-	int bell_fd;  /* eventfd that rings the server, or -1; owned */
+	int fd;      /* the memfd; owned */
+	int bell_fd; /* eventfd that rings the server, or -1; owned */
 	struct seg_header *header;
 	struct seg_owner *owners;
 	struct seg_lane *lanes;

@@ -31,7 +31,7 @@ struct head {
 
 static const char *urls[2];
 static unsigned n_items = 200000, n_processes = 16, n_kills;
-static uint8_t *ledger; /* how often each item was got */
+static uint8_t *ledger;   /* how often each item was got */
 static uint64_t *empties; /* items without content: how many were put, how many were got */
 
 static void die(const char *what, enum sabir_error error)
@@ -108,8 +108,9 @@ static void put_all(const char *url, unsigned producer, unsigned n)
 		}
 		while (done < k) {
 			size_t accepted = 0;
-			enum sabir_error error = k == 1 ? sabir_queue_put(queue, items, SABIR_FOREVER) :
-							  sabir_queue_put_many(queue, items + done, k - done, SABIR_FOREVER, &accepted);
+			enum sabir_error error = k == 1 ? sabir_queue_put(queue, items, SABIR_FOREVER)
+							: sabir_queue_put_many(queue, items + done, k - done,
+									       SABIR_FOREVER, &accepted);
 			if (error)
 				die("put", error);
 			done += k == 1 ? 1 : accepted;
@@ -248,8 +249,9 @@ int main(int argc, char **argv)
 	passed += check(lost == 0 && empties[0] == empties[1], "no item was lost", &failed);
 	passed += check(twice == 0, "no item came twice", &failed);
 	double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-	printf("%llu items, %u processes, %u kills, %.1f s, %.0f items/s, %llu lost, %llu twice\n", (unsigned long long)total, n_processes,
-	       n_kills, seconds, (double)total / seconds, (unsigned long long)lost, (unsigned long long)twice);
+	printf("%llu items, %u processes, %u kills, %.1f s, %.0f items/s, %llu lost, %llu twice\n",
+	       (unsigned long long)total, n_processes, n_kills, seconds, (double)total / seconds,
+	       (unsigned long long)lost, (unsigned long long)twice);
 	sabir_queue_free(queue);
 	sabir_delete(conn, "stress");
 	sabir_delete(conn, "killed");
