@@ -247,6 +247,18 @@ static enum sabir_error read_fallbacks(struct config *config, char *detail)
 	return error;
 }
 
+/* A small memory brings small items along, where nobody has said how large they may be. */
+static enum sabir_error fit_fallbacks(struct config *config, char *detail)
+{
+	char text[32];
+	uint64_t quarter = config_number(config, OPTION_MEMORY_LIMIT) / 4;
+	if (config->source[OPTION_MAX_ITEM_BYTES] != CONFIG_DEFAULT ||
+	    config_number(config, OPTION_MAX_ITEM_BYTES) <= quarter)
+		return SABIR_OK;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)quarter);
+	return set(config, OPTION_MAX_ITEM_BYTES, CONFIG_DEFAULT, text, "max-item-bytes", detail);
+}
+
 /* ---------------------------------------------------------------- all of it */
 
 /* What one option's rule can't say. */
@@ -275,6 +287,8 @@ enum sabir_error config_load(int argc, char *const *argv, char *const *environme
 		error = read_file(&c, path ? path : default_file, path, detail);
 	if (!error)
 		error = read_fallbacks(&c, detail);
+	if (!error && !asked)
+		error = fit_fallbacks(&c, detail);
 	if (!error)
 		error = check(&c, detail);
 	if (error)

@@ -106,18 +106,8 @@ static void test_create_refuses_bad_specs(void)
 
 static void test_bad_names_are_refused(void)
 {
-	static const char *const names[] = { "/",
-					     "a/",
-					     "/a",
-					     "a//b",
-					     ".",
-					     "..",
-					     "a/../b",
-					     "a/./b",
-					     "a\001b",
-					     "\x7f",
-					     "\xff",
-					     "\xc0\x80" };
+	static const char *const names[] = { "/",      "a/",    "/a",     "a//b", ".",    "..",
+					     "a/../b", "a/./b", "a\001b", "\x7f", "\xff", "\xc0\x80" };
 	char request[600], name[300];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
