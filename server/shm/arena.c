@@ -359,6 +359,8 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 	store32_relaxed(&cache->n, n - 1);
 	uint64_t tag = block_tag(load64_relaxed(&made->word)) + 1;
 	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, tag));
+	/* Who reads the new content must not find the old word still there. */
+	fence_release();
 	if (n > 1)
 		prefetch_block(lane, cache->refs[n - 2]);
 	FAULT("arena.allocated");

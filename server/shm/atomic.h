@@ -73,6 +73,15 @@ static inline void fence_acquire(void)
 }
 
 /*
+ * Stores before it are seen before stores behind it: between a block's new word and its new content, for those who
+ * still look at its life before and then at the word. Pairs with fence_acquire.
+ */
+static inline void fence_release(void)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/*
  * Keeps the compiler from moving stores across it. Enough between the steps of one operation for its recovery: the
  * stores of a thread are seen in full once its death is proved, so only their order in the program counts.
  */
