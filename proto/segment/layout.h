@@ -45,7 +45,7 @@ struct seg_header {
 	uint64_t lanes_off;
 	uint64_t objects_off;
 	uint64_t chunks_off;
-	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs with free or, last row, retired blocks */
+	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs with free, or in the last row retired, blocks */
 	uint64_t ready_off; /* u64[(n_objects + 63) / 64]: objects whose waiters in the server should look */
 	uint64_t data_off;  /* first chunk, aligned to SEG_CHUNK_SIZE */
 	uint32_t n_owners;
@@ -316,63 +316,71 @@ struct seg_array {
 };
 
 /*
- * A dict is an index of cells over nodes, one for each key; a node's value is the newest of a chain of versions, and the
- * version counts from the moment when `committed` reaches its sequence number.
+ * A dict is an index of cells over nodes, one for each key; a node's value is the newest of its versions that
+ * `committed` has reached. The order tree leads from insertion numbers to nodes: 64-fold, a leaf holds the refs of nodes.
  */
 #define SEG_CELL_GONE 0xffffffffull /* a cell whose node went away or moved to the newer table */
+#define SEG_ORDER_FAN 64u
 
 struct seg_dict {
 	struct seg_block block;
 	uint64_t committed; /* the sequence number of the last finished write */
-	uint64_t count[2];  /* entries as of the even and the odd sequence numbers */
 	uint64_t tables;    /* ref of the current table | ref of the older one that is being moved << 32 */
-	uint64_t cleared;   /* versions below this sequence number are gone, once `committed` has reached it */
-	uint64_t pad0;
+	uint64_t count[2];  /* entries as of the even and the odd sequence numbers */
+	uint64_t floor[2];  /* the same for the lowest insertion number that counts: a clear raises it */
 
 	/* line 1: for writers, under the object's lock */
-	uint32_t first; /* nodes in insertion order */
-	uint32_t last;
-	uint32_t pending;     /* versions of the write that is under way */
+	uint64_t order;       /* ref of the order tree's root | its level << 32; 0 = empty */
+	uint64_t next_order;  /* the next insertion number */
+	uint64_t n_used;      /* cells of the current table that are not 0 */
+	uint64_t bytes;       /* in blocks, this one not included */
+	uint32_t pending;     /* ref of the newest version of the write that is under way or being cleaned up */
+	uint32_t gone;        /* ref of the node that it removes */
 	uint32_t move_cursor; /* cells of the older table below it are moved */
-	uint64_t next_order;
-	uint64_t n_used; /* cells of the current table that are not 0 */
-	uint32_t dying;  /* a table that is out of reach and being retired */
-	uint32_t pad1;
-	uint64_t pad2[3];
+	uint32_t clearing;    /* 1: it is a clear */
+	uint64_t trim;        /* insertion number whose path in the order tree may be empty, 0 = none */
+	uint64_t trash_order; /* an order tree with all its nodes, out of use and to be freed */
+
+	/* line 2 */
+	uint64_t trash_tables; /* up to two tables to be freed */
+	uint64_t pad0[7];
 };
 
 struct seg_table {
 	struct seg_block block;
 	uint32_t log2_cells;
-	uint32_t n_parts;
-	uint64_t pad0[5];
+	uint32_t pad0;
 	uint32_t part[]; /* refs of seg_cells, 0 = all its cells are empty */
 };
 
 struct seg_cells {
 	struct seg_block block;
 	uint64_t pad0[6];
-	uint64_t cell[]; /* ref of the node | upper half of the key's hash << 32 */
+	uint64_t cell[]; /* ref of the node | 32 bits of the key's hash << 32; 0 = empty */
+};
+
+struct seg_order {
+	struct seg_block block;
+	uint64_t base;  /* the first insertion number below it */
+	uint64_t used;  /* bit i: slot i leads somewhere */
+	uint32_t level; /* 0 = a leaf */
+	uint32_t pad0;
+	uint64_t pad1[3];
+	uint32_t slot[SEG_ORDER_FAN];
 };
 
 struct seg_node {
-	struct seg_block block; /* len = the key's */
-	uint64_t hash;
-	uint64_t order;   /* insertion number */
-	uint32_t version; /* ref of the newest version */
-	uint32_t order_next;
-	uint32_t order_prev;
-	uint32_t pad0;
+	struct seg_block block; /* next = the newest version, len = the key's */
+	uint64_t order;         /* insertion number */
+	uint64_t gone;          /* the sequence number as of which the key is gone, 0 = none */
 	/* the key follows */
 };
 
 struct seg_version {
 	struct seg_block block; /* next = the version that it replaces; len = the value's */
 	uint64_t seq;
-	uint32_t node;
+	uint32_t node; /* 0: a later version of the same write took its place */
 	uint32_t pending_next;
-	uint32_t deleted; /* 1: the key is gone as of seq */
-	uint32_t pad0;
 	/* the value follows */
 };
 
@@ -412,11 +420,14 @@ SEG_AT(seg_queue, returned, 192);
 SEG_ASSERT(sizeof(struct seg_queue) == 256);
 SEG_AT(seg_value, bits, 64);
 SEG_ASSERT(sizeof(struct seg_array) == 64);
-SEG_AT(seg_dict, first, 64);
-SEG_ASSERT(sizeof(struct seg_dict) == 128);
-SEG_ASSERT(sizeof(struct seg_table) == 64);
+SEG_AT(seg_dict, order, 64);
+SEG_AT(seg_dict, trash_tables, 128);
+SEG_ASSERT(sizeof(struct seg_dict) == 192);
+SEG_ASSERT(sizeof(struct seg_table) == 24);
 SEG_ASSERT(sizeof(struct seg_cells) == 64);
-SEG_ASSERT(sizeof(struct seg_node) == 48);
-SEG_ASSERT(sizeof(struct seg_version) == 40);
+SEG_AT(seg_order, slot, 64);
+SEG_ASSERT(sizeof(struct seg_order) == 320);
+SEG_ASSERT(sizeof(struct seg_node) == 32);
+SEG_ASSERT(sizeof(struct seg_version) == 32);
 
 #endif

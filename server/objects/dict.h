@@ -5,9 +5,10 @@
 #include "server/objects/object.h"
 
 /*
- * Insertion-ordered map from bytes to bytes. Keys are equal if their bytes are (callers bring encoded Values into their
- * canonical form first: server/base/value.h). Readers take no lock; a write is visible in one step, with all its entries.
- * Every change notifies SEG_EVENT_ITEMS. Errors of all beside the common ones: TOO_LARGE, RESOURCE_EXHAUSTED (writes), NO_MEMORY.
+ * Insertion-ordered map from bytes to bytes. Keys are equal if their bytes are (callers bring encoded Values into
+ * their canonical form first: server/base/value.h). Readers take no lock; a write is visible in one step, with all
+ * its entries. Every change notifies SEG_EVENT_ITEMS. Errors of all beside the common ones: TOO_LARGE,
+ * RESOURCE_EXHAUSTED (writes; never what removes), NO_MEMORY, BUSY (writes and pages, for lanes that have a patience).
  */
 
 /* Adds the value to `out`. Errors: KEY_NOT_FOUND. */
@@ -32,18 +33,20 @@ struct dict_entry {
 enum sabir_error dict_update(struct lane *lane, uint64_t handle, const struct dict_entry *entries, uint32_t n,
 			     uint64_t *inserted);
 /*
- * Replaces a value by what `modify` makes of it, under the dict's lock: increment, compare-and-exchange and their like.
- * modify sees the present value (data NULL: no such key) and sets *next (data NULL: remove, or leave missing) and *write
- * (false: nothing is written). It must not touch shared memory. What it returns other than OK ends the operation.
+ * Replaces a value by what `modify` makes of it, under the dict's lock: increment, compare-and-exchange and their
+ * like. modify sees the present value (data NULL: no such key) and sets *next (data NULL: remove, or leave missing)
+ * and *write (false: nothing is written). It must not touch shared memory. What it returns other than OK ends the
+ * operation. It is called a second time if memory had to be made room for what it wants to write.
  */
 typedef enum sabir_error dict_modify_fn(void *context, struct span now, struct span *next, bool *write);
 enum sabir_error dict_modify(struct lane *lane, uint64_t handle, struct span key, dict_modify_fn *modify,
 			     void *context);
 enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *removed);
 /*
- * Up to n entries behind the position *cursor (0 = from the start), in insertion order, each as key and value (two items
- * of `out`; an unwanted half is empty), fewer where more would pass the limit of `out`. *cursor becomes the position to go on
- * from, 0 at the end. One page is a consistent cut; entries that live throughout are seen exactly once over all pages.
+ * Up to n entries behind the position *cursor (0 = from the start), in insertion order, each as key and value (two
+ * items of `out`; an unwanted half is empty), fewer where more would pass the limit of `out`. *cursor becomes the
+ * position to go on from, 0 at the end. One page is a consistent cut; entries that live throughout are seen exactly
+ * once over all pages.
  */
 enum dict_part { DICT_KEYS = 1, DICT_VALUES = 2, DICT_ITEMS = 3 };
 enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor,

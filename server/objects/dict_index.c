@@ -1,319 +1,391 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dict's index: open addressing with linear probing over cells of node ref and upper hash half.
+ * The dict's index: open addressing with linear probing over cells of node ref and 32 bits of hash, whose low ones
+ * are also the cell's place.
  *
- * There is a current table and, while it is being emptied, an older one. A key is in one of them, or for a moment in both; it is
- * copied to the current one before its older cell is marked as gone. So readers that look into the older one first don't
- * miss it. Each write moves a few cells; tables are made of parts that are allocated when they are first written to, so no write
- * pays for the whole table.
+ * There is a current table and, while it is being emptied, an older one. A key is in one of them, or for a moment in
+ * both; it is copied to the current one before its older cell is marked as gone, so readers that look into the older
+ * one first don't miss it. Each write moves a few cells. Tables are made of parts that are allocated when they are
+ * first written to, so no write pays for a whole table. No table at all is an empty dict.
+ *
+ * Readers may look into a table that is being freed. What they find is proved by the node's own word and key; that
+ * they find nothing counts only if the tables are still the same incarnations afterwards.
  */
 #include "server/objects/dict_parts.h"
 
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "server/base/fault.h"
 
-#define PART_CELLS 4096u
+#define PART_LOG2 12u
 #define MIN_LOG2 4u
-#define MAX_LOG2 31u
-#define MOVES_PER_WRITE 16u
+#define MAX_LOG2 28u
+#define MOVES_PER_CHANGE 16u
 
-static uint32_t n_parts_of(uint64_t n_cells)
+uint32_t dict_hash(const struct dict *d, struct span key)
 {
-	return n_cells > PART_CELLS ? (uint32_t)(n_cells / PART_CELLS) : 1;
+	return (uint32_t)(XXH3_64bits_withSeed(key.len ? key.data : (const uint8_t *)"", key.len, d->seg->hash_seed) >>
+			  32);
 }
 
-struct seg_table *dict_table(const struct dict *d, uint32_t ref, uint64_t *n_cells)
+/* ---------------------------------------------------------------- looking */
+
+/* A table as it was read once. */
+struct table {
+	struct seg_table *at;
+	uint64_t word;
+	uint32_t mask;      /* cells - 1 */
+	uint32_t part_mask; /* cells of a part - 1 */
+};
+
+static uint32_t n_parts_of(uint32_t log2)
 {
-	struct seg_table *table = segment_at(d->seg, ref, sizeof(*table));
-	if (!table)
-		return NULL;
-	uint32_t log2 = load32_relaxed(&table->log2_cells);
-	if (log2 < MIN_LOG2 || log2 > MAX_LOG2 ||
-	    !segment_at(d->seg, ref, sizeof(*table) + 4ull * n_parts_of(1ull << log2)))
-		return NULL;
-	*n_cells = 1ull << log2;
-	return table;
+	return log2 > PART_LOG2 ? 1u << (log2 - PART_LOG2) : 1;
 }
 
-/* The cell, or NULL where its part has not been allocated (the cell is empty). */
-static uint64_t *cell_at(const struct dict *d, struct seg_table *table, uint64_t n_cells, uint64_t i)
+static bool open_table(const struct dict *d, uint32_t ref, struct table *t)
 {
-	uint64_t part_cells = n_cells < PART_CELLS ? n_cells : PART_CELLS;
-	uint32_t ref = load32_acquire(&table->part[i / PART_CELLS]);
-	struct seg_cells *cells = ref ? segment_at(d->seg, ref, sizeof(*cells) + part_cells * 8) : NULL;
-	return cells ? &cells->cell[i % PART_CELLS] : NULL;
-}
-
-static uint32_t cell_node(uint64_t cell)
-{
-	return (uint32_t)cell;
-}
-
-static bool same_key(const struct dict *d, const struct seg_node *node, uint64_t hash, struct span key)
-{
-	uint32_t len = load32_relaxed(&node->block.len);
-	if (load64_relaxed(&node->hash) != hash || len != key.len || dict_payload(d, node, sizeof(*node), len) < 0)
+	t->at = segment_at(d->seg, ref, sizeof(*t->at));
+	if (!t->at)
 		return false;
-	return len == 0 || !memcmp(node + 1, key.data, len);
+	t->word = load64_acquire(&t->at->block.word);
+	uint32_t log2 = load32_relaxed(&t->at->log2_cells);
+	if (!dict_word_is_live(d, t->word) || log2 < MIN_LOG2 || log2 > MAX_LOG2)
+		return false;
+	t->mask = (1u << log2) - 1;
+	t->part_mask = (1u << (log2 < PART_LOG2 ? log2 : PART_LOG2)) - 1;
+	return segment_at(d->seg, ref, sizeof(*t->at) + 4ull * n_parts_of(log2)) != NULL;
 }
 
-enum sabir_error dict_probe(struct dict *d, uint32_t table_ref, struct span key, uint64_t hash,
-			    struct dict_found *found, uint64_t **cell)
+/* The cells of the part that cell i is in. KEY_NOT_FOUND: they are all empty. */
+static enum sabir_error part_of(const struct dict *d, const struct table *t, uint32_t i, uint64_t **cells)
 {
-	uint64_t n_cells, steps;
-	struct seg_table *table = table_ref ? dict_table(d, table_ref, &n_cells) : NULL;
-	if (!table)
-		return table_ref ? SABIR_BUSY : SABIR_KEY_NOT_FOUND;
-	uint64_t i = hash & (n_cells - 1);
-	for (steps = 0; steps < n_cells; steps++, i = (i + 1) & (n_cells - 1)) {
-		uint64_t *at = cell_at(d, table, n_cells, i);
-		uint64_t seen = at ? load64_acquire(at) : 0;
+	uint32_t ref = load32_acquire(&t->at->part[i >> PART_LOG2]);
+	if (!ref)
+		return SABIR_KEY_NOT_FOUND;
+	struct seg_cells *part = segment_at(d->seg, ref, sizeof(*part) + 8 * (t->part_mask + 1ull));
+	if (!part)
+		return SABIR_DATA_LOSS;
+	*cells = part->cell;
+	return SABIR_OK;
+}
+
+static enum sabir_error is_node_of(const struct dict *d, uint32_t ref, const struct dict_key *key,
+				   struct dict_found *found)
+{
+	struct seg_node *node = segment_at(d->seg, ref, sizeof(*node) + key->bytes.len);
+	if (!node)
+		return SABIR_DATA_LOSS;
+	uint64_t word = load64_acquire(&node->block.word);
+	if (!dict_word_is_live(d, word))
+		return SABIR_DATA_LOSS;
+	if (load32_relaxed(&node->block.len) != key->bytes.len)
+		return SABIR_KEY_NOT_FOUND;
+	if (key->bytes.len && memcmp(node + 1, key->bytes.data, key->bytes.len))
+		return SABIR_KEY_NOT_FOUND;
+	fence_acquire();
+	if (load64_relaxed(&node->block.word) != word)
+		return SABIR_BUSY;
+	found->node = node;
+	found->node_word = word;
+	return SABIR_OK;
+}
+
+static enum sabir_error look_in(const struct dict *d, const struct table *t, const struct dict_key *key,
+				struct dict_found *found)
+{
+	uint32_t i = key->hash & t->mask;
+	uint64_t *cells = NULL;
+	for (uint32_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask) {
+		enum sabir_error error = SABIR_OK;
+		if (!cells || (i & t->part_mask) == 0)
+			error = part_of(d, t, i, &cells);
+		if (error)
+			return error;
+		uint64_t *at = &cells[i & t->part_mask];
+		uint64_t seen = load64_acquire(at);
 		if (seen == 0)
 			return SABIR_KEY_NOT_FOUND;
-		if (cell_node(seen) == SEG_CELL_GONE || seen >> 32 != hash >> 32)
+		if (seen >> 32 != key->hash || (uint32_t)seen == SEG_CELL_GONE)
 			continue;
-		struct seg_node *node = segment_at(d->seg, cell_node(seen), sizeof(*node));
-		uint64_t word = node ? load64_acquire(&node->block.word) : 0;
-		if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != d->index || load64_acquire(at) != seen)
-			return SABIR_BUSY;
-		if (!same_key(d, node, hash, key))
+		error = is_node_of(d, (uint32_t)seen, key, found);
+		/* A cell that changed meanwhile is as good as gone: its key was away for a moment at least. */
+		if (error == SABIR_KEY_NOT_FOUND || (error && load64_acquire(at) != seen))
 			continue;
-		fence_acquire();
-		if (load64_acquire(&node->block.word) != word)
-			return SABIR_BUSY;
-		found->node = node;
-		found->node_word = word;
-		if (cell)
-			*cell = at;
-		return SABIR_OK;
+		return error;
 	}
 	return SABIR_KEY_NOT_FOUND;
 }
 
-void dict_fill_cell(struct dict *d, uint64_t *cell, uint64_t hash, uint32_t node)
+enum sabir_error dict_look(const struct dict *d, const struct dict_key *key, struct dict_found *found)
+{
+	uint64_t tables = load64_acquire(&d->body->tables);
+	uint32_t refs[2] = { (uint32_t)(tables >> 32), (uint32_t)tables };
+	struct table t[2];
+	enum sabir_error error = SABIR_KEY_NOT_FOUND;
+	for (int i = 0; i < 2 && error == SABIR_KEY_NOT_FOUND; i++) {
+		t[i].at = NULL;
+		if (!refs[i])
+			continue;
+		error = open_table(d, refs[i], &t[i]) ? look_in(d, &t[i], key, found) : SABIR_DATA_LOSS;
+	}
+	if (!error)
+		return SABIR_OK;
+	fence_acquire();
+	if (load64_acquire(&d->body->tables) != tables)
+		return SABIR_BUSY;
+	for (int i = 0; i < 2 && error == SABIR_KEY_NOT_FOUND; i++)
+		if (t[i].at && load64_relaxed(&t[i].at->block.word) != t[i].word)
+			return SABIR_BUSY;
+	return error;
+}
+
+/* ---------------------------------------------------------------- cells, under the lock */
+
+void dict_fill_cell(const struct dict *d, uint64_t *cell, uint32_t hash, uint32_t node)
 {
 	if (load64_relaxed(cell) == 0)
 		journal_store64(d->lane, &d->body->n_used, load64_relaxed(&d->body->n_used) + 1);
-	journal_store64(d->lane, cell, (hash & 0xffffffff00000000ull) | node);
+	journal_store64(d->lane, cell, (uint64_t)hash << 32 | node);
 }
 
-void dict_empty_cell(struct dict *d, uint64_t *cell)
+void dict_empty_cell(const struct dict *d, const struct dict_cell *cell)
 {
-	journal_store64(d->lane, cell, SEG_CELL_GONE);
+	bool clean = cell->end && cell->current;
+	if (clean)
+		journal_store64(d->lane, &d->body->n_used, load64_relaxed(&d->body->n_used) - 1);
+	journal_store64(d->lane, cell->at, clean ? 0 : SEG_CELL_GONE);
+}
+
+static bool is_empty(const struct dict *d, const struct table *t, uint32_t i)
+{
+	uint64_t *cells;
+	return part_of(d, t, i, &cells) == SABIR_KEY_NOT_FOUND || load64_relaxed(&cells[i & t->part_mask]) == 0;
+}
+
+static bool find_cell(const struct dict *d, const struct table *t, uint32_t node, uint32_t hash, struct dict_cell *cell)
+{
+	uint32_t i = hash & t->mask;
+	uint64_t *cells;
+	for (uint32_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask) {
+		if (part_of(d, t, i, &cells))
+			return false;
+		uint64_t seen = load64_relaxed(&cells[i & t->part_mask]);
+		if (seen == 0)
+			return false;
+		if ((uint32_t)seen != node)
+			continue;
+		cell->at = &cells[i & t->part_mask];
+		cell->end = is_empty(d, t, (i + 1) & t->mask);
+		return true;
+	}
+	return false;
+}
+
+enum sabir_error dict_cell_of(const struct dict *d, uint32_t node, uint32_t hash, struct dict_cell *cell)
+{
+	uint64_t tables = load64_relaxed(&d->body->tables);
+	struct table t;
+	for (int current = 0; current < 2; current++) {
+		uint32_t ref = current ? (uint32_t)tables : (uint32_t)(tables >> 32);
+		cell->current = current;
+		if (ref && open_table(d, ref, &t) && find_cell(d, &t, node, hash, cell))
+			return SABIR_OK;
+	}
+	return SABIR_DATA_LOSS;
 }
 
 /* ---------------------------------------------------------------- making tables */
 
-static enum sabir_error new_block(struct dict *d, uint64_t size, struct seg_block **block)
+static enum sabir_error new_block(const struct dict *d, uint64_t size, struct seg_block **block)
 {
-	enum sabir_error error = block_alloc(d->lane, size, HAND_TABLE, block);
+	enum sabir_error error = block_alloc(d->lane, size, DICT_HAND_INDEX, block);
 	if (!error)
 		memset(*block + 1, 0, size - sizeof(**block));
 	return error;
 }
 
-static void make_live(struct dict *d, struct seg_block *block)
+static enum sabir_error make_part(const struct dict *d, const struct table *t, uint32_t i)
 {
-	uint64_t tag = block_tag(load64_relaxed(&block->word));
-	journal_store64(d->lane, &block->word, block_word(SEG_BLOCK_LIVE, 0, d->index, tag));
-}
-
-static enum sabir_error ensure_part(struct dict *d, struct seg_table *table, uint64_t n_cells, uint64_t i)
-{
-	uint64_t part_cells = n_cells < PART_CELLS ? n_cells : PART_CELLS;
-	uint32_t *link = &table->part[i / PART_CELLS];
 	struct seg_block *block;
-	if (load32_relaxed(link))
-		return SABIR_OK;
-	enum sabir_error error = new_block(d, sizeof(struct seg_cells) + part_cells * 8, &block);
+	enum sabir_error error = new_block(d, sizeof(struct seg_cells) + 8 * (t->part_mask + 1ull), &block);
 	if (error)
 		return error;
-	make_live(d, block);
-	journal_store32(d->lane, link, segment_ref(d->seg, block));
-	journal_commit(d->lane);
+	dict_adopt(d, block);
+	journal_store32(d->lane, &t->at->part[i >> PART_LOG2], segment_ref(d->seg, block));
+	dict_end_transaction(d);
 	FAULT("dict_index.part_linked");
 	return SABIR_OK;
 }
 
 /* Starts a table for `live` keys; what was current becomes the older one. */
-static enum sabir_error start_table(struct dict *d, uint64_t live)
+static enum sabir_error start_table(const struct dict *d, uint64_t live)
 {
+	uint64_t current = (uint32_t)load64_relaxed(&d->body->tables);
 	uint32_t log2 = MIN_LOG2;
 	struct seg_block *block;
-	while (log2 < MAX_LOG2 && (1ull << log2) < live * 3 + 8)
+	while (log2 < MAX_LOG2 && (1ull << log2) < live * 9 / 4)
 		log2++;
-	enum sabir_error error = new_block(d, sizeof(struct seg_table) + 4ull * n_parts_of(1ull << log2), &block);
+	enum sabir_error error = new_block(d, sizeof(struct seg_table) + 4ull * n_parts_of(log2), &block);
 	if (error)
 		return error;
 	((struct seg_table *)block)->log2_cells = log2;
-	((struct seg_table *)block)->n_parts = n_parts_of(1ull << log2);
-	uint64_t current = load64_relaxed(&d->body->tables) & 0xffffffffu;
-	make_live(d, block);
-	journal_store64(d->lane, &d->body->tables, segment_ref(d->seg, block) | current << 32);
+	FAULT("dict_index.table_made");
+	dict_adopt(d, block);
 	journal_store64(d->lane, &d->body->n_used, 0);
 	journal_store32(d->lane, &d->body->move_cursor, 0);
-	journal_commit(d->lane);
+	journal_store64(d->lane, &d->body->tables, segment_ref(d->seg, block) | current << 32);
+	dict_end_transaction(d);
 	FAULT("dict_index.table_started");
 	return SABIR_OK;
 }
 
-static enum sabir_error free_cell_in(struct dict *d, uint32_t ref, uint64_t hash, uint64_t **cell)
+static enum sabir_error free_cell_in(const struct dict *d, uint32_t ref, uint32_t hash, uint64_t **cell)
 {
-	uint64_t n_cells, steps;
-	struct seg_table *table = dict_table(d, ref, &n_cells);
-	if (!table)
-		return dict_damaged(d);
-	uint64_t i = hash & (n_cells - 1);
-	for (steps = 0; steps < n_cells; steps++, i = (i + 1) & (n_cells - 1)) {
-		enum sabir_error error = ensure_part(d, table, n_cells, i);
+	struct table t;
+	uint64_t *cells;
+	if (!open_table(d, ref, &t))
+		return SABIR_DATA_LOSS;
+	uint32_t i = hash & t.mask;
+	for (uint32_t n = 0; n <= t.mask; n++, i = (i + 1) & t.mask) {
+		enum sabir_error error = part_of(d, &t, i, &cells);
+		if (error == SABIR_KEY_NOT_FOUND) {
+			error = make_part(d, &t, i);
+			if (!error)
+				error = part_of(d, &t, i, &cells);
+		}
 		if (error)
 			return error;
-		uint64_t *at = cell_at(d, table, n_cells, i);
-		if (!at)
-			return dict_damaged(d);
-		uint64_t seen = load64_relaxed(at);
-		if (seen == 0 || cell_node(seen) == SEG_CELL_GONE) {
-			*cell = at;
+		*cell = &cells[i & t.part_mask];
+		uint64_t seen = load64_relaxed(*cell);
+		if (seen == 0 || (uint32_t)seen == SEG_CELL_GONE)
 			return SABIR_OK;
-		}
 	}
-	return dict_damaged(d);
+	return SABIR_DATA_LOSS;
 }
 
 /* ---------------------------------------------------------------- moving */
 
-static bool move_cell(struct dict *d, uint32_t current, uint64_t *from)
+static enum sabir_error move_cell(const struct dict *d, uint32_t current, uint64_t *from)
 {
-	uint64_t seen = from ? load64_relaxed(from) : 0;
+	uint64_t seen = load64_relaxed(from);
 	uint64_t *to;
-	if (seen == 0 || cell_node(seen) == SEG_CELL_GONE)
-		return true;
-	struct seg_node *node = dict_node(d, cell_node(seen));
-	if (!node || free_cell_in(d, current, load64_relaxed(&node->hash), &to))
-		return false;
-	dict_fill_cell(d, to, seen, cell_node(seen));
+	if (seen == 0 || (uint32_t)seen == SEG_CELL_GONE)
+		return SABIR_OK;
+	enum sabir_error error = free_cell_in(d, current, (uint32_t)(seen >> 32), &to);
+	if (error)
+		return error;
+	dict_fill_cell(d, to, (uint32_t)(seen >> 32), (uint32_t)seen);
 	journal_store64(d->lane, from, SEG_CELL_GONE);
-	journal_commit(d->lane);
+	dict_end_transaction(d);
 	FAULT("dict_index.cell_moved");
-	return true;
+	return SABIR_OK;
 }
 
-/* Moves up to n cells; false: memory is short, or damaged. */
-static bool move_cells(struct dict *d, uint64_t n)
+/* Moves up to n cells of the older table, and leaves it behind when all are moved. */
+static enum sabir_error move_cells(const struct dict *d, uint32_t n)
 {
-	uint64_t tables = load64_relaxed(&d->body->tables), n_cells;
-	uint32_t older = (uint32_t)(tables >> 32), current = (uint32_t)tables;
-	struct seg_table *table = dict_table(d, older, &n_cells);
-	uint64_t i = load32_relaxed(&d->body->move_cursor);
-	if (!table)
-		return false;
-	for (; n > 0 && i < n_cells; n--, i++) {
-		if (!load32_relaxed(&table->part[i / PART_CELLS]))
-			i |= PART_CELLS - 1; /* an empty part */
-		else if (!move_cell(d, current, cell_at(d, table, n_cells, i)))
-			return false;
-		store32_relaxed(&d->body->move_cursor, (uint32_t)(i + 1));
-	}
-	if (i < n_cells)
-		return true;
-	journal_store64(d->lane, &d->body->tables, current);
-	journal_store32(d->lane, &d->body->dying, older);
-	journal_commit(d->lane);
-	FAULT("dict_index.table_left");
-	dict_retire_table(d);
-	return true;
-}
-
-/* Takes one block out of the word that leads to it, in a transaction; it is PRIVATE and in hand then. */
-static struct seg_block *take_out(struct dict *d, uint32_t *link)
-{
-	uint32_t ref = load32_relaxed(link);
-	struct seg_block *block = block_size(d->seg, ref) ? segment_at(d->seg, ref, sizeof(*block)) : NULL;
-	uint64_t word = block ? load64_acquire(&block->word) : 0;
-	bool ours = block && block_state(word) == SEG_BLOCK_LIVE && block_object(word) == d->index;
-	if (ours) {
-		store32_relaxed(&d->lane->shared->hand[HAND_FREED], ref);
-		fence_compiler();
-		journal_store64(d->lane, &block->word, block_word(SEG_BLOCK_PRIVATE, d->lane->id, 0, block_tag(word)));
-	}
-	journal_store32(d->lane, link, 0);
-	journal_commit(d->lane);
-	FAULT("dict_index.taken_out");
-	return ours ? block : NULL;
-}
-
-void dict_retire_table(struct dict *d)
-{
-	uint64_t n_cells;
-	uint32_t ref = load32_relaxed(&d->body->dying);
-	struct seg_table *table = ref ? dict_table(d, ref, &n_cells) : NULL;
-	struct seg_block *block;
-	if (!ref)
-		return;
-	for (uint32_t i = 0; table && i < n_parts_of(n_cells); i++)
-		if (load32_relaxed(&table->part[i]) && (block = take_out(d, &table->part[i])) != NULL)
-			block_retire(d->lane, block);
-	block = take_out(d, &d->body->dying);
-	if (block)
-		block_retire(d->lane, block);
-}
-
-void dict_free_tables(struct dict *d)
-{
-	for (;;) {
-		dict_retire_table(d);
-		uint64_t tables = load64_relaxed(&d->body->tables);
-		if (!tables)
-			return;
-		uint32_t first = (uint32_t)tables ? (uint32_t)tables : (uint32_t)(tables >> 32);
-		journal_store64(d->lane, &d->body->tables, (uint32_t)tables ? tables & ~0xffffffffull : 0);
-		journal_store32(d->lane, &d->body->dying, first);
-		journal_commit(d->lane);
-		FAULT("dict_destroy.table_left");
-	}
-}
-
-void dict_tend_index(struct dict *d)
-{
-	uint64_t tables = load64_relaxed(&d->body->tables), n_cells;
-	if (tables >> 32) {
-		(void)move_cells(d, MOVES_PER_WRITE);
-		return;
-	}
-	uint64_t live = dict_count(d);
-	if (!(uint32_t)tables || !dict_table(d, (uint32_t)tables, &n_cells))
-		return;
-	bool crowded = load64_relaxed(&d->body->n_used) * 3 > n_cells * 2;
-	bool lonely = n_cells > 64 && live * 16 < n_cells;
-	if (crowded || lonely)
-		(void)start_table(d, live);
-}
-
-enum sabir_error dict_free_cell(struct dict *d, uint64_t hash, uint64_t **cell)
-{
-	uint64_t tables = load64_relaxed(&d->body->tables), n_cells;
-	enum sabir_error error;
-	if (tables == 0) {
-		error = start_table(d, 0);
-		if (error)
+	uint64_t tables = load64_relaxed(&d->body->tables);
+	uint32_t i = load32_relaxed(&d->body->move_cursor);
+	struct table t;
+	uint64_t *cells;
+	if (!open_table(d, (uint32_t)(tables >> 32), &t))
+		return SABIR_DATA_LOSS;
+	for (; n > 0 && i <= t.mask; n--, i++) {
+		enum sabir_error error = part_of(d, &t, i, &cells);
+		if (error == SABIR_KEY_NOT_FOUND)
+			i |= t.part_mask; /* an empty part */
+		else if (error || (error = move_cell(d, (uint32_t)tables, &cells[i & t.part_mask])))
 			return error;
-		tables = load64_relaxed(&d->body->tables);
+		store32_relaxed(&d->body->move_cursor, i + 1);
 	}
-	if (!dict_table(d, (uint32_t)tables, &n_cells))
-		return dict_damaged(d);
-	/*
-	 * One write may bring many keys. A table begins with at least three times the cells that the older one's keys need, so these
-	 * fit in beside new ones while it is half empty: then the moving that is left is done at once.
-	 */
-	if (tables >> 32 && (load64_relaxed(&d->body->n_used) + 1) * 2 > n_cells)
-		while (load64_relaxed(&d->body->tables) >> 32)
-			if (!move_cells(d, UINT64_MAX))
-				return SABIR_RESOURCE_EXHAUSTED;
-	if ((load64_relaxed(&d->body->n_used) + 1) * 8 > n_cells * 7) {
-		error = start_table(d, load64_relaxed(&d->body->n_used));
+	if (i <= t.mask)
+		return SABIR_OK;
+	dict_free_tables(d);
+	journal_store64(d->lane, &d->body->trash_tables, tables >> 32);
+	journal_store64(d->lane, &d->body->tables, (uint32_t)tables);
+	dict_end_transaction(d);
+	FAULT("dict_index.table_left");
+	dict_free_tables(d);
+	return SABIR_OK;
+}
+
+void dict_tend_index(const struct dict *d, uint64_t count)
+{
+	uint64_t tables = load64_relaxed(&d->body->tables);
+	struct table t;
+	if (tables >> 32) {
+		(void)move_cells(d, MOVES_PER_CHANGE); /* short of memory: later */
+		return;
+	}
+	if (!tables || !open_table(d, (uint32_t)tables, &t))
+		return;
+	uint64_t n_cells = t.mask + 1ull;
+	bool crowded = load64_relaxed(&d->body->n_used) * 8 >= n_cells * 5;
+	bool lonely = n_cells > 64 && count * 8 < n_cells;
+	if (crowded || lonely)
+		(void)start_table(d, count + 1);
+}
+
+enum sabir_error dict_free_cell(const struct dict *d, uint32_t hash, uint64_t count, uint64_t **cell)
+{
+	struct table t;
+	enum sabir_error error = SABIR_OK;
+	if (!load64_relaxed(&d->body->tables))
+		error = start_table(d, 0);
+	if (!error && !open_table(d, (uint32_t)load64_relaxed(&d->body->tables), &t))
+		error = SABIR_DATA_LOSS;
+	if (error)
+		return error;
+	/* Only when memory was short for so long that the moving lags far behind. */
+	if ((load64_relaxed(&d->body->n_used) + 1) * 8 > (t.mask + 1ull) * 7) {
+		while (!error && load64_relaxed(&d->body->tables) >> 32)
+			error = move_cells(d, UINT32_MAX);
+		if (!error)
+			error = start_table(d, count + 1);
 		if (error)
 			return error;
 	}
 	return free_cell_in(d, (uint32_t)load64_relaxed(&d->body->tables), hash, cell);
+}
+
+/* ---------------------------------------------------------------- freeing tables */
+
+static void free_parts(const struct dict *d, struct table *t)
+{
+	uint32_t n = (t->mask >> PART_LOG2) + 1;
+	for (uint32_t p = 0; p < n; p++) {
+		uint32_t ref = load32_relaxed(&t->at->part[p]);
+		struct seg_block *part = ref ? dict_block(d, ref, sizeof(struct seg_cells)) : NULL;
+		if (!part)
+			continue;
+		journal_store32(d->lane, &t->at->part[p], 0);
+		dict_disown(d, part, DICT_HAND_FREED);
+		dict_end_transaction(d);
+		FAULT("dict_index.part_freed");
+		block_free(d->lane, part);
+	}
+}
+
+void dict_free_tables(const struct dict *d)
+{
+	uint64_t trash;
+	while ((trash = load64_relaxed(&d->body->trash_tables)) != 0) {
+		bool low = (uint32_t)trash != 0;
+		uint32_t ref = low ? (uint32_t)trash : (uint32_t)(trash >> 32);
+		struct seg_block *block = dict_block(d, ref, sizeof(struct seg_table));
+		struct table t;
+		if (block && open_table(d, ref, &t))
+			free_parts(d, &t);
+		journal_store64(d->lane, &d->body->trash_tables, low ? trash & 0xffffffff00000000ull : 0);
+		if (block)
+			dict_disown(d, block, DICT_HAND_FREED);
+		dict_end_transaction(d);
+		FAULT("dict_index.table_freed");
+		if (block)
+			block_free(d->lane, block);
+	}
 }

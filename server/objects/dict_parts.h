@@ -7,72 +7,153 @@
 /* What the dict's files share. An operation's view of its dict: */
 struct dict {
 	struct lane *lane;
-	struct segment *seg;
+	const struct segment *seg;
 	struct seg_object *object;
 	struct seg_dict *body;
 	uint32_t index;
 };
 
-/* Hand slots: an operation's blocks, by role. */
-#define HAND_NODE 0
-#define HAND_VERSION 1
-#define HAND_TABLE 2
-#define HAND_FREED 4
+struct dict_key {
+	struct span bytes;
+	uint32_t hash;
+};
 
-/* A node or version and the LIVE word under which it was read. */
+/* A key's node and one of its versions, each with the LIVE word under which it was read. */
 struct dict_found {
 	struct seg_node *node;
 	uint64_t node_word;
 	struct seg_version *version;
 	uint64_t version_word;
+	uint32_t value_len;
 };
 
-enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, struct dict *d);
-enum sabir_error dict_damaged(struct dict *d);
-uint64_t dict_hash(const struct dict *d, struct span key);
+/*
+ * Looks without a lock answer OK, KEY_NOT_FOUND, BUSY (something changed under the look: again) or DATA_LOSS (nothing
+ * changed and yet it makes no sense: after some more looks the memory is damaged). Under the lock BUSY and DATA_LOSS
+ * are damage at once.
+ */
 
-/* ---- dict_index.c: the cells. Writers call these under the object's lock. */
+/* Hand slots: an operation's blocks, by role. The last slot is object_free_block's. */
+#define DICT_HAND_NODE 0
+#define DICT_HAND_VERSION 1
+#define DICT_HAND_INDEX 2
+#define DICT_HAND_FREED 3
+#define DICT_HAND_FREED_TOO 4
 
-/* Looks in one table. OK; KEY_NOT_FOUND; BUSY (it changed under the look: again). `cell` may be NULL. */
-enum sabir_error dict_probe(struct dict *d, uint32_t table, struct span key, uint64_t hash, struct dict_found *found,
-			    uint64_t **cell);
-/* Makes sure that a key of this hash can be put into the current table, and gives the cell for it. Errors: RESOURCE_EXHAUSTED. */
-enum sabir_error dict_free_cell(struct dict *d, uint64_t hash, uint64_t **cell);
-/* In a transaction: the cell now leads to the node / to nothing. */
-void dict_fill_cell(struct dict *d, uint64_t *cell, uint64_t hash, uint32_t node);
-void dict_empty_cell(struct dict *d, uint64_t *cell);
+/* ---- blocks */
+
+static inline bool dict_word_is_live(const struct dict *d, uint64_t word)
+{
+	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == d->index;
+}
+
+/*
+ * A block of this dict, or NULL if the ref leads to none of at least `size` bytes. For what is not validated
+ * afterwards.
+ */
+static inline void *dict_block(const struct dict *d, uint32_t ref, uint64_t size)
+{
+	struct seg_block *block = segment_at(d->seg, ref, size);
+	if (!block || block_size(d->seg, ref) < size || !dict_word_is_live(d, load64_acquire(&block->word)))
+		return NULL;
+	return block;
+}
+
+/* In a transaction: a block that is in the lane's hand becomes part of the dict. */
+void dict_adopt(const struct dict *d, struct seg_block *block);
+/* In a transaction: a block of the dict becomes PRIVATE and comes into the hand; block_free it behind the commit. */
+void dict_disown(const struct dict *d, struct seg_block *block, uint32_t hand);
+/* Ends a transaction. */
+static inline void dict_end_transaction(const struct dict *d)
+{
+	journal_commit(d->lane);
+}
+
+/* ---- dict_index.c: from a key to its node */
+
+uint32_t dict_hash(const struct dict *d, struct span key);
+/* A look for a key's node in both tables. */
+enum sabir_error dict_look(const struct dict *d, const struct dict_key *key, struct dict_found *found);
+
+/* The rest under the lock. The cell that a key of this hash can be put into. Errors: RESOURCE_EXHAUSTED, DATA_LOSS. */
+enum sabir_error dict_free_cell(const struct dict *d, uint32_t hash, uint64_t count, uint64_t **cell);
+/* In a transaction. */
+void dict_fill_cell(const struct dict *d, uint64_t *cell, uint32_t hash, uint32_t node);
+/*
+ * The cell that leads to a node; `end`: nothing is found behind it, `current`: of the current table. Errors:
+ * DATA_LOSS.
+ */
+struct dict_cell {
+	uint64_t *at;
+	bool end;
+	bool current;
+};
+enum sabir_error dict_cell_of(const struct dict *d, uint32_t node, uint32_t hash, struct dict_cell *cell);
+/* In a transaction. */
+void dict_empty_cell(const struct dict *d, const struct dict_cell *cell);
 /* Moves some cells of the older table, and grows, shrinks or cleans up when it is time. */
-void dict_tend_index(struct dict *d);
-/* Retires the table that is out of reach. */
-void dict_retire_table(struct dict *d);
-/* All tables, for destroy. */
-void dict_free_tables(struct dict *d);
-struct seg_table *dict_table(const struct dict *d, uint32_t ref, uint64_t *n_cells);
+void dict_tend_index(const struct dict *d, uint64_t count);
+/* Frees the tables that are out of use. */
+void dict_free_tables(const struct dict *d);
 
-/* ---- dict_write.c */
+/* ---- dict_order.c: from an insertion number to its node */
 
-enum sabir_error dict_lock(struct dict *d);
-void dict_unlock(struct dict *d);
-/* Finishes or rolls back what was begun: the write that did not reach its publishing store, or the cleaning up behind it. */
-void dict_repair(struct dict *d);
-/* Adds one change to the write that is under way; `deleted` makes the value a mark that the key is gone. */
-enum sabir_error dict_change(struct dict *d, struct span key, uint64_t hash, struct span value, bool deleted,
-			     bool *inserted);
-/* The publishing store of all changes, then the cleaning up. */
-void dict_commit(struct dict *d, uint64_t count);
-/* Takes a node out of index and order and frees it with its versions. Restartable. */
-void dict_remove_node(struct dict *d, struct seg_node *node, uint32_t unlink_pending);
-struct seg_node *dict_node(const struct dict *d, uint32_t ref);
-struct seg_version *dict_version(const struct dict *d, uint32_t ref);
-/* Under the lock: the live version of a key, KEY_NOT_FOUND, or DATA_LOSS. */
-enum sabir_error dict_find_locked(struct dict *d, struct span key, uint64_t hash, struct dict_found *found);
+/* Makes the path to an insertion number above all others. Errors: RESOURCE_EXHAUSTED, DATA_LOSS. */
+enum sabir_error dict_order_reserve(const struct dict *d, uint64_t order, struct seg_order **leaf);
+/* The leaf that leads to an insertion number. Errors: DATA_LOSS. */
+enum sabir_error dict_order_leaf(const struct dict *d, uint64_t order, struct seg_order **leaf);
+/* In a transaction: in, out. */
+void dict_order_insert(const struct dict *d, struct seg_order *leaf, uint64_t order, uint32_t node);
+void dict_order_remove(const struct dict *d, struct seg_order *leaf, uint64_t order);
+/* Frees what is empty on the path of body->trim. */
+void dict_order_trim(const struct dict *d);
+/* A look for the first node from an insertion number on. */
+enum sabir_error dict_order_next(const struct dict *d, uint64_t from, uint64_t *order, uint32_t *node);
+/* Under the lock: the node inserted last. Errors: EMPTY, DATA_LOSS. */
+enum sabir_error dict_order_last(const struct dict *d, uint32_t *node);
+/* Frees up to about n entries of the tree that is out of use; true if some are left. */
+bool dict_free_trash(const struct dict *d, uint32_t n);
 
-/* ---- dict_read.c */
+/* ---- dict_settle.c: behind the publishing store, and back from in front of it */
 
-/* What counts of a node's versions as of `seq`: OK, KEY_NOT_FOUND, or BUSY (it changed: again). */
-enum sabir_error dict_visible(struct dict *d, uint64_t seq, struct dict_found *found);
-/* The length of a payload behind a header, or -1 if it is not inside the data area. */
-int64_t dict_payload(const struct dict *d, const void *header, size_t header_len, uint32_t len);
+/*
+ * Finishes or rolls back the write that was begun last, by whether `committed` has reached it. Can be done again and
+ * from any step on. Errors: DATA_LOSS.
+ */
+enum sabir_error dict_settle(const struct dict *d);
+/* Whether there is something to settle. */
+bool dict_unsettled(const struct dict *d);
+/* Index and order begin anew from nothing; what they were is trash. Restartable. */
+void dict_throw_away(const struct dict *d);
+enum sabir_error dict_lock(const struct dict *d);
+void dict_unlock(const struct dict *d);
+
+/* ---- dict_write.c: a write, under the lock: changes, then the publishing store */
+
+struct dict_write {
+	uint64_t count; /* entries as of this write */
+	uint64_t floor;
+	bool changed;
+};
+void dict_write_begin(const struct dict *d, struct dict_write *w);
+/* One look under the lock: the present value, those of this write included. Errors: KEY_NOT_FOUND, DATA_LOSS. */
+enum sabir_error dict_present(const struct dict *d, const struct dict_key *key, struct dict_found *found,
+			      struct span *value);
+/* The last inserted entry. Errors: EMPTY, DATA_LOSS. */
+enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value);
+enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key, struct span value,
+			  bool *inserted);
+/* Needs no memory. At most one in a write, and nothing else beside it. */
+void dict_remove(const struct dict *d, struct dict_write *w, const struct dict_found *found);
+void dict_remove_all(const struct dict *d, struct dict_write *w);
+/* The publishing store, then the cleaning up. */
+enum sabir_error dict_publish(const struct dict *d, const struct dict_write *w);
+
+/* ---- dict_read.c: reading without the lock */
+
+enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, struct dict *d);
+/* Which version of found->node counts as of the sequence number: a look. */
+enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_found *found);
 uint64_t dict_count(const struct dict *d);
 
 #endif

@@ -2,21 +2,27 @@
 /*
  * Reading a dict without its lock.
  *
- * A reader takes the number of the last finished write, finds the key's node and the newest version that is not newer than
- * that number, copies the value, and then looks at the blocks' words again: the same LIVE word means the same incarnation, so
- * what it copied is what the key had at that number. Otherwise it starts again. A page of entries counts if no write was finished
- * while it was read; after some attempts it is read under the lock.
+ * A reader takes the number of the last finished write, finds the key's node and its newest version that is not newer
+ * than that number, copies the value, and looks at the blocks' words again: the same LIVE word means the same
+ * incarnation, so what it copied is what the key had at that number. Otherwise it starts again; each new start means
+ * that somebody else has got further, so a stopped writer stops no reader. A page of entries counts if no write was
+ * finished while it was read; after some attempts it is read under the lock.
  */
 #include "server/objects/dict_parts.h"
 
 #include <string.h>
 
-#define MOST_TRIES 100000u
+#define MOST_BROKEN 1000u       /* looks that made no sense, before the memory counts as damaged */
+#define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
 #define PAGE_TRIES 4u
+#define PAGE_BYTES (1u << 30) /* of a buffer without a limit, which holds less than 4 GiB */
 
-int64_t dict_payload(const struct dict *d, const void *header, size_t header_len, uint32_t len)
+enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, struct dict *d)
 {
-	return segment_at(d->seg, segment_ref(d->seg, header), header_len + (uint64_t)len) ? (int64_t)len : -1;
+	d->lane = lane;
+	d->seg = lane->seg;
+	d->index = object_index(handle);
+	return object_enter(lane, op, handle, SEG_KIND_DICT, sizeof(*d->body), &d->object, &d->body);
 }
 
 uint64_t dict_count(const struct dict *d)
@@ -29,106 +35,123 @@ uint64_t dict_count(const struct dict *d)
 	}
 }
 
-enum sabir_error dict_visible(struct dict *d, uint64_t seq, struct dict_found *found)
+/* ---------------------------------------------------------------- one key */
+
+/*
+ * Nothing was found as of `seq`: true only if that is still the last finished write, else it may have been tidied
+ * away.
+ */
+static enum sabir_error absent(const struct dict *d, uint64_t seq)
 {
-	uint32_t ref = load32_acquire(&found->node->version);
-	uint64_t cleared = load64_acquire(&d->body->cleared);
-	for (uint32_t steps = 0; ref && steps < MOST_TRIES; steps++) {
-		struct seg_version *version = segment_at(d->seg, ref, sizeof(*version));
-		uint64_t word = version ? load64_acquire(&version->block.word) : 0;
-		if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != d->index)
-			return SABIR_BUSY;
-		uint64_t made = load64_relaxed(&version->seq);
-		uint32_t next = load32_relaxed(&version->block.next);
-		uint32_t deleted = load32_relaxed(&version->deleted);
-		bool ours = load32_relaxed(&version->node) == segment_ref(d->seg, found->node);
-		fence_acquire();
-		if (load64_acquire(&version->block.word) != word ||
-		    load64_acquire(&found->node->block.word) != found->node_word)
-			return SABIR_BUSY;
-		if (!ours)
-			return SABIR_BUSY;
-		if (made > seq) {
-			ref = next;
-			continue;
-		}
-		found->version = version;
-		found->version_word = word;
-		return deleted || (cleared <= seq && made < cleared) ? SABIR_KEY_NOT_FOUND : SABIR_OK;
-	}
-	/* No version is old enough: the key was inserted later, or a write has finished since and dropped what we looked for. */
+	fence_acquire();
 	return load64_acquire(&d->body->committed) == seq ? SABIR_KEY_NOT_FOUND : SABIR_BUSY;
 }
 
-static enum sabir_error look_up(struct dict *d, struct span key, uint64_t hash, struct dict_found *found)
+static enum sabir_error open_version(const struct dict *d, uint32_t ref, struct dict_found *found, uint64_t *seq,
+				     uint32_t *next)
 {
-	for (uint32_t tries = 0; tries < MOST_TRIES; tries++) {
-		uint64_t seq = load64_acquire(&d->body->committed);
-		uint64_t tables = load64_acquire(&d->body->tables);
-		enum sabir_error error = SABIR_KEY_NOT_FOUND;
-		if (tables >> 32)
-			error = dict_probe(d, (uint32_t)(tables >> 32), key, hash, found, NULL);
-		if (error == SABIR_KEY_NOT_FOUND)
-			error = dict_probe(d, (uint32_t)tables, key, hash, found, NULL);
-		if (!error)
-			error = dict_visible(d, seq, found);
-		if (!error)
-			return SABIR_OK;
-		/* A miss counts if the tables are those that we looked into. */
-		if (error == SABIR_KEY_NOT_FOUND && load64_acquire(&d->body->tables) == tables)
-			return error;
-		cpu_relax();
-	}
-	return dict_damaged(d);
+	struct seg_version *version = segment_at(d->seg, ref, sizeof(*version));
+	uint64_t word = version ? load64_acquire(&version->block.word) : 0;
+	if (!version || !dict_word_is_live(d, word))
+		return SABIR_DATA_LOSS;
+	*seq = load64_relaxed(&version->seq);
+	*next = load32_relaxed(&version->block.next);
+	found->value_len = load32_relaxed(&version->block.len);
+	fence_acquire();
+	if (load64_relaxed(&version->block.word) != word)
+		return SABIR_BUSY;
+	found->version = version;
+	found->version_word = word;
+	return SABIR_OK;
 }
 
-/* Copies the version's value as one item; BUSY: it went away meanwhile. */
-static enum sabir_error copy_value(struct dict *d, const struct dict_found *found, struct bytes *out)
+enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_found *found)
+{
+	struct seg_node *node = found->node;
+	uint32_t ref = load32_acquire(&node->block.next), next;
+	uint64_t gone = load64_relaxed(&node->gone), order = load64_relaxed(&node->order), made;
+	fence_acquire();
+	if (load64_relaxed(&node->block.word) != found->node_word)
+		return SABIR_BUSY;
+	if (gone && gone <= seq)
+		return SABIR_KEY_NOT_FOUND;
+	if (order < load64_acquire(&d->body->floor[seq & 1]))
+		return absent(d, seq);
+	/* The newest version, or, if that belongs to a write that is not finished, the one that it replaces. */
+	enum sabir_error error = open_version(d, ref, found, &made, &next);
+	if (!error && made > seq) {
+		if (!next)
+			return absent(d, seq);
+		error = open_version(d, next, found, &made, &next);
+		if (!error && made > seq)
+			error = SABIR_DATA_LOSS;
+	}
+	if (error != SABIR_DATA_LOSS)
+		return error;
+	fence_acquire();
+	bool same = load64_relaxed(&node->block.word) == found->node_word && load32_relaxed(&node->block.next) == ref &&
+		    load64_relaxed(&d->body->committed) == seq;
+	return same ? SABIR_DATA_LOSS : SABIR_BUSY;
+}
+
+/* Copies the version's value as one item. */
+static enum sabir_error copy_value(const struct dict *d, const struct dict_found *found, struct bytes *out)
 {
 	struct seg_version *version = found->version;
-	uint32_t len = load32_relaxed(&version->block.len);
-	if (len > d->seg->max_item_bytes || dict_payload(d, version, sizeof(*version), len) < 0)
-		return SABIR_BUSY;
+	uint32_t len = found->value_len;
+	if (len > d->seg->max_item_bytes ||
+	    !segment_at(d->seg, segment_ref(d->seg, version), sizeof(*version) + (uint64_t)len))
+		return SABIR_DATA_LOSS;
 	uint8_t *to = bytes_reserve(out, len);
 	if (!to)
 		return SABIR_NO_MEMORY;
 	memcpy(to, version + 1, len);
 	fence_acquire();
-	if (load64_acquire(&version->block.word) != found->version_word)
+	if (load64_relaxed(&version->block.word) != found->version_word)
 		return SABIR_BUSY;
 	bytes_commit(out, len);
 	return SABIR_OK;
 }
 
-enum sabir_error dict_get(struct lane *lane, uint64_t handle, struct span key, struct bytes *out)
+/* Whether to look again after this answer. */
+static bool again(enum sabir_error error, uint32_t *tries)
+{
+	if (error != SABIR_BUSY && error != SABIR_DATA_LOSS)
+		return false;
+	cpu_relax();
+	return ++*tries < (error == SABIR_BUSY ? MOST_CHANGED : MOST_BROKEN);
+}
+
+/* The value of a key, or without `out` only whether there is one. */
+static enum sabir_error read_key(struct lane *lane, uint64_t handle, struct span key, struct bytes *out)
 {
 	struct dict d;
 	struct dict_found found;
+	uint32_t tries = 0;
 	enum sabir_error error = dict_enter(lane, SEG_OP_READ, handle, &d);
 	if (error)
 		return error;
-	uint64_t hash = dict_hash(&d, key);
-	uint32_t tries = 0;
+	struct dict_key k = { key, dict_hash(&d, key) };
 	do {
-		error = look_up(&d, key, hash, &found);
+		uint64_t seq = load64_acquire(&d.body->committed);
+		error = dict_look(&d, &k, &found);
 		if (!error)
+			error = dict_visible(&d, seq, &found);
+		if (!error && out)
 			error = copy_value(&d, &found, out);
-	} while (error == SABIR_BUSY && ++tries < MOST_TRIES);
-	if (error == SABIR_BUSY)
-		error = dict_damaged(&d);
+	} while (again(error, &tries));
 	object_leave(lane);
-	return error;
+	return error == SABIR_BUSY || error == SABIR_DATA_LOSS ? object_damaged(d.object) : error;
+}
+
+enum sabir_error dict_get(struct lane *lane, uint64_t handle, struct span key, struct bytes *out)
+{
+	return read_key(lane, handle, key, out);
 }
 
 enum sabir_error dict_contains(struct lane *lane, uint64_t handle, struct span key, bool *found)
 {
-	struct dict d;
-	struct dict_found at;
-	enum sabir_error error = dict_enter(lane, SEG_OP_READ, handle, &d);
-	if (error)
-		return error;
-	error = look_up(&d, key, dict_hash(&d, key), &at);
-	object_leave(lane);
+	enum sabir_error error = read_key(lane, handle, key, NULL);
 	if (error && error != SABIR_KEY_NOT_FOUND)
 		return error;
 	*found = !error;
@@ -148,118 +171,123 @@ enum sabir_error dict_len(struct lane *lane, uint64_t handle, uint64_t *length)
 
 /* ---------------------------------------------------------------- pages */
 
-/* A position is the ref of the entry that was seen last, and the low half of its insertion number. */
-static uint64_t cursor_of(const struct dict *d, const struct seg_node *node)
+struct page {
+	enum dict_part part;
+	uint32_t n;
+	uint64_t cursor; /* in: behind which entry it begins; out: behind which one the next page does */
+	struct bytes *out;
+	size_t n_before; /* items in `out` before the page */
+	size_t len_before;
+};
+
+static enum sabir_error copy_key(const struct dict *d, const struct seg_node *node, uint32_t len, struct bytes *out)
 {
-	return segment_ref(d->seg, node) | load64_relaxed(&node->order) << 32;
+	if (len > d->seg->max_item_bytes ||
+	    !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
+		return SABIR_DATA_LOSS;
+	return bytes_add(out, node + 1, len);
 }
 
-/* The first node behind the cursor; through the node itself if it still lives, else by walking. */
-static enum sabir_error resume(struct dict *d, uint64_t cursor, uint32_t *ref)
+static enum sabir_error add_entry(const struct dict *d, const struct page *p, const struct dict_found *found,
+				  uint32_t key_len)
 {
-	struct seg_node *node = cursor ? dict_node(d, (uint32_t)cursor) : NULL;
-	if (node && (uint32_t)load64_relaxed(&node->order) == (uint32_t)(cursor >> 32)) {
-		uint64_t word = load64_acquire(&node->block.word);
-		*ref = load32_acquire(&node->order_next);
-		fence_acquire();
-		return load64_acquire(&node->block.word) == word && block_state(word) == SEG_BLOCK_LIVE ? SABIR_OK
-													: SABIR_BUSY;
-	}
-	*ref = load32_acquire(&d->body->first);
-	uint64_t n = cursor ? dict_count(d) + 1000000 : 0;
-	while (cursor && *ref && n-- > 0) {
-		node = dict_node(d, *ref);
-		if (!node)
-			return SABIR_BUSY;
-		if ((int32_t)((uint32_t)load64_relaxed(&node->order) - (uint32_t)(cursor >> 32)) > 0)
-			return SABIR_OK;
-		*ref = load32_acquire(&node->order_next);
-	}
-	return SABIR_OK;
-}
-
-static enum sabir_error add_entry(struct dict *d, enum dict_part part, const struct dict_found *found,
-				  struct bytes *out)
-{
-	const struct seg_node *node = found->node;
-	uint32_t len = load32_relaxed(&node->block.len);
-	enum sabir_error error;
-	if (dict_payload(d, node, sizeof(*node), len) < 0)
-		return SABIR_BUSY;
-	error = part & DICT_KEYS ? bytes_add(out, node + 1, len) : bytes_add(out, NULL, 0);
+	enum sabir_error error = p->part & DICT_KEYS ? copy_key(d, found->node, key_len, p->out)
+						     : bytes_add(p->out, NULL, 0);
 	if (!error)
-		error = part & DICT_VALUES ? copy_value(d, found, out) : bytes_add(out, NULL, 0);
+		error = p->part & DICT_VALUES ? copy_value(d, found, p->out) : bytes_add(p->out, NULL, 0);
 	fence_acquire();
-	if (!error && load64_acquire(&node->block.word) != found->node_word)
-		error = SABIR_BUSY;
+	if (!error && load64_relaxed(&found->node->block.word) != found->node_word)
+		return SABIR_BUSY;
 	return error;
 }
 
-/* Whether the entry keeps to the limit of `out`. */
-static bool entry_fits(enum dict_part part, const struct dict_found *found, const struct bytes *out)
+static bool is_full(const struct page *p, const struct dict_found *found, uint32_t key_len)
 {
-	size_t key_len = part & DICT_KEYS ? load32_relaxed(&found->node->block.len) : 0;
-	size_t value_len = part & DICT_VALUES ? load32_relaxed(&found->version->block.len) : 0;
-	return bytes_fits(out, key_len + value_len);
+	size_t n = (p->out->n_items - p->n_before) / 2;
+	size_t len = p->part & DICT_KEYS ? key_len : 0;
+	len += p->part & DICT_VALUES ? found->value_len : 0;
+	return n >= p->n || !bytes_fits(p->out, len) || (n > 0 && p->out->len - p->len_before + len > PAGE_BYTES);
 }
 
-/* One attempt at a page. BUSY: something changed under it. */
-static enum sabir_error read_page(struct dict *d, enum dict_part part, uint32_t n, uint64_t *cursor, struct bytes *out)
+/* The node with this insertion number, which the order tree led to. */
+static enum sabir_error open_node(const struct dict *d, uint32_t ref, uint64_t order, struct dict_found *found,
+				  uint32_t *key_len)
+{
+	found->node = segment_at(d->seg, ref, sizeof(*found->node));
+	if (!found->node)
+		return SABIR_DATA_LOSS;
+	found->node_word = load64_acquire(&found->node->block.word);
+	if (!dict_word_is_live(d, found->node_word) || load64_relaxed(&found->node->order) != order)
+		return SABIR_DATA_LOSS;
+	*key_len = load32_relaxed(&found->node->block.len);
+	fence_acquire();
+	return load64_relaxed(&found->node->block.word) == found->node_word ? SABIR_OK : SABIR_BUSY;
+}
+
+static enum sabir_error read_page(const struct dict *d, struct page *p)
 {
 	uint64_t seq = load64_acquire(&d->body->committed);
-	uint64_t at = *cursor, last_order = 0;
-	uint32_t ref, found_n = 0;
-	enum sabir_error error = resume(d, *cursor, &ref);
-	while (!error && ref && found_n < n) {
-		struct dict_found found = { .node = segment_at(d->seg, ref, sizeof(struct seg_node)) };
-		found.node_word = found.node ? load64_acquire(&found.node->block.word) : 0;
-		if (block_state(found.node_word) != SEG_BLOCK_LIVE || block_object(found.node_word) != d->index ||
-		    load64_relaxed(&found.node->order) <= last_order)
-			return SABIR_BUSY;
-		last_order = load64_relaxed(&found.node->order);
-		uint32_t next = load32_acquire(&found.node->order_next);
-		error = dict_visible(d, seq, &found);
-		if (!error && !entry_fits(part, &found, out))
-			break;
+	uint64_t floor = load64_acquire(&d->body->floor[seq & 1]);
+	uint64_t order = p->cursor, last = p->cursor;
+	struct dict_found found;
+	enum sabir_error error;
+	uint32_t ref, key_len;
+	if (order < floor)
+		order = floor - 1;
+	for (;;) {
+		error = order == UINT64_MAX ? SABIR_KEY_NOT_FOUND : dict_order_next(d, order + 1, &order, &ref);
 		if (!error)
-			error = add_entry(d, part, &found, out);
-		found_n += !error;
+			error = open_node(d, ref, order, &found, &key_len);
+		if (error)
+			break; /* KEY_NOT_FOUND: the end */
+		error = dict_visible(d, seq, &found);
 		if (error == SABIR_KEY_NOT_FOUND)
-			error = SABIR_OK;
-		at = cursor_of(d, found.node);
-		ref = next;
+			continue;
+		if (error || is_full(p, &found, key_len))
+			break;
+		error = add_entry(d, p, &found, key_len);
+		if (error)
+			break;
+		last = order;
 	}
-	if (!error && load64_acquire(&d->body->committed) != seq)
-		return SABIR_BUSY;
-	if (!error)
-		*cursor = ref ? at : 0;
-	return error;
+	if (error == SABIR_KEY_NOT_FOUND)
+		last = 0;
+	else if (error)
+		return error;
+	error = absent(d, seq);
+	if (error != SABIR_KEY_NOT_FOUND)
+		return error;
+	p->cursor = last;
+	return SABIR_OK;
 }
 
 enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor,
 			   struct bytes *out)
 {
+	struct page p = { part, n, *cursor, out, out->n_items, out->len };
 	struct dict d;
-	size_t n_before = out->n_items;
 	enum sabir_error error = dict_enter(lane, SEG_OP_READ, handle, &d);
 	if (error)
 		return error;
 	error = SABIR_BUSY;
-	for (uint32_t tries = 0; error == SABIR_BUSY && tries < PAGE_TRIES; tries++) {
-		bytes_truncate(out, n_before);
-		error = read_page(&d, part, n, cursor, out);
+	for (uint32_t i = 0; i < PAGE_TRIES && (error == SABIR_BUSY || error == SABIR_DATA_LOSS); i++) {
+		bytes_truncate(out, p.n_before);
+		error = read_page(&d, &p);
 	}
-	if (error == SABIR_BUSY) {
-		bytes_truncate(out, n_before);
+	if (error == SABIR_BUSY || error == SABIR_DATA_LOSS) {
+		bytes_truncate(out, p.n_before);
 		error = dict_lock(&d);
 		if (!error) {
-			error = read_page(&d, part, n, cursor, out);
+			error = read_page(&d, &p);
 			dict_unlock(&d);
-			error = error == SABIR_BUSY ? dict_damaged(&d) : error;
+			if (error == SABIR_BUSY || error == SABIR_DATA_LOSS)
+				error = object_damaged(d.object);
 		}
 	}
 	object_leave(lane);
 	if (error)
-		bytes_truncate(out, n_before);
+		bytes_truncate(out, p.n_before);
+	else
+		*cursor = p.cursor;
 	return error;
 }

@@ -1,82 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dict against a plain model, read while it is written, and when its writers die at each of their steps. */
-#include <CUnit/Basic.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "server/base/fault.h"
-#include "server/objects/dict.h"
-
-static struct segment seg;
-static struct lane lane;
+/* The dict against a plain model, its limits, and what it gives back. */
+#include "server/objects/dict_test_kit.h"
 
 static int setup(void)
 {
-	struct segment_options options = {
-		.memory_limit = 256 << 20, .n_owners = 64, .n_lanes = 128, .n_objects = 256, .max_item_bytes = 1 << 20
-	};
-	uint32_t owner;
-	if (segment_create(&options, &seg) || owner_open(&seg, 1, "test", &owner) || lane_open(&seg, owner, &lane))
-		return -1;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
-}
-
-static struct lane new_lane(void)
-{
-	struct lane made;
-	uint32_t owner;
-	CU_ASSERT_EQUAL_FATAL(owner_open(&seg, (uint32_t)getpid(), "test", &owner), SABIR_OK);
-	CU_ASSERT_EQUAL_FATAL(lane_open(&seg, owner, &made), SABIR_OK);
-	return made;
-}
-
-static uint64_t make_dict(const char *name)
-{
-	struct object_spec spec = { .kind = SEG_KIND_DICT };
-	uint64_t handle = 0;
-	struct span span = { (const uint8_t *)name, name ? strlen(name) : 0 };
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, span, &spec, false, &handle), SABIR_OK);
-	return handle;
-}
-
-static struct span number_span(const uint64_t *n)
-{
-	return (struct span){ (const uint8_t *)n, sizeof(*n) };
-}
-
-static enum sabir_error set(struct lane *by, uint64_t d, uint64_t key, uint64_t value)
-{
-	bool inserted;
-	return dict_set(by, d, number_span(&key), number_span(&value), &inserted);
-}
-
-static enum sabir_error get(struct lane *by, uint64_t d, uint64_t key, uint64_t *value)
-{
-	struct bytes out;
-	uint8_t fixed[64];
-	bytes_init(&out, fixed, sizeof(fixed));
-	enum sabir_error error = dict_get(by, d, number_span(&key), &out);
-	if (!error)
-		memcpy(value, bytes_item(&out, 0).data, sizeof(*value));
-	bytes_fini(&out);
-	return error;
-}
-
-static uint64_t length_of(uint64_t d)
-{
-	uint64_t n = 77777777;
-	CU_ASSERT_EQUAL(dict_len(&lane, d, &n), SABIR_OK);
-	return n;
+	return dict_setup(128 << 20);
 }
 
 /* ---------------------------------------------------------------- against a model */
@@ -89,89 +17,193 @@ struct model {
 	uint64_t next;
 	uint64_t n;
 };
+static struct model m;
 
-static void model_set(struct model *m, uint64_t key, uint64_t value)
+static void model_set(uint64_t key, uint64_t value)
 {
-	if (!m->order[key]) {
-		m->order[key] = ++m->next;
-		m->n++;
+	if (!m.order[key]) {
+		m.order[key] = ++m.next;
+		m.n++;
 	}
-	m->value[key] = value;
+	m.value[key] = value;
 }
 
-static void model_delete(struct model *m, uint64_t key)
+static void model_delete(uint64_t key)
 {
-	m->n -= m->order[key] != 0;
-	m->order[key] = 0;
+	m.n -= m.order[key] != 0;
+	m.order[key] = 0;
 }
 
-/* Keys in pages are those of the model, in the order of their insertion. */
-static void pages_agree(uint64_t d, const struct model *m)
+static uint64_t model_last(void)
+{
+	uint64_t last = N_KEYS;
+	for (uint64_t i = 0; i < N_KEYS; i++)
+		if (m.order[i] && (last == N_KEYS || m.order[i] > m.order[last]))
+			last = i;
+	return last;
+}
+
+/* Entries in pages are those of the model, in the order of their insertion. */
+static void pages_agree(uint64_t d)
 {
 	uint64_t cursor = 0, n = 0, last = 0;
 	do {
 		struct bytes out = { 0 };
 		CU_ASSERT_EQUAL_FATAL(dict_page(&lane, d, DICT_ITEMS, 37, &cursor, &out), SABIR_OK);
 		for (size_t i = 0; i + 1 < out.n_items; i += 2, n++) {
-			uint64_t key, value;
-			memcpy(&key, bytes_item(&out, i).data, 8);
-			memcpy(&value, bytes_item(&out, i + 1).data, 8);
+			uint64_t key = number_in(bytes_item(&out, i));
 			CU_ASSERT_FATAL(key < N_KEYS);
-			CU_ASSERT(m->order[key] > last);
-			CU_ASSERT_EQUAL(value, m->value[key]);
-			last = m->order[key];
+			CU_ASSERT(m.order[key] > last);
+			CU_ASSERT_EQUAL(number_in(bytes_item(&out, i + 1)), m.value[key]);
+			last = m.order[key];
 		}
 		bytes_fini(&out);
 	} while (cursor);
-	CU_ASSERT_EQUAL(n, m->n);
+	CU_ASSERT_EQUAL(n, m.n);
 }
 
-static void random_step(uint64_t d, struct model *m, uint64_t step)
+static void step_read(uint64_t d, uint64_t key)
 {
-	uint64_t key = (uint64_t)rand() % N_KEYS, got = 0;
-	enum sabir_error expected = m->order[key] ? SABIR_OK : SABIR_KEY_NOT_FOUND;
-	switch (rand() % 8) {
-	case 0:
-		CU_ASSERT_EQUAL(dict_delete(&lane, d, number_span(&key)), expected);
-		model_delete(m, key);
-		break;
-	case 1:
-	case 2:
-		CU_ASSERT_EQUAL(get(&lane, d, key, &got), expected);
-		CU_ASSERT(expected || got == m->value[key]);
-		break;
-	case 3:
-		if (rand() % 200 == 0) {
-			CU_ASSERT_EQUAL(dict_clear(&lane, d, &got), SABIR_OK);
-			CU_ASSERT_EQUAL(got, m->n);
-			memset(m->order, 0, sizeof(m->order));
-			m->n = 0;
-		}
-		break;
-	default:
-		CU_ASSERT_EQUAL(set(&lane, d, key, step), SABIR_OK);
-		model_set(m, key, step);
+	uint64_t got = 0;
+	bool found = !m.order[key];
+	CU_ASSERT_EQUAL(get(&lane, d, key, &got), m.order[key] ? SABIR_OK : SABIR_KEY_NOT_FOUND);
+	CU_ASSERT(!m.order[key] || got == m.value[key]);
+	CU_ASSERT_EQUAL(dict_contains(&lane, d, number_span(&key), &found), SABIR_OK);
+	CU_ASSERT_EQUAL(found, m.order[key] != 0);
+}
+
+static void step_set(uint64_t d, uint64_t key, uint64_t value)
+{
+	bool inserted = m.order[key] != 0;
+	CU_ASSERT_EQUAL(dict_set(&lane, d, number_span(&key), number_span(&value), &inserted), SABIR_OK);
+	CU_ASSERT_EQUAL(inserted, m.order[key] == 0);
+	model_set(key, value);
+}
+
+static void step_setdefault(uint64_t d, uint64_t key, uint64_t value)
+{
+	struct bytes out = { 0 };
+	bool inserted = m.order[key] != 0;
+	CU_ASSERT_EQUAL(dict_setdefault(&lane, d, number_span(&key), number_span(&value), &out, &inserted), SABIR_OK);
+	CU_ASSERT_EQUAL(inserted, m.order[key] == 0);
+	if (inserted)
+		model_set(key, value);
+	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 0)), m.value[key]);
+	bytes_fini(&out);
+}
+
+static void step_pop(uint64_t d, uint64_t key)
+{
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL(dict_pop(&lane, d, number_span(&key), &out), m.order[key] ? SABIR_OK : SABIR_KEY_NOT_FOUND);
+	CU_ASSERT_EQUAL_FATAL(out.n_items, m.order[key] != 0);
+	CU_ASSERT(!m.order[key] || number_in(bytes_item(&out, 0)) == m.value[key]);
+	model_delete(key);
+	bytes_fini(&out);
+}
+
+static void step_popitem(uint64_t d)
+{
+	struct bytes out = { 0 };
+	uint64_t last = model_last();
+	CU_ASSERT_EQUAL(dict_popitem(&lane, d, &out), last < N_KEYS ? SABIR_OK : SABIR_EMPTY);
+	if (last < N_KEYS) {
+		CU_ASSERT_EQUAL_FATAL(out.n_items, 2);
+		CU_ASSERT_EQUAL(number_in(bytes_item(&out, 0)), last);
+		CU_ASSERT_EQUAL(number_in(bytes_item(&out, 1)), m.value[last]);
+		model_delete(last);
 	}
-	CU_ASSERT_EQUAL(length_of(d), m->n);
+	bytes_fini(&out);
+}
+
+static void step_update(uint64_t d, uint64_t value)
+{
+	uint64_t keys[9], values[9], inserted = 77, expected = 0;
+	struct dict_entry entries[9];
+	for (int i = 0; i < 9; i++) {
+		keys[i] = (uint64_t)rand() % 40 + (uint64_t)rand() % (N_KEYS - 40);
+		keys[i] = i == 5 ? keys[1] : keys[i];
+		values[i] = value * 16 + (uint64_t)i;
+		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&values[i]) };
+		expected += !m.order[keys[i]];
+		model_set(keys[i], values[i]);
+	}
+	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, 9, &inserted), SABIR_OK);
+	CU_ASSERT_EQUAL(inserted, expected);
+}
+
+/* dict_modify: adds one to a number, and removes it at a multiple of 4. */
+static enum sabir_error add_one(void *context, struct span now, struct span *next, bool *write)
+{
+	uint64_t *n = context;
+	*n = now.data ? number_in(now) + 1 : 1;
+	*next = *n % 4 ? number_span(n) : (struct span){ NULL, 0 };
+	*write = true;
+	return SABIR_OK;
+}
+
+static void step_modify(uint64_t d, uint64_t key)
+{
+	uint64_t n = 0, expected = m.order[key] ? m.value[key] + 1 : 1;
+	CU_ASSERT_EQUAL(dict_modify(&lane, d, number_span(&key), add_one, &n), SABIR_OK);
+	CU_ASSERT_EQUAL(n, expected);
+	if (expected % 4)
+		model_set(key, expected);
+	else
+		model_delete(key);
+}
+
+static void step_clear(uint64_t d)
+{
+	uint64_t removed = 77777;
+	CU_ASSERT_EQUAL(dict_clear(&lane, d, &removed), SABIR_OK);
+	CU_ASSERT_EQUAL(removed, m.n);
+	memset(m.order, 0, sizeof(m.order));
+	m.n = 0;
+}
+
+static void random_step(uint64_t d, uint64_t step, int bias)
+{
+	uint64_t key = (uint64_t)rand() % N_KEYS;
+	int what = rand() % 16;
+	if (what < 3)
+		step_read(d, key);
+	else if (what < 6 + bias)
+		step_set(d, key, step);
+	else if (what < 8)
+		step_setdefault(d, key, step);
+	else if (what < 9)
+		step_modify(d, key);
+	else if (what < 10)
+		step_popitem(d);
+	else if (what < 11 && bias > 0)
+		step_update(d, step);
+	else if (what < 15)
+		step_pop(d, key);
+	else if (rand() % 150 == 0)
+		step_clear(d);
+	CU_ASSERT_EQUAL(length_of(d), m.n);
 }
 
 static void agrees_with_a_model(void)
 {
-	static struct model m;
-	uint64_t d = make_dict(NULL);
+	uint64_t d = make_dict();
+	memset(&m, 0, sizeof(m));
 	srand(1);
-	for (uint64_t step = 1; step <= 20000; step++) {
-		random_step(d, &m, step);
+	for (uint64_t step = 1; step <= 40000; step++) {
+		random_step(d, step, step / 2000 % 2 ? 2 : -2); /* it grows for a while and shrinks for a while */
 		if (step % 500 == 0)
-			pages_agree(d, &m);
+			pages_agree(d);
 	}
 	object_delete(&lane, d);
 }
 
+/* ---------------------------------------------------------------- size */
+
 static void grows_and_shrinks(void)
 {
 	const uint64_t n = 200000;
-	uint64_t d = make_dict(NULL), got = 0, bad = 0;
+	uint64_t d = make_dict(), got = 0, bad = 0;
 	for (uint64_t i = 0; i < n; i++)
 		bad += set(&lane, d, i, i * 3) != SABIR_OK;
 	for (uint64_t i = 0; i < n; i++)
@@ -179,320 +211,264 @@ static void grows_and_shrinks(void)
 	CU_ASSERT_EQUAL(bad, 0);
 	CU_ASSERT_EQUAL(length_of(d), n);
 	for (uint64_t i = 0; i < n - 10; i++)
-		bad += dict_delete(&lane, d, number_span(&i)) != SABIR_OK;
+		bad += del(&lane, d, i) != SABIR_OK;
 	for (uint64_t i = 0; i < n; i++)
 		bad += get(&lane, d, i, &got) != (i < n - 10 ? SABIR_KEY_NOT_FOUND : SABIR_OK);
 	CU_ASSERT_EQUAL(bad, 0);
 	CU_ASSERT_EQUAL(length_of(d), 10);
+	struct object_info info;
+	CU_ASSERT_EQUAL(object_describe(&lane, d, &info), SABIR_OK);
+	CU_ASSERT_EQUAL(info.length, 10);
+	CU_ASSERT(info.memory_bytes < 16384);
 	object_delete(&lane, d);
 }
 
-static void pop_setdefault_and_popitem(void)
+/* Like a queue's keys: each is new, few live, the tables fill up with traces of the dead. */
+static void long_churn_stays_small(void)
 {
-	uint64_t d = make_dict(NULL), key = 1, value = 10, other = 11, got;
-	struct bytes out = { 0 };
-	bool inserted = false;
-	CU_ASSERT_EQUAL(dict_popitem(&lane, d, &out), SABIR_EMPTY);
-	CU_ASSERT_EQUAL(dict_setdefault(&lane, d, number_span(&key), number_span(&value), &out, &inserted), SABIR_OK);
-	CU_ASSERT(inserted);
-	CU_ASSERT_EQUAL(dict_setdefault(&lane, d, number_span(&key), number_span(&other), &out, &inserted), SABIR_OK);
-	CU_ASSERT(!inserted);
-	CU_ASSERT_EQUAL(memcmp(out.data, out.data + 8, 8), 0);
-	set(&lane, d, 2, 20);
-	bytes_truncate(&out, 0);
-	CU_ASSERT_EQUAL(dict_popitem(&lane, d, &out), SABIR_OK);
-	memcpy(&got, bytes_item(&out, 1).data, 8);
-	CU_ASSERT_EQUAL(got, 20);
-	CU_ASSERT_EQUAL(dict_pop(&lane, d, number_span(&key), &out), SABIR_OK);
-	CU_ASSERT_EQUAL(dict_pop(&lane, d, number_span(&key), &out), SABIR_KEY_NOT_FOUND);
+	uint64_t d = make_dict(), bad = 0;
+	struct object_info info;
+	for (uint64_t i = 0; i < 300000; i++) {
+		bad += set(&lane, d, i, i) != SABIR_OK;
+		if (i >= 100)
+			bad += del(&lane, d, i - 100) != SABIR_OK;
+	}
+	CU_ASSERT_EQUAL(bad, 0);
+	CU_ASSERT_EQUAL(length_of(d), 100);
+	CU_ASSERT_EQUAL(object_describe(&lane, d, &info), SABIR_OK);
+	CU_ASSERT(info.memory_bytes < 32768);
+	object_delete(&lane, d);
+}
+
+static void a_huge_batch_is_one_step(void)
+{
+	const uint32_t n = 60000;
+	uint64_t d = make_dict(), inserted = 0, got = 0, bad = 0;
+	uint64_t *numbers = malloc(n * sizeof(*numbers));
+	struct dict_entry *entries = malloc(n * sizeof(*entries));
+	for (uint32_t i = 0; i < n; i++) {
+		numbers[i] = i % 50000; /* the last 10,000 come for the second time */
+		entries[i] = (struct dict_entry){ number_span(&numbers[i]), number_span(&numbers[i ? i - 1 : 0]) };
+	}
+	set(&lane, d, 7, 7);
+	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, n, &inserted), SABIR_OK);
+	CU_ASSERT_EQUAL(inserted, 49999);
+	CU_ASSERT_EQUAL(length_of(d), 50000);
+	for (uint64_t i = 1; i < 50000; i++)
+		bad += get(&lane, d, i, &got) != SABIR_OK || got != i - 1;
+	CU_ASSERT_EQUAL(bad, 0);
+	CU_ASSERT_EQUAL(get(&lane, d, 0, &got), SABIR_OK);
+	CU_ASSERT_EQUAL(got, 49999);
+	free(entries);
+	free(numbers);
+	object_delete(&lane, d);
+}
+
+static void keys_and_values_of_any_size(void)
+{
+	static uint8_t data[(1 << 20) + 1];
+	uint64_t d = make_dict();
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+	for (size_t len = 0; len < sizeof(data); len = len * 3 / 2 + 1) {
+		struct span key = { data, len }, value = { data + sizeof(data) - 1 - len, len };
+		struct bytes out = { 0 };
+		CU_ASSERT_EQUAL(dict_set(&lane, d, key, value, NULL), SABIR_OK);
+		CU_ASSERT_EQUAL_FATAL(dict_get(&lane, d, key, &out), SABIR_OK);
+		CU_ASSERT_EQUAL(out.len, len);
+		CU_ASSERT(len == 0 || !memcmp(out.data, value.data, len));
+		bytes_fini(&out);
+	}
+	struct span big = { data, sizeof(data) }, small = { data, 1 };
+	CU_ASSERT_EQUAL(dict_set(&lane, d, big, small, NULL), SABIR_TOO_LARGE);
+	CU_ASSERT_EQUAL(dict_set(&lane, d, small, big, NULL), SABIR_TOO_LARGE);
+	object_delete(&lane, d);
+}
+
+static void a_refused_batch_leaves_nothing(void)
+{
+	static uint8_t data[(1 << 20) + 1];
+	uint64_t d = make_dict(), keys[3] = { 1, 2, 3 }, got = 0, inserted = 9;
+	struct arena_stats before, after;
+	struct dict_entry entries[3] = { { number_span(&keys[0]), number_span(&keys[1]) },
+					 { number_span(&keys[1]), number_span(&keys[1]) },
+					 { number_span(&keys[2]), { data, sizeof(data) } } };
+	set(&lane, d, 1, 100);
+	account(&before);
+	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, 3, &inserted), SABIR_TOO_LARGE);
+	CU_ASSERT_EQUAL(inserted, 9);
+	account(&after);
+	CU_ASSERT_EQUAL(before.n_blocks, after.n_blocks);
+	CU_ASSERT_EQUAL(get(&lane, d, 1, &got), SABIR_OK);
+	CU_ASSERT_EQUAL(got, 100);
+	CU_ASSERT_EQUAL(get(&lane, d, 2, &got), SABIR_KEY_NOT_FOUND);
+	CU_ASSERT_EQUAL(length_of(d), 1);
+	object_delete(&lane, d);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static void clear_and_deletes_give_the_memory_back(void)
+{
+	struct arena_stats before, after;
+	uint64_t d = make_dict(), removed = 0;
+	account(&before);
+	for (uint64_t i = 0; i < 50000; i++)
+		set(&lane, d, i, i);
+	CU_ASSERT_EQUAL(dict_clear(&lane, d, &removed), SABIR_OK);
+	CU_ASSERT_EQUAL(removed, 50000);
+	account(&after);
+	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
+	for (uint64_t i = 0; i < 50000; i++)
+		set(&lane, d, i, i);
+	for (uint64_t i = 0; i < 50000; i++)
+		del(&lane, d, i * 7 % 50000);
 	CU_ASSERT_EQUAL(length_of(d), 0);
+	account(&after);
+	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
+	object_delete(&lane, d);
+}
+
+/* Fills the memory to the last block; returns how many entries the dict has. */
+static uint64_t fill_memory(uint64_t d)
+{
+	static uint8_t data[100000];
+	uint64_t n = 0;
+	for (size_t len = sizeof(data); len > 0; len /= 2) {
+		struct span value = { data, len };
+		for (; dict_set(&lane, d, number_span(&n), value, NULL) == SABIR_OK; n++)
+			;
+	}
+	return n;
+}
+
+static void a_full_memory_can_be_emptied(void)
+{
+	uint64_t d = make_dict(), bad = 0, removed = 0, got = 0;
+	uint64_t n = fill_memory(d);
+	struct lane other = kit_lane(&seg);
+	CU_ASSERT_EQUAL(set(&lane, d, n, n), SABIR_RESOURCE_EXHAUSTED);
+	CU_ASSERT_EQUAL(length_of(d), n);
+	/* Somebody who has no free block in his cache. */
+	for (uint64_t i = 0; i < n / 2; i++)
+		bad += del(&other, d, i) != SABIR_OK;
+	CU_ASSERT_EQUAL(bad, 0);
+	CU_ASSERT_EQUAL(set(&other, d, n, n), SABIR_OK);
+	CU_ASSERT_EQUAL(get(&lane, d, n, &got), SABIR_OK);
+	CU_ASSERT_EQUAL(dict_clear(&other, d, &removed), SABIR_OK);
+	CU_ASSERT_EQUAL(removed, n - n / 2 + 1);
+	kit_lane_close(&other);
+	object_delete(&lane, d);
+}
+
+/* ---------------------------------------------------------------- pages */
+
+static void pages_keep_to_their_limits(void)
+{
+	uint64_t d = make_dict(), cursor = 0;
+	struct bytes out = { 0 };
+	for (uint64_t i = 0; i < 10; i++)
+		set(&lane, d, i, i * 10);
+	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 4, &cursor, &out), SABIR_OK);
+	CU_ASSERT_EQUAL(out.n_items, 8);
+	CU_ASSERT_EQUAL(bytes_item(&out, 7).len, 0);
+	CU_ASSERT(cursor != 0);
+	bytes_truncate(&out, 0);
+	out.limit = 33; /* two entries of 16 bytes */
+	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_ITEMS, 100, &cursor, &out), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(out.n_items, 4);
+	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 0)), 4);
+	bytes_truncate(&out, 0);
+	out.limit = 3; /* one at least */
+	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_VALUES, 100, &cursor, &out), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(out.n_items, 2);
+	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 1)), 60);
+	bytes_truncate(&out, 0);
+	out.limit = 0;
+	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_VALUES, 3, &cursor, &out), SABIR_OK);
+	CU_ASSERT_EQUAL(out.n_items, 6);
+	CU_ASSERT_EQUAL(cursor, 0);
 	bytes_fini(&out);
 	object_delete(&lane, d);
 }
 
-static void update_takes_the_last_of_a_key(void)
+static void a_page_goes_on_behind_what_was_deleted(void)
 {
-	uint64_t d = make_dict(NULL), keys[4] = { 1, 2, 1, 1 }, values[4] = { 10, 20, 11, 12 }, inserted = 0, got = 0;
-	struct dict_entry entries[4];
-	struct arena_stats before, after;
-	set(&lane, d, 1, 5);
-	arena_recover(&lane, lane.shared, lane.id);
-	arena_stats(&seg, &before);
-	for (int i = 0; i < 4; i++)
-		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&values[i]) };
-	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, 4, &inserted), SABIR_OK);
-	CU_ASSERT_EQUAL(inserted, 1);
-	CU_ASSERT_EQUAL(get(&lane, d, 1, &got), SABIR_OK);
-	CU_ASSERT_EQUAL(got, 12);
-	CU_ASSERT_EQUAL(length_of(d), 2);
-	dict_delete(&lane, d, number_span(&keys[1]));
-	arena_recover(&lane, lane.shared, lane.id);
-	arena_stats(&seg, &after);
-	CU_ASSERT_EQUAL(before.n_blocks, after.n_blocks);
+	uint64_t d = make_dict(), cursor = 0;
+	struct bytes out = { 0 };
+	for (uint64_t i = 0; i < 1000; i++)
+		set(&lane, d, i, i);
+	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 300, &cursor, &out), SABIR_OK);
+	for (uint64_t i = 100; i < 500; i++)
+		del(&lane, d, i);
+	set(&lane, d, 100, 100);
+	set(&lane, d, 600, 1); /* keeps its place */
+	bytes_truncate(&out, 0);
+	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 1000, &cursor, &out), SABIR_OK);
+	CU_ASSERT_EQUAL(cursor, 0);
+	CU_ASSERT_EQUAL_FATAL(out.n_items, 2 * 501);
+	for (uint64_t i = 0; i < 500; i++)
+		CU_ASSERT_EQUAL(number_in(bytes_item(&out, 2 * i)), 500 + i);
+	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 1000)), 100);
+	bytes_fini(&out);
 	object_delete(&lane, d);
 }
 
-static void one_update_may_grow_the_index_many_times(void)
+/* Cursors come back from clients as they like. */
+static void any_cursor_is_harmless(void)
 {
-	enum { N = 3000 };
-	static uint64_t keys[N];
-	static struct dict_entry entries[N];
-	uint64_t d = make_dict(NULL), inserted = 0, got = 0, n_right = 0;
-	for (uint64_t i = 0; i < N; i++) {
-		keys[i] = i;
-		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&keys[i]) };
+	uint64_t d = make_dict(), cursor, got;
+	for (uint64_t i = 0; i < 3000; i++)
+		set(&lane, d, i, i);
+	for (uint64_t i = 0; i < 3000; i += 2)
+		del(&lane, d, i);
+	srand(3);
+	for (int i = 0; i < 5000; i++) {
+		struct bytes out = { 0 };
+		cursor = ((uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand()) >> rand() % 64;
+		cursor = i == 0 ? UINT64_MAX : i == 1 ? UINT64_MAX - 1 : cursor;
+		CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 3, &cursor, &out), SABIR_OK);
+		bytes_fini(&out);
 	}
-	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, N, &inserted), SABIR_OK);
-	CU_ASSERT_EQUAL(inserted, N);
-	CU_ASSERT_EQUAL(length_of(d), N);
-	for (uint64_t i = 0; i < N; i++)
-		n_right += get(&lane, d, i, &got) == SABIR_OK && got == i;
-	CU_ASSERT_EQUAL(n_right, N);
+	CU_ASSERT_EQUAL(get(&lane, d, 1, &got), SABIR_OK);
 	object_delete(&lane, d);
 }
+
+/* ---------------------------------------------------------------- the directory */
 
 static void names_lead_to_objects(void)
 {
 	struct span name = { (const uint8_t *)"jobs/in", 7 };
-	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
-	uint64_t d = make_dict("jobs/in"), found = 0, other = 0;
+	struct object_spec spec = { .kind = SEG_KIND_DICT }, queue = { .kind = SEG_KIND_QUEUE };
+	uint64_t d = 0, found = 0, other = 0;
+	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &d), SABIR_OK);
 	CU_ASSERT_EQUAL(object_open(&lane, name, &found), SABIR_OK);
 	CU_ASSERT_EQUAL(found, d);
-	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &other), SABIR_ALREADY_EXISTS);
+	CU_ASSERT_EQUAL(object_create(&lane, name, &queue, false, &other), SABIR_ALREADY_EXISTS);
 	CU_ASSERT_EQUAL(other, d);
 	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	CU_ASSERT_EQUAL(set(&lane, d, 1, 1), SABIR_DELETED);
 	CU_ASSERT_EQUAL(object_open(&lane, name, &found), SABIR_NOT_FOUND);
-	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &other), SABIR_OK);
+	CU_ASSERT_EQUAL(object_create(&lane, name, &queue, false, &other), SABIR_OK);
 	CU_ASSERT_EQUAL(set(&lane, other, 1, 1), SABIR_WRONG_KIND);
 	CU_ASSERT_EQUAL(object_delete(&lane, other), SABIR_OK);
 }
 
-/* ---------------------------------------------------------------- readers beside a writer */
-
-static void batches_are_seen_whole(void)
-{
-	uint64_t d = make_dict(NULL), keys[2] = { 1, 2 }, bad = 0, rounds = 0;
-	int status = 0;
-	set(&lane, d, 1, 0);
-	set(&lane, d, 2, 0);
-	pid_t writer = fork();
-	if (writer == 0) {
-		struct lane mine = new_lane();
-		for (uint64_t i = 1; i <= 30000; i++) {
-			struct dict_entry entries[2] = { { number_span(&keys[0]), number_span(&i) },
-							 { number_span(&keys[1]), number_span(&i) } };
-			if (dict_update(&mine, d, entries, 2, NULL))
-				_exit(1);
-		}
-		lane_close(&mine);
-		_exit(0);
-	}
-	while (waitpid(writer, &status, WNOHANG) == 0) {
-		uint64_t one = 0, two = 0, again = 0;
-		bad += get(&lane, d, 1, &one) != 0 || get(&lane, d, 2, &two) != 0 || get(&lane, d, 1, &again) != 0;
-		bad += two < one || again < two;
-		rounds++;
-	}
-	CU_ASSERT_EQUAL(status, 0);
-	CU_ASSERT_EQUAL(bad, 0);
-	CU_ASSERT(rounds > 0);
-	object_delete(&lane, d);
-}
-
-static enum sabir_error add_one(void *context, struct span now, struct span *next, bool *write)
-{
-	uint64_t *n = context;
-	*n = 0;
-	if (now.data)
-		memcpy(n, now.data, sizeof(*n));
-	(*n)++;
-	*next = number_span(n);
-	*write = true;
-	return SABIR_OK;
-}
-
-static void increments_are_not_lost(void)
-{
-	uint64_t d = make_dict(NULL), key = 9, got = 0;
-	int status, bad = 0;
-	for (int p = 0; p < 4; p++) {
-		if (fork() != 0)
-			continue;
-		struct lane mine = new_lane();
-		uint64_t n;
-		for (int i = 0; i < 5000; i++)
-			if (dict_modify(&mine, d, number_span(&key), add_one, &n))
-				_exit(1);
-		lane_close(&mine);
-		_exit(0);
-	}
-	while (wait(&status) > 0)
-		bad |= status;
-	CU_ASSERT_EQUAL(bad, 0);
-	CU_ASSERT_EQUAL(get(&lane, d, key, &got), SABIR_OK);
-	CU_ASSERT_EQUAL(got, 20000);
-	object_delete(&lane, d);
-}
-
-/* ---------------------------------------------------------------- death at every step */
-
-#define N_OLD 12
-
-static void act_update(struct lane *by, uint64_t d)
-{
-	uint64_t keys[4] = { 3, 100, 4, 101 }, values[4] = { 1000, 1000, 1000, 1000 };
-	struct dict_entry entries[4];
-	for (int i = 0; i < 4; i++)
-		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&values[i]) };
-	dict_update(by, d, entries, 4, NULL);
-}
-
-static void act_delete(struct lane *by, uint64_t d)
-{
-	uint64_t key = 5;
-	dict_delete(by, d, number_span(&key));
-}
-
-static void act_clear(struct lane *by, uint64_t d)
-{
-	uint64_t removed;
-	dict_clear(by, d, &removed);
-}
-
-static void act_grow(struct lane *by, uint64_t d)
-{
-	for (uint64_t i = 0; i < 12; i++)
-		set(by, d, 200 + i, i);
-}
-
-static void act_name(struct lane *by, uint64_t d)
-{
-	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
-	uint64_t handle;
-	(void)d;
-	object_create(by, (struct span){ (const uint8_t *)"dying", 5 }, &spec, false, &handle);
-	object_delete(by, handle);
-}
-
-struct scene {
-	const char *name;
-	void (*act)(struct lane *by, uint64_t d);
-};
-static const struct scene scenes[] = {
-	{ "update", act_update }, { "delete", act_delete }, { "clear", act_clear },
-	{ "grow", act_grow },     { "name", act_name },
-};
-
-static char steps[4096][40];
-static int n_steps;
-
-static void note_step(const char *name, void *context)
-{
-	(void)context;
-	if (n_steps < 4096)
-		strncpy(steps[n_steps++], name, sizeof(steps[0]) - 1);
-}
-
-static uint64_t filled_dict(void)
-{
-	uint64_t d = make_dict(NULL);
-	for (uint64_t i = 0; i < N_OLD; i++)
-		set(&lane, d, i, i);
-	return d;
-}
-
-static bool content_is_whole(uint64_t d)
-{
-	uint64_t a = 0, b = 0, c = 0, e = 0, cursor = 0;
-	struct bytes out = { 0 };
-	enum sabir_error ea = get(&lane, d, 3, &a), eb = get(&lane, d, 4, &b);
-	enum sabir_error ec = get(&lane, d, 100, &c), ee = get(&lane, d, 101, &e);
-	bool updated = a == 1000;
-	bool whole = ea == eb && ec == ee && (updated ? b == 1000 && c == 1000 && e == 1000 : c == 0 && e == 0);
-	whole &= ea != SABIR_OK || updated || (a == 3 && b == 4);
-	whole &= dict_page(&lane, d, DICT_KEYS, 10000, &cursor, &out) == SABIR_OK;
-	whole &= out.n_items / 2 == length_of(d);
-	whole &= set(&lane, d, 999, 1) == SABIR_OK && get(&lane, d, 999, &a) == SABIR_OK;
-	bytes_fini(&out);
-	return whole;
-}
-
-static bool survives_kill(const struct scene *scene, const char *step, unsigned nth)
-{
-	struct arena_stats before, after;
-	uint64_t found;
-	int status;
-	object_sweep(&lane);
-	arena_reclaim(&lane);
-	arena_stats(&seg, &before);
-	uint64_t d = filled_dict();
-	struct lane victim = new_lane();
-	pid_t pid = fork();
-	if (pid == 0) {
-		fault_kill_at(step, nth);
-		scene->act(&victim, d);
-		_exit(0);
-	}
-	waitpid(pid, &status, 0);
-	bool ok = owner_recover(&lane, victim.owner) == SABIR_OK;
-	ok &= content_is_whole(d);
-	if (object_open(&lane, (struct span){ (const uint8_t *)"dying", 5 }, &found) == SABIR_OK)
-		ok &= object_delete(&lane, found) == SABIR_OK;
-	ok &= object_delete(&lane, d) == SABIR_OK;
-	object_sweep(&lane);
-	arena_recover(&lane, lane.shared, lane.id);
-	arena_reclaim(&lane);
-	arena_stats(&seg, &after);
-	ok &= before.n_blocks == after.n_blocks;
-	if (!ok)
-		printf("\n    %s killed at %s #%u: blocks %llu -> %llu", scene->name, step, nth,
-		       (unsigned long long)before.n_blocks, (unsigned long long)after.n_blocks);
-	return ok;
-}
-
-static void death_at_every_step_is_whole(void)
-{
-	int bad = 0, points = 0;
-	arena_recover(&lane, lane.shared, lane.id);
-	for (size_t s = 0; s < sizeof(scenes) / sizeof(scenes[0]); s++) {
-		uint64_t d = filled_dict();
-		struct lane probe = new_lane();
-		n_steps = 0;
-		fault_trace(note_step, NULL);
-		scenes[s].act(&probe, d);
-		fault_trace(NULL, NULL);
-		lane_close(&probe);
-		owner_close(&seg, probe.owner);
-		object_delete(&lane, d);
-		arena_recover(&lane, lane.shared, lane.id);
-		for (int i = 0; i < n_steps; i++) {
-			unsigned nth = 1;
-			for (int k = 0; k < i; k++)
-				nth += !strcmp(steps[k], steps[i]);
-			bad += !survives_kill(&scenes[s], steps[i], nth);
-			points++;
-		}
-	}
-	printf("%d points ", points);
-	CU_ASSERT_EQUAL(bad, 0);
-}
-
 int main(void)
 {
-	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("dict", setup, teardown);
-	CU_ADD_TEST(suite, agrees_with_a_model);
-	CU_ADD_TEST(suite, grows_and_shrinks);
-	CU_ADD_TEST(suite, pop_setdefault_and_popitem);
-	CU_ADD_TEST(suite, update_takes_the_last_of_a_key);
-	CU_ADD_TEST(suite, one_update_may_grow_the_index_many_times);
-	CU_ADD_TEST(suite, names_lead_to_objects);
-	CU_ADD_TEST(suite, batches_are_seen_whole);
-	CU_ADD_TEST(suite, increments_are_not_lost);
-	CU_ADD_TEST(suite, death_at_every_step_is_whole);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	int failed = (int)CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed;
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(agrees_with_a_model),
+		KIT_TEST(grows_and_shrinks),
+		KIT_TEST(long_churn_stays_small),
+		KIT_TEST(a_huge_batch_is_one_step),
+		KIT_TEST(keys_and_values_of_any_size),
+		KIT_TEST(a_refused_batch_leaves_nothing),
+		KIT_TEST(clear_and_deletes_give_the_memory_back),
+		KIT_TEST(a_full_memory_can_be_emptied),
+		KIT_TEST(pages_keep_to_their_limits),
+		KIT_TEST(a_page_goes_on_behind_what_was_deleted),
+		KIT_TEST(any_cursor_is_harmless),
+		KIT_TEST(names_lead_to_objects),
+	};
+	return kit_run("dict", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -100,6 +100,7 @@ static void print_states(void)
 	CONSTANT(SEG_SLOT_DONE);
 	CONSTANT(SEG_SLOT_CLOSED);
 	CONSTANT(SEG_CELL_GONE);
+	CONSTANT(SEG_ORDER_FAN);
 }
 
 static void print_header(void)
@@ -323,19 +324,21 @@ static void print_dict(void)
 	BEGIN(seg_dict);
 	FIELD(seg_dict, block);
 	FIELD(seg_dict, committed);
-	FIELD(seg_dict, count);
 	FIELD(seg_dict, tables);
-	FIELD(seg_dict, cleared);
-	FIELD(seg_dict, pad0);
-	FIELD(seg_dict, first);
-	FIELD(seg_dict, last);
-	FIELD(seg_dict, pending);
-	FIELD(seg_dict, move_cursor);
+	FIELD(seg_dict, count);
+	FIELD(seg_dict, floor);
+	FIELD(seg_dict, order);
 	FIELD(seg_dict, next_order);
 	FIELD(seg_dict, n_used);
-	FIELD(seg_dict, dying);
-	FIELD(seg_dict, pad1);
-	FIELD(seg_dict, pad2);
+	FIELD(seg_dict, bytes);
+	FIELD(seg_dict, pending);
+	FIELD(seg_dict, gone);
+	FIELD(seg_dict, move_cursor);
+	FIELD(seg_dict, clearing);
+	FIELD(seg_dict, trim);
+	FIELD(seg_dict, trash_order);
+	FIELD(seg_dict, trash_tables);
+	FIELD(seg_dict, pad0);
 	END(seg_dict);
 }
 
@@ -344,7 +347,6 @@ static void print_table(void)
 	BEGIN(seg_table);
 	FIELD(seg_table, block);
 	FIELD(seg_table, log2_cells);
-	FIELD(seg_table, n_parts);
 	FIELD(seg_table, pad0);
 	FLEXIBLE(seg_table, part);
 	END(seg_table);
@@ -359,16 +361,25 @@ static void print_cells(void)
 	END(seg_cells);
 }
 
+static void print_order(void)
+{
+	BEGIN(seg_order);
+	FIELD(seg_order, block);
+	FIELD(seg_order, base);
+	FIELD(seg_order, used);
+	FIELD(seg_order, level);
+	FIELD(seg_order, pad0);
+	FIELD(seg_order, pad1);
+	FIELD(seg_order, slot);
+	END(seg_order);
+}
+
 static void print_node(void)
 {
 	BEGIN(seg_node);
 	FIELD(seg_node, block);
-	FIELD(seg_node, hash);
 	FIELD(seg_node, order);
-	FIELD(seg_node, version);
-	FIELD(seg_node, order_next);
-	FIELD(seg_node, order_prev);
-	FIELD(seg_node, pad0);
+	FIELD(seg_node, gone);
 	END(seg_node);
 }
 
@@ -379,8 +390,6 @@ static void print_version(void)
 	FIELD(seg_version, seq);
 	FIELD(seg_version, node);
 	FIELD(seg_version, pending_next);
-	FIELD(seg_version, deleted);
-	FIELD(seg_version, pad0);
 	END(seg_version);
 }
 
@@ -406,6 +415,7 @@ int main(void)
 	print_dict();
 	print_table();
 	print_cells();
+	print_order();
 	print_node();
 	print_version();
 	return wrong;

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dict on damaged memory: DATA_LOSS, a miss or a wrong answer, but no crash and no hang. */
+#include "server/objects/dict_test_kit.h"
+
+#define N_ENTRIES 300
+#define SECONDS 20u /* a hang, on the slowest machine */
+
+/* ---------------------------------------------------------------- damage */
+
+static uint32_t *nth_live_block(uint32_t index, uint32_t n, uint32_t *len)
+{
+	uint32_t end = (uint32_t)(seg.size >> SEG_REF_SHIFT), seen = 0;
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t ref = (uint32_t)(seg.data_off >> SEG_REF_SHIFT); ref < end; ref++) {
+			uint64_t size = block_size(&seg, ref);
+			struct seg_block *block = size ? segment_at(&seg, ref, size) : NULL;
+			if (!block || block_state(block->word) != SEG_BLOCK_LIVE || block_object(block->word) != index)
+				continue;
+			if (seen++ < n)
+				continue;
+			*len = (uint32_t)(size / 4);
+			return (uint32_t *)block;
+		}
+		n = seen ? n % seen : 0;
+		seen = 0;
+	}
+	return NULL;
+}
+
+static uint32_t strange_number(uint32_t old)
+{
+	switch (rand() % 7) {
+	case 0:
+		return 0;
+	case 1:
+		return UINT32_MAX;
+	case 2:
+		return old ^ 1u << rand() % 32;
+	case 3:
+		return old + 1;
+	case 4:
+		return (uint32_t)((seg.data_off >> SEG_REF_SHIFT) +
+				  (uint32_t)rand() % (uint32_t)((seg.size - seg.data_off) >> SEG_REF_SHIFT));
+	case 5:
+		return (uint32_t)rand() % 100;
+	default:
+		return (uint32_t)rand() << 16 ^ (uint32_t)rand();
+	}
+}
+
+/* Strange numbers in some words of the dict's blocks; in the body, or in the first words of the others, often. */
+static void damage(uint64_t d)
+{
+	uint32_t *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(struct seg_dict));
+	for (int n = 1 + rand() % 4; n > 0; n--) {
+		uint32_t len = sizeof(struct seg_dict) / 4;
+		uint32_t *block = rand() % 3 ? nth_live_block(object_index(d), (uint32_t)rand() % 1000, &len) : body;
+		if (!block)
+			block = body;
+		uint32_t most = rand() % 2 && len > 20 ? 20 : len;
+		uint32_t i = (uint32_t)rand() % most;
+		block[i] = strange_number(block[i]);
+	}
+}
+
+/* ---------------------------------------------------------------- use */
+
+static enum sabir_error flip(void *context, struct span now, struct span *next, bool *write)
+{
+	*next = now.data ? (struct span){ NULL, 0 } : number_span(context);
+	*write = true;
+	return SABIR_OK;
+}
+
+static void use_key(uint64_t d, uint64_t key)
+{
+	struct bytes out = { 0 };
+	bool found;
+	dict_get(&lane, d, number_span(&key), &out);
+	dict_contains(&lane, d, number_span(&key), &found);
+	if (key % 3 == 0)
+		set(&lane, d, key, key);
+	if (key % 3 == 1)
+		dict_pop(&lane, d, number_span(&key), &out);
+	if (key % 3 == 2)
+		dict_modify(&lane, d, number_span(&key), flip, &key);
+	set(&lane, d, key + 1000, key);
+	if (key % 7 == 0)
+		dict_popitem(&lane, d, &out);
+	bytes_fini(&out);
+}
+
+static void use_pages(uint64_t d)
+{
+	uint64_t cursor = 0;
+	for (int i = 0; i < 100; i++) {
+		struct bytes out = { 0 };
+		enum sabir_error error = dict_page(&lane, d, DICT_ITEMS, 50, &cursor, &out);
+		bytes_fini(&out);
+		if (error || !cursor)
+			break;
+	}
+}
+
+static void use_again(uint64_t d)
+{
+	/* Past the mark that the first damaged operation has set. */
+	store64_relaxed(&seg.objects[object_index(d)].damaged, 0);
+}
+
+static void use_all(uint64_t d)
+{
+	struct object_info info;
+	uint64_t removed;
+	use_pages(d);
+	for (uint64_t key = 0; key < N_ENTRIES; key += 1 + (uint64_t)rand() % 5) {
+		use_again(d);
+		use_key(d, key);
+	}
+	use_again(d);
+	object_describe(&lane, d, &info);
+	use_pages(d);
+	if (rand() % 2)
+		dict_clear(&lane, d, &removed);
+	for (uint64_t key = 0; key < 50; key++)
+		set(&lane, d, key, key);
+}
+
+/* In a process and a segment of its own, so that a crash or a hang is seen. */
+static int one_life(unsigned seed, bool in_the_middle)
+{
+	alarm(SECONDS);
+	srand(seed);
+	if (dict_setup(8 << 20))
+		return 1;
+	uint64_t d = make_dict(), other = make_dict(), got = 0;
+	for (uint64_t i = 0; i < 40; i++)
+		set(&lane, other, i, i);
+	for (uint64_t i = 0; i < N_ENTRIES; i++)
+		set(&lane, d, i, i);
+	struct lane victim = kit_lane(&seg);
+	if (in_the_middle) { /* what the recovery finds is damaged */
+		pid_t pid = fork();
+		if (pid == 0) {
+			fault_kill_at(rand() % 2 ? "journal.stored" : "dict_write.committed",
+				      1 + (unsigned)rand() % 40);
+			lane = victim;
+			use_all(d);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+	}
+	damage(d);
+	if (owner_recover(&lane, victim.owner))
+		return 2;
+	use_all(d);
+	/* Memory may be lost with a damaged dict; other objects and the server go on. */
+	if (object_delete(&lane, d))
+		return 3;
+	object_sweep(&lane);
+	for (uint64_t i = 0; i < 40; i++)
+		if (get(&lane, other, i, &got) || got != i)
+			return 4;
+	return 0;
+}
+
+static void lives_end_well(unsigned n, bool in_the_middle)
+{
+	for (unsigned seed = 1; seed <= n; seed++) {
+		int status = 0;
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(one_life(seed, in_the_middle));
+		waitpid(pid, &status, 0);
+		CU_ASSERT_EQUAL(status, 0);
+		if (status)
+			printf("\n    seed %u%s: status %x", seed, in_the_middle ? ", in the middle" : "",
+			       (unsigned)status);
+	}
+}
+
+static void damage_stays_where_it_is(void)
+{
+	lives_end_well(400, false);
+}
+
+static void damage_stays_where_it_is_in_recovery(void)
+{
+	lives_end_well(300, true);
+}
+
+/* ---------------------------------------------------------------- plain cases */
+
+static void a_ref_out_of_bounds_is_data_loss(void)
+{
+	CU_ASSERT_EQUAL_FATAL(dict_setup(8 << 20), 0);
+	uint64_t d = make_dict(), got;
+	set(&lane, d, 1, 1);
+	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	body->tables = 0xfffffff0;
+	CU_ASSERT_EQUAL(get(&lane, d, 1, &got), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(length_of(make_dict()), 0); /* others go on */
+	uint64_t n = 77;
+	CU_ASSERT_EQUAL(dict_len(&lane, d, &n), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(n, 77);
+	CU_ASSERT_EQUAL(set(&lane, d, 2, 2), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	dict_teardown();
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
+		KIT_TEST(damage_stays_where_it_is),
+		KIT_TEST(damage_stays_where_it_is_in_recovery),
+	};
+	return kit_run("dict, damage", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
+}
