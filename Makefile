@@ -297,7 +297,8 @@ UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.socket)
 INSTALLED := $(PREFIX)/bin/sabird $(PREFIX)/include/sabir.h $(PREFIX)/include/sabir/error.h $(LIBDIR)/libsabir.so \
 	$(LIBDIR)/libsabir.so.1 $(LIBDIR)/libsabir.a $(LIBDIR)/pkgconfig/sabir.pc \
 	$(foreach page,$(notdir $(MAN_PAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
-	$(addprefix $(PREFIX)/lib/systemd/system/,$(notdir $(UNITS))) $(PREFIX)/share/bash-completion/completions/sabird
+	$(addprefix $(PREFIX)/lib/systemd/system/,$(notdir $(UNITS))) $(PREFIX)/lib/sysusers.d/sabir.conf \
+	$(PREFIX)/share/bash-completion/completions/sabird $(PREFIX)/share/doc/sabir/sabird.conf
 
 .PHONY: install uninstall clean help
 install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
@@ -310,13 +311,16 @@ install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
 	ln -sf libsabir.so.1 $(DESTDIR)$(LIBDIR)/libsabir.so
 	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@VERSION@|$(VERSION)|g' bindings/c/sabir.pc.in \
 		>$(DESTDIR)$(LIBDIR)/pkgconfig/sabir.pc
-	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) -t $(MAN)/man$(subst .,,$(suffix $(page))) &&) true
-	$(foreach unit,$(UNITS),install -D -m 644 $(unit) -t $(DESTDIR)$(PREFIX)/lib/systemd/system &&) true
+	install -d $(sort $(foreach page,$(MAN_PAGES),$(MAN)/man$(subst .,,$(suffix $(page))))) $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for page in $(MAN_PAGES); do install -m 644 $$page $(MAN)/man$${page##*.} || exit 1; done
+	install -m 644 $(UNITS) $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -D -m 644 deploy/systemd/sabir.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sabir.conf
 	install -D -m 644 server/main/sabird.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sabird
+	install -D -m 644 server/main/sabird.conf $(DESTDIR)$(PREFIX)/share/doc/sabir/sabird.conf
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir $(DESTDIR)$(PREFIX)/include/sabir
+	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/sabir share/doc/sabir)
 
 clean: ## remove build/
 	rm -rf build
