@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How libsabir gets the shared memory: HELLO with this process's pidfd, WELCOME with the memory. States of an attachment:
- * attached (the socket is open, the owner is ours), then either goodbye was said, or the process died; the server tells the
- * two apart and never takes the one for the other. The pidfd is sent and not kept: only the server watches it.
+ * How libsabir gets the shared memory: HELLO with this process's pidfd, WELCOME with the memory. States of an
+ * attachment: attached (the socket is open, the owner is ours), then either goodbye was said, or the process died;
+ * the server tells the two apart and never takes the one for the other. The pidfd is sent and not kept: only the
+ * server watches it.
  */
 #include "bindings/c/attach.h"
 

@@ -8,8 +8,8 @@
 #include "proto/attach/attach.h"
 
 /*
- * This process's attachment to a local server. While it lives the owner is this process's; a child of fork has none of it
- * and attaches anew.
+ * This process's attachment to a local server. While it lives the owner is this process's; a child of fork has none
+ * of it and attaches anew.
  */
 struct attachment {
 	int socket;  /* owned; stays open: its end and a GOODBYE on it mean that the server shuts down */
@@ -26,8 +26,8 @@ struct attachment {
 
 /*
  * Attaches to the server behind the control socket `path` under a name for people, which is cut to 39 bytes. `detail`
- * (ATTACH_DETAIL_SIZE bytes) gets a text on failure. Errors: INVALID_ARGUMENT, UNAVAILABLE, PERMISSION_DENIED, TIMED_OUT,
- * TOO_MANY_OWNERS, LAYOUT_MISMATCH, UNIMPLEMENTED (another protocol version), INTERNAL.
+ * (ATTACH_DETAIL_SIZE bytes) gets a text on failure. Errors: INVALID_ARGUMENT, UNAVAILABLE, PERMISSION_DENIED,
+ * TIMED_OUT, TOO_MANY_OWNERS, LAYOUT_MISMATCH, UNIMPLEMENTED (another protocol version), INTERNAL.
  */
 enum sabir_error attach_connect(const char *path, const char *label, uint64_t timeout_ns, char *detail,
 				struct attachment *out);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's half of the control socket against servers that behave and that don't. The server is a child with one answer. */
+/*
+ * The client's half of the control socket against servers that behave and that don't. The server is a child with one
+ * answer.
+ */
 #include "bindings/c/attach.h"
 
 #include <CUnit/Basic.h>

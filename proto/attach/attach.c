@@ -3,9 +3,9 @@
  * The codec of the control socket's frames and their way through a socket.
  *
  * A reader is in one of two states: in the header (len < 8) or in the message. It asks the kernel for exactly what is
- * missing of the present frame, so that descriptors, which the kernel hands out with the bytes they were sent with, can't be
- * taken for the next frame's. Everything that a peer can send is looked at before it is used: the header's fields before the
- * message is awaited, lengths before they are added, descriptors counted and the surplus closed.
+ * missing of the present frame, so that descriptors, which the kernel hands out with the bytes they were sent with,
+ * can't be taken for the next frame's. Everything that a peer can send is looked at before it is used: the header's
+ * fields before the message is awaited, lengths before they are added, descriptors counted and the surplus closed.
  */
 #include "proto/attach/attach.h"
 
@@ -141,7 +141,9 @@ enum sabir_error attach_send(int socket, const struct attach_message *message, c
 	do {
 		n = sendmsg(socket, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	/* A frame is much smaller than a socket's buffer: one that doesn't go at once meets a peer that doesn't read. */
+	/*
+	 * A frame is much smaller than a socket's buffer: one that doesn't go at once meets a peer that doesn't read.
+	 */
 	return n == (ssize_t)len ? SABIR_OK : SABIR_UNAVAILABLE;
 }
 

@@ -9,8 +9,8 @@
 #include "server/base/error.h"
 
 /*
- * The control socket's protocol: frames over a unix SOCK_STREAM socket. A frame is a header of eight bytes and one message of
- * attach.proto; the header is, at these offsets:
+ * The control socket's protocol: frames over a unix SOCK_STREAM socket. A frame is a header of eight bytes and one
+ * message of attach.proto; the header is, at these offsets:
  *
  *   0  4 bytes  "SABR"
  *   4  1 byte   ATTACH_VERSION of the sender
@@ -53,12 +53,15 @@ struct attach_message attach_refusal(enum sabir_error error, const char *detail)
 /* The whole frame. `frame` has ATTACH_MAX_FRAME bytes. Errors: TOO_LARGE. */
 enum sabir_error attach_encode(const struct attach_message *message, uint8_t *frame, size_t *len);
 /*
- * A whole frame back. `detail` (ATTACH_DETAIL_SIZE bytes) gets a text on failure. Errors: INVALID_ARGUMENT (no frame, an
- * unknown type, a message that doesn't decode), UNIMPLEMENTED (another protocol version), TOO_LARGE.
+ * A whole frame back. `detail` (ATTACH_DETAIL_SIZE bytes) gets a text on failure. Errors: INVALID_ARGUMENT (no frame,
+ * an unknown type, a message that doesn't decode), UNIMPLEMENTED (another protocol version), TOO_LARGE.
  */
 enum sabir_error attach_decode(const uint8_t *frame, size_t len, char *detail, struct attach_message *message);
 
-/* Sends one frame with up to ATTACH_MAX_FDS descriptors, which stay the caller's, in one piece. Errors: UNAVAILABLE (the peer is gone or doesn't read). */
+/*
+ * Sends one frame with up to ATTACH_MAX_FDS descriptors, which stay the caller's, in one piece. Errors: UNAVAILABLE
+ * (the peer is gone or doesn't read).
+ */
 enum sabir_error attach_send(int socket, const struct attach_message *message, const int *fds, unsigned n_fds);
 
 /* One side's incoming frames: never reads past the end of a frame, so descriptors stay with theirs. */
@@ -73,17 +76,17 @@ void attach_reader_init(struct attach_reader *reader);
 /* Closes the descriptors that nobody took. */
 void attach_reader_fini(struct attach_reader *reader);
 /*
- * Reads what is there. Errors: EMPTY (the frame is not complete yet), CLOSED (the peer closed the socket; reader->len > 0:
- * within a frame), and those of attach_decode, after which the stream can't be read any further. After a message its
- * descriptors are in reader->fds until the next call or attach_take_fd.
+ * Reads what is there. Errors: EMPTY (the frame is not complete yet), CLOSED (the peer closed the socket; reader->len
+ * > 0: within a frame), and those of attach_decode, after which the stream can't be read any further. After a message
+ * its descriptors are in reader->fds until the next call or attach_take_fd.
  */
 enum sabir_error attach_receive(int socket, struct attach_reader *reader, char *detail, struct attach_message *message);
 /* Hands over the i-th descriptor of the last message; -1 if there is none. */
 int attach_take_fd(struct attach_reader *reader, unsigned i);
 
 /*
- * The client's side, with a deadline (CLOCK_MONOTONIC) for each step. `detail` as above.
- * attach_dial: Errors: INVALID_ARGUMENT (a path that is too long), UNAVAILABLE (nobody listens), PERMISSION_DENIED, TIMED_OUT.
+ * The client's side, with a deadline (CLOCK_MONOTONIC) for each step. `detail` as above. attach_dial: Errors:
+ * INVALID_ARGUMENT (a path that is too long), UNAVAILABLE (nobody listens), PERMISSION_DENIED, TIMED_OUT.
  */
 enum sabir_error attach_dial(const char *path, uint64_t deadline_ns, char *detail, int *socket);
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client's side of the control socket: connect, ask, wait for the answer. The socket is non-blocking; all waiting is a
- * poll with what is left until the deadline.
+ * The client's side of the control socket: connect, ask, wait for the answer. The socket is non-blocking; all waiting
+ * is a poll with what is left until the deadline.
  */
 #include "proto/attach/attach.h"
 
@@ -105,7 +105,10 @@ enum sabir_error attach_ask(int socket_fd, const struct attach_message *question
 			    struct attach_reader *reader, char *detail, struct attach_message *answer)
 {
 	struct attach_message received;
-	/* A server that refuses at the door closes before it reads: its reason is there even when the question can't be sent. */
+	/*
+	 * A server that refuses at the door closes before it reads: its reason is there even when the question can't
+	 * be sent.
+	 */
 	(void)attach_send(socket_fd, question, &fd, fd >= 0 ? 1 : 0);
 	enum sabir_error error = await(socket_fd, deadline_ns, reader, detail, &received);
 	if (error)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two clocks and the arithmetic of deadlines. Everything saturates: a time-out too long to be added to the clock is no
- * time-out at all.
+ * The two clocks and the arithmetic of deadlines. Everything saturates: a time-out too long to be added to the clock
+ * is no time-out at all.
  */
 #include "server/base/clock.h"
 

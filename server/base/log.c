@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The structured log. A line is formed on the stack and leaves with one write(), so lines of different threads never mix
- * and nothing is allocated. A line holds LINE_SIZE bytes; room for its end is kept back, so a cut line is still well formed:
- * a value that doesn't fit ends with "..." and the fields behind it are left out.
+ * The structured log. A line is formed on the stack and leaves with one write(), so lines of different threads never
+ * mix and nothing is allocated. A line holds LINE_SIZE bytes; room for its end is kept back, so a cut line is still
+ * well formed: a value that doesn't fit ends with "..." and the fields behind it are left out.
  */
 #include "server/base/log.h"
 

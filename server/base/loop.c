@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop. One turn: wait for descriptors until the first timer is due, run their handlers, run the timers that are
- * due.
+ * The event loop. One turn: wait for descriptors until the first timer is due, run their handlers, run the timers
+ * that are due.
  *
- * Invariants: timers are a list in order of time (there are few: one for each peer that has not introduced itself, and a
- * handful of the server's own); what is removed while a batch of events is being handled is taken out of the batch, so a
- * handler may free any source.
+ * Invariants: timers are a list in order of time (there are few: one for each peer that has not introduced itself,
+ * and a handful of the server's own); what is removed while a batch of events is being handled is taken out of the
+ * batch, so a handler may free any source.
  */
 #include "server/base/loop.h"
 

@@ -9,9 +9,9 @@
 #include "server/base/error.h"
 
 /*
- * An event loop over epoll: descriptors and timers, for one thread. Descriptors are level-triggered. The structs belong to
- * the caller, who keeps them in place while they are in the loop; a handler may remove and free anything, itself
- * included: no handler runs for what has been removed.
+ * An event loop over epoll: descriptors and timers, for one thread. Descriptors are level-triggered. The structs
+ * belong to the caller, who keeps them in place while they are in the loop; a handler may remove and free anything,
+ * itself included: no handler runs for what has been removed.
  */
 struct loop_fd {
 	int fd;                                        /* not owned; -1: not in a loop */

@@ -8,11 +8,11 @@
  *      v time-out          v                                        v
  *    freed              recovered and freed, by way of RECOVERING while a stopped program is in the way
  *
- * Invariants: a connection has an owner in every state but GREETING. An owner is recovered once, and only when its process
- * has promised not to touch the memory again or is proved unable to: a closed socket proves nothing, since a child of fork
- * may hold the memory's only living thread or the parent may have closed it by mistake. A peer can't make the server wait:
- * sockets are non-blocking, an answer that doesn't fit into the socket's buffer ends the connection, and one frame is
- * handled at a time.
+ * Invariants: a connection has an owner in every state but GREETING. An owner is recovered once, and only when its
+ * process has promised not to touch the memory again or is proved unable to: a closed socket proves nothing, since a
+ * child of fork may hold the memory's only living thread or the parent may have closed it by mistake. A peer can't
+ * make the server wait: sockets are non-blocking, an answer that doesn't fit into the socket's buffer ends the
+ * connection, and one frame is handled at a time.
  */
 #include "server/control/connection.h"
 

@@ -24,11 +24,17 @@ struct control {
 	struct control_counters counters;
 };
 
+/*
+ * GREETING    has not sent HELLO; no owner; the timer is its patience
+ * ATTACHED    has an owner; socket and pidfd are watched
+ * ORPHANED    has an owner; the socket is gone, the pidfd is watched
+ * RECOVERING  will never touch the memory again; somebody was in the recovery's way; the timer tries again
+ */
 enum connection_state {
-	CONNECTION_GREETING, /* has not sent HELLO; no owner; the timer is its patience */
-	CONNECTION_ATTACHED, /* has an owner; socket and pidfd are watched */
-	CONNECTION_ORPHANED, /* has an owner; the socket is gone, the pidfd is watched */
-	CONNECTION_RECOVERING, /* will never touch the memory again; somebody was in the recovery's way; the timer tries again */
+	CONNECTION_GREETING,
+	CONNECTION_ATTACHED,
+	CONNECTION_ORPHANED,
+	CONNECTION_RECOVERING,
 };
 
 struct connection {

@@ -2,9 +2,9 @@
 /*
  * The door of the control socket: listens, lets peers in as long as there is room, and closes at the end.
  *
- * States: serving, then draining (no listener; connections only wait for deaths), then freed. Room is limited twice: by
- * max_connections, and by the process's descriptors. For the second case one descriptor is kept in reserve, so that a peer is
- * told what is wrong instead of waiting in the backlog for ever.
+ * States: serving, then draining (no listener; connections only wait for deaths), then freed. Room is limited twice:
+ * by max_connections, and by the process's descriptors. For the second case one descriptor is kept in reserve, so
+ * that a peer is told what is wrong instead of waiting in the backlog for ever.
  */
 #define _GNU_SOURCE /* accept4 */
 #include "server/control/control.h"

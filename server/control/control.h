@@ -10,9 +10,9 @@
 #include "server/shm/lane.h"
 
 /*
- * Front 1: the control socket (proto/attach). It hands the segment to local programs, gives each an owner entry, watches
- * each one's pidfd and recovers the owner of a program that has said goodbye or is proved dead. All of it runs in the
- * loop's thread.
+ * Front 1: the control socket (proto/attach). It hands the segment to local programs, gives each an owner entry,
+ * watches each one's pidfd and recovers the owner of a program that has said goodbye or is proved dead. All of it
+ * runs in the loop's thread.
  */
 struct control;
 
@@ -20,8 +20,8 @@ struct control;
 #define CONTROL_NO_GROUP ((gid_t)-1)
 
 /*
- * Who may attach. Without lists: whom the socket's permissions let in. With a list: root, the server's own user, and whoever
- * is on one of the lists; supplementary groups count.
+ * Who may attach. Without lists: whom the socket's permissions let in. With a list: root, the server's own user, and
+ * whoever is on one of the lists; supplementary groups count.
  */
 struct control_policy {
 	const uid_t *uids;
@@ -45,9 +45,9 @@ struct control_options {
 };
 
 /*
- * Listens and serves. A lock file beside the socket (path.lock) keeps two servers apart: a socket that a dead server left is
- * replaced. Errors: INVALID_ARGUMENT (the path), ALREADY_EXISTS (another server has it, or the path is something else),
- * PERMISSION_DENIED, UNAVAILABLE (another reason), NO_MEMORY.
+ * Listens and serves. A lock file beside the socket (path.lock) keeps two servers apart: a socket that a dead server
+ * left is replaced. Errors: INVALID_ARGUMENT (the path), ALREADY_EXISTS (another server has it, or the path is
+ * something else), PERMISSION_DENIED, UNAVAILABLE (another reason), NO_MEMORY.
  */
 enum sabir_error control_start(const struct control_options *options, struct control **control);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deaths: an owner is recovered when its process is dead, has said goodbye, or has lost the memory; and never before. The
- * clients are children that attach for real and work on the memory that they got.
+ * Deaths: an owner is recovered when its process is dead, has said goodbye, or has lost the memory; and never before.
+ * The clients are children that attach for real and work on the memory that they got.
  */
 #define _GNU_SOURCE /* pipe2 */
 #include "server/control/test_kit.h"

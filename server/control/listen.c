@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The listening socket and the lock that guards its path. Who holds the lock of path.lock owns the path: only then is a
- * socket that stands there a dead server's and may be removed. The lock file goes with its last holder; because it can go
- * between another server's open and lock, a lock counts only if the file is still the one at that path.
+ * The listening socket and the lock that guards its path. Who holds the lock of path.lock owns the path: only then is
+ * a socket that stands there a dead server's and may be removed. The lock file goes with its last holder; because it
+ * can go between another server's open and lock, a lock counts only if the file is still the one at that path.
  */
 #include "server/control/listen.h"
 

@@ -2,9 +2,9 @@
 /*
  * Peers of the control socket: who they are, whether they may, and the proof that they are gone.
  *
- * Numbers of processes prove nothing: they are used again, and differ between containers. A pidfd names one process for
- * ever. Numbers serve for two things only: to see that a pidfd which a peer sent is its own, and to find its /proc entry,
- * which counts only if the pidfd says afterwards that the process still lived.
+ * Numbers of processes prove nothing: they are used again, and differ between containers. A pidfd names one process
+ * for ever. Numbers serve for two things only: to see that a pidfd which a peer sent is its own, and to find its
+ * /proc entry, which counts only if the pidfd says afterwards that the process still lived.
  */
 #define _GNU_SOURCE /* struct ucred */
 #include "server/control/peer.h"

@@ -22,8 +22,8 @@ enum sabir_error peer_identify(int socket, struct peer *peer);
 bool peer_allowed(const struct control_policy *policy, uint32_t mode, gid_t group, int socket, const struct peer *peer);
 
 /*
- * A pidfd that becomes readable when the peer dies, owned by the caller. `offered` is the one that the peer sent, or -1; it
- * is taken. Without one the kernel is asked for the socket's peer, then its visible pid is used. `detail`
+ * A pidfd that becomes readable when the peer dies, owned by the caller. `offered` is the one that the peer sent, or
+ * -1; it is taken. Without one the kernel is asked for the socket's peer, then its visible pid is used. `detail`
  * (ATTACH_DETAIL_SIZE bytes) gets a text on failure. Errors: INVALID_ARGUMENT (no pidfd, or another process's).
  */
 enum sabir_error peer_pidfd(int socket, const struct peer *peer, int offered, char *detail, int *pidfd);
@@ -32,8 +32,8 @@ enum sabir_error peer_pidfd(int socket, const struct peer *peer, int offered, ch
 bool peer_dead(int pidfd);
 
 /*
- * Whether a living process is proved to have no way to the memory any more: it neither maps the memfd nor holds a descriptor
- * of it, as after execve(). False if that can't be seen.
+ * Whether a living process is proved to have no way to the memory any more: it neither maps the memfd nor holds a
+ * descriptor of it, as after execve(). False if that can't be seen.
  */
 bool peer_without_memory(int pidfd, int memfd);
 

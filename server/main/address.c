@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The addresses of gRPC, as an operator gives them and as clients are told. Port 0 means any free one, so what was asked for
- * and what is told differ.
+ * The addresses of gRPC, as an operator gives them and as clients are told. Port 0 means any free one, so what was
+ * asked for and what is told differ.
  */
 #define _GNU_SOURCE /* asprintf */
 #include "server/main/address.h"

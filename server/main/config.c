@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the configuration comes from. The sources are read from the strongest to the weakest: flags first, because they may
- * name the file. A weaker source's value is checked and then dropped, so that an error in a file shows even where a flag
- * overrides it.
+ * Where the configuration comes from. The sources are read from the strongest to the weakest: flags first, because
+ * they may name the file. A weaker source's value is checked and then dropped, so that an error in a file shows even
+ * where a flag overrides it.
  */
 #include "server/main/config.h"
 
@@ -324,14 +324,14 @@ void config_fini(struct config *config)
 
 /* ---------------------------------------------------------------- telling people */
 
-/* Words of the text in lines of 100 columns from column 31 on. */
+/* Words of the text in lines of 80 columns from column 29 on. */
 static void print_wrapped(FILE *to, const char *text)
 {
 	size_t column = 0;
 	while (*text) {
 		size_t len = strcspn(text, " ");
-		if (column && column + 1 + len > 69) {
-			fprintf(to, "\n%31s", "");
+		if (column && column + 1 + len > 51) {
+			fprintf(to, "\n%29s", "");
 			column = 0;
 		}
 		fprintf(to, "%s%.*s", column ? " " : "", (int)len, text);
@@ -340,28 +340,33 @@ static void print_wrapped(FILE *to, const char *text)
 	}
 }
 
+static const char help_head[] = "Usage: sabird [OPTION...]\n\n"
+				"Serves shared objects (queues, values, arrays, dicts) to local programs in\n"
+				"shared memory and to any program over gRPC.\n\n";
+
+static const char help_tail[] = "\nEach option can also be given in the environment (--memory-limit is\n"
+				"SABIR_MEMORY_LIMIT) and in the configuration file (memory-limit = 1G); a flag\n"
+				"counts more than the environment, the environment more than the file. Sizes\n"
+				"take K, M, G, T (powers of 1024), times ms, s, m, h.\n\n"
+				"Signals: TERM and INT end the server in good order, a second one at once; HUP\n"
+				"reads the log options again.\n\n"
+				"Exit status: 0 in good order, 1 failed to start or is not well, 2 a wrong option\n"
+				"or configuration, 3 another server has the socket or the port, 4 ended before\n"
+				"all calls were.\n";
+
 void config_help(FILE *to)
 {
-	fputs("Usage: sabird [OPTION...]\n\n"
-	      "Serves shared objects (queues, values, arrays, dicts) to local programs in shared memory and to any program\n"
-	      "over gRPC.\n\n",
-	      to);
+	fputs(help_head, to);
 	for (unsigned i = 0; i < N_OPTIONS; i++) {
 		char help[600], left[64];
 		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, *rows[i].argument ? " " : "", rows[i].argument);
 		snprintf(help, sizeof(help), *rows[i].fallback ? "%s (default %s)" : "%s", rows[i].help,
 			 rows[i].fallback);
-		fprintf(to, "  %-28s ", left);
+		fprintf(to, "  %-26s ", left);
 		print_wrapped(to, help);
 		fputc('\n', to);
 	}
-	fputs("\nEach option can also be given in the environment (--memory-limit is SABIR_MEMORY_LIMIT) and in the\n"
-	      "configuration file (memory-limit = 1G); a flag counts more than the environment, the environment more than\n"
-	      "the file. Sizes take K, M, G, T (powers of 1024), times ms, s, m, h.\n\n"
-	      "Signals: TERM and INT end the server in good order, a second one at once; HUP reads the log options again.\n"
-	      "Exit status: 0 in good order, 1 failed to start or to go on, 2 a wrong option or configuration,\n"
-	      "3 another server has the socket or the port, 4 ended before all calls were.\n",
-	      to);
+	fputs(help_tail, to);
 }
 
 void config_print(const struct config *config, FILE *to)

@@ -28,9 +28,9 @@ struct config {
 #define CONFIG_DEFAULT_FILE "/etc/sabir/sabird.conf"
 
 /*
- * Reads all sources. `environment` is like environ; `default_file` is read if it exists and --config names no other (NULL:
- * none). What nobody has set and has no fixed default is chosen only by config_choose. `detail` gets one line for people.
- * Errors: INVALID_ARGUMENT, NOT_FOUND (a file that was named), NO_MEMORY.
+ * Reads all sources. `environment` is like environ; `default_file` is read if it exists and --config names no other
+ * (NULL: none). What nobody has set and has no fixed default is chosen only by config_choose. `detail` gets one line
+ * for people. Errors: INVALID_ARGUMENT, NOT_FOUND (a file that was named), NO_MEMORY.
  */
 enum sabir_error config_load(int argc, char *const *argv, char *const *environment, const char *default_file,
 			     char *detail, struct config *config);

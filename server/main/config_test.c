@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration: which source wins, what is refused and how, and that the documented file and pages name every option. */
+/*
+ * The configuration: which source wins, what is refused and how, and that the documented file and pages name every
+ * option.
+ */
 #include "server/main/config.h"
 
 #include <CUnit/Basic.h>

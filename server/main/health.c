@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sabird --health: a container's health check without further tools. PING goes through the server's main loop, so a PONG
- * says that the loop turns.
+ * sabird --health: a container's health check without further tools. PING goes through the server's main loop, so a
+ * PONG says that the loop turns.
  */
 #include "server/main/health.h"
 

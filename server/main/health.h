@@ -2,7 +2,10 @@
 #ifndef SABIR_MAIN_HEALTH_H
 #define SABIR_MAIN_HEALTH_H
 
-/* Asks the server on the control socket whether it is well and tells the answer on stdout or stderr. Returns an exit status. */
+/*
+ * Asks the server on the control socket whether it is well and tells the answer on stdout or stderr. Returns an exit
+ * status.
+ */
 int health_ask(const char *socket_path);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * systemd's notification protocol, which is too small for a library: one datagram, to a path or to an abstract name (which
- * is written with a leading '@').
+ * systemd's notification protocol, which is too small for a library: one datagram, to a path or to an abstract name
+ * (which is written with a leading '@').
  */
 #include "server/main/notify.h"
 

@@ -13,8 +13,9 @@
 void runtime_folder(char *path, size_t size);
 
 /*
- * Makes the folder of a socket's path if it is missing (not its parents), and sees that it can be trusted: nobody but its owner, who
- * is this user or root, can write to a folder that we chose in /tmp. Errors: PERMISSION_DENIED, UNAVAILABLE.
+ * Makes the folder of a socket's path if it is missing (not its parents), and sees that it can be trusted: nobody but
+ * its owner, who is this user or root, can write to a folder that we chose in /tmp. Errors: PERMISSION_DENIED,
+ * UNAVAILABLE.
  */
 enum sabir_error runtime_prepare(const char *socket_path, char *detail, size_t size);
 

@@ -2,10 +2,10 @@
 /*
  * The server: its parts in the order in which they are made, the main loop, and their end in the reverse order.
  *
- * The main thread is the event loop: control socket, pidfds, the segment's doorbell, signals, timers, upkeep. It has one
- * lane; gRPC's threads have their own, of the same owner. States: starting, serving, draining (health says so, new work is
- * refused, what waits ends with UNAVAILABLE, local programs are told goodbye), gone. From the first signal on an alarm bounds
- * the time until the exit, whatever hangs.
+ * The main thread is the event loop: control socket, pidfds, the segment's doorbell, signals, timers, upkeep. It has
+ * one lane; gRPC's threads have their own, of the same owner. States: starting, serving, draining (health says so,
+ * new work is refused, what waits ends with UNAVAILABLE, local programs are told goodbye), gone. From the first
+ * signal on an alarm bounds the time until the exit, whatever hangs.
  */
 #include "server/main/server.h"
 
@@ -240,8 +240,8 @@ static enum sabir_error start_control(struct server *s)
 }
 
 /*
- * The control socket's lock comes before the ports: of two servers on one socket the second is told just that. Who connects
- * meanwhile is served when the loop turns.
+ * The control socket's lock comes before the ports: of two servers on one socket the second is told just that. Who
+ * connects meanwhile is served when the loop turns.
  */
 static enum sabir_error start(struct server *s)
 {

@@ -4,7 +4,10 @@
 
 #include "server/main/config.h"
 
-/* Runs the server with this configuration until it is told to end. `reload` reads the configuration again, for HUP. Returns an exit status. */
+/*
+ * Runs the server with this configuration until it is told to end. `reload` reads the configuration again, for HUP.
+ * Returns an exit status.
+ */
 typedef enum sabir_error server_reload_fn(void *context, char *detail, struct config *config);
 int server_run(const struct config *config, server_reload_fn *reload, void *context);
 

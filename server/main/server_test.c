@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The whole server in a child of the test: it says when it is ready, serves, keeps a second one away, and ends within its
- * time. The test is the service manager: it has the socket that $NOTIFY_SOCKET names.
+ * The whole server in a child of the test: it says when it is ready, serves, keeps a second one away, and ends within
+ * its time. The test is the service manager: it has the socket that $NOTIFY_SOCKET names.
  */
 #define _GNU_SOURCE /* environ */
 #include "server/main/server.h"

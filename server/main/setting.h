@@ -41,8 +41,8 @@ struct setting_rule {
 #define SETTING_DETAIL_SIZE 200
 
 /*
- * Reads a text; a list takes several, divided by commas, and adds them to what is there. `detail` gets what is wrong, to be
- * put behind the option's name. Errors: INVALID_ARGUMENT, NO_MEMORY.
+ * Reads a text; a list takes several, divided by commas, and adds them to what is there. `detail` gets what is wrong,
+ * to be put behind the option's name. Errors: INVALID_ARGUMENT, NO_MEMORY.
  */
 enum sabir_error setting_read(const struct setting_rule *rule, const char *text, char *detail, struct setting *setting);
 /* Empties it, and frees what it owns. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals. Handlers only set flags and ring an eventfd, except for the two that must work when the main thread is stuck:
- * the second TERM or INT, and the alarm that bounds the drain; those leave the process by _exit. The kernel closes what it
- * had open, clients of the memory don't need us, and the next server replaces the sockets.
+ * Signals. Handlers only set flags and ring an eventfd, except for the two that must work when the main thread is
+ * stuck: the second TERM or INT, and the alarm that bounds the drain; those leave the process by _exit. The kernel
+ * closes what it had open, clients of the memory don't need us, and the next server replaces the sockets.
  */
 #define _GNU_SOURCE /* sigaction, eventfd */
 #include "server/main/signals.h"

@@ -15,9 +15,9 @@
 #define EXIT_CUT_SHORT 4 /* ended before all calls were */
 
 /*
- * TERM and INT: the first asks for an end in good order, the second ends the process at once, even if the main thread hangs.
- * HUP asks for a reload. PIPE is ignored. *fd becomes readable when one has come; it belongs to this module. Errors:
- * RESOURCE_EXHAUSTED.
+ * TERM and INT: the first asks for an end in good order, the second ends the process at once, even if the main thread
+ * hangs. HUP asks for a reload. PIPE is ignored. *fd becomes readable when one has come; it belongs to this module.
+ * Errors: RESOURCE_EXHAUSTED.
  */
 enum sabir_error signals_install(int *fd);
 
