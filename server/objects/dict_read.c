@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#include "server/base/fault.h"
+
 #define MOST_BROKEN 1000u       /* looks that made no sense, before the memory counts as damaged */
 #define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
 #define PAGE_TRIES 4u
@@ -236,6 +238,7 @@ static enum sabir_error read_page(const struct dict *d, struct page *p)
 		order = floor - 1;
 	for (;;) {
 		error = order == UINT64_MAX ? SABIR_KEY_NOT_FOUND : dict_order_next(d, order + 1, &order, &ref);
+		FAULT("dict_page.led");
 		if (!error)
 			error = open_node(d, ref, order, &found, &key_len);
 		if (error)

@@ -7,37 +7,7 @@ static int setup(void)
 	return dict_setup(64 << 20);
 }
 
-/* Forks a child that works with a lane of its own; its exit status is what `work` returns. */
-static pid_t child(int (*work)(struct lane *by, uint64_t d, uint64_t n), uint64_t d, uint64_t n)
-{
-	pid_t pid = fork();
-	if (pid == 0) {
-		struct lane mine = kit_lane(&seg);
-		int status = work(&mine, d, n);
-		kit_lane_close(&mine);
-		_exit(status);
-	}
-	return pid;
-}
-
-static bool ended(pid_t pid, int *status)
-{
-	return waitpid(pid, status, WNOHANG) == pid;
-}
-
 /* ---------------------------------------------------------------- batches */
-
-static int write_pairs(struct lane *by, uint64_t d, uint64_t n)
-{
-	uint64_t keys[2] = { 1, 2 };
-	for (uint64_t i = 1; i <= n; i++) {
-		struct dict_entry entries[2] = { { number_span(&keys[0]), number_span(&i) },
-						 { number_span(&keys[1]), number_span(&i) } };
-		if (dict_update(by, d, entries, 2, NULL))
-			return 1;
-	}
-	return 0;
-}
 
 static void batches_are_seen_whole_by_gets(void)
 {
@@ -53,92 +23,6 @@ static void batches_are_seen_whole_by_gets(void)
 		rounds++;
 	}
 	CU_ASSERT_EQUAL(status, 0);
-	CU_ASSERT_EQUAL(bad, 0);
-	CU_ASSERT(rounds > 0);
-	object_delete(&lane, d);
-}
-
-static void a_page_is_a_consistent_cut(void)
-{
-	uint64_t d = make_dict(), bad = 0, rounds = 0;
-	int status = 0;
-	set(&lane, d, 1, 0);
-	for (uint64_t i = 10; i < 60; i++)
-		set(&lane, d, i, i);
-	set(&lane, d, 2, 0);
-	pid_t writer = child(write_pairs, d, 40000);
-	while (!ended(writer, &status)) {
-		uint64_t cursor = 0;
-		struct bytes out = { 0 };
-		bad += dict_page(&lane, d, DICT_ITEMS, 100, &cursor, &out) || out.n_items != 104 || cursor;
-		if (out.n_items == 104)
-			bad += number_in(bytes_item(&out, 1)) != number_in(bytes_item(&out, 103));
-		bytes_fini(&out);
-		rounds++;
-	}
-	CU_ASSERT_EQUAL(status, 0);
-	CU_ASSERT_EQUAL(bad, 0);
-	CU_ASSERT(rounds > 0);
-	object_delete(&lane, d);
-}
-
-/* ---------------------------------------------------------------- pages beside changes */
-
-#define N_STABLE 300
-
-/* Keys between the stable ones come and go; their blocks are used again and again. */
-static int churn(struct lane *by, uint64_t d, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t key = 1000 + i * 2654435761u % 37;
-		if (i % 3 ? set(by, d, key, i) : del(by, d, key) == SABIR_DATA_LOSS)
-			return 1;
-		if (i % 100 == 0 && set(by, d, i / 100 % N_STABLE, i))
-			return 2;
-	}
-	return 0;
-}
-
-/* Each stable key once, in order, over the pages. */
-static bool stable_keys_are_there(uint64_t d)
-{
-	uint64_t cursor = 0, next = 0;
-	bool fine = true;
-	do {
-		struct bytes out = { 0 };
-		fine &= dict_page(&lane, d, DICT_KEYS, 23, &cursor, &out) == SABIR_OK;
-		for (size_t i = 0; i + 1 < out.n_items; i += 2) {
-			uint64_t key = number_in(bytes_item(&out, i));
-			if (key < N_STABLE)
-				fine &= key == next++;
-		}
-		bytes_fini(&out);
-	} while (fine && cursor);
-	return fine && next == N_STABLE;
-}
-
-static void what_stays_is_on_the_pages_once(void)
-{
-	uint64_t d = make_dict(), bad = 0, rounds = 0;
-	pid_t pids[2];
-	int status[2] = { 0 }, running = 2;
-	for (uint64_t i = 0; i < N_STABLE; i++) {
-		set(&lane, d, i, i);
-		if (i % 10 == 0)
-			set(&lane, d, 1000 + i / 10, i);
-	}
-	for (int i = 0; i < 2; i++)
-		pids[i] = child(churn, d, 60000);
-	while (running) {
-		bad += !stable_keys_are_there(d);
-		rounds++;
-		for (int i = 0; i < 2; i++)
-			if (pids[i] && ended(pids[i], &status[i])) {
-				pids[i] = 0;
-				running--;
-			}
-	}
-	CU_ASSERT_EQUAL(status[0] | status[1], 0);
 	CU_ASSERT_EQUAL(bad, 0);
 	CU_ASSERT(rounds > 0);
 	object_delete(&lane, d);
@@ -343,8 +227,6 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(batches_are_seen_whole_by_gets),
-		KIT_TEST(a_page_is_a_consistent_cut),
-		KIT_TEST(what_stays_is_on_the_pages_once),
 		KIT_TEST(values_are_never_torn),
 		KIT_TEST(readers_find_every_key_while_it_grows),
 		KIT_TEST(a_clear_is_one_step),

@@ -361,79 +361,6 @@ static void a_full_memory_can_be_emptied(void)
 	object_delete(&lane, d);
 }
 
-/* ---------------------------------------------------------------- pages */
-
-static void pages_keep_to_their_limits(void)
-{
-	uint64_t d = make_dict(), cursor = 0;
-	struct bytes out = { 0 };
-	for (uint64_t i = 0; i < 10; i++)
-		set(&lane, d, i, i * 10);
-	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 4, &cursor, &out), SABIR_OK);
-	CU_ASSERT_EQUAL(out.n_items, 8);
-	CU_ASSERT_EQUAL(bytes_item(&out, 7).len, 0);
-	CU_ASSERT(cursor != 0);
-	bytes_truncate(&out, 0);
-	out.limit = 33; /* two entries of 16 bytes */
-	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_ITEMS, 100, &cursor, &out), SABIR_OK);
-	CU_ASSERT_EQUAL_FATAL(out.n_items, 4);
-	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 0)), 4);
-	bytes_truncate(&out, 0);
-	out.limit = 3; /* one at least */
-	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_VALUES, 100, &cursor, &out), SABIR_OK);
-	CU_ASSERT_EQUAL_FATAL(out.n_items, 2);
-	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 1)), 60);
-	bytes_truncate(&out, 0);
-	out.limit = 0;
-	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_VALUES, 3, &cursor, &out), SABIR_OK);
-	CU_ASSERT_EQUAL(out.n_items, 6);
-	CU_ASSERT_EQUAL(cursor, 0);
-	bytes_fini(&out);
-	object_delete(&lane, d);
-}
-
-static void a_page_goes_on_behind_what_was_deleted(void)
-{
-	uint64_t d = make_dict(), cursor = 0;
-	struct bytes out = { 0 };
-	for (uint64_t i = 0; i < 1000; i++)
-		set(&lane, d, i, i);
-	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 300, &cursor, &out), SABIR_OK);
-	for (uint64_t i = 100; i < 500; i++)
-		del(&lane, d, i);
-	set(&lane, d, 100, 100);
-	set(&lane, d, 600, 1); /* keeps its place */
-	bytes_truncate(&out, 0);
-	CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 1000, &cursor, &out), SABIR_OK);
-	CU_ASSERT_EQUAL(cursor, 0);
-	CU_ASSERT_EQUAL_FATAL(out.n_items, 2 * 501);
-	for (uint64_t i = 0; i < 500; i++)
-		CU_ASSERT_EQUAL(number_in(bytes_item(&out, 2 * i)), 500 + i);
-	CU_ASSERT_EQUAL(number_in(bytes_item(&out, 1000)), 100);
-	bytes_fini(&out);
-	object_delete(&lane, d);
-}
-
-/* Cursors come back from clients as they like. */
-static void any_cursor_is_harmless(void)
-{
-	uint64_t d = make_dict(), cursor, got;
-	for (uint64_t i = 0; i < 3000; i++)
-		set(&lane, d, i, i);
-	for (uint64_t i = 0; i < 3000; i += 2)
-		del(&lane, d, i);
-	srand(3);
-	for (int i = 0; i < 5000; i++) {
-		struct bytes out = { 0 };
-		cursor = ((uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand()) >> rand() % 64;
-		cursor = i == 0 ? UINT64_MAX : i == 1 ? UINT64_MAX - 1 : cursor;
-		CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 3, &cursor, &out), SABIR_OK);
-		bytes_fini(&out);
-	}
-	CU_ASSERT_EQUAL(get(&lane, d, 1, &got), SABIR_OK);
-	object_delete(&lane, d);
-}
-
 /* ---------------------------------------------------------------- the directory */
 
 static void names_lead_to_objects(void)
@@ -465,9 +392,6 @@ int main(void)
 		KIT_TEST(a_refused_batch_leaves_nothing),
 		KIT_TEST(clear_and_deletes_give_the_memory_back),
 		KIT_TEST(a_full_memory_can_be_emptied),
-		KIT_TEST(pages_keep_to_their_limits),
-		KIT_TEST(a_page_goes_on_behind_what_was_deleted),
-		KIT_TEST(any_cursor_is_harmless),
 		KIT_TEST(names_lead_to_objects),
 	};
 	return kit_run("dict", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));

@@ -86,4 +86,35 @@ static inline void account(struct arena_stats *stats)
 	arena_stats(&seg, stats);
 }
 
+/* Forks a child that works with a lane of its own; its exit status is what `work` returns. */
+static inline pid_t child(int (*work)(struct lane *by, uint64_t d, uint64_t n), uint64_t d, uint64_t n)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct lane mine = kit_lane(&seg);
+		int status = work(&mine, d, n);
+		kit_lane_close(&mine);
+		_exit(status);
+	}
+	return pid;
+}
+
+static inline bool ended(pid_t pid, int *status)
+{
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
+/* One write of two keys after the other: both always have the same value. */
+static inline int write_pairs(struct lane *by, uint64_t d, uint64_t n)
+{
+	uint64_t keys[2] = { 1, 2 };
+	for (uint64_t i = 1; i <= n; i++) {
+		struct dict_entry entries[2] = { { number_span(&keys[0]), number_span(&i) },
+						 { number_span(&keys[1]), number_span(&i) } };
+		if (dict_update(by, d, entries, 2, NULL))
+			return 1;
+	}
+	return 0;
+}
+
 #endif
