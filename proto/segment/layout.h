@@ -45,7 +45,7 @@ struct seg_header {
 	uint64_t lanes_off;
 	uint64_t objects_off;
 	uint64_t chunks_off;
-	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs with free, or in the last row retired, blocks */
+	uint64_t hints_off; /* u64[SEG_N_HINTS][(n_chunks + 63) / 64]: slabs with free or, last row, retired blocks */
 	uint64_t ready_off; /* u64[(n_objects + 63) / 64]: objects whose waiters in the server should look */
 	uint64_t data_off;  /* first chunk, aligned to SEG_CHUNK_SIZE */
 	uint32_t n_owners;
@@ -373,7 +373,7 @@ struct seg_node {
 	struct seg_block block; /* next = the newest version, len = the key's */
 	uint64_t order;         /* insertion number */
 	uint64_t gone;          /* the sequence number as of which the key is gone, 0 = none */
-	/* the key follows */
+				/* the key follows */
 };
 
 struct seg_version {
