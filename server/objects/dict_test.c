@@ -381,6 +381,26 @@ static void names_lead_to_objects(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, other), SABIR_OK);
 }
 
+/* As after a restart of the server with new memory. */
+static void handles_of_another_memory_lead_nowhere(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_DICT };
+	struct segment other_seg;
+	uint64_t here = 0, there = 0;
+	CU_ASSERT_EQUAL_FATAL(kit_segment(16 << 20, &other_seg), SABIR_OK);
+	struct lane other = kit_lane(&other_seg);
+	CU_ASSERT_EQUAL_FATAL(object_init_directory(&other), SABIR_OK);
+	CU_ASSERT_EQUAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &here), SABIR_OK);
+	CU_ASSERT_EQUAL(object_create(&other, (struct span){ NULL, 0 }, &spec, false, &there), SABIR_OK);
+	uint64_t index = there & 0xffffffff;
+	CU_ASSERT_NOT_EQUAL(there >> 32, lane.seg->objects[index].word >> 32);
+	CU_ASSERT_NOT_EQUAL(set(&other, here, 1, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(set(&other, there, 1, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, here), SABIR_OK);
+	kit_lane_close(&other);
+	segment_unmap(&other_seg);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -393,6 +413,7 @@ int main(void)
 		KIT_TEST(clear_and_deletes_give_the_memory_back),
 		KIT_TEST(a_full_memory_can_be_emptied),
 		KIT_TEST(names_lead_to_objects),
+		KIT_TEST(handles_of_another_memory_lead_nowhere),
 	};
 	return kit_run("dict", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

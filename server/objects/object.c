@@ -231,6 +231,17 @@ enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *hand
 
 /* ---------------------------------------------------------------- making */
 
+/*
+ * The first life of an entry begins at a number that is random for each segment, so that a handle which a client kept across a
+ * restart with new memory leads nowhere.
+ */
+static uint32_t next_generation(const struct segment *seg, uint64_t word)
+{
+	uint32_t last = (uint32_t)(word >> 32);
+	uint32_t next = (last ? last : (uint32_t)(seg->instance >> 34)) + 1;
+	return next ? next : 1;
+}
+
 /* Claims an entry; the lane's `naming` holds its handle from before the claim. */
 static enum sabir_error claim_entry(struct lane *lane, uint32_t *index, uint64_t *handle)
 {
@@ -241,8 +252,7 @@ static enum sabir_error claim_entry(struct lane *lane, uint32_t *index, uint64_t
 		uint64_t word = load64_acquire(&seg->objects[i].word);
 		if (i == 0 || object_state(word) != SEG_OBJECT_FREE)
 			continue;
-		uint32_t generation = (uint32_t)(word >> 32) + 1;
-		generation += generation == 0;
+		uint32_t generation = next_generation(seg, word);
 		uint64_t made = i | (uint64_t)generation << 32;
 		store64_relaxed(&lane->shared->naming, made);
 		fence_compiler();

@@ -78,6 +78,7 @@ static void set_view(struct segment *seg, const struct seg_header *h)
 	seg->data_off = h->data_off;
 	seg->max_item_bytes = h->max_item_bytes;
 	seg->hash_seed = h->hash_seed;
+	seg->instance = h->instance;
 }
 
 static enum sabir_error map_memory(struct segment *seg, uint64_t size)

@@ -30,6 +30,7 @@ struct segment {
 	uint64_t data_off;
 	uint64_t max_item_bytes;
 	uint64_t hash_seed;
+	uint64_t instance; /* random for each segment */
 };
 
 struct segment_options {
