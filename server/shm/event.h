@@ -11,7 +11,7 @@
  *   notifier: do it (with a sequentially consistent store or compare-and-swap); event_notify(e, n)
  *
  * The flag of `waiting` is set before the waiter looks and taken off by the notifier before it wakes, so one of the two
- * sees the other. A waiter that was woken and found work passes the wake on if there may be more (event_pass). A waiter's
+ * sees the other. A waiter that was woken and found work passes the wake on, by event_notify, if there may be more. A waiter's
  * death costs at most one vain wake-up.
  */
 #define EVENT_FOREVER UINT64_MAX

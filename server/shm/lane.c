@@ -142,6 +142,9 @@ static void journal_add(struct lane *lane, const void *p, uint64_t width_bit, ui
 {
 	struct seg_lane *s = lane->shared;
 	uint32_t n = load32_relaxed(&s->n_undo);
+	/* No transaction is that long: the count was damaged, and must not lead us out of the record. */
+	if (n >= SEG_JOURNAL_RECORDS)
+		n = SEG_JOURNAL_RECORDS - 1;
 	s->undo[n].off = (uint64_t)((const uint8_t *)p - lane->seg->base) | width_bit;
 	s->undo[n].old = old;
 	fence_compiler();

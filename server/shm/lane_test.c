@@ -181,6 +181,20 @@ static void what_a_reader_holds_is_never_reused(void)
 
 /* ---------------------------------------------------------------- journal */
 
+static void a_damaged_journal_count_leads_nowhere(void)
+{
+	struct lane lane = kit_lane(&seg);
+	struct seg_object *o = &seg.objects[3];
+	const struct seg_lane *neighbour = lane.shared + 1;
+	uint64_t word = neighbour->word;
+	lane.shared->n_undo = SEG_JOURNAL_RECORDS + 3; /* where a record would lie in the next lane */
+	journal_store64(&lane, &o->owner, 5);
+	CU_ASSERT_EQUAL(neighbour->word, word);
+	CU_ASSERT(lane.shared->n_undo <= SEG_JOURNAL_RECORDS);
+	lane.shared->n_undo = 0;
+	kit_lane_close(&lane);
+}
+
 static void journaled_stores_are_undone_in_reverse(void)
 {
 	struct lane lane = kit_lane(&seg);
@@ -440,6 +454,7 @@ int main(void)
 		KIT_TEST(processes_get_different_owners_and_lanes),
 		KIT_TEST(an_operation_holds_back_what_is_retired_meanwhile),
 		KIT_TEST(what_a_reader_holds_is_never_reused),
+		KIT_TEST(a_damaged_journal_count_leads_nowhere),
 		KIT_TEST(journaled_stores_are_undone_in_reverse),
 		KIT_TEST(death_before_the_commit_undoes_everything),
 		KIT_TEST(a_damaged_journal_touches_nothing_outside),
