@@ -12,7 +12,7 @@ RUN make install DESTDIR=/out PREFIX=/usr LIBDIR=/usr/lib && install -D -t /out/
 
 FROM ${BASE}
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc29 libprotobuf-c1 \
+    && apt-get install -y --no-install-recommends libgrpc29 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 742 sabir && useradd --system --uid 742 --gid sabir --no-create-home sabir \
     && install -d -o sabir -g sabir /run/sabir
