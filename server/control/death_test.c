@@ -35,10 +35,9 @@ struct attached {
 	struct lane lane;
 };
 
-/* In a child: attaches and opens a lane, as libsabir does, or ends the child. */
-static struct attached child_attach(void)
+/* In a child: attaches and opens a lane, as libsabir does, or ends the child. The lane points into `a`. */
+static void child_attach(struct attached *a)
 {
-	struct attached a;
 	struct attach_reader reader;
 	struct attach_message answer,
 		hello = { .type = ATTACH_HELLO, .hello = { .layout_version = SEG_LAYOUT_VERSION } };
@@ -47,13 +46,12 @@ static struct attached child_attach(void)
 	segment_unmap(&kit.seg); /* what fork has left of the server's */
 	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	attach_reader_init(&reader);
-	if (attach_dial(kit.path, deadline, detail, &a.socket) ||
-	    attach_ask(a.socket, &hello, pidfd, deadline, &reader, detail, &answer) || answer.type != ATTACH_WELCOME ||
-	    segment_map(attach_take_fd(&reader, 0), attach_take_fd(&reader, 1), &a.seg) ||
-	    lane_open(&a.seg, answer.welcome.owner_index, &a.lane))
+	if (attach_dial(kit.path, deadline, detail, &a->socket) ||
+	    attach_ask(a->socket, &hello, pidfd, deadline, &reader, detail, &answer) || answer.type != ATTACH_WELCOME ||
+	    segment_map(attach_take_fd(&reader, 0), attach_take_fd(&reader, 1), &a->seg) ||
+	    lane_open(&a->seg, answer.welcome.owner_index, &a->lane))
 		_exit(99);
 	close(pidfd);
-	return a;
 }
 
 /* Starts a child that attaches and then lives by `act`; returns when it is attached. */
@@ -62,7 +60,8 @@ static pid_t start_child(void (*act)(struct attached *a))
 	CU_ASSERT_EQUAL_FATAL(pipe2(rope.to_child, O_CLOEXEC) | pipe2(rope.to_test, O_CLOEXEC), 0);
 	pid_t pid = fork();
 	if (!pid) {
-		struct attached a = child_attach();
+		struct attached a;
+		child_attach(&a);
 		act(&a);
 		_exit(0);
 	}
