@@ -69,20 +69,19 @@ static double dict_round(const char *url, unsigned long n)
 	sabir_dict *dict;
 	struct sabir_buffer buffer = { 0 };
 	struct sabir_item value, key;
-	char text[17];
+	static char texts[N_KEYS][17];
 	uint8_t data[64] = { 0 };
 	need(sabir_connect(url, NULL, &conn));
 	need(sabir_dict_create(conn, "bench", SABIR_EXIST_OK, &dict));
 	value = sabir_bytes(data, sizeof(data));
 	for (unsigned long i = 0; i < N_KEYS; i++) {
-		key_of(i, text);
-		key = sabir_bytes(text, 16);
+		key_of(i, texts[i]);
+		key = sabir_bytes(texts[i], 16);
 		need(sabir_dict_set(dict, &key, &value, NULL));
 	}
 	double begin = seconds();
 	for (unsigned long i = 0; i < n; i++) {
-		key_of(i * 7919 % N_KEYS, text);
-		key = sabir_bytes(text, 16);
+		key = sabir_bytes(texts[i * 7919 % N_KEYS], 16);
 		need(sabir_dict_get_into(dict, &key, &buffer, &value));
 	}
 	double took = seconds() - begin;

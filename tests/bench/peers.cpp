@@ -55,26 +55,26 @@ static void need(int status)
 
 static double dict_round(const char *dir, unsigned long n)
 {
-	const unsigned long n_keys = 100000;
+	constexpr unsigned long n_keys = 100000;
 	MDB_env *env;
 	MDB_txn *txn;
 	MDB_dbi dbi;
-	char text[17], data[64] = {}, copy[64];
+	static char texts[n_keys][17];
+	char data[64] = {}, copy[64];
 	need(mdb_env_create(&env));
 	need(mdb_env_set_mapsize(env, 256u << 20));
 	need(mdb_env_open(env, dir, MDB_NOSYNC, 0600));
 	need(mdb_txn_begin(env, nullptr, 0, &txn));
 	need(mdb_dbi_open(txn, nullptr, 0, &dbi));
 	for (unsigned long i = 0; i < n_keys; i++) {
-		std::snprintf(text, sizeof(text), "key%013lu", i);
-		MDB_val key = { 16, text }, value = { sizeof(data), data };
+		std::snprintf(texts[i], sizeof(texts[i]), "key%013lu", i);
+		MDB_val key = { 16, texts[i] }, value = { sizeof(data), data };
 		need(mdb_put(txn, dbi, &key, &value, 0));
 	}
 	need(mdb_txn_commit(txn));
 	double begin = seconds();
 	for (unsigned long i = 0; i < n; i++) {
-		std::snprintf(text, sizeof(text), "key%013lu", i * 7919 % n_keys);
-		MDB_val key = { 16, text }, value;
+		MDB_val key = { 16, texts[i * 7919 % n_keys] }, value;
 		need(mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn));
 		need(mdb_get(txn, dbi, &key, &value));
 		std::memcpy(copy, value.mv_data, sizeof(copy));
