@@ -201,7 +201,9 @@ static enum sabir_error claim_owner(struct connection *c, char *detail)
 		return error;
 	error = owner_open(options->seg, (uint32_t)c->peer.pid, c->label, &c->owner);
 	if (error) {
-		snprintf(detail, ATTACH_DETAIL_SIZE, "all %u owner entries are in use", options->seg->n_owners);
+		/* One entry is the server's own. */
+		snprintf(detail, ATTACH_DETAIL_SIZE, "%u local programs are attached, the limit (max-owners)",
+			 options->seg->n_owners - 1);
 		close(pidfd);
 		return error;
 	}

@@ -170,6 +170,7 @@ static void test_too_many_owners_are_refused_until_one_leaves(void)
 	client_hello(&c[KIT_OWNERS - 1], &pidfd, 1);
 	close(pidfd);
 	client_expect_refusal(&c[KIT_OWNERS - 1], SABIR_TOO_MANY_OWNERS);
+	CU_ASSERT_STRING_EQUAL(c[KIT_OWNERS - 1].detail, "2 local programs are attached, the limit (max-owners)");
 	client_send(&c[0], ATTACH_GOODBYE);
 	client_close(&c[0]);
 	CU_ASSERT_EQUAL(client_attach(&c[0]), SABIR_OK);

@@ -173,13 +173,14 @@ static inline enum sabir_error client_attach(struct client *c)
 	return client_answer(c);
 }
 
-/* The answer is a refusal with this error, after which the socket is closed. */
+/* The answer is a refusal with this error, after which the socket is closed. Its text is in `detail`. */
 static inline void client_expect_refusal(struct client *c, enum sabir_error error)
 {
 	CU_ASSERT_EQUAL(client_answer(c), SABIR_OK);
 	CU_ASSERT_EQUAL(c->answer.type, ATTACH_REFUSED);
 	CU_ASSERT_EQUAL(c->answer.refused.error, (uint32_t)error);
 	CU_ASSERT_TRUE(strlen(c->answer.refused.detail) > 0);
+	snprintf(c->detail, sizeof(c->detail), "%s", c->answer.refused.detail);
 	CU_ASSERT_EQUAL(client_answer(c), SABIR_CLOSED);
 	client_close(c);
 }
