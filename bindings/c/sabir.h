@@ -561,8 +561,8 @@ enum sabir_error sabir_array_map(sabir_array *array, void **elements, uint64_t *
 /* ------------------------------------------------------------------ dict */
 
 /*
- * Insertion-ordered map from items to items. Every operation is atomic, the batches too. Keys and values are each
- * limited like a queue's items. Every function that takes an item can answer INVALID_VALUE; every one that writes
+ * Insertion-ordered map from items to items. Every operation is atomic, the batches too. A key and its value together
+ * are limited like a queue's item. Every function that takes an item can answer INVALID_VALUE; every one that writes
  * TOO_LARGE and RESOURCE_EXHAUSTED.
  */
 

@@ -92,7 +92,8 @@ static enum sabir_error put(const struct dict *d, struct dict_write *w, struct s
 			    bool *inserted)
 {
 	uint64_t most = d->seg->max_item_bytes;
-	if (key.len > most || value.len > most || key.len > arena_max_block(d->seg) ||
+	/* Together, so that an entry fits into one message. */
+	if (key.len > most || value.len > most - key.len || key.len > arena_max_block(d->seg) ||
 	    value.len > arena_max_block(d->seg))
 		return SABIR_TOO_LARGE;
 	struct dict_key k = key_of(d, key);

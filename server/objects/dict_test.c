@@ -270,7 +270,7 @@ static void keys_and_values_of_any_size(void)
 	uint64_t d = make_dict();
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + i / 251);
-	for (size_t len = 0; len < sizeof(data); len = len * 3 / 2 + 1) {
+	for (size_t len = 0; len < sizeof(data) / 2; len = len * 3 / 2 + 1) {
 		struct span key = { data, len }, value = { data + sizeof(data) - 1 - len, len };
 		struct bytes out = { 0 };
 		CU_ASSERT_EQUAL(dict_set(&lane, d, key, value, NULL), SABIR_OK);
@@ -282,6 +282,9 @@ static void keys_and_values_of_any_size(void)
 	struct span big = { data, sizeof(data) }, small = { data, 1 };
 	CU_ASSERT_EQUAL(dict_set(&lane, d, big, small, NULL), SABIR_TOO_LARGE);
 	CU_ASSERT_EQUAL(dict_set(&lane, d, small, big, NULL), SABIR_TOO_LARGE);
+	struct span half = { data, sizeof(data) / 2 }, rest = { data, sizeof(data) / 2 + 1 };
+	CU_ASSERT_EQUAL(dict_set(&lane, d, half, half, NULL), SABIR_OK); /* together: the limit */
+	CU_ASSERT_EQUAL(dict_set(&lane, d, half, rest, NULL), SABIR_TOO_LARGE);
 	object_delete(&lane, d);
 }
 

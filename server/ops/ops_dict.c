@@ -49,18 +49,23 @@ static const struct request_field compare_exchange_fields[] = {
 	FIELDS_END,
 };
 
-/* Says what was too large. */
-static enum sabir_error explain(struct op_call *c, enum sabir_error error)
+/* Says what was too large: the key, the value, or both together. */
+static enum sabir_error entry_too_large(struct op_call *c, struct span key, struct span value)
 {
 	uint64_t limit = c->lane->seg->max_item_bytes;
+	const char *what = key.len > limit ? "key" : value.len > limit ? "value" : "key and value";
+	size_t len = key.len > limit ? key.len : value.len > limit ? value.len : key.len + value.len;
 
+	if (len <= limit)
+		return SABIR_TOO_LARGE;
+	return op_fail_object(c, SABIR_TOO_LARGE, ": %s of %zu bytes, limit %" PRIu64, what, len, limit);
+}
+
+static enum sabir_error explain(struct op_call *c, enum sabir_error error)
+{
 	if (error != SABIR_TOO_LARGE)
 		return error;
-	if (c->request.key.len > limit)
-		return op_fail_object(c, error, ": key of %zu bytes, limit %" PRIu64, c->request.key.len, limit);
-	if (c->request.item.len > limit)
-		return op_fail_object(c, error, ": value of %zu bytes, limit %" PRIu64, c->request.item.len, limit);
-	return error;
+	return entry_too_large(c, c->request.key, c->request.item);
 }
 
 /* The next item that is added to the response becomes its field `number`. */
@@ -164,11 +169,10 @@ static enum sabir_error explain_entries(struct op_call *c, const struct dict_ent
 	uint64_t limit = c->lane->seg->max_item_bytes;
 
 	for (uint32_t i = 0; i < n; i++) {
-		size_t len = entries[i].key.len > limit ? entries[i].key.len : entries[i].value.len;
+		size_t len = entries[i].key.len + entries[i].value.len;
 		if (len > limit)
-			return op_fail_object(c, SABIR_TOO_LARGE,
-					      ": entry %" PRIu32 " has a part of %zu bytes, limit %" PRIu64, i, len,
-					      limit);
+			return op_fail_object(c, SABIR_TOO_LARGE, ": entry %" PRIu32 " of %zu bytes, limit %" PRIu64, i,
+					      len, limit);
 	}
 	return SABIR_TOO_LARGE;
 }
@@ -259,12 +263,11 @@ static enum sabir_error exchange_value(void *context, struct span now, struct sp
 static enum sabir_error dict_service_compare_exchange(struct op_call *c)
 {
 	struct exchange x = { .found = c->response, .request = &c->request };
-	uint64_t limit = c->lane->seg->max_item_bytes;
 
 	frame(c, 2);
 	enum sabir_error error = dict_modify(c->lane, c->handle, c->request.key, exchange_value, &x);
-	if (error == SABIR_TOO_LARGE && c->request.desired.len > limit)
-		return op_fail_object(c, error, ": value of %zu bytes, limit %" PRIu64, c->request.desired.len, limit);
+	if (error == SABIR_TOO_LARGE)
+		return entry_too_large(c, c->request.key, c->request.desired);
 	if (error)
 		return explain(c, error);
 	respond_number(c->response, 1, x.exchanged);

@@ -228,6 +228,38 @@ static void test_bad_keys_and_values_are_refused(void)
 	CU_ASSERT(ops_answers("DictService/Len", D, ""));
 }
 
+/* A key and a value of so many bytes together. */
+static enum sabir_error set_entry(size_t key_len, size_t value_len)
+{
+	static uint8_t request[1200100], part[1200000];
+	uint8_t *to = wire_put_bytes(request, 1,
+				     "\x0a\x01"
+				     "d",
+				     3);
+	(void)value_head_bytes(VALUE_BINARY, key_len - 4, part);
+	to = wire_put_bytes(to, 2, part, key_len);
+	(void)value_head_bytes(VALUE_BINARY, value_len - 4, part);
+	to = wire_put_bytes(to, 3, part, value_len);
+	return ops_run("DictService/Set", (struct span){ request, (size_t)(to - request) });
+}
+
+static void test_every_entry_fits_into_a_response(void)
+{
+	uint8_t encoded[64];
+
+	make_dict();
+	CU_ASSERT(set_entry(500000, 548577) == SABIR_TOO_LARGE);
+	CU_ASSERT_STRING_EQUAL(ops_detail, "dict 'd': key and value of 1048577 bytes, limit 1048576");
+	CU_ASSERT(set_entry(500000, 548576) == SABIR_OK);
+	struct span request = ops_request("DictService/Items", D, encoded);
+	CU_ASSERT(op_run(ops_op("DictService/Items"), &ops_lane, request, &ops_response, &ops_wait, ops_detail) ==
+		  SABIR_OK);
+	CU_ASSERT(ops_response.len > 1048576 && ops_response.len <= op_message_limit(&ops_seg));
+	CU_ASSERT(op_run(ops_op("DictService/PopItem"), &ops_lane, request, &ops_response, &ops_wait, ops_detail) ==
+		  SABIR_OK);
+	CU_ASSERT(ops_response.len > 1048576 && ops_response.len <= op_message_limit(&ops_seg));
+}
+
 static void test_clear(void)
 {
 	make_dict();
@@ -249,6 +281,7 @@ int main(void)
 		KIT_TEST(test_broken_tokens_are_refused),
 		KIT_TEST(test_a_page_ends_at_the_limit_of_a_response),
 		KIT_TEST(test_bad_keys_and_values_are_refused),
+		KIT_TEST(test_every_entry_fits_into_a_response),
 		KIT_TEST(test_clear),
 	};
 
