@@ -167,6 +167,11 @@ static bool cas_element(const struct array_view *a, uint8_t *at, uint64_t *expec
 	}
 }
 
+bool array_swap_element(const struct array_view *a, uint8_t *at, uint64_t expected, uint64_t bits)
+{
+	return cas_element(a, at, &expected, bits);
+}
+
 /* ---------------------------------------------------------------- operations on one element */
 
 enum sabir_error array_len(struct lane *lane, uint64_t handle, uint64_t *length, uint32_t *type_code)

@@ -268,6 +268,33 @@ static void what_others_did_since_is_kept(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, scene.a), SABIR_OK);
 }
 
+/* The dead writer stored the last element or a word of them, or was about to. Somebody has changed one of them since. */
+static void what_others_did_to_the_last_word_is_kept(void)
+{
+	static const struct {
+		struct kit_step step;
+		int64_t changed;
+		uint8_t expected;
+	} cases[] = {
+		{ { "array_slice.stored", 1 }, START, 7 }, { { "array_slice.storing", 1 }, START, 6 },
+		{ { "array_slice.stored", 8 }, 9, 7 }, /* the word of 8..15 */
+		{ { "array_slice.storing", 8 }, 9, 6 },    { { "array_slice.stored", 11 }, 18, 7 }, /* the last */
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene scene = { .act = i & 1 ? act_fill : act_slice, .step = cases[i].step };
+		struct scalar five = of_int(5), s;
+		CU_ASSERT(stage(&scene));
+		uint8_t *elements = elements_of(scene.a);
+		CU_ASSERT_EQUAL(array_add(&lane, scene.a, cases[i].changed, &five, &s), SABIR_OK);
+		CU_ASSERT_EQUAL(owner_recover(&lane, scene.victim.owner), SABIR_OK);
+		for (int k = 0; k < N; k++) {
+			uint8_t plain = k < START || k >= START + COUNT ? 1 : 2;
+			CU_ASSERT_EQUAL(elements[k], k == cases[i].changed ? cases[i].expected : plain);
+		}
+		CU_ASSERT_EQUAL(object_delete(&lane, scene.a), SABIR_OK);
+	}
+}
+
 static void who_waits_for_the_slice_goes_on(void)
 {
 	struct scene scene = { .act = act_slice, .step = { .name = "array_slice.committed", .nth = 1 } };
@@ -314,10 +341,16 @@ static void a_damaged_record_is_data_loss_of_its_array(void)
 	static const struct {
 		int arg;
 		uint64_t value;
-	} damages[] = { { 0, 0 },        { 0, 3 },          { 1, UINT64_MAX },
-			{ 1, N },        { 2, UINT64_MAX }, { 2, N },
-			{ 3, 0 },        { 3, UINT64_MAX }, { 3, 1ull << 32 | 5 },
-			{ 4, COUNT + 1 } };
+	} damages[] = { { 0, 0 },
+			{ 0, 3 },
+			{ 1, UINT64_MAX },
+			{ 1, N },
+			{ 2, UINT64_MAX },
+			{ 2, N },
+			{ 3, 0 },
+			{ 3, UINT64_MAX },
+			{ 3, 1ull << 32 | 5 },
+			{ 4, 2 * COUNT + 2 } };
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
 		struct scene scene = { .act = act_slice, .step = { .name = "array_slice.committed", .nth = 1 } };
 		struct scalar s;
@@ -356,6 +389,7 @@ int main(void)
 		KIT_TEST(death_at_every_step_is_whole),
 		KIT_TEST(death_of_the_recovery_is_repaired_by_the_next),
 		KIT_TEST(what_others_did_since_is_kept),
+		KIT_TEST(what_others_did_to_the_last_word_is_kept),
 		KIT_TEST(who_waits_for_the_slice_goes_on),
 		KIT_TEST(patience_ends_with_busy_and_leaks_nothing),
 		KIT_TEST(a_damaged_record_is_data_loss_of_its_array),

@@ -22,6 +22,8 @@ bool array_look(const struct segment *seg, uint32_t index, struct seg_object *ob
 enum sabir_error array_enter(struct lane *lane, uint32_t op, uint64_t handle, struct array_view *a);
 /* One element, whole, in one store; `at` is aligned to the width. */
 void array_store_element(const struct array_view *a, uint8_t *at, uint64_t bits);
+/* Sets it to `bits` if it holds `expected`, in one step. */
+bool array_swap_element(const struct array_view *a, uint8_t *at, uint64_t expected, uint64_t bits);
 /* array_kind.recover: finishes a slice write that was committed. */
 enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			       struct seg_object *object);

@@ -11,9 +11,9 @@
  * bits are in the args. The phase is OPEN whenever the lane holds no array's lock.
  *
  * Elements are stored in order, up to eight bytes at a time, and the args count how far that came. The recovery goes
- * on from there: an element that was stored long ago and that somebody has changed since (operations on elements take
- * no lock) is not written again. Only of the last eight bytes it can't be known whether they were stored, and they
- * are stored again.
+ * on from there: an element that was stored and that somebody has changed since (operations on elements take no lock)
+ * is not written again. Only of the last eight bytes it can't be known whether they were stored. For them the args
+ * hold what was there before, and the recovery stores an element only where that still is.
  *
  * Loads and stores of slices are atomics of an aligned word, or of an element where the slice does not cover the
  * word. As elements are aligned to their width and no wider than a word, none is ever torn, whatever the word around
@@ -32,7 +32,8 @@ enum {
 	ARG_START,
 	ARG_LEN,
 	ARG_SOURCE, /* COPY: ref of the block with the data; FILL: the element's bits */
-	ARG_DONE,
+	ARG_DONE,   /* twice what is stored already, + 1: the next is being stored, and ARG_OLD is what it replaces */
+	ARG_OLD,
 };
 
 enum { WRITE_COPY = 1, WRITE_FILL = 2 };
@@ -127,6 +128,13 @@ static uint64_t repeat(uint64_t bits, uint32_t width)
 	return bits;
 }
 
+/* The step that a dead writer may have done or not: element by element, as others may have changed some of them. */
+static void store_where_unchanged(const struct array_view *a, uint8_t *at, uint64_t step, uint64_t old, uint64_t bits)
+{
+	for (uint64_t i = 0; i < step; i += a->width)
+		(void)array_swap_element(a, at + i, old >> 8 * i, bits >> 8 * i);
+}
+
 /*
  * Stores what is left of a committed write; `data` is NULL for a fill. The args are read once each, by the caller, as
  * they may be a dead lane's.
@@ -136,21 +144,32 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 {
 	uint64_t pattern = data ? 0 : repeat(load64_relaxed(&writer->args[ARG_SOURCE]), a->width);
 	uint64_t done = load64_relaxed(&writer->args[ARG_DONE]);
-	while (done < len) {
+	bool doubtful = done & 1;
+	for (done /= 2; done < len; doubtful = false) {
 		uint8_t *at = a->elements + start + done;
 		bool word = whole_word(at, len - done);
 		uint64_t step = word ? WORD : a->width;
 		uint64_t bits = pattern;
 		if (data)
 			memcpy(&bits, data + done, step);
-		if (word)
-			store64_relaxed((uint64_t *)at, bits);
-		else
-			array_store_element(a, at, bits);
+		if (doubtful) {
+			store_where_unchanged(a, at, step, load64_relaxed(&writer->args[ARG_OLD]), bits);
+		} else {
+			store64_relaxed(&writer->args[ARG_OLD],
+					word ? load64_relaxed((const uint64_t *)at) : load_element(a, at));
+			fence_compiler();
+			store64_relaxed(&writer->args[ARG_DONE], 2 * done + 1);
+			fence_compiler();
+			FAULT("array_slice.storing");
+			if (word)
+				store64_relaxed((uint64_t *)at, bits);
+			else
+				array_store_element(a, at, bits);
+		}
 		fence_compiler();
 		FAULT("array_slice.stored");
 		done += step;
-		store64_relaxed(&writer->args[ARG_DONE], done);
+		store64_relaxed(&writer->args[ARG_DONE], 2 * done);
 		fence_compiler();
 	}
 }
@@ -293,7 +312,7 @@ enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t 
 	uint64_t start = load64_relaxed(&dead->args[ARG_START]);
 	uint64_t len = load64_relaxed(&dead->args[ARG_LEN]);
 	bool good = lock_held_by(&object->lock, dead_id) && array_look(by->seg, index, object, &a) &&
-		    fits(&a, start, len, load64_relaxed(&dead->args[ARG_DONE]));
+		    fits(&a, start, len, load64_relaxed(&dead->args[ARG_DONE]) / 2);
 	if (good && kind == WRITE_COPY)
 		data = dead_data(by->seg, load64_relaxed(&dead->args[ARG_SOURCE]), dead_id, len);
 	if (!good || (kind != WRITE_FILL && !data)) {
