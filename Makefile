@@ -4,10 +4,10 @@
 #
 #   server/*/*.c            sabird; base, shm, objects and ops also go into libsabir
 #   proto/attach/*.c        the control socket's codec: both
-#   proto/attach/*.c        both
 #   *_test.c beside these   one CUnit program each, linked with code that has fault points
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
 #   tests/<suite>/*.c       one program each, linked with libsabir
+#   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
 # VARIANT=asan or tsan builds the same tree with a sanitizer into build/asan or build/tsan. JOBS=n compiles n files at a time.
@@ -246,6 +246,38 @@ $(UNIT): $(O)/unit/%: $(O)/faults/%.o $(O)/faults/core.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB) -lm
 
+##@ Benchmarks
+
+# The peers are in C++, and so are the clients that drive a peer and sabird alike; nothing else is.
+CXX := g++
+BENCH := $(patsubst %.cpp,$(O)/%,$(wildcard tests/bench/*.cpp))
+BENCH_GRPC := $(filter-out %/peers,$(BENCH))
+BENCH_WIRE := $(foreach proto,object value queue queue.grpc manager manager.grpc,$(G)/cpp/sabir/v1/$(proto).pb.cc)
+BENCH_CXXFLAGS = -std=c++17 $(CFLAGS) -Wall -Wextra -I. -pthread
+
+$(filter %.grpc.pb.cc,$(BENCH_WIRE)): OUT = grpc_out --plugin=protoc-gen-grpc=$(shell command -v grpc_cpp_plugin)
+$(filter-out %.grpc.pb.cc,$(BENCH_WIRE)): OUT = cpp_out
+$(BENCH_WIRE): $(PROTOS:%=proto/%) | packages
+	@mkdir -p $(G)/cpp
+	$(call say,GEN)
+	$(Q)protoc -Iproto -I/usr/include --$(word 1,$(OUT))=$(G)/cpp $(word 2,$(OUT)) \
+		$(patsubst $(G)/cpp/%.pb.cc,proto/%.proto,$(subst .grpc,,$@))
+
+$(O)/obj/cpp/%.o: $(G)/cpp/%.cc $(BENCH_WIRE)
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(Q)$(CXX) -std=c++17 $(CFLAGS) -w -I$(G)/cpp -c -o $@ $<
+
+$(BENCH_GRPC): BENCH_FLAGS := -I$(G)/cpp
+# gRPC's C++ headers use abseil inline: the linker finds it by way of libgrpc++.
+$(BENCH_GRPC): BENCH_LIBS := -Wl,--copy-dt-needed-entries -lgrpc++ -lgrpc -lgpr -lprotobuf
+$(BENCH_GRPC): $(BENCH_WIRE:$(G)/%.cc=$(O)/obj/%.o)
+$(O)/tests/bench/peers: BENCH_LIBS := -llmdb -lrt
+$(BENCH): $(O)/%: %.cpp | packages
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(Q)$(CXX) $(BENCH_CXXFLAGS) $(BENCH_FLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.cpp %.o,$^) $(BENCH_LIBS)
+
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
@@ -282,7 +314,7 @@ sanitized: programs $(UNIT) $(SUITES)
 stress: programs $(SUITES) ## many processes on one queue, with kills; every item once
 	@$(TEST_ENV) tests/stress/run
 
-bench: programs $(SUITES) ## local operations beside their peers
+bench: programs $(SUITES) $(BENCH) ## local operations and gRPC calls beside their peers
 	@$(TEST_ENV) tests/bench/run
 
 demo: programs $(SUITES) ## C, Python and Node count the words of a text together; INPUT=files
