@@ -41,8 +41,9 @@ server_stop() {
 
 server_clean() {
 	if [ -n "${SERVER_PID:-}" ]; then
-		kill -TERM "$SERVER_PID" 2>/dev/null
-		wait "$SERVER_PID" 2>/dev/null
+		# On Ctrl-C it has had a signal before, and this is its second: a status that must not end a "set -e" here.
+		kill -TERM "$SERVER_PID" 2>/dev/null || true
+		wait "$SERVER_PID" 2>/dev/null || true
 	fi
 	rm -rf "${SERVER_DIR:-}"
 }
