@@ -72,10 +72,10 @@ static enum sabir_error plain_init_rare(struct plain *p, const struct sabir_item
 	bytes_init(&p->joined, p->small, sizeof(p->small));
 	bytes_init(&p->canonical, NULL, 0);
 	enum sabir_error error = item_encode(item, &p->code);
-	if (!error && p->code.body.len)
+	if (!error && p->code.parts.body.len)
 		error = item_join(&p->code, &p->joined);
 	if (!error)
-		p->span = p->code.body.len ? bytes_item(&p->joined, 0) : p->code.head;
+		p->span = p->code.parts.body.len ? bytes_item(&p->joined, 0) : p->code.parts.head;
 	if (!error && is_key && !is_canonical(item))
 		error = value_key(p->span, &p->canonical, &p->span);
 	return error ? item_refused(error, item) : SABIR_OK;

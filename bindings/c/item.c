@@ -14,7 +14,7 @@
 static uint8_t *take_heap(struct item_code *code, size_t len)
 {
 	code->heap = len < UINT32_MAX ? malloc(len + 4 * VALUE_MAX_HEAD) : NULL;
-	code->head.data = code->heap;
+	code->parts.head.data = code->heap;
 	return code->heap;
 }
 
@@ -29,9 +29,9 @@ static enum sabir_error finish_heap(struct item_code *code, enum value_kind kind
 	size_t head_len = value_head_bytes(kind, (size_t)(end - content), head);
 
 	memcpy(content - head_len, head, head_len);
-	code->head.data = content - head_len;
-	code->head.len = (size_t)(end - code->head.data);
-	return value_check(code->head);
+	code->parts.head.data = content - head_len;
+	code->parts.head.len = (size_t)(end - code->parts.head.data);
+	return value_check(code->parts.head);
 }
 
 static enum sabir_error encode_timestamp(const struct sabir_item *item, struct item_code *code)
@@ -89,16 +89,16 @@ enum sabir_error item_encode_rare(const struct sabir_item *item, struct item_cod
 {
 	switch (item->kind) {
 	case SABIR_ITEM_NULL:
-		code->head.len = value_put_null(code->small);
+		code->parts.head.len = value_put_null(code->small);
 		return SABIR_OK;
 	case SABIR_ITEM_BOOL:
-		code->head.len = value_put_bool(item->as.boolean, code->small);
+		code->parts.head.len = value_put_bool(item->as.boolean, code->small);
 		return SABIR_OK;
 	case SABIR_ITEM_UINT:
-		code->head.len = value_put_uint(item->as.u, code->small);
+		code->parts.head.len = value_put_uint(item->as.u, code->small);
 		return SABIR_OK;
 	case SABIR_ITEM_DOUBLE:
-		code->head.len = value_put_real(item->as.d, code->small);
+		code->parts.head.len = value_put_real(item->as.d, code->small);
 		return SABIR_OK;
 	case SABIR_ITEM_TIMESTAMP:
 		return encode_timestamp(item, code);
@@ -110,10 +110,10 @@ enum sabir_error item_encode_rare(const struct sabir_item *item, struct item_cod
 	case SABIR_ITEM_MAP:
 		return encode_container(item, code);
 	case SABIR_ITEM_ENCODED:
-		code->head = (struct span){ (const uint8_t *)item->as.data, item->len };
-		return value_check(code->head);
+		code->parts.head = (struct span){ (const uint8_t *)item->as.data, item->len };
+		return value_check(code->parts.head);
 	}
-	code->head.len = 0;
+	code->parts.head.len = 0;
 	return SABIR_INVALID_VALUE;
 }
 
@@ -128,13 +128,13 @@ enum sabir_error item_refused(enum sabir_error error, const struct sabir_item *i
 
 enum sabir_error item_join(const struct item_code *code, struct bytes *out)
 {
-	uint8_t *at = bytes_reserve(out, code->head.len + code->body.len);
+	uint8_t *at = bytes_reserve(out, code->parts.head.len + code->parts.body.len);
 	if (!at)
 		return SABIR_NO_MEMORY;
-	memcpy(at, code->head.data, code->head.len);
-	if (code->body.len)
-		memcpy(at + code->head.len, code->body.data, code->body.len);
-	bytes_commit(out, code->head.len + code->body.len);
+	memcpy(at, code->parts.head.data, code->parts.head.len);
+	if (code->parts.body.len)
+		memcpy(at + code->parts.head.len, code->parts.body.data, code->parts.body.len);
+	bytes_commit(out, code->parts.head.len + code->parts.body.len);
 	return SABIR_OK;
 }
 
@@ -326,7 +326,7 @@ void sabir_free(void *memory)
 	free(memory);
 }
 
-void buffer_take(struct sabir_buffer *buffer, struct bytes *out)
+void buffer_take_grown(struct sabir_buffer *buffer, struct bytes *out)
 {
 	if (out->data != out->fixed) {
 		free(buffer->data);

@@ -52,17 +52,29 @@ static enum sabir_error attempt_put(struct lane *lane, void *context)
 	return queue_put(lane, put->id, put->items, put->n, put->accepted);
 }
 
+/* What a put that was refused comes to when it may wait. */
+static enum sabir_error put_wait(const struct handle *h, struct lane *lane, struct put *put, enum sabir_error error,
+				 uint64_t timeout_ns)
+{
+	if (error == SABIR_FULL && timeout_ns)
+		error = local_wait(lane, h->id, SEG_EVENT_ROOM, clock_deadline(timeout_ns), attempt_put, put);
+	return object_result(h, error);
+}
+
 enum sabir_error queue_put_local(const struct handle *h, struct lane *lane, const struct queue_item *items, uint32_t n,
 				 uint64_t timeout_ns, uint32_t *accepted)
 {
+	struct put put = { h->id, items, n, accepted };
 	enum sabir_error error = queue_put(lane, h->id, items, n, accepted);
-	if (__builtin_expect(error == SABIR_OK, 1))
-		return SABIR_OK;
-	if (error == SABIR_FULL && timeout_ns) {
-		struct put put = { h->id, items, n, accepted };
-		error = local_wait(lane, h->id, SEG_EVENT_ROOM, clock_deadline(timeout_ns), attempt_put, &put);
-	}
-	return object_result(h, error);
+	return error ? put_wait(h, lane, &put, error, timeout_ns) : SABIR_OK;
+}
+
+static enum sabir_error put_one_wait(const struct handle *h, struct lane *lane, const struct queue_item *item,
+				     enum sabir_error error, uint64_t timeout_ns)
+{
+	uint32_t accepted;
+	struct put put = { h->id, item, 1, &accepted };
+	return put_wait(h, lane, &put, error, timeout_ns);
 }
 
 static enum sabir_error put_remote(const struct handle *h, const struct item_code *code, uint64_t timeout_ns)
@@ -70,7 +82,7 @@ static enum sabir_error put_remote(const struct handle *h, const struct item_cod
 	struct request r;
 	struct bytes response = { 0 };
 
-	request_init(&r, 64 + code->head.len + code->body.len);
+	request_init(&r, 64 + code->parts.head.len + code->parts.body.len);
 	request_object(&r, h->id);
 	request_code(&r, 2, code);
 	request_timeout(&r, 3, timeout_ns);
@@ -79,11 +91,21 @@ static enum sabir_error put_remote(const struct handle *h, const struct item_cod
 	return error;
 }
 
+static inline enum sabir_error put_code(sabir_queue *queue, struct lane *lane, const struct item_code *code,
+					uint64_t timeout_ns)
+{
+	if (!lane)
+		return put_remote(&queue->h, code, timeout_ns);
+	enum sabir_error error = queue_put_one(lane, queue->h.id, &code->parts);
+	if (__builtin_expect(error == SABIR_OK, 1))
+		return SABIR_OK;
+	return put_one_wait(&queue->h, lane, &code->parts, error, timeout_ns);
+}
+
 enum sabir_error sabir_queue_put(sabir_queue *queue, const struct sabir_item *item, uint64_t timeout_ns)
 {
 	struct item_code code;
 	struct lane *lane;
-	uint32_t accepted;
 
 	if (!queue || !item)
 		return FAIL_NULL();
@@ -91,24 +113,26 @@ enum sabir_error sabir_queue_put(sabir_queue *queue, const struct sabir_item *it
 	if (error)
 		return error;
 	error = item_encode(item, &code);
-	if (__builtin_expect(error != SABIR_OK, 0)) {
+	if (__builtin_expect(error == SABIR_OK, 1))
+		error = put_code(queue, lane, &code, timeout_ns);
+	else
 		error = item_refused(error, item);
-	} else if (lane) {
-		struct queue_item parts = { code.head, code.body };
-		error = queue_put_local(&queue->h, lane, &parts, 1, timeout_ns, &accepted);
-	} else {
-		error = put_remote(&queue->h, &code, timeout_ns);
-	}
 	item_code_fini(&code);
 	return error;
 }
 
 enum sabir_error sabir_queue_put_bytes(sabir_queue *queue, const void *data, size_t len, uint64_t timeout_ns)
 {
-	struct sabir_item item = sabir_bytes(data, len);
-	if (!data && len)
+	struct item_code code;
+	struct lane *lane;
+
+	if (!queue || (!data && len))
 		return FAIL_NULL();
-	return sabir_queue_put(queue, &item, timeout_ns);
+	enum sabir_error error = conn_enter(queue->h.conn, &lane);
+	if (error)
+		return error;
+	item_encode_raw(SABIR_ITEM_BYTES, (struct span){ data, len }, &code);
+	return put_code(queue, lane, &code, timeout_ns);
 }
 
 enum sabir_error sabir_queue_put_text(sabir_queue *queue, const char *text, uint64_t timeout_ns)
@@ -130,20 +154,30 @@ struct get {
 static enum sabir_error attempt_get(struct lane *lane, void *context)
 {
 	struct get *get = context;
-	return queue_get(lane, get->id, get->max, get->out);
+	return get->max == 1 ? queue_get_one(lane, get->id, get->out) : queue_get(lane, get->id, get->max, get->out);
 }
 
 enum sabir_error queue_get_local(const struct handle *h, struct lane *lane, uint32_t max, uint64_t timeout_ns,
 				 struct bytes *out)
 {
-	enum sabir_error error = queue_get(lane, h->id, max, out);
+	struct get get = { h->id, max, out };
+	enum sabir_error error = attempt_get(lane, &get);
 	if (__builtin_expect(error == SABIR_OK, 1))
 		return SABIR_OK;
-	if (error == SABIR_EMPTY && timeout_ns) {
-		struct get get = { h->id, max, out };
+	if (error == SABIR_EMPTY && timeout_ns)
 		error = local_wait(lane, h->id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_get, &get);
-	}
 	return object_result(h, error);
+}
+
+/* The same for one item. */
+static inline enum sabir_error get_one_local(const struct handle *h, struct lane *lane, uint64_t timeout_ns,
+					     struct bytes *out)
+{
+	enum sabir_error error = queue_get_one(lane, h->id, out);
+	if (__builtin_expect(error == SABIR_OK, 1))
+		return SABIR_OK;
+	return error == SABIR_EMPTY && timeout_ns ? queue_get_local(h, lane, 1, timeout_ns, out)
+						  : object_result(h, error);
 }
 
 enum sabir_error queue_get_remote(const struct handle *h, uint32_t max, uint64_t timeout_ns, struct bytes *out)
@@ -182,7 +216,7 @@ enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct
 		return error;
 	if (result_begin(&out, sizeof(**item)))
 		return fail(SABIR_NO_MEMORY, "%s", queue->h.name);
-	error = lane ? queue_get_local(&queue->h, lane, 1, timeout_ns, &out)
+	error = lane ? get_one_local(&queue->h, lane, timeout_ns, &out)
 		     : queue_get_remote(&queue->h, 1, timeout_ns, &out);
 	if (error) {
 		bytes_fini(&out);
@@ -203,9 +237,12 @@ enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, s
 	if (error)
 		return error;
 	bytes_init(&out, buffer->data, buffer->size);
-	error = lane ? queue_get_local(&queue->h, lane, 1, timeout_ns, &out)
+	error = lane ? get_one_local(&queue->h, lane, timeout_ns, &out)
 		     : queue_get_remote(&queue->h, 1, timeout_ns, &out);
-	if (!error && item_decode(got_value(&out, 0, lane), item))
+	struct span value = { out.data, out.len };
+	if (!lane && !error)
+		value = got_value(&out, 0, lane);
+	if (!error && item_decode(value, item))
 		error = fail(SABIR_INTERNAL, "the queue's Value is malformed");
 	buffer_take(buffer, &out);
 	return error;

@@ -43,7 +43,7 @@ static enum sabir_error batch_init(struct batch *b, const struct sabir_item *ite
 		b->n++;
 		if (error)
 			return item_refused(error, &items[i]);
-		b->parts[i] = (struct queue_item){ b->codes[i].head, b->codes[i].body };
+		b->parts[i] = b->codes[i].parts;
 	}
 	return SABIR_OK;
 }
@@ -56,7 +56,7 @@ static enum sabir_error put_many_remote(const struct handle *h, const struct bat
 	size_t size = 64;
 
 	for (uint32_t i = 0; i < b->n; i++)
-		size += 6 + b->codes[i].head.len + b->codes[i].body.len;
+		size += 6 + b->codes[i].parts.head.len + b->codes[i].parts.body.len;
 	request_init(&r, size);
 	request_object(&r, h->id);
 	for (uint32_t i = 0; i < b->n; i++)

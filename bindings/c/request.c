@@ -99,15 +99,15 @@ void request_object(struct request *r, uint64_t id)
 
 void request_code(struct request *r, uint32_t field, const struct item_code *code)
 {
-	size_t len = code->head.len + code->body.len;
+	size_t len = code->parts.head.len + code->parts.body.len;
 	uint8_t *at = len < UINT32_MAX - 16 ? extend(r, 1 + wire_varint_size(len) + len) : extend(r, UINT32_MAX);
 	if (!at)
 		return;
 	*at++ = WIRE_TAG(field, WIRE_LEN);
 	at = wire_put_varint(at, len);
-	memcpy(at, code->head.data, code->head.len);
-	if (code->body.len)
-		memcpy(at + code->head.len, code->body.data, code->body.len);
+	memcpy(at, code->parts.head.data, code->parts.head.len);
+	if (code->parts.body.len)
+		memcpy(at + code->parts.head.len, code->parts.body.data, code->parts.body.len);
 }
 
 enum sabir_error request_item(struct request *r, uint32_t field, const struct sabir_item *item)

@@ -12,9 +12,10 @@
 #include "bindings/c/local.h"
 #include "server/objects/queue.h"
 
-#define MIN_SPINS 2u
-#define MAX_SPINS 64u
-#define PAUSES_PER_SPIN 8
+#define MIN_SPINS 4u
+#define MAX_SPINS 12u
+#define FIRST_PAUSES 32u
+#define MOST_PAUSES 128u
 
 /* Where there is one processor, who is waited for can't run while we look. */
 static long n_cpus(void)
@@ -34,14 +35,21 @@ static bool would_wait(enum sabir_error error, uint32_t side)
 	return error == (side == SEG_EVENT_ITEMS ? SABIR_EMPTY : SABIR_FULL);
 }
 
-/* Looks again for a while: a sleep and a wake cost more. How long follows from how often it paid before. */
+/*
+ * Looks again for a while: a sleep and a wake cost more. How long follows from how often it paid before. The pauses between
+ * the looks grow: who looks too often takes the lines away from the one he waits for, and finds one item where he could
+ * find many.
+ */
 static enum sabir_error spin(struct waiting_lane *mine, uint32_t side, local_attempt_fn *attempt, void *context)
 {
 	uint32_t spins = mine->spins < MIN_SPINS ? MIN_SPINS : mine->spins;
+	uint32_t pauses = FIRST_PAUSES;
 	enum sabir_error error;
 	for (uint32_t i = 0; i < spins; i++) {
-		for (int pause = 0; pause < PAUSES_PER_SPIN; pause++)
+		for (uint32_t pause = 0; pause < pauses; pause++)
 			cpu_relax();
+		if (pauses < MOST_PAUSES)
+			pauses *= 2;
 		error = attempt(&mine->lane, context);
 		if (!would_wait(error, side)) {
 			mine->spins = spins * 2 > MAX_SPINS ? MAX_SPINS : spins * 2;

@@ -6,20 +6,6 @@
 
 #include "server/base/wire.h"
 
-void bytes_init(struct bytes *b, void *fixed, size_t fixed_len)
-{
-	b->data = fixed;
-	b->fixed = fixed;
-	b->cap = fixed ? fixed_len : 0;
-	b->len = 0;
-	b->ends = b->ends_fixed;
-	b->ends_cap = sizeof(b->ends_fixed) / sizeof(b->ends_fixed[0]);
-	b->n_items = 0;
-	b->limit = 0;
-	b->frame = 0;
-	b->head_len = 0;
-}
-
 void bytes_fini(struct bytes *b)
 {
 	if (b->data != b->fixed)
@@ -34,6 +20,8 @@ static int grow_data(struct bytes *b, size_t need)
 	size_t cap = b->cap < 256 ? 256 : b->cap;
 	while (cap < need)
 		cap *= 2;
+	if (cap > UINT32_MAX)
+		cap = UINT32_MAX;
 	uint8_t *data = b->data == b->fixed ? malloc(cap) : realloc(b->data, cap);
 	if (!data)
 		return -1;
@@ -83,19 +71,12 @@ static uint8_t *reserve_framed(struct bytes *b, size_t len)
 	return to;
 }
 
-uint8_t *bytes_reserve(struct bytes *b, size_t len)
+uint8_t *bytes_make_room(struct bytes *b, size_t len)
 {
 	if (b->frame)
 		return reserve_framed(b, len);
 	b->head_len = 0;
 	return make_room(b, len) ? b->data + b->len : NULL;
-}
-
-void bytes_commit(struct bytes *b, size_t len)
-{
-	b->len += b->head_len + len;
-	b->ends[b->n_items++] = (uint32_t)b->len;
-	b->head_len = 0;
 }
 
 enum sabir_error bytes_add(struct bytes *b, const void *data, size_t len)

@@ -38,13 +38,38 @@ struct bytes {
 /* Bytes behind `len` that are still there when items with a frame have been added: fields that follow can't fail. */
 #define BYTES_SLACK 32
 
-void bytes_init(struct bytes *b, void *fixed, size_t fixed_len);
+static inline void bytes_init(struct bytes *b, void *fixed, size_t fixed_len)
+{
+	b->data = fixed;
+	b->fixed = fixed;
+	b->cap = !fixed ? 0 : fixed_len > UINT32_MAX ? UINT32_MAX : fixed_len; /* offsets of items have 32 bits */
+	b->len = 0;
+	b->ends = b->ends_fixed;
+	b->ends_cap = sizeof(b->ends_fixed) / sizeof(b->ends_fixed[0]);
+	b->n_items = 0;
+	b->limit = 0;
+	b->frame = 0;
+	b->head_len = 0;
+}
 void bytes_fini(struct bytes *b);
 
+/* bytes_reserve where there is a frame, or the memory has to grow. */
+uint8_t *bytes_make_room(struct bytes *b, size_t len);
 /* Room for one more item of `len` bytes, or NULL when the process is out of memory. Valid until the next reserve. */
-uint8_t *bytes_reserve(struct bytes *b, size_t len);
+static inline uint8_t *bytes_reserve(struct bytes *b, size_t len)
+{
+	if (b->frame || !b->data || len > b->cap - b->len || b->n_items >= b->ends_cap)
+		return bytes_make_room(b, len);
+	b->head_len = 0;
+	return b->data + b->len;
+}
 /* Makes the `len` bytes last reserved the next item; with a frame, all that were reserved. Cannot fail. */
-void bytes_commit(struct bytes *b, size_t len);
+static inline void bytes_commit(struct bytes *b, size_t len)
+{
+	b->len += b->head_len + len;
+	b->ends[b->n_items++] = (uint32_t)b->len;
+	b->head_len = 0;
+}
 /* reserve, copy, commit. */
 enum sabir_error bytes_add(struct bytes *b, const void *data, size_t len);
 /* Drops all items behind the first n. */

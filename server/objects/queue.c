@@ -20,6 +20,7 @@ enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	q->lane = lane;
 	q->seg = lane->seg;
 	q->index = object_index(handle);
+	q->handle = handle;
 	return object_enter(lane, op, handle, SEG_KIND_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
 
@@ -91,10 +92,11 @@ static enum sabir_error make_chain(struct queue *q, const struct queue_item *ite
 	return SABIR_OK;
 }
 
-/* Frees the private chain of a put that is not to be. */
-static void abandon_chain(struct queue *q)
+void queue_abandon(struct queue *q)
 {
 	struct seg_lane *shared = q->lane->shared;
+	if (!load32_relaxed(&shared->chain))
+		return;
 	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
@@ -112,9 +114,10 @@ static void number_chain(struct queue *q, uint64_t ordinal, uint32_t k)
 			return;
 		store64_relaxed(&item->ordinal, ordinal + i);
 		store64_relaxed(&item->last, ordinal + k - 1);
-		block_publish(&item->block, q->index);
+		/* Noted before it is so: a LIVE word that is not the noted one tells that somebody has taken the item. */
 		if (i == 0)
-			store64_relaxed(&shared->chain_word, load64_relaxed(&item->block.word));
+			queue_note_word(q->lane, &item->block, q->index);
+		block_publish(&item->block, q->index);
 		ref = load32_relaxed(&item->block.next);
 		if (i + 1 < k || !ref)
 			continue;
@@ -172,7 +175,7 @@ static enum sabir_error find_room(struct queue *q, uint32_t n, struct place *pla
 	return error;
 }
 
-static enum sabir_error publish_chain(struct queue *q, uint32_t n, uint32_t *accepted)
+enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted)
 {
 	struct seg_lane *shared = q->lane->shared;
 	struct place place;
@@ -195,6 +198,8 @@ static enum sabir_error publish_chain(struct queue *q, uint32_t n, uint32_t *acc
 	FAULT("queue_put.published");
 	store32_relaxed(&shared->chain, 0);
 	queue_move_tail(q, &place);
+	place.i++;
+	queue_note(q, &q->lane->put, &place, ordinal + n);
 	FAULT("queue_put.tail_moved");
 	event_notify(q->seg, q->index, SEG_EVENT_ITEMS, n);
 	*accepted = n;
@@ -223,14 +228,14 @@ static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struc
 	if (error)
 		return error;
 	error = check_items(&q, items, n);
-	if (!error && n > 1 && load64_relaxed(&q.body->max_items)) /* do not prepare what has no room */
+	if (!error && load64_relaxed(&q.body->max_items)) /* do not prepare what has no room */
 		error = find_room(&q, n, &place, &ordinal, &fit);
 	if (!error)
 		error = make_chain(&q, items, fit);
 	if (!error)
-		error = publish_chain(&q, fit, accepted);
-	if (error && load32_relaxed(&lane->shared->chain))
-		abandon_chain(&q);
+		error = queue_publish(&q, fit, accepted);
+	if (error)
+		queue_abandon(&q);
 	queue_leave(&q);
 	return error;
 }
@@ -329,7 +334,7 @@ static enum sabir_error queue_create(struct lane *lane, uint32_t index, const st
 
 static void queue_describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
-	struct queue q = { lane, lane->seg, object, NULL, index };
+	struct queue q = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
 	bool closed = false;
 	q.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q.body));
 	if (!q.body || count(&q, &info->length, &closed))

@@ -108,7 +108,6 @@ enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, s
 static enum sabir_error take_first(struct queue *q, const uint64_t *follow, const struct bytes *out,
 				   struct seg_item **item)
 {
-	struct seg_lane *shared = q->lane->shared;
 	struct place place;
 	for (;;) {
 		uint64_t word;
@@ -121,29 +120,12 @@ static enum sabir_error take_first(struct queue *q, const uint64_t *follow, cons
 			return SABIR_EMPTY;
 		uint64_t *slot = &place.slots->slot[place.i];
 		uint32_t ref = segment_ref(q->seg, *item);
-		store64_relaxed(&shared->slot_off, (uint64_t)((uint8_t *)slot - q->seg->base));
-		store32_relaxed(&shared->candidate, ref);
-		fence_compiler();
-		FAULT("queue_get.found");
-		if (!cas64(&(*item)->block.word, &word, block_word(SEG_BLOCK_TAKEN, q->lane->id, 0, block_tag(word))))
+		if (!queue_claim(q->lane, slot, *item, ref, word))
 			continue;
-		FAULT("queue_get.taken");
-		/* The end of a chain is the end of the slot: a store that a helper may have done does no harm. */
-		if (load32_relaxed(&(*item)->block.next) == 0)
-			store64_release(slot, SEG_SLOT_DONE | (load64_relaxed(&(*item)->last) + 1));
-		else
-			queue_detach(slot, ref, *item);
-		FAULT("queue_get.detached");
-		/* Its `next` is ours now: helpers that still read it find the slot changed. */
-		store32_relaxed(&(*item)->block.next, load32_relaxed(&shared->chain));
-		fence_compiler();
-		store32_relaxed(&shared->chain, ref);
-		fence_compiler();
-		store32_relaxed(&shared->candidate, 0);
-		FAULT("queue_get.chained");
 		if (load64_relaxed(slot) & SEG_SLOT_DONE)
 			place.i++;
 		queue_move_head(q, &place);
+		queue_note(q, &q->lane->took, &place, 0);
 		return SABIR_OK;
 	}
 }
@@ -192,8 +174,7 @@ static void commit_taken(struct queue *q, uint32_t n)
 	}
 }
 
-/* What was taken can't be kept; there is no other way than to wait for the lock. */
-static void give_back_own(struct queue *q)
+void queue_give_back_own(struct queue *q)
 {
 	while (queue_give_back(q, q->lane->shared, q->lane->id) == SABIR_BUSY)
 		;
@@ -220,7 +201,7 @@ enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struc
 	if (!error) {
 		commit_taken(&q, taken);
 	} else if (load32_relaxed(&lane->shared->chain)) {
-		give_back_own(&q);
+		queue_give_back_own(&q);
 		bytes_truncate(out, n_before);
 	}
 	queue_leave(&q);
@@ -247,7 +228,7 @@ enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *remov
 	if (!error)
 		commit_taken(&q, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n);
 	else
-		give_back_own(&q);
+		queue_give_back_own(&q);
 	queue_leave(&q);
 	if (!error)
 		*removed = n;

@@ -2,6 +2,7 @@
 #ifndef SABIR_OBJECTS_QUEUE_PARTS_H
 #define SABIR_OBJECTS_QUEUE_PARTS_H
 
+#include "server/base/fault.h"
 #include "server/objects/queue.h"
 
 /* What the queue's files share. An operation's view of its queue: */
@@ -11,6 +12,7 @@ struct queue {
 	struct seg_object *object;
 	struct seg_queue *body;
 	uint32_t index;
+	uint64_t handle;
 };
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);
@@ -25,6 +27,20 @@ struct place {
 	uint32_t i;
 	uint64_t hint;
 };
+
+/* Remembers the place as where the lane goes on; `ordinal` is that of the item that will stand there (for puts). */
+static inline void queue_note(const struct queue *q, struct lane_cursor *cursor, const struct place *place,
+			      uint64_t ordinal)
+{
+	*cursor = (struct lane_cursor){ .handle = q->handle,
+					.body = q->body,
+					.slots = place->slots,
+					.word = load64_relaxed(&place->slots->block.word),
+					.ref = place->ref,
+					.n = place->n,
+					.i = place->i,
+					.ordinal = ordinal };
+}
 
 /* Hand slots: an operation's blocks, by role. */
 #define HAND_ITEM 0
@@ -48,6 +64,33 @@ enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordin
 enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *closed);
 /* Takes a TAKEN item out of its slot; anybody may do it, once it happens. */
 void queue_detach(uint64_t *slot, uint64_t seen, const struct seg_item *item);
+/* Takes a LIVE item out of its slot into the lane's chain, if its word is still `word`. */
+static inline bool queue_claim(struct lane *lane, uint64_t *slot, struct seg_item *item, uint32_t ref, uint64_t word)
+{
+	struct seg_lane *shared = lane->shared;
+	store64_relaxed(&shared->slot_off, (uint64_t)((uint8_t *)slot - lane->seg->base));
+	store32_relaxed(&shared->candidate, ref);
+	fence_compiler();
+	FAULT("queue_get.found");
+	if (!cas64(&item->block.word, &word, block_word(SEG_BLOCK_TAKEN, lane->id, 0, block_tag(word))))
+		return false;
+	FAULT("queue_get.taken");
+	/* The end of a chain is the end of the slot: a store that a helper may have done does no harm. */
+	if (load32_relaxed(&item->block.next) == 0)
+		store64_release(slot, SEG_SLOT_DONE | (load64_relaxed(&item->last) + 1));
+	else
+		queue_detach(slot, ref, item);
+	FAULT("queue_get.detached");
+	/* Its `next` is ours now: helpers that still read it find the slot changed. */
+	store32_relaxed(&item->block.next, load32_relaxed(&shared->chain));
+	fence_compiler();
+	store32_relaxed(&shared->chain, ref);
+	fence_compiler();
+	store32_relaxed(&shared->candidate, 0);
+	FAULT("queue_get.chained");
+	return true;
+}
+
 /* Move the hints behind a place, when they lag far enough. */
 void queue_move_head(struct queue *q, const struct place *place);
 void queue_move_tail(struct queue *q, const struct place *place);
@@ -61,5 +104,21 @@ void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint
 enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id);
 /* Takes the first returned item into the lane's chain. Errors: EMPTY, FULL (it would pass the limit of `out`), BUSY. */
 enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, struct seg_item **item);
+
+/* Writes into the lane's record which word a put's first block gets when it becomes LIVE: see was_published. */
+static inline void queue_note_word(struct lane *lane, const struct seg_block *block, uint32_t index)
+{
+	uint64_t tag = block_tag(load64_relaxed(&block->word));
+	store64_relaxed(&lane->shared->chain_word, block_word(SEG_BLOCK_LIVE, 0, index, tag));
+	fence_compiler();
+	FAULT("queue_put.noted");
+}
+
+/* Publishes the first items of the lane's chain of n; how many is *accepted. Errors: FULL, CLOSED, RESOURCE_EXHAUSTED, DATA_LOSS. */
+enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted);
+/* Frees the private chain of a put that is not to be, if there is one. */
+void queue_abandon(struct queue *q);
+/* Gives back what the lane itself has taken and can't keep. */
+void queue_give_back_own(struct queue *q);
 
 #endif

@@ -137,7 +137,7 @@ static void recover_slots(struct queue *q, struct seg_lane *dead, uint32_t dead_
 enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			       struct seg_object *object)
 {
-	struct queue q = { by, by->seg, object, NULL, index };
+	struct queue q = { .lane = by, .seg = by->seg, .object = object, .index = index };
 	uint32_t op = load32_relaxed(&dead->op);
 	q.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*q.body));
 	if (!q.body || load32_relaxed(&object->kind) != SEG_KIND_QUEUE)
@@ -191,7 +191,7 @@ static void destroy_items(struct queue *q, struct seg_slots *slots, uint32_t n)
 
 void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	struct queue q = { lane, lane->seg, object, NULL, index };
+	struct queue q = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
 	uint64_t head;
 	uint32_t n, ref;
 	q.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q.body));

@@ -53,8 +53,7 @@ static uint64_t make_queue(uint64_t max_items)
 static enum sabir_error put_number(struct lane *by, uint64_t q, uint64_t number)
 {
 	struct queue_item item = { .body = { (const uint8_t *)&number, sizeof(number) } };
-	uint32_t accepted;
-	return queue_put(by, q, &item, 1, &accepted);
+	return queue_put_one(by, q, &item);
 }
 
 static enum sabir_error get_number(struct lane *by, uint64_t q, uint64_t *number)
@@ -62,7 +61,7 @@ static enum sabir_error get_number(struct lane *by, uint64_t q, uint64_t *number
 	struct bytes out;
 	uint8_t fixed[64];
 	bytes_init(&out, fixed, sizeof(fixed));
-	enum sabir_error error = queue_get(by, q, 1, &out);
+	enum sabir_error error = queue_get_one(by, q, &out);
 	if (!error)
 		memcpy(number, bytes_item(&out, 0).data, sizeof(*number));
 	bytes_fini(&out);
@@ -299,6 +298,13 @@ static void act_put(struct lane *by, uint64_t q)
 	put_number(by, q, 100);
 }
 
+/* The second time a lane goes the short way. */
+static void act_put_again(struct lane *by, uint64_t q)
+{
+	put_number(by, q, 100);
+	put_number(by, q, 101);
+}
+
 static void act_put_many(struct lane *by, uint64_t q)
 {
 	uint64_t numbers[4] = { 100, 101, 102, 103 };
@@ -313,6 +319,25 @@ static void act_get(struct lane *by, uint64_t q)
 {
 	uint64_t got;
 	get_number(by, q, &got);
+}
+
+static void act_get_again(struct lane *by, uint64_t q)
+{
+	act_get(by, q);
+	act_get(by, q);
+}
+
+/* The chain of a put of many is taken item by item. */
+static void act_get_chained(struct lane *by, uint64_t q)
+{
+	for (int i = 0; i < N_OLD + 2; i++)
+		act_get(by, q);
+}
+
+static void act_chain(struct lane *by, uint64_t q)
+{
+	act_put_many(by, q);
+	act_get_chained(by, q);
 }
 
 static void act_get_many(struct lane *by, uint64_t q)
@@ -343,10 +368,22 @@ static void act_fill_slots(struct lane *by, uint64_t q)
 }
 
 static const struct scene scenes[] = {
-	{ "put", act_put, 0 },           { "put, bounded", act_put, N_OLD + 1 },       { "put, full", act_put, N_OLD },
-	{ "put_many", act_put_many, 0 }, { "put_many, cut", act_put_many, N_OLD + 2 }, { "get", act_get, 0 },
-	{ "get_many", act_get_many, 0 }, { "get, bounded", act_get, N_OLD },           { "clear", act_clear, 0 },
-	{ "close", act_close, 0 },       { "fill slots", act_fill_slots, 0 },
+	{ "put again", act_put_again, 0 },
+	{ "put again, bounded", act_put_again, N_OLD + 1 },
+	{ "get again", act_get_again, 0 },
+	{ "get again, bounded", act_get_again, N_OLD },
+	{ "put a chain, get all but its end", act_chain, 0 },
+	{ "put", act_put, 0 },
+	{ "put, bounded", act_put, N_OLD + 1 },
+	{ "put, full", act_put, N_OLD },
+	{ "put_many", act_put_many, 0 },
+	{ "put_many, cut", act_put_many, N_OLD + 2 },
+	{ "get", act_get, 0 },
+	{ "get_many", act_get_many, 0 },
+	{ "get, bounded", act_get, N_OLD },
+	{ "clear", act_clear, 0 },
+	{ "close", act_close, 0 },
+	{ "fill slots", act_fill_slots, 0 },
 };
 
 static char steps[512][48];
@@ -382,8 +419,8 @@ static bool content_is_whole(uint64_t q)
 		last = got;
 		n_new += got >= 100 && got < 200;
 	}
-	bool whole_put = n_new == 0 || n_new == 1 || n_new == 2 || n_new == 4;
-	bool whole_get = n == 0 || first == 0 || first == 1 || first == 4 || first >= 10 || last >= 200;
+	bool whole_put = n_new <= 2 || n_new == 4 || (n_new == 3 && first == 101); /* 100 was taken */
+	bool whole_get = n == 0 || first <= 2 || first == 4 || first >= 10 || last >= 200;
 	return ordered && whole_put && (whole_get || first < N_OLD) && size.size == n;
 }
 

@@ -15,7 +15,7 @@
 
 #define FIRST_SLOTS 56u  /* with its header 512 bytes */
 #define MOST_SLOTS 4024u /* 32,256 bytes */
-#define HINT_LAG 8u
+#define HINT_LAG 16u
 #define PATIENCE 100000u /* looks at one slot before it counts as damaged */
 
 static uint64_t place_hint(uint32_t ref, uint32_t i)
@@ -47,6 +47,23 @@ struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t
 		return NULL;
 	*len = item_len;
 	return item;
+}
+
+/*
+ * Goes on where the lane was, if that is in the segment that the hint names and the segment is still the one that it was:
+ * its size was checked then, and slots are used once.
+ */
+static inline bool resume(const struct queue *q, const struct lane_cursor *cursor, uint64_t hint, struct place *place)
+{
+	if (cursor->ref != (uint32_t)hint || cursor->handle != q->handle)
+		return false;
+	if (load64_acquire(&cursor->slots->block.word) != cursor->word)
+		return false;
+	uint32_t i = (uint32_t)(hint >> 32);
+	if (i > cursor->n)
+		return false;
+	*place = (struct place){ cursor->slots, cursor->ref, cursor->n, i > cursor->i ? i : cursor->i, hint };
+	return true;
 }
 
 static enum sabir_error place_at(struct queue *q, uint64_t hint, struct place *place)
@@ -232,7 +249,9 @@ enum sabir_error queue_first(struct queue *q, struct place *place, struct seg_it
 		uint64_t head = load64_acquire(&q->body->head);
 		if (head == 0)
 			return SABIR_EMPTY;
-		enum sabir_error error = place_at(q, head, place);
+		enum sabir_error error = SABIR_OK;
+		if (!resume(q, &q->lane->took, head, place))
+			error = place_at(q, head, place);
 		if (error)
 			return error;
 		error = first_in(q, place, item, word);
@@ -308,10 +327,19 @@ enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *clo
 	return SABIR_OK;
 }
 
+/* The cursor stands at the place itself, so it knows the ordinal. */
+static inline bool resumed_at(const struct lane_cursor *cursor, const struct queue *q, const struct place *place)
+{
+	return cursor->i == place->i && cursor->ref == place->ref && cursor->handle == q->handle &&
+	       load64_relaxed(&place->slots->block.word) == cursor->word;
+}
+
 enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordinal)
 {
+	const struct lane_cursor *cursor = &q->lane->put;
 	for (;;) {
 		uint64_t hint = load64_acquire(&q->body->tail);
+		uint64_t tail = hint;
 		if (hint == 0)
 			hint = load64_acquire(&q->body->head);
 		if (hint == 0) {
@@ -320,13 +348,16 @@ enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordin
 				return error;
 			continue;
 		}
-		enum sabir_error error = place_at(q, hint, place);
+		enum sabir_error error = SABIR_OK;
+		if (!resume(q, cursor, hint, place))
+			error = place_at(q, hint, place);
 		if (error)
 			return error;
-		/* A put from the head's hint must not move a tail that was never set. */
-		place->hint = load64_acquire(&q->body->tail) == hint ? hint : 0;
+		place->hint = tail;
 		error = skip_full(place);
-		if (!error)
+		if (!error && resumed_at(cursor, q, place))
+			*ordinal = cursor->ordinal;
+		else if (!error)
 			error = ordinal_before(q, place, ordinal);
 		if (error || place->i < place->n)
 			return error;

@@ -119,38 +119,62 @@ static bool claim_block(struct lane *lane, struct seg_block *block)
 	       cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word)));
 }
 
+/* The lowest n bits that are set. */
+static uint64_t lowest_bits(uint64_t bits, uint32_t n)
+{
+	uint64_t rest = bits;
+	while (rest && n--)
+		rest &= rest - 1;
+	return bits & ~rest;
+}
+
+/* Takes up to `want` free blocks of one word of a slab's bits into the cache; returns how many. */
+static uint32_t take_word(struct lane *lane, uint32_t chunk, uint32_t class_index, uint32_t w, uint32_t want)
+{
+	uint64_t *free_bits = &slab_of(lane->seg, chunk)->free_bits[w];
+	struct seg_block *first = slab_block(lane->seg, chunk, class_index, w * 64);
+	uint32_t size = class_size[class_index], taken = 0;
+	uint32_t n_blocks = SLAB_ROOM / size - w * 64;
+	uint64_t grab = load64_seq(free_bits);
+	if (n_blocks < 64)
+		grab &= (1ull << n_blocks) - 1;
+	grab = lowest_bits(grab, want);
+	if (!grab)
+		return 0;
+	grab &= fetch_and64(free_bits, ~grab);
+	FAULT("arena.bits_taken");
+	for (uint64_t rest = grab; rest; rest &= rest - 1)
+		prefetch_write((uint8_t *)first + (uint32_t)__builtin_ctzll(rest) * size);
+	for (; grab; grab &= grab - 1) {
+		void *block = (uint8_t *)first + (uint32_t)__builtin_ctzll(grab) * size;
+		if (!claim_block(lane, block))
+			continue;
+		FAULT("arena.block_claimed");
+		cache_push(lane, class_index, segment_ref(lane->seg, block));
+		taken++;
+	}
+	return taken;
+}
+
 /* Moves up to `want` free blocks of the slab into the cache; returns how many. */
 static uint32_t take_from_slab(struct lane *lane, uint32_t chunk, uint32_t class_index, uint32_t want)
 {
 	struct seg_slab *slab = slab_of(lane->seg, chunk);
 	uint32_t n_blocks = SLAB_ROOM / class_size[class_index];
+	uint32_t n_words = (n_blocks + 63) / 64;
+	uint32_t w = lane->slab_word[class_index] % n_words;
 	uint32_t taken = 0;
 
 	set_refill(lane, chunk + 1);
-	for (uint32_t w = 0; w * 64 < n_blocks && taken < want; w++) {
-		uint64_t bits = load64_seq(&slab->free_bits[w]), grab = 0;
-		for (uint32_t n = taken; bits && n < want; n++, bits &= bits - 1)
-			grab |= bits & -bits;
-		if (!grab)
-			continue;
-		grab &= fetch_and64(&slab->free_bits[w], ~grab);
-		FAULT("arena.bits_taken");
-		for (; grab; grab &= grab - 1) {
-			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(grab);
-			if (i >= n_blocks)
-				break;
-			struct seg_block *block = slab_block(lane->seg, chunk, class_index, i);
-			if (!claim_block(lane, block))
-				continue;
-			FAULT("arena.block_claimed");
-			cache_push(lane, class_index, segment_ref(lane->seg, block));
-			taken++;
-		}
+	for (uint32_t k = 0; k < n_words && taken < want; k++) {
+		taken += take_word(lane, chunk, class_index, w, want - taken);
+		lane->slab_word[class_index] = (uint8_t)w;
+		w = w + 1 < n_words ? w + 1 : 0;
 	}
 	if (!taken) {
 		/* Off the list; but a block that was freed meanwhile must not be lost with it. */
 		hint_clear(lane->seg, class_index, chunk);
-		for (uint32_t w = 0; w * 64 < n_blocks; w++)
+		for (w = 0; w < n_words; w++)
 			if (load64_seq(&slab->free_bits[w]))
 				hint_set(lane->seg, class_index, chunk);
 	}
@@ -222,45 +246,57 @@ static enum sabir_error refill(struct lane *lane, uint32_t class_index)
 
 /* ---------------------------------------------------------------- into a slab */
 
-/* Bits of one word of one slab that are to be set together. */
-struct bit_batch {
+/* Blocks of one slab that are being freed; bits of one word are set together. */
+struct slab_batch {
+	struct seg_slab *slab; /* NULL: none yet */
 	uint32_t chunk;
-	uint32_t class_index;
 	uint32_t word;
 	uint64_t bits;
 };
 
-static void set_bits(struct lane *lane, struct bit_batch *batch)
+static void set_bits(struct lane *lane, uint32_t class_index, struct slab_batch *batch)
 {
 	if (!batch->bits)
 		return;
-	fetch_or64(&slab_of(lane->seg, batch->chunk)->free_bits[batch->word], batch->bits);
+	fetch_or64(&batch->slab->free_bits[batch->word], batch->bits);
 	FAULT("arena.bits_set");
-	hint_set(lane->seg, batch->class_index, batch->chunk);
-	set_refill(lane, 0);
+	hint_set(lane->seg, class_index, batch->chunk);
 	batch->bits = 0;
+}
+
+/* The batch goes on to the slab in a chunk. False: there is none of the class. */
+static bool batch_turn(struct lane *lane, uint32_t class_index, uint32_t chunk, struct slab_batch *batch)
+{
+	if (slab_class(lane->seg, chunk) != class_index)
+		return false;
+	set_bits(lane, class_index, batch);
+	set_refill(lane, chunk + 1);
+	*batch = (struct slab_batch){ .slab = slab_of(lane->seg, chunk), .chunk = chunk };
+	return true;
 }
 
 /*
  * A block of the lane's cache becomes FREE, and its bit joins the batch. No compare-and-swap is needed: nobody else may change a
  * word that is PRIVATE to us.
  */
-static void put_into_slab(struct lane *lane, struct seg_block *block, struct bit_batch *batch)
+static void put_into_slab(struct lane *lane, uint32_t class_index, uint32_t ref, struct slab_batch *batch)
 {
 	struct segment *seg = lane->seg;
-	uint32_t chunk = chunk_of(seg, segment_ref(seg, block));
-	uint32_t class_index = slab_class(seg, chunk);
+	struct seg_block *block = segment_at(seg, ref, sizeof(*block));
+	if (!block)
+		return;
+	uint32_t chunk = chunk_of(seg, ref);
+	if ((chunk != batch->chunk || !batch->slab) && !batch_turn(lane, class_index, chunk, batch))
+		return;
 	uint64_t word = load64_acquire(&block->word);
-
-	if (class_index == SEG_N_CLASSES || block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id)
-		return;
 	uint32_t i = slab_index(seg, block, chunk, class_index);
-	if (i >= SLAB_ROOM / class_size[class_index])
+	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id ||
+	    i >= SLAB_ROOM / class_size[class_index])
 		return;
-	if (batch->bits && (batch->chunk != chunk || batch->word != i / 64))
-		set_bits(lane, batch);
-	*batch = (struct bit_batch){ chunk, class_index, i / 64, batch->bits | 1ull << (i % 64) };
-	set_refill(lane, chunk + 1);
+	if (batch->word != i / 64)
+		set_bits(lane, class_index, batch);
+	batch->word = i / 64;
+	batch->bits |= 1ull << (i % 64);
 	store64_release(&block->word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)));
 	FAULT("arena.block_freed");
 }
@@ -269,19 +305,18 @@ static void put_into_slab(struct lane *lane, struct seg_block *block, struct bit
 static void flush_half(struct lane *lane, uint32_t class_index)
 {
 	struct seg_cache *cache = &lane->shared->cache[class_index];
-	struct bit_batch batch = { 0, 0, 0, 0 };
+	struct slab_batch batch = { 0 };
 	uint32_t n = load32_relaxed(&cache->n);
 	if (n > SEG_CACHE_REFS)
 		n = SEG_CACHE_REFS;
 	uint32_t keep = n / 2;
 	while (n > keep) {
-		struct seg_block *block = segment_at(lane->seg, load32_relaxed(&cache->refs[n - 1]), sizeof(*block));
-		if (block)
-			put_into_slab(lane, block, &batch);
+		put_into_slab(lane, class_index, load32_relaxed(&cache->refs[n - 1]), &batch);
 		store32_relaxed(&cache->n, --n);
 		fence_compiler();
 	}
-	set_bits(lane, &batch);
+	set_bits(lane, class_index, &batch);
+	set_refill(lane, 0);
 }
 
 /* ---------------------------------------------------------------- large blocks */
@@ -327,14 +362,6 @@ static void large_free(struct lane *lane, uint32_t chunk)
 
 /* ---------------------------------------------------------------- the interface */
 
-/* The block that is allocated next was last used by another processor, mostly. */
-static void prefetch_block(struct lane *lane, uint32_t ref)
-{
-	const uint8_t *at = lane->seg->base + ((uint64_t)ref << SEG_REF_SHIFT);
-	__builtin_prefetch(at, 1);
-	__builtin_prefetch(at + SEG_LINE, 1);
-}
-
 enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slot, struct seg_block **block)
 {
 	uint32_t class_index = class_of(size);
@@ -342,28 +369,15 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 		return large_alloc(lane, size, hand_slot, block);
 
 	struct seg_cache *cache = &lane->shared->cache[class_index];
-	uint32_t n = load32_relaxed(&cache->n);
-	if (n == 0 || n > SEG_CACHE_REFS) {
+	if (load32_relaxed(&cache->n) - 1 >= SEG_CACHE_REFS) {
 		store32_relaxed(&cache->n, 0);
 		enum sabir_error error = refill(lane, class_index);
 		if (error)
 			return error;
-		n = load32_relaxed(&cache->n);
 	}
-	uint32_t ref = load32_relaxed(&cache->refs[n - 1]);
-	struct seg_block *made = segment_at(lane->seg, ref, class_size[class_index]);
+	struct seg_block *made = cache_take(lane, class_index, class_size[class_index], hand_slot);
 	if (!made)
 		return SABIR_DATA_LOSS;
-	store32_relaxed(&lane->shared->hand[hand_slot], ref);
-	fence_compiler();
-	store32_relaxed(&cache->n, n - 1);
-	uint64_t tag = block_tag(load64_relaxed(&made->word)) + 1;
-	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, tag));
-	/* Who reads the new content must not find the old word still there. */
-	fence_release();
-	if (n > 1)
-		prefetch_block(lane, cache->refs[n - 2]);
-	FAULT("arena.allocated");
 	*block = made;
 	return SABIR_OK;
 }

@@ -2,7 +2,8 @@
 #ifndef SABIR_SHM_ARENA_H
 #define SABIR_SHM_ARENA_H
 
-#include "server/shm/lane.h"
+#include "server/base/fault.h"
+#include "server/shm/chunk.h"
 
 /*
  * Blocks of the data area. A block's first eight bytes are its word (layout.h); all else is its user's.
@@ -47,6 +48,64 @@ static inline uint32_t block_object(uint64_t word)
 static inline uint64_t block_tag(uint64_t word)
 {
 	return word >> 34;
+}
+
+/* The block that is allocated next was last used by another processor, mostly. */
+static inline void block_prefetch(const struct segment *seg, uint32_t ref)
+{
+	const uint8_t *at = seg->base + ((uint64_t)ref << SEG_REF_SHIFT);
+	prefetch_write(at);
+	prefetch_write(at + SEG_LINE);
+}
+
+/* The step of block_alloc that takes a block of a class out of the lane's cache; NULL: there is none. */
+static inline struct seg_block *cache_take(struct lane *lane, uint32_t class_index, uint32_t size, uint32_t hand_slot)
+{
+	struct seg_cache *cache = &lane->shared->cache[class_index];
+	uint32_t n = load32_relaxed(&cache->n);
+	if (n - 1 >= SEG_CACHE_REFS)
+		return NULL;
+	uint32_t ref = load32_relaxed(&cache->refs[n - 1]);
+	struct seg_block *made = segment_at(lane->seg, ref, size);
+	if (!made)
+		return NULL;
+	store32_relaxed(&lane->shared->hand[hand_slot], ref);
+	fence_compiler();
+	store32_relaxed(&cache->n, n - 1);
+	uint64_t tag = block_tag(load64_relaxed(&made->word)) + 1;
+	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, tag));
+	/* Who reads the new content must not find the old word still there. */
+	fence_release();
+	if (n > 1)
+		block_prefetch(lane->seg, load32_relaxed(&cache->refs[n - 2]));
+	FAULT("arena.allocated");
+	return made;
+}
+
+/* Blocks up to this size are all of classes by 64 bytes, of which a lane keeps as many as its cache has room for. */
+#define BLOCK_SMALL 384u
+static inline uint32_t block_small_class(uint32_t size)
+{
+	return (size + 63) / 64 - 1;
+}
+
+/* block_free for a block that is in hand[hand_slot], where it is small and the cache has room; false: it did nothing. */
+static inline bool cache_give(struct lane *lane, uint32_t ref, uint32_t hand_slot)
+{
+	uint64_t chunk = load64_acquire(&lane->seg->chunks[chunk_of(lane->seg, ref)].word);
+	uint32_t class_index = chunk_class(chunk);
+	if (chunk_state(chunk) != SEG_CHUNK_SLAB || class_index > block_small_class(BLOCK_SMALL))
+		return false;
+	struct seg_cache *cache = &lane->shared->cache[class_index];
+	uint32_t n = load32_relaxed(&cache->n);
+	if (n >= SEG_CACHE_REFS)
+		return false;
+	store32_relaxed(&cache->refs[n], ref);
+	fence_compiler();
+	store32_relaxed(&cache->n, n + 1);
+	FAULT("arena.freed");
+	store32_relaxed(&lane->shared->hand[hand_slot], 0);
+	return true;
 }
 
 /* PRIVATE -> LIVE, part of `object` (index). Returns the new word. */

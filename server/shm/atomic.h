@@ -90,6 +90,17 @@ static inline void fence_compiler(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Fetches a line to write into it. GCC's builtin would fetch it as a shared one where prefetchw is not known to exist; on
+ * processors without it the instruction does nothing. */
+static inline void prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -10,6 +10,21 @@
  * its undo journal. All functions that change shared memory take the caller's lane, and a lane serves one thread at a
  * time. A lane whose owner has died is recovered from this record (recovery.h).
  */
+/*
+ * Where in a queue a lane worked last, kept in its process's own memory: what was checked there need not be checked again
+ * as long as the segment's block has the same word. The queue's files use it.
+ */
+struct lane_cursor {
+	uint64_t handle; /* of the queue, 0 = none */
+	struct seg_queue *body;
+	struct seg_slots *slots;
+	uint64_t word; /* of the segment's block */
+	uint32_t ref;
+	uint32_t n;
+	uint32_t i;
+	uint64_t ordinal; /* of the item that will stand there, for puts */
+};
+
 struct lane {
 	struct segment *seg;
 	struct seg_lane *shared;
@@ -17,6 +32,8 @@ struct lane {
 	uint32_t owner;
 	bool directory;            /* this operation may work on object 0 */
 	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
+	struct lane_cursor took, put;
+	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
 
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
