@@ -247,7 +247,7 @@ struct seg_object {
 	uint64_t pad0;
 
 	/* line 1 */
-	uint64_t lock; /* lane in bits 0-13, bit 14: somebody sleeps; the futex is the low half */
+	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
 	uint64_t pad1[7];
 
 	/* line 2 */

@@ -31,7 +31,7 @@
 
 #define TICK CLOCK_SECOND
 #define KEEP_CHUNKS 64 /* 16 MiB stay committed when nobody uses them */
-/* A stopped program that holds an object's lock must not stop the main loop: the operation is tried again later. */
+/* A stopped program that holds an object's lock must not stop the main loop: a recovery is tried again later. */
 #define LOCK_PATIENCE (20 * CLOCK_MILLISECOND)
 
 struct server {
@@ -41,7 +41,8 @@ struct server {
 	struct loop loop;
 	struct segment seg;
 	uint32_t owner;
-	struct lane lane;
+	struct lane lane;   /* upkeep and recovery */
+	struct lane parked; /* parked operations: does not sleep for locks */
 	struct park *park;
 	struct rpc *rpc;
 	struct control *control;
@@ -63,7 +64,7 @@ static void on_bell(void *context, uint32_t events)
 {
 	struct server *s = context;
 	(void)events;
-	park_ring(s->park, &s->lane);
+	park_ring(s->park, &s->parked);
 	set_expiry(s);
 }
 
@@ -171,11 +172,13 @@ static enum sabir_error start_memory(struct server *s)
 	if (!error)
 		error = object_init_directory(&s->lane);
 	if (!error)
+		error = lane_open(&s->seg, s->owner, &s->parked);
+	if (!error)
 		error = loop_add(&s->loop, &s->bell, s->seg.bell_fd, EPOLLIN);
 	if (error)
 		snprintf(s->detail, sizeof(s->detail), "can't make the shared memory: %s", error_message(error));
-	else
-		s->lane.lock_patience_ns = LOCK_PATIENCE;
+	s->lane.lock_patience_ns = LOCK_PATIENCE;
+	s->parked.lock_rings = true;
 	return error;
 }
 
@@ -294,6 +297,7 @@ static void stop(struct server *s)
 	park_free(s->park);
 	loop_remove(&s->loop, &s->bell);
 	if (s->seg.base) {
+		lane_close(&s->parked);
 		lane_close(&s->lane);
 		owner_close(&s->seg, s->owner);
 		segment_unmap(&s->seg);

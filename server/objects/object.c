@@ -195,7 +195,8 @@ static enum sabir_error directory_modify(struct lane *lane, struct span name, di
 	return error;
 }
 
-static bool name_of(const struct segment *seg, const struct seg_object *o, uint8_t copy[256], struct span *name)
+static bool name_of(const struct segment *seg, const struct seg_object *o, uint8_t copy[OBJECT_NAME_MAX],
+		    struct span *name)
 {
 	const struct seg_block *block = segment_at(seg, load32_acquire(&o->name), sizeof(*block) + 255);
 	if (!block)
@@ -208,19 +209,28 @@ static bool name_of(const struct segment *seg, const struct seg_object *o, uint8
 	return true;
 }
 
-enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle)
+/* What the directory has for the name: perhaps an object that is no more. */
+static enum sabir_error directory_get(struct lane *lane, struct span name, uint64_t *handle)
 {
 	struct bytes out;
 	uint8_t fixed[64];
+	bytes_init(&out, fixed, sizeof(fixed));
+	lane->directory = true;
+	enum sabir_error error = dict_get(lane, DIRECTORY, name, &out);
+	lane->directory = false;
+	if (!error)
+		*handle = handle_in(bytes_item(&out, 0));
+	bytes_fini(&out);
+	return error;
+}
+
+enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle)
+{
+	uint64_t found = 0;
 	enum sabir_error error = object_name_check(name);
 	if (error)
 		return error;
-	bytes_init(&out, fixed, sizeof(fixed));
-	lane->directory = true;
-	error = dict_get(lane, DIRECTORY, name, &out);
-	lane->directory = false;
-	uint64_t found = error ? 0 : handle_in(bytes_item(&out, 0));
-	bytes_fini(&out);
+	error = directory_get(lane, name, &found);
 	if (error == SABIR_KEY_NOT_FOUND || (!error && !is_live(lane->seg, found)))
 		return SABIR_NOT_FOUND;
 	if (error)
@@ -436,7 +446,7 @@ enum sabir_error object_delete(struct lane *lane, uint64_t handle)
 		return why_absent(word, handle);
 	}
 	FAULT("object_delete.dying");
-	/* A name that can't be taken off now is harmless: it leads to an object that is not LIVE, and the next create replaces it. */
+	/* A name that can't be taken off now is harmless: it leads to an object that is not LIVE. The sweep takes it off. */
 	if (object_finish_delete(lane, handle) == SABIR_BUSY && !load64_relaxed(&o->retire_epoch)) {
 		store64_release(&o->retire_epoch, epoch_retire(seg));
 		store32_seq(&seg->header->sweep_wanted, 1);
@@ -451,7 +461,7 @@ enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
 {
 	struct segment *seg = lane->seg;
 	struct seg_object *o = &seg->objects[object_index(handle)];
-	uint8_t copy[256];
+	uint8_t copy[OBJECT_NAME_MAX];
 	struct span name;
 
 	event_notify_all(seg, object_index(handle));
@@ -472,7 +482,7 @@ enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
 enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle)
 {
 	const struct segment *seg = lane->seg;
-	uint8_t copy[256];
+	uint8_t copy[OBJECT_NAME_MAX];
 	struct span name;
 	uint64_t named = 0;
 	if (name_of(seg, &seg->objects[object_index(handle)], copy, &name) &&
@@ -497,6 +507,22 @@ void object_free_block(struct lane *lane, uint32_t index, uint32_t ref)
 	block_free(lane, block);
 }
 
+/* Whether no name leads to the object of this entry any more: a delete that met the directory's lock left its own. */
+static bool is_unnamed(struct lane *lane, uint32_t index, uint64_t word)
+{
+	struct seg_object *o = &lane->seg->objects[index];
+	uint64_t handle = index | (word & 0xffffffff00000000ull), found = 0;
+	uint8_t copy[OBJECT_NAME_MAX];
+	struct span name;
+	lane_begin(lane, SEG_OP_READ, index);
+	bool named = load64_seq(&o->word) == word && name_of(lane->seg, o, copy, &name);
+	lane_end(lane);
+	if (!named || directory_get(lane, name, &found) || found != handle)
+		return true;
+	struct naming naming = { .seg = lane->seg, .handle = handle };
+	return directory_modify(lane, name, drop_name, &naming) != SABIR_BUSY;
+}
+
 /* Returns whether the entry is one that a later sweep has to look at again. */
 static bool sweep_index(struct lane *lane, uint32_t index, uint64_t oldest)
 {
@@ -505,7 +531,7 @@ static bool sweep_index(struct lane *lane, uint32_t index, uint64_t oldest)
 	if (object_state(word) != SEG_OBJECT_DYING)
 		return false;
 	uint64_t epoch = load64_acquire(&o->retire_epoch);
-	if (!epoch || epoch >= oldest)
+	if (!epoch || epoch >= oldest || !is_unnamed(lane, index, word))
 		return true;
 	lane_begin(lane, SEG_OP_SWEEP, index);
 	if (cas64(&o->word, &word, object_word(SEG_OBJECT_SWEEPING, lane->id, (uint32_t)(word >> 32)))) {
@@ -536,7 +562,7 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
 	struct seg_object *o;
 	struct seg_block *body;
 	struct span name;
-	uint8_t copy[256];
+	uint8_t copy[OBJECT_NAME_MAX];
 	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body);
 	if (error)
 		return error;
@@ -554,6 +580,19 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
 	object_leave(lane);
 	if (!error)
 		*info = made;
+	return error;
+}
+
+enum sabir_error object_name(struct lane *lane, uint64_t handle, uint8_t to[OBJECT_NAME_MAX], struct span *name)
+{
+	struct seg_object *o;
+	struct seg_block *body;
+	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body);
+	if (error)
+		return error;
+	if (!name_of(lane->seg, o, to, name))
+		error = SABIR_NOT_FOUND;
+	object_leave(lane);
 	return error;
 }
 

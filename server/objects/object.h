@@ -60,6 +60,9 @@ enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *hand
 /* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
 enum sabir_error object_delete(struct lane *lane, uint64_t handle);
 enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info);
+#define OBJECT_NAME_MAX 255
+/* Only its name, copied to `to`. Errors: NOT_FOUND (also: it has none), DELETED, DATA_LOSS. */
+enum sabir_error object_name(struct lane *lane, uint64_t handle, uint8_t to[OBJECT_NAME_MAX], struct span *name);
 /*
  * Names that begin with `prefix` in the order of their creation, from behind the entry `*cursor` (0 = from the start);
  * up to n infos. *cursor becomes 0 at the end. kind 0 = all.

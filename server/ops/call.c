@@ -40,12 +40,12 @@ static void show_name(struct span name, char *to)
 static void show_object(struct op_call *c, char *to, size_t size)
 {
 	char name[SHOWN_NAME_MAX + 8];
+	uint8_t own[OBJECT_NAME_MAX];
 	struct span given = c->request.ref.name;
 	uint64_t handle = c->handle ? c->handle : c->request.ref.handle;
-	struct object_info info;
 
-	if (!given.data && handle && object_describe(c->lane, handle, &info) == SABIR_OK && info.name_len)
-		given = (struct span){ (const uint8_t *)info.name, info.name_len };
+	if (!given.data && handle)
+		(void)object_name(c->lane, handle, own, &given);
 	if (given.data)
 		show_name(given, name);
 	else

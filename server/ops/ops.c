@@ -13,12 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/ops/call.h"
 
 static const struct op_service *const services[] = {
 	&manager_service, &queue_service, &value_service, &array_service, &dict_service, &dict_page_service,
 };
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
+
+/* How long an operation waits for a lock whose holder does not go on, before it says so. */
+#define LOCK_WAIT (10 * CLOCK_SECOND)
 
 /* ---------------------------------------------------------------- the table */
 
@@ -133,6 +137,20 @@ static enum sabir_error run(struct op_call *c, uint64_t known)
 	return error ? error : c->op->run(c);
 }
 
+/* Somebody holds a lock that this lane does not sleep for. A call that must not wait for others does wait for that. */
+static void want_lock(struct op_call *c)
+{
+	uint64_t timeout_ns = c->request.timeout_ns;
+
+	*c->wait = (struct op_wait){
+		.wanted = true,
+		.object = c->lane->busy_object,
+		.side = OP_WAIT_LOCK,
+		.handle = c->handle,
+		.timeout_ns = timeout_ns && timeout_ns < LOCK_WAIT ? timeout_ns : LOCK_WAIT,
+	};
+}
+
 static enum sabir_error run_call(struct op_call *c, uint64_t known)
 {
 	uint8_t fixed[256];
@@ -144,12 +162,14 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	c->detail[0] = '\0';
 	c->wait->wanted = false;
 	c->request.timeout_ns = OP_FOREVER;
+	c->lane->busy_object = LANE_NOT_BUSY;
 	enum sabir_error error = bytes_reserve(c->response, RESPONSE_ROOM) ? run(c, known) : SABIR_NO_MEMORY;
 	if (error) {
 		c->response->frame = 0;
 		bytes_truncate(c->response, 0);
-		if (!c->wait->wanted)
-			explain(c, error);
+		explain(c, error);
+		if (error == SABIR_BUSY && c->lane->busy_object != LANE_NOT_BUSY)
+			want_lock(c);
 	} else {
 		bytes_join(c->response);
 	}

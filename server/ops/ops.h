@@ -14,22 +14,26 @@
  *   EMPTY, FULL  with wait->wanted set: nothing was done; it can be run again when the event of wait->object (index) on
  *                wait->side is notified, until wait->timeout_ns has passed (OP_FOREVER: as long as the caller likes; 0
  *                is answered with wanted = false). A caller that gives up answers the same error.
- *   other        final; `detail` (OP_DETAIL_SIZE bytes) holds a short text for people, NUL-terminated UTF-8, perhaps
- *                empty
+ *   BUSY         with wait->wanted set, for lanes with lock_rings: the same, but wait->side is OP_WAIT_LOCK, and the
+ *                doorbell is rung for wait->object when its lock is released
+ *   other        final
+ * and with every error `detail` (OP_DETAIL_SIZE bytes) holds a short text for people, NUL-terminated UTF-8, perhaps
+ * empty.
  *
  * What `response` held before is dropped; its memory is used again. On failure it is empty.
  */
 #define OP_FOREVER UINT64_MAX
 #define OP_DETAIL_SIZE 160
 #define OP_MESSAGE_SIZE 256 /* op_text: the longest message of errors.def, and a detail */
+#define OP_WAIT_LOCK 2u     /* op_wait.side, beside SEG_EVENT_*: the object's lock */
 
 struct op;
 
 struct op_wait {
 	bool wanted;
 	uint32_t object;
-	uint32_t side;   /* SEG_EVENT_* */
-	uint64_t handle; /* of the object: it is DELETED when run again after a delete */
+	uint32_t side;   /* SEG_EVENT_*, or OP_WAIT_LOCK */
+	uint64_t handle; /* of the operation's object: it is DELETED when run again after a delete; 0: it names none */
 	uint64_t timeout_ns;
 };
 
@@ -38,7 +42,7 @@ size_t op_count(void);
 const struct op *op_at(size_t i);
 const struct op *op_find(const char *path);
 const char *op_path(const struct op *op);
-/* Whether it may wait (op_run can answer wanted = true). */
+/* Whether it may wait for what others put or take. For a lock every operation may have to. */
 bool op_can_wait(const struct op *op);
 
 /* `wait` is only written. */

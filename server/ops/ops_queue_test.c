@@ -95,7 +95,7 @@ static void test_who_may_wait_is_told_where(void)
 	CU_ASSERT(ops_call("QueueService/Get", Q) == SABIR_EMPTY);
 	CU_ASSERT(ops_wait.wanted && ops_wait.side == SEG_EVENT_ITEMS && ops_wait.timeout_ns == OP_FOREVER &&
 		  ops_wait.handle);
-	CU_ASSERT(ops_wait.object == object_index(ops_wait.handle) && ops_detail[0] == '\0');
+	CU_ASSERT(ops_wait.object == object_index(ops_wait.handle) && !strcmp(ops_detail, "queue 'q'"));
 	CU_ASSERT(ops_call("QueueService/GetMany", Q " max_items=2 timeout={seconds=2 nanos=5}") == SABIR_EMPTY);
 	CU_ASSERT(ops_wait.wanted && ops_wait.timeout_ns == 2000000005);
 	CU_ASSERT(ops_fails("QueueService/Get", Q " timeout={}", SABIR_EMPTY, "queue 'q'"));

@@ -6,6 +6,9 @@
  *                 ▲                      │ it would wait again
  *                 └──────────────────────┘ to the head of the line; or, if it was cancelled or expired meanwhile, done
  *
+ * One that would now wait for something else (the lock instead of an item, or the reverse) goes to the end of that
+ * line.
+ *
  * Only under the mutex does an operation change its state; it is run, and its `done` called, without. A RUNNING one is
  * never freed by others: a cancel, a deadline or a drain leaves its reason in `ended`, which counts if the run had no
  * result.
@@ -13,7 +16,8 @@
  * A line is served by one thread at a time, which keeps the order; who finds it being served leaves `again` behind. The
  * invariant that loses no wake-up: a line that is not empty and not being served was armed (event_prepare) before its
  * head last found nothing to do, so whatever happens to the object later rings the bell. That is why a newcomer behind
- * others need not look himself.
+ * others need not look himself. The line of a lock is armed by the run itself (lane.h); for one who comes from another
+ * line the park rings the bell.
  */
 #include "server/ops/park.h"
 
@@ -47,17 +51,19 @@ struct parked {
 	struct op_wait wait;
 	struct deadline deadline;
 	uint64_t id;
+	uint64_t since_ns;
 	enum state state;
-	enum sabir_error error; /* that it was parked with */
+	enum sabir_error error; /* that it was last run with */
 	enum sabir_error ended; /* RUNNING: how it ends if it would wait again; 0: it goes on waiting */
 	uint32_t request_len;
-	uint8_t request[];
+	uint8_t request[]; /* and behind it the detail */
 };
 
-/* The operations that wait for one side of one object. */
+/* The operations that wait for one side of one object, or its lock. */
 struct line {
 	struct line *next; /* in the bucket */
 	uint64_t handle;
+	uint32_t object;
 	uint32_t side;
 	bool serving;
 	bool again;
@@ -110,22 +116,28 @@ uint64_t park_deadline(uint64_t timeout_ns)
 
 /* ---------------------------------------------------------------- lines */
 
-static struct line **bucket_of(struct park *park, uint64_t handle)
+static struct line **bucket_of(struct park *park, uint32_t object)
 {
-	return &park->buckets[object_index(handle) % N_BUCKETS];
+	return &park->buckets[object % N_BUCKETS];
+}
+
+static bool is_line_of(const struct line *line, const struct op_wait *wait)
+{
+	return line->handle == wait->handle && line->object == wait->object && line->side == wait->side;
 }
 
 static struct line *find_or_make_line(struct park *park, const struct op_wait *wait)
 {
-	struct line **bucket = bucket_of(park, wait->handle);
+	struct line **bucket = bucket_of(park, wait->object);
 
 	for (struct line *line = *bucket; line; line = line->next)
-		if (line->handle == wait->handle && line->side == wait->side)
+		if (is_line_of(line, wait))
 			return line;
 	struct line *line = calloc(1, sizeof(*line));
 	if (!line)
 		return NULL;
 	line->handle = wait->handle;
+	line->object = wait->object;
 	line->side = wait->side;
 	line->next = *bucket;
 	*bucket = line;
@@ -134,7 +146,7 @@ static struct line *find_or_make_line(struct park *park, const struct op_wait *w
 
 static void drop_if_unused(struct park *park, struct line *line)
 {
-	struct line **at = bucket_of(park, line->handle);
+	struct line **at = bucket_of(park, line->object);
 
 	if (line->head || line->serving)
 		return;
@@ -176,6 +188,11 @@ static void unlink_parked(struct parked *w)
 
 /* ---------------------------------------------------------------- ends */
 
+static const char *detail_of(const struct parked *w)
+{
+	return (const char *)w->request + w->request_len;
+}
+
 /* Takes it out of everything but its line, where it is no more. */
 static void forget(struct park *park, struct parked *w)
 {
@@ -209,7 +226,7 @@ static void end(struct park *park, struct parked *w, enum sabir_error error)
 	unlink_parked(w);
 	if (line)
 		drop_if_unused(park, line);
-	finish(park, w, error, &none, "");
+	finish(park, w, error, &none, error == w->error ? detail_of(w) : "");
 }
 
 /* ---------------------------------------------------------------- serving */
@@ -220,6 +237,57 @@ static struct parked *first_present(struct line *line)
 	while (line->head && line->head->gone && line->head->gone(line->head->context))
 		unlink_parked(line->head);
 	return line->head;
+}
+
+static uint64_t deadline_from(uint64_t since_ns, uint64_t timeout_ns)
+{
+	return timeout_ns > UINT64_MAX - since_ns ? OP_FOREVER : since_ns + timeout_ns;
+}
+
+/*
+ * It would wait for something else than so far. Of a lock's wait the timeout begins now and ends no later than the wait
+ * that it comes from; else it is the operation's own.
+ */
+static enum sabir_error change_line(struct park *park, struct parked *w, bool *sooner)
+{
+	struct line *line = deadlines_reserve(&park->deadlines) ? find_or_make_line(park, &w->wait) : NULL;
+	uint64_t ns = deadline_from(w->since_ns, w->wait.timeout_ns);
+
+	if (!line)
+		return SABIR_NO_MEMORY;
+	if (w->wait.side == OP_WAIT_LOCK)
+		ns = park_deadline(w->wait.timeout_ns);
+	if (w->wait.side == OP_WAIT_LOCK && w->deadline.ns < ns)
+		ns = w->deadline.ns;
+	deadlines_remove(&park->deadlines, &w->deadline);
+	w->deadline.ns = ns;
+	*sooner = ns != OP_FOREVER && deadlines_add(&park->deadlines, &w->deadline);
+	append(line, w);
+	return SABIR_OK;
+}
+
+/* After a run that ended with `w->error` and the wish to wait. False: it is back at the head of its line. */
+static bool wait_again(struct park *park, struct line *line, struct parked *w)
+{
+	bool sooner = false;
+
+	w->state = WAITING;
+	if (is_line_of(line, &w->wait)) {
+		push_front(line, w);
+		return false;
+	}
+	enum sabir_error refused = change_line(park, w, &sooner);
+	if (refused) {
+		finish(park, w, refused, &(struct bytes){ 0 }, "");
+		return true;
+	}
+	bell_ring(park->seg, w->wait.object);
+	if (sooner && park->sooner) {
+		pthread_mutex_unlock(&park->mutex);
+		park->sooner(park->sooner_context);
+		pthread_mutex_lock(&park->mutex);
+	}
+	return true;
 }
 
 /* Runs the first one, which is claimed by that. False: it waits again. */
@@ -239,12 +307,15 @@ static bool run(struct park *park, struct lane *lane, struct line *line, struct 
 
 	bool waits = error && w->wait.wanted;
 	if (waits && !w->ended && !park->drained) {
-		w->state = WAITING;
-		push_front(line, w);
-		return false;
+		w->error = error;
+		bytes_fini(&response);
+		return wait_again(park, line, w);
 	}
-	if (waits)
+	if (waits) {
 		error = w->ended ? w->ended : park->drained;
+		if (error != w->error)
+			detail[0] = '\0';
+	}
 	finish(park, w, error, &response, detail);
 	bytes_fini(&response);
 	return true;
@@ -253,7 +324,7 @@ static bool run(struct park *park, struct lane *lane, struct line *line, struct 
 /* With the mutex held; the line may be gone afterwards. */
 static void serve(struct park *park, struct lane *lane, struct line *line)
 {
-	struct seg_event *event = &park->seg->objects[object_index(line->handle)].event[line->side];
+	struct seg_event *event = park->seg->objects[line->object].event;
 	struct parked *w;
 
 	if (line->serving) {
@@ -263,7 +334,8 @@ static void serve(struct park *park, struct lane *lane, struct line *line)
 	line->serving = true;
 	do {
 		line->again = false;
-		event_prepare(event, SEG_WAITING_SERVER);
+		if (line->side != OP_WAIT_LOCK)
+			event_prepare(&event[line->side], SEG_WAITING_SERVER);
 		while ((w = first_present(line)) && run(park, lane, line, w))
 			;
 	} while (line->again && line->head);
@@ -275,7 +347,7 @@ static void serve(struct park *park, struct lane *lane, struct line *line)
 static struct line *next_line(struct park *park, uint32_t object, uint64_t round)
 {
 	for (struct line *line = park->buckets[object % N_BUCKETS]; line; line = line->next)
-		if (object_index(line->handle) == object && line->round < round)
+		if (line->object == object && line->round < round)
 			return line;
 	return NULL;
 }
@@ -301,7 +373,8 @@ void park_ring(struct park *park, struct lane *lane)
 
 static struct parked *make_parked(const struct park_entry *entry)
 {
-	struct parked *w = malloc(sizeof(*w) + entry->request.len);
+	const char *detail = entry->detail ? entry->detail : "";
+	struct parked *w = malloc(sizeof(*w) + entry->request.len + strlen(detail) + 1);
 
 	if (!w || entry->request.len > UINT32_MAX) {
 		free(w);
@@ -314,12 +387,14 @@ static struct parked *make_parked(const struct park_entry *entry)
 		.context = entry->context,
 		.wait = *entry->wait,
 		.deadline = { .ns = entry->deadline_ns },
+		.since_ns = clock_now(),
 		.state = WAITING,
 		.error = entry->error,
 		.request_len = (uint32_t)entry->request.len,
 	};
 	if (entry->request.len)
 		memcpy(w->request, entry->request.data, entry->request.len);
+	strcpy((char *)w->request + w->request_len, detail);
 	return w;
 }
 

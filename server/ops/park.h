@@ -7,7 +7,9 @@
 /*
  * The parked operations of a process: those that could not finish when they were first run (op_run answered with
  * wait->wanted) and that no thread waits for. Whoever polls the segment's doorbell runs them again when their object
- * has changed, those who came first being served first, getters and putters apart: one put completes one get.
+ * has changed or its lock was released, those who came first being served first; getters, putters and those who wait
+ * for the lock apart: one put completes one get. What was waited for may change: who has got the lock may find the
+ * queue empty.
  *
  * Of every parked operation exactly one of these is true, whatever races with what:
  *   - its `done` is called, once, from the thread that completed it, without any lock of the park held;
@@ -30,7 +32,8 @@ struct park_entry {
 	const struct op *op;
 	struct span request;        /* copied */
 	const struct op_wait *wait; /* as op_run filled it */
-	enum sabir_error error;     /* what op_run answered: EMPTY or FULL; what it ends with at its deadline */
+	enum sabir_error error;     /* what op_run answered: EMPTY, FULL or BUSY; what it ends with at its deadline */
+	const char *detail;         /* what op_run said of it, copied; NULL: nothing */
 	uint64_t deadline_ns;       /* CLOCK_MONOTONIC; OP_FOREVER: none. See park_deadline() */
 	park_done_fn *done;
 	/*

@@ -91,14 +91,20 @@ static enum sabir_error park_call(struct call *call, struct worker *worker, stru
 		.request = request,
 		.wait = wait,
 		.error = error,
+		.detail = detail,
 		.deadline_ns = park_deadline(wait->timeout_ns),
 		.done = parked_done,
 		.gone = parked_gone,
 		.context = call,
 	};
-	enum sabir_error refused = enter_park(call, request.len, detail);
-	if (refused)
+	char full[OP_DETAIL_SIZE];
+	enum sabir_error refused = enter_park(call, request.len, full);
+	if (refused && wait->side == OP_WAIT_LOCK)
+		return error;
+	if (refused) {
+		memcpy(detail, full, sizeof(full));
 		return refused;
+	}
 	count(&call->rpc->counters.parked, 1);
 	/* What is not needed while it waits; it adds up. */
 	grpc_metadata_array_destroy(&call->metadata);

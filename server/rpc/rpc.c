@@ -22,12 +22,6 @@
 #include "server/rpc/health.h"
 #include "server/rpc/setup.h"
 
-/*
- * How long an operation waits for an object's lock. A local program that is stopped with a lock would hold up every
- * call on every object, so it is over soon: the caller is told BUSY.
- */
-#define LOCK_PATIENCE_NS 20000000
-
 /* ------------------------------------------------------------------ starting */
 
 static uint32_t choose_threads(uint32_t wanted)
@@ -57,7 +51,8 @@ static enum sabir_error open_lanes(struct rpc *rpc, uint32_t owner, char *detail
 			snprintf(detail, RPC_DETAIL_SIZE, "no lane for a serving thread");
 			return error;
 		}
-		rpc->workers[i].lane.lock_patience_ns = LOCK_PATIENCE_NS;
+		/* A local program that is stopped with a lock must not hold up the calls on other objects. */
+		rpc->workers[i].lane.lock_rings = true;
 		rpc->workers[i].rpc = rpc;
 	}
 	return SABIR_OK;

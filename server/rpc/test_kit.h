@@ -63,6 +63,7 @@ static inline void *kit_loop(void *context)
 {
 	struct kit *kit = context;
 	struct lane lane = kit_lane(&kit->seg);
+	lane.lock_rings = true;
 	while (!load32_acquire(&kit->ending)) {
 		uint64_t now = kit_now(), next = park_next_deadline(kit->park), value;
 		int timeout = next == OP_FOREVER ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;

@@ -46,7 +46,7 @@ bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key,
 	return !(r < 0 && error == ETIMEDOUT);
 }
 
-static void ring(const struct segment *seg, uint32_t object)
+void bell_ring(const struct segment *seg, uint32_t object)
 {
 	uint32_t word = object / 64;
 	fetch_or64(&seg->ready[word], 1ull << (object % 64));
@@ -70,7 +70,7 @@ void event_notify_slow(const struct segment *seg, uint32_t object, uint32_t side
 		syscall(SYS_futex, &event->seq, FUTEX_WAKE, n > INT_MAX ? INT_MAX : (int)n, NULL, NULL, 0);
 	}
 	if (who & SEG_WAITING_SERVER)
-		ring(seg, object);
+		bell_ring(seg, object);
 	FAULT("event.notified");
 }
 

@@ -30,6 +30,8 @@ static inline void event_notify(const struct segment *seg, uint32_t object, uint
 /* Wakes everybody on both sides: the object was closed, deleted or recovered. */
 void event_notify_all(const struct segment *seg, uint32_t object);
 
+/* Has the server look at what waits for the object. */
+void bell_ring(const struct segment *seg, uint32_t object);
 /* Server: takes the next object out of the ready set; false when it is empty. Call bell_answer() first. */
 void bell_answer(struct segment *seg);
 bool bell_next(struct segment *seg, uint32_t *object);

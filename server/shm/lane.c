@@ -21,6 +21,7 @@
 
 #include "server/base/fault.h"
 #include "server/shm/arena.h"
+#include "server/shm/event.h"
 
 /* ---------------------------------------------------------------- owners */
 
@@ -199,6 +200,7 @@ void journal_undo(struct lane *lane)
 
 #define LOCK_LANE 0x3fffu
 #define LOCK_SLEEPERS 0x4000u
+#define LOCK_RINGS 0x8000u /* the server is to be told of the release */
 #define LOCK_SPINS 200
 
 static uint32_t *lock_futex(uint64_t *word)
@@ -240,6 +242,27 @@ static bool lock_sleep(struct lane *lane, uint64_t *word, uint64_t seen, uint64_
 	return true;
 }
 
+static uint32_t object_of_lock(const struct segment *seg, const uint64_t *word)
+{
+	return (uint32_t)(((const uint8_t *)word - (const uint8_t *)seg->objects) / sizeof(*seg->objects));
+}
+
+/* Takes the lock, or leaves word in it: whoever takes the flag off with his release rings. */
+static enum sabir_error lock_or_ask(struct lane *lane, uint64_t *word)
+{
+	for (;;) {
+		uint64_t seen = load64_relaxed(word);
+		if (seen == 0 && lock_try(lane, word, 0))
+			return SABIR_OK;
+		if (seen == 0)
+			continue;
+		if ((seen & LOCK_RINGS) || cas64(word, &seen, seen | LOCK_RINGS)) {
+			lane->busy_object = object_of_lock(lane->seg, word);
+			return SABIR_BUSY;
+		}
+	}
+}
+
 enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
 {
 	for (int i = 0; i < LOCK_SPINS; i++) {
@@ -247,6 +270,8 @@ enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
 			return SABIR_OK;
 		cpu_relax();
 	}
+	if (lane->lock_rings)
+		return lock_or_ask(lane, word);
 	uint64_t deadline_ns = lane->lock_patience_ns ? monotonic_ns() + lane->lock_patience_ns : 0;
 	/* From here on we may have slept beside others, so we leave the flag for them. */
 	for (;;) {
@@ -265,12 +290,16 @@ enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
 
 void lock_release(struct lane *lane, uint64_t *word)
 {
-	(void)lane;
 	FAULT("lock.releasing");
-	if (exchange64(word, 0) & LOCK_SLEEPERS) {
-		FAULT("lock.released");
+	uint64_t flags = exchange64(word, 0) & (LOCK_SLEEPERS | LOCK_RINGS);
+	if (!flags)
+		return;
+	FAULT("lock.released");
+	if (flags & LOCK_SLEEPERS)
 		syscall(SYS_futex, lock_futex(word), FUTEX_WAKE, 1, NULL, NULL, 0);
-	}
+	/* Who dies in front of this has his recovery ring, as for every object that he worked on. */
+	if (flags & LOCK_RINGS)
+		bell_ring(lane->seg, object_of_lock(lane->seg, word));
 }
 
 bool lock_held_by(const uint64_t *word, uint32_t lane_id)

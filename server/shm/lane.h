@@ -32,9 +32,13 @@ struct lane {
 	uint32_t owner;
 	bool directory;            /* this operation may work on object 0 */
 	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
+	bool lock_rings;           /* it does not sleep for a lock: the lock's release rings the server's doorbell */
+	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
 	struct lane_cursor took, put;
 	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
+
+#define LANE_NOT_BUSY UINT32_MAX
 
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner);
@@ -86,7 +90,8 @@ void journal_undo(struct lane *lane);
  * The object's lock: a word with the lane of its holder, spin, then futex. A dead holder's lock is released by the recovery
  * after the object was repaired. Not re-entrant; at most one lock at a time, except for the directory's below an
  * object's. A holder may be stopped, and a damaged word may name nobody: lanes that serve others (the server's) have a
- * patience. Errors: BUSY when it is over.
+ * patience, or don't sleep at all (lock_rings): BUSY then promises that the doorbell is rung for `busy_object` when the
+ * lock has been released, by its holder or in its recovery. Errors: BUSY.
  */
 enum sabir_error lock_acquire(struct lane *lane, uint64_t *word);
 void lock_release(struct lane *lane, uint64_t *word);

@@ -2,6 +2,7 @@
 /* Owners, lanes, epochs, the undo journal and the lock; also when their users die. */
 #include <sched.h>
 
+#include "server/shm/event.h"
 #include "server/shm/test_kit.h"
 
 static struct segment seg;
@@ -331,6 +332,36 @@ static void the_lock_excludes_between_processes(void)
 	munmap(counter, 8);
 }
 
+/* Whether the doorbell has been rung for this object, and for no other. */
+static bool rung_for(uint32_t object)
+{
+	uint32_t found = UINT32_MAX, more;
+	bell_answer(&seg);
+	return bell_next(&seg, &found) && found == object && !bell_next(&seg, &more);
+}
+
+static void a_lane_that_does_not_sleep_has_the_release_ring(void)
+{
+	struct lane holder = kit_lane(&seg), server = kit_lane(&seg);
+	uint64_t *lock = &seg.objects[7].lock;
+	server.lock_rings = true;
+	CU_ASSERT_EQUAL(lock_acquire(&holder, lock), SABIR_OK);
+	lock_release(&holder, lock);
+	CU_ASSERT_FALSE(rung_for(7));
+	CU_ASSERT_EQUAL(lock_acquire(&holder, lock), SABIR_OK);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(lock_acquire(&server, lock), SABIR_BUSY);
+	CU_ASSERT_EQUAL(server.busy_object, 7);
+	CU_ASSERT(lock_held_by(lock, holder.id) && !rung_for(7));
+	lock_release(&holder, lock);
+	CU_ASSERT(rung_for(7));
+	CU_ASSERT_EQUAL(lock_acquire(&server, lock), SABIR_OK);
+	lock_release(&server, lock);
+	CU_ASSERT(!rung_for(7) && *lock == 0);
+	kit_lane_close(&holder);
+	kit_lane_close(&server);
+}
+
 static void the_lock_names_its_holder(void)
 {
 	struct lane a = kit_lane(&seg), b = kit_lane(&seg);
@@ -460,6 +491,7 @@ int main(void)
 		KIT_TEST(a_damaged_journal_touches_nothing_outside),
 		KIT_TEST(the_lock_excludes_between_processes),
 		KIT_TEST(the_lock_names_its_holder),
+		KIT_TEST(a_lane_that_does_not_sleep_has_the_release_ring),
 		KIT_TEST(a_dead_holders_lock_is_given_to_those_who_wait),
 		KIT_TEST(a_wake_up_that_a_dead_releaser_owes_is_made_good),
 		KIT_TEST(deaths_among_many_do_not_stop_the_others),

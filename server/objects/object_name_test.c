@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names when somebody holds the directory's lock and does not go on. */
+#include "server/objects/dict.h"
+#include "server/objects/object.h"
+#include "server/shm/test_kit.h"
+
+#define DIRECTORY ((uint64_t)1 << 32)
+
+static struct segment seg;
+static struct lane lane, holder;
+static const struct span name = { (const uint8_t *)"n", 1 };
+static const struct object_spec spec = { .kind = SEG_KIND_VALUE, .type_code = 'q' };
+
+static int setup(void)
+{
+	if (kit_segment(16 << 20, &seg))
+		return -1;
+	lane = kit_lane(&seg);
+	holder = kit_lane(&seg);
+	lane.lock_rings = true;
+	return object_init_directory(&lane) ? -1 : 0;
+}
+
+static int teardown(void)
+{
+	lane_close(&lane);
+	lane_close(&holder);
+	segment_unmap(&seg);
+	return 0;
+}
+
+static uint64_t n_names(void)
+{
+	uint64_t n = UINT64_MAX;
+	lane.directory = true;
+	CU_ASSERT_EQUAL(dict_len(&lane, DIRECTORY, &n), SABIR_OK);
+	lane.directory = false;
+	return n;
+}
+
+static void a_name_that_a_delete_left_goes_with_the_sweep(void)
+{
+	uint64_t handle, found;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, name, &spec, false, &handle), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, handle), SABIR_OK);
+	CU_ASSERT_EQUAL(object_open(&lane, name, &found), SABIR_NOT_FOUND);
+	object_sweep(&lane);
+	CU_ASSERT_EQUAL(n_names(), 1);
+	lock_release(&holder, &seg.objects[0].lock);
+	object_sweep(&lane);
+	CU_ASSERT_EQUAL(n_names(), 0);
+	CU_ASSERT_EQUAL(load64_acquire(&seg.objects[object_index(handle)].word) & 15, SEG_OBJECT_FREE);
+}
+
+static void a_name_that_was_given_anew_stays(void)
+{
+	uint64_t old, new, found = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, name, &spec, false, &old), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, old), SABIR_OK);
+	lock_release(&holder, &seg.objects[0].lock);
+	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &new), SABIR_OK);
+	object_sweep(&lane);
+	CU_ASSERT_EQUAL(object_open(&lane, name, &found), SABIR_OK);
+	CU_ASSERT_EQUAL(found, new);
+	CU_ASSERT_EQUAL(object_delete(&lane, new), SABIR_OK);
+	CU_ASSERT_EQUAL(n_names(), 0);
+}
+
+static void a_create_that_meets_the_lock_leaves_nothing(void)
+{
+	uint64_t handle;
+	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &handle), SABIR_BUSY);
+	CU_ASSERT_EQUAL(lane.busy_object, 0);
+	lock_release(&holder, &seg.objects[0].lock);
+	object_sweep(&lane);
+	CU_ASSERT_EQUAL(object_open(&lane, name, &handle), SABIR_NOT_FOUND);
+	CU_ASSERT_EQUAL(n_names(), 0);
+	for (uint32_t i = 1; i < seg.n_objects; i++)
+		CU_ASSERT_EQUAL(load64_acquire(&seg.objects[i].word) & 15, SEG_OBJECT_FREE);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_name_that_a_delete_left_goes_with_the_sweep),
+		KIT_TEST(a_name_that_was_given_anew_stays),
+		KIT_TEST(a_create_that_meets_the_lock_leaves_nothing),
+	};
+	return kit_run("object, names", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operations that wait for a lock: a local program holds it, and the server's lanes don't sleep. In what order they go
+ * on, and how else they end.
+ */
+#include "server/base/clock.h"
+#include "server/ops/park.h"
+#include "server/ops/test_kit.h"
+
+#define SET "DictService/Set"
+#define UPDATE "DictService/Update"
+
+struct result {
+	unsigned n_done;
+	enum sabir_error error;
+	unsigned order;
+	char detail[OP_DETAIL_SIZE];
+	uint64_t id;
+};
+
+static struct park *park;
+static struct lane holder; /* a local program's */
+static struct lane server;
+static uint64_t dict, queue, *lock;
+static unsigned order;
+
+static uint64_t make(const char *name, const char *spec)
+{
+	char request[64];
+	uint64_t handle = 0;
+	snprintf(request, sizeof(request), "object={name='%s'}", name);
+	(void)ops_call("ManagerService/Delete", request);
+	snprintf(request, sizeof(request), "name='%s' %s={}", name, spec);
+	CU_ASSERT_FATAL(ops_call("ManagerService/Create", request) == SABIR_OK);
+	CU_ASSERT_FATAL(object_open(&ops_lane, (struct span){ (const uint8_t *)name, strlen(name) }, &handle) ==
+			SABIR_OK);
+	return handle;
+}
+
+/* A dict whose lock somebody holds. */
+static void begin(void)
+{
+	holder = kit_lane(&ops_seg);
+	server = kit_lane(&ops_seg);
+	server.lock_rings = true;
+	dict = make("d", "dict");
+	queue = make("q", "queue");
+	lock = &ops_seg.objects[object_index(dict)].lock;
+	CU_ASSERT_FATAL(lock_acquire(&holder, lock) == SABIR_OK);
+	order = 0;
+	park = park_new(&ops_seg, NULL, NULL);
+	CU_ASSERT_FATAL(park != NULL);
+}
+
+static void finish(void)
+{
+	CU_ASSERT(park_count(park) == 0);
+	park_free(park);
+	kit_lane_close(&holder);
+	kit_lane_close(&server);
+}
+
+static void done(void *context, enum sabir_error error, struct bytes *response, const char *detail)
+{
+	struct result *r = context;
+	(void)response;
+	r->n_done++;
+	r->error = error;
+	r->order = ++order;
+	snprintf(r->detail, sizeof(r->detail), "%s", detail);
+}
+
+/* As a serving thread does it: runs the operation, which must have to wait, and parks it. */
+static bool wait_for(const char *method, const char *text, struct result *r)
+{
+	uint8_t encoded[256];
+	char detail[OP_DETAIL_SIZE];
+	struct bytes response = { 0 };
+	struct op_wait wait;
+	struct park_entry entry = {
+		.op = ops_op(method),
+		.request = ops_request(method, text, encoded),
+		.wait = &wait,
+		.detail = detail,
+		.done = done,
+		.context = r,
+	};
+
+	*r = (struct result){ 0 };
+	entry.error = op_run(entry.op, &server, entry.request, &response, &wait, detail);
+	bytes_fini(&response);
+	entry.deadline_ns = park_deadline(wait.timeout_ns);
+	return wait.wanted && park_add(park, &server, &entry, &r->id) == SABIR_OK;
+}
+
+static void set_waits_for_the_lock(struct result *r)
+{
+	CU_ASSERT(wait_for(SET, "dict={name='d'} key=$1 value=$1", r));
+	CU_ASSERT(r->n_done == 0);
+}
+
+static void release_rings_and_all_go_on_in_order(void)
+{
+	struct result r[3];
+
+	begin();
+	CU_ASSERT(wait_for(SET, "dict={name='d'} key=$'k' value=$1", &r[0]));
+	CU_ASSERT(wait_for(UPDATE, "dict={name='d'} entries={key=$'k' value=$2}", &r[1]));
+	CU_ASSERT(wait_for("DictService/Increment", "dict={name='d'} key=$'k' delta=$40", &r[2]));
+	park_ring(park, &server);
+	CU_ASSERT(park_count(park) == 3);
+	lock_release(&holder, lock);
+	park_ring(park, &server);
+	for (unsigned i = 0; i < 3; i++)
+		CU_ASSERT(r[i].n_done == 1 && r[i].error == SABIR_OK && r[i].order == i + 1);
+	CU_ASSERT(ops_answers("DictService/Get", "dict={name='d'} key=$'k'", "value=$42"));
+	finish();
+}
+
+/* Another is quicker: the server asks anew. */
+static void next_holder_rings_too(void)
+{
+	struct result r;
+
+	begin();
+	set_waits_for_the_lock(&r);
+	lock_release(&holder, lock);
+	CU_ASSERT(lock_acquire(&holder, lock) == SABIR_OK);
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 0);
+	lock_release(&holder, lock);
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
+	finish();
+}
+
+static void release_before_parking_is_not_missed(void)
+{
+	struct result r;
+	struct op_wait wait = { .wanted = true, .side = OP_WAIT_LOCK };
+	uint8_t encoded[64];
+
+	begin();
+	wait.object = object_index(dict);
+	wait.handle = dict;
+	struct park_entry entry = { .op = ops_op(SET),
+				    .request = ops_request(SET, "dict={name='d'} key=$1 value=$1", encoded),
+				    .wait = &wait,
+				    .error = SABIR_BUSY,
+				    .deadline_ns = OP_FOREVER,
+				    .done = done,
+				    .context = &r };
+	r = (struct result){ 0 };
+	lock_release(&holder, lock);
+	CU_ASSERT(park_add(park, &server, &entry, &r.id) == SABIR_OK);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
+	finish();
+}
+
+static void patience_ends_with_busy_and_names_the_object(void)
+{
+	struct result r;
+
+	begin();
+	set_waits_for_the_lock(&r);
+	CU_ASSERT(park_next_deadline(park) <= clock_deadline(60 * CLOCK_SECOND));
+	park_expire(park, park_next_deadline(park));
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_BUSY);
+	CU_ASSERT_STRING_EQUAL(r.detail, "dict 'd'");
+	lock_release(&holder, lock);
+	CU_ASSERT(ops_answers("DictService/Len", "dict={name='d'}", ""));
+	finish();
+}
+
+static void cancelled_write_is_not_done(void)
+{
+	struct result r[2];
+
+	begin();
+	set_waits_for_the_lock(&r[0]);
+	CU_ASSERT(wait_for(SET, "dict={name='d'} key=$2 value=$2", &r[1]));
+	CU_ASSERT(park_cancel(park, r[0].id));
+	lock_release(&holder, lock);
+	park_ring(park, &server);
+	CU_ASSERT(r[0].n_done == 0 && r[1].n_done == 1 && r[1].error == SABIR_OK);
+	CU_ASSERT(ops_answers("DictService/Len", "dict={name='d'}", "length=1"));
+	finish();
+}
+
+static void delete_ends_who_waits_for_the_lock(void)
+{
+	struct result r;
+
+	begin();
+	set_waits_for_the_lock(&r);
+	CU_ASSERT(ops_answers("ManagerService/Delete", "object={name='d'}", ""));
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_DELETED);
+	lock_release(&holder, lock);
+	finish();
+}
+
+static void drain_ends_who_waits_for_the_lock(void)
+{
+	struct result r;
+
+	begin();
+	set_waits_for_the_lock(&r);
+	park_drain(park, SABIR_UNAVAILABLE);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_UNAVAILABLE);
+	lock_release(&holder, lock);
+	finish();
+}
+
+static void lock_of_the_directory_is_waited_for(void)
+{
+	struct result r;
+	uint64_t *of_names = &ops_seg.objects[0].lock;
+
+	begin();
+	lock_release(&holder, lock);
+	CU_ASSERT(lock_acquire(&holder, of_names) == SABIR_OK);
+	CU_ASSERT(wait_for("ManagerService/Create", "name='new' dict={}", &r));
+	lock_release(&holder, of_names);
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
+	CU_ASSERT(ops_answers("ManagerService/Delete", "object={name='new'}", ""));
+	finish();
+}
+
+/* ---------------------------------------------------------------- what is waited for changes */
+
+/* As if a getter had died: getters look at the list of returned items, under the lock, which somebody holds. */
+static void hold_returned_items(void)
+{
+	lock = &ops_seg.objects[object_index(queue)].lock;
+	CU_ASSERT(lock_acquire(&holder, lock) == SABIR_OK);
+	struct seg_queue *body = segment_at(&ops_seg, ops_seg.objects[object_index(queue)].body, sizeof(*body));
+	store32_seq(&body->n_returned, 1);
+}
+
+static void begin_with_returned_items(void)
+{
+	begin();
+	lock_release(&holder, lock);
+	hold_returned_items();
+}
+
+static void who_got_the_lock_waits_for_an_item(void)
+{
+	struct result r;
+
+	begin_with_returned_items();
+	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'}", &r));
+	CU_ASSERT(park_next_deadline(park) != OP_FOREVER);
+	lock_release(&holder, lock);
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 0 && park_count(park) == 1);
+	CU_ASSERT(park_next_deadline(park) == OP_FOREVER);
+	CU_ASSERT(ops_answers("QueueService/Put", "queue={name='q'} item=$1", ""));
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
+	finish();
+}
+
+static void own_timeout_counts_from_the_beginning(void)
+{
+	struct result r;
+	uint64_t begun = clock_now();
+
+	begin_with_returned_items();
+	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'} timeout={seconds=60}", &r));
+	CU_ASSERT(park_next_deadline(park) < begun + 30 * CLOCK_SECOND);
+	lock_release(&holder, lock);
+	park_ring(park, &server);
+	uint64_t ns = park_next_deadline(park);
+	CU_ASSERT(ns >= begun + 60 * CLOCK_SECOND && ns <= clock_now() + 60 * CLOCK_SECOND);
+	park_expire(park, ns);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_EMPTY);
+	CU_ASSERT_STRING_EQUAL(r.detail, "queue 'q'");
+	finish();
+}
+
+static void who_waits_for_an_item_may_meet_the_lock(void)
+{
+	struct result r[2];
+
+	begin();
+	lock_release(&holder, lock);
+	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'} timeout={seconds=1}", &r[0]));
+	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'}", &r[1]));
+	uint64_t ns = park_next_deadline(park);
+	hold_returned_items();
+	CU_ASSERT(ops_answers("QueueService/Put", "queue={name='q'} item=$1", ""));
+	park_ring(park, &server);
+	CU_ASSERT(r[0].n_done == 0 && r[1].n_done == 0);
+	CU_ASSERT(park_next_deadline(park) == ns); /* a lock gives nobody more time than he had */
+	lock_release(&holder, lock);
+	park_ring(park, &server);
+	CU_ASSERT(r[0].n_done == 1 && r[0].error == SABIR_OK && r[1].n_done == 0);
+	CU_ASSERT(park_cancel(park, r[1].id));
+	finish();
+}
+
+/* The holder died. */
+static void recovery_of_the_holder_rings(void)
+{
+	struct result r;
+
+	begin();
+	struct lane dead = kit_lane(&ops_seg);
+	lock_release(&holder, lock);
+	lane_begin(&dead, SEG_OP_DICT_WRITE, object_index(dict));
+	CU_ASSERT(lock_acquire(&dead, lock) == SABIR_OK);
+	set_waits_for_the_lock(&r);
+	CU_ASSERT(owner_recover(&holder, dead.owner) == SABIR_OK);
+	park_ring(park, &server);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
+	finish();
+}
+
+/* Dies between the release and the ring. */
+static void release_and_die(struct lane *by, void *context)
+{
+	lane_begin(by, SEG_OP_DICT_WRITE, object_index(dict));
+	lock_release(by, context);
+}
+
+static void ring_that_a_dead_releaser_owes_is_made_good(void)
+{
+	struct result r;
+	static const struct kit_step steps[] = { { "lock.releasing", 1 },
+						 { "lock.released", 1 },
+						 { "event.ringing", 1 } };
+
+	for (size_t i = 0; i < 3; i++) {
+		begin();
+		struct lane dead = kit_lane(&ops_seg);
+		lock_release(&holder, lock);
+		lane_begin(&dead, SEG_OP_DICT_WRITE, object_index(dict));
+		CU_ASSERT(lock_acquire(&dead, lock) == SABIR_OK);
+		set_waits_for_the_lock(&r);
+		park_ring(park, &server);
+		CU_ASSERT(kit_die_at(&steps[i], release_and_die, &dead, lock));
+		CU_ASSERT(owner_recover(&holder, dead.owner) == SABIR_OK);
+		park_ring(park, &server);
+		CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
+		finish();
+	}
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(release_rings_and_all_go_on_in_order),
+		KIT_TEST(next_holder_rings_too),
+		KIT_TEST(release_before_parking_is_not_missed),
+		KIT_TEST(patience_ends_with_busy_and_names_the_object),
+		KIT_TEST(cancelled_write_is_not_done),
+		KIT_TEST(delete_ends_who_waits_for_the_lock),
+		KIT_TEST(drain_ends_who_waits_for_the_lock),
+		KIT_TEST(lock_of_the_directory_is_waited_for),
+		KIT_TEST(who_got_the_lock_waits_for_an_item),
+		KIT_TEST(own_timeout_counts_from_the_beginning),
+		KIT_TEST(who_waits_for_an_item_may_meet_the_lock),
+		KIT_TEST(recovery_of_the_holder_rings),
+		KIT_TEST(ring_that_a_dead_releaser_owes_is_made_good),
+	};
+
+	return kit_run("park, locks", ops_setup, ops_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
