@@ -7,7 +7,10 @@
  * The claim makes the item invisible to other getters, which go on with the next one. Until the phase is COMMITTED, the
  * one publishing store of a get, the items belong to the queue: if the lane dies they go back to their old place. That place may
  * have been used up, so the queue has a list of returned items, in the order of their ordinals, under the object's lock; getters
- * look there first. It is empty unless a getter died or ran out of memory.
+ * look there first. It is empty unless a getter died.
+ *
+ * A getter takes only what it has made room for, so it never has to give anything back itself: that needs the lock, whose
+ * holder may have been stopped.
  *
  * Several items are taken only as long as they follow each other without a gap, so a get of many is one step of the queue's
  * order like a get of one.
@@ -71,42 +74,82 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
 	return SABIR_OK;
 }
 
-enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, struct seg_item **item)
+/*
+ * Makes room for an item before it is taken; its word is `word` still, else somebody was quicker: EMPTY. Errors: FULL
+ * (it would pass the limit of `out`), NO_MEMORY, DATA_LOSS.
+ */
+static enum sabir_error make_room(struct queue *q, const struct seg_item *item, uint64_t word, struct bytes *out)
+{
+	uint32_t len;
+	if (!out)
+		return SABIR_OK;
+	bool good = queue_item_at(q->seg, segment_ref(q->seg, item), &len) && len <= q->seg->max_item_bytes;
+	fence_acquire();
+	if (load64_relaxed(&item->block.word) != word)
+		return SABIR_EMPTY;
+	if (!good)
+		return queue_damaged(q);
+	if (!bytes_fits(out, len))
+		return SABIR_FULL;
+	return bytes_reserve(out, len) ? SABIR_OK : SABIR_NO_MEMORY;
+}
+
+/* Under the lock: takes the first returned item into the lane's chain, in one journaled transaction. */
+static enum sabir_error take_returned(struct queue *q, struct bytes *out, struct seg_item **item)
 {
 	struct lane *lane = q->lane;
-	enum sabir_error error = lock_acquire(lane, &q->object->lock);
-	if (error)
-		return error;
-	error = SABIR_EMPTY;
 	uint32_t ref = load32_relaxed(&q->body->returned);
 	struct seg_item *at = segment_at(q->seg, ref, sizeof(*at));
-	if (at && out && !bytes_fits(out, load32_relaxed(&at->block.len))) {
-		error = SABIR_FULL;
-	} else if (at) {
-		uint64_t word = load64_relaxed(&at->block.word);
-		uint32_t n = load32_relaxed(&q->body->n_returned);
-		uint32_t next = load32_relaxed(&at->block.next);
-		journal_store32(lane, &q->body->returned, next);
-		journal_store32(lane, &q->body->n_returned, n ? n - 1 : 0);
-		journal_store64(lane, &at->block.word, block_word(SEG_BLOCK_TAKEN, lane->id, 0, block_tag(word)));
-		journal_store32(lane, &at->block.next, load32_relaxed(&lane->shared->chain));
-		journal_store32(lane, &lane->shared->chain, ref);
-		journal_commit(lane);
-		FAULT("queue_get.returned_taken");
-		*item = at;
-		error = SABIR_OK;
-	} else {
+	if (!at) {
 		store32_relaxed(&q->body->n_returned, 0);
+		return SABIR_EMPTY;
 	}
-	lock_release(lane, &q->object->lock);
+	uint64_t word = load64_relaxed(&at->block.word);
+	uint32_t n = load32_relaxed(&q->body->n_returned);
+	uint32_t next = load32_relaxed(&at->block.next);
+	enum sabir_error error = make_room(q, at, word, out);
+	if (error)
+		return error;
+	journal_store32(lane, &q->body->returned, next);
+	journal_store32(lane, &q->body->n_returned, n ? n - 1 : 0);
+	journal_store64(lane, &at->block.word, block_word(SEG_BLOCK_TAKEN, lane->id, 0, block_tag(word)));
+	journal_store32(lane, &at->block.next, load32_relaxed(&lane->shared->chain));
+	journal_store32(lane, &lane->shared->chain, ref);
+	journal_commit(lane);
+	FAULT("queue_get.returned_taken");
+	*item = at;
+	return SABIR_OK;
+}
+
+enum sabir_error queue_take_returned(struct queue *q, struct bytes *out, struct seg_item **item)
+{
+	enum sabir_error error = lock_acquire(q->lane, &q->object->lock);
+	if (error)
+		return error;
+	error = take_returned(q, out, item);
+	lock_release(q->lane, &q->object->lock);
 	return error;
+}
+
+/* All of them or, if somebody holds the lock, none; adds to *n. */
+static enum sabir_error take_all_returned(struct queue *q, uint64_t *n)
+{
+	struct seg_item *item;
+	if (!load32_acquire(&q->body->n_returned))
+		return SABIR_OK;
+	enum sabir_error error = lock_acquire(q->lane, &q->object->lock);
+	if (error)
+		return error;
+	while (take_returned(q, NULL, &item) == SABIR_OK)
+		++*n;
+	lock_release(q->lane, &q->object->lock);
+	return SABIR_OK;
 }
 
 /* ---------------------------------------------------------------- taking */
 
-/* Takes the first item into the lane's chain; EMPTY too if its ordinal is not *follow, or it is too much for `out`. */
-static enum sabir_error take_first(struct queue *q, const uint64_t *follow, const struct bytes *out,
-				   struct seg_item **item)
+/* Takes the first item into the lane's chain; EMPTY too if its ordinal is not *follow, FULL if it is too much for `out`. */
+static enum sabir_error take_first(struct queue *q, const uint64_t *follow, struct bytes *out, struct seg_item **item)
 {
 	struct place place;
 	for (;;) {
@@ -116,8 +159,11 @@ static enum sabir_error take_first(struct queue *q, const uint64_t *follow, cons
 			return error;
 		if (follow && load64_relaxed(&(*item)->ordinal) != *follow)
 			return SABIR_EMPTY;
-		if (out && !bytes_fits(out, load32_relaxed(&(*item)->block.len)))
-			return SABIR_EMPTY;
+		error = make_room(q, *item, word, out);
+		if (error == SABIR_EMPTY)
+			continue;
+		if (error)
+			return error;
 		uint64_t *slot = &place.slots->slot[place.i];
 		uint32_t ref = segment_ref(q->seg, *item);
 		if (!queue_claim(q->lane, slot, *item, ref, word))
@@ -147,11 +193,9 @@ static enum sabir_error take_one(struct queue *q, const uint64_t *follow, struct
 		return queue_damaged(q);
 	/* A returned item has no follower that could be told by its number. */
 	*ordinal = returned ? UINT64_MAX : load64_relaxed(&item->ordinal);
-	if (!out)
-		return SABIR_OK;
-	uint8_t *to = bytes_reserve(out, len);
+	uint8_t *to = bytes_reserve(out, len); /* there is room, unless the length has changed */
 	if (!to)
-		return SABIR_NO_MEMORY;
+		return queue_damaged(q);
 	memcpy(to, item + 1, len);
 	bytes_commit(out, len);
 	return SABIR_OK;
@@ -174,16 +218,9 @@ static void commit_taken(struct queue *q, uint32_t n)
 	}
 }
 
-void queue_give_back_own(struct queue *q)
-{
-	while (queue_give_back(q, q->lane->shared, q->lane->id) == SABIR_BUSY)
-		;
-}
-
 enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out)
 {
 	struct queue q;
-	size_t n_before = out->n_items;
 	uint64_t ordinal = 0, follow;
 	uint32_t taken = 0;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
@@ -196,39 +233,35 @@ enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struc
 		error = take_one(&q, taken && ordinal != UINT64_MAX ? &follow : NULL, out, &ordinal);
 		taken += !error;
 	}
-	if (taken && (error == SABIR_EMPTY || error == SABIR_CLOSED))
-		error = SABIR_OK;
-	if (!error) {
-		commit_taken(&q, taken);
-	} else if (load32_relaxed(&lane->shared->chain)) {
-		queue_give_back_own(&q);
-		bytes_truncate(out, n_before);
-	}
+	/* An item that was damaged after it had been taken is in the chain too; what is in `out` is good. */
+	if (load32_relaxed(&lane->shared->chain))
+		commit_taken(&q, taken ? taken : 1);
 	queue_leave(&q);
-	return error;
+	return taken ? SABIR_OK : error;
 }
 
 enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *removed)
 {
 	struct queue q;
-	uint64_t ordinal, end, n = 0;
+	struct seg_item *item;
+	uint64_t end, n = 0;
 	bool closed;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
 	if (error)
 		return error;
 	error = queue_end_ordinal(&q, &end, &closed);
+	if (!error)
+		error = take_all_returned(&q, &n);
 	while (!error) {
-		error = take_one(&q, NULL, NULL, &ordinal);
+		error = take_first(&q, NULL, NULL, &item);
 		n += !error;
-		if (!error && ordinal != UINT64_MAX && ordinal + 1 >= end)
+		if (!error && load64_relaxed(&item->ordinal) + 1 >= end)
 			break;
 	}
 	if (error == SABIR_EMPTY || error == SABIR_CLOSED)
 		error = SABIR_OK;
-	if (!error)
+	if (n)
 		commit_taken(&q, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n);
-	else
-		queue_give_back_own(&q);
 	queue_leave(&q);
 	if (!error)
 		*removed = n;

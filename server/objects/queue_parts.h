@@ -102,8 +102,11 @@ void queue_move_tail(struct queue *q, const struct place *place);
 void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint32_t *head);
 /* Gives the items that `of` has taken (its chain) back to the queue, each at its old place in the order. Errors: BUSY. */
 enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id);
-/* Takes the first returned item into the lane's chain. Errors: EMPTY, FULL (it would pass the limit of `out`), BUSY. */
-enum sabir_error queue_take_returned(struct queue *q, const struct bytes *out, struct seg_item **item);
+/*
+ * Takes the first returned item into the lane's chain; there is room in `out` then. Errors: EMPTY, FULL (it would pass the
+ * limit of `out`), BUSY, NO_MEMORY, DATA_LOSS.
+ */
+enum sabir_error queue_take_returned(struct queue *q, struct bytes *out, struct seg_item **item);
 
 /* Writes into the lane's record which word a put's first block gets when it becomes LIVE: see was_published. */
 static inline void queue_note_word(struct lane *lane, const struct seg_block *block, uint32_t index)
@@ -118,7 +121,5 @@ static inline void queue_note_word(struct lane *lane, const struct seg_block *bl
 enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted);
 /* Frees the private chain of a put that is not to be, if there is one. */
 void queue_abandon(struct queue *q);
-/* Gives back what the lane itself has taken and can't keep. */
-void queue_give_back_own(struct queue *q);
 
 #endif

@@ -149,32 +149,33 @@ static inline uint64_t first_slot(struct lane_cursor *at)
 	return seen;
 }
 
-/* The item, if it is LIVE in the cursor's slot, and its word; NULL: look the long way. */
-static inline struct seg_item *find_item(struct lane *lane, struct lane_cursor *at, uint32_t index, uint64_t seen,
-					 uint64_t *word)
-{
-	struct seg_item *item = seen <= UINT32_MAX ? segment_at(lane->seg, (uint32_t)seen, sizeof(*item)) : NULL;
-	if (!item)
-		return NULL;
-	*word = load64_acquire(&item->block.word);
-	if (block_state(*word) != SEG_BLOCK_LIVE || block_object(*word) != index ||
-	    load64_acquire(&at->slots->slot[at->i]) != seen)
-		return NULL;
-	return item;
-}
+/* An item that was found, and where its bytes will go. */
+struct found {
+	struct seg_item *item;
+	uint64_t word;
+	uint32_t ref;
+	uint32_t len;
+	uint8_t *to;
+};
 
-/* Copies the item that was taken; its length counts from the claim on. */
-static inline enum sabir_error copy_out(struct lane *lane, const struct seg_item *item, uint32_t ref, struct bytes *out)
+/*
+ * Looks at the item in the cursor's slot and makes room for it in `out`; false: look the long way. Its length is read before
+ * the claim, which tells whether it was still the same item.
+ */
+static inline bool find_item(struct lane *lane, const struct lane_cursor *at, uint32_t index, struct bytes *out,
+			     struct found *f)
 {
-	uint32_t len = load32_relaxed(&item->block.len);
-	if (len > lane->seg->max_item_bytes || !segment_at(lane->seg, ref, sizeof(*item) + (size_t)len))
-		return SABIR_DATA_LOSS;
-	uint8_t *to = bytes_reserve(out, len);
-	if (!to)
-		return SABIR_NO_MEMORY;
-	memcpy(to, item + 1, len);
-	bytes_commit(out, len);
-	return SABIR_OK;
+	f->item = segment_at(lane->seg, f->ref, sizeof(*f->item));
+	if (!f->item)
+		return false;
+	f->word = load64_acquire(&f->item->block.word);
+	f->len = load32_relaxed(&f->item->block.len);
+	if (block_state(f->word) != SEG_BLOCK_LIVE || block_object(f->word) != index ||
+	    load64_acquire(&at->slots->slot[at->i]) != f->ref || f->len > lane->seg->max_item_bytes ||
+	    !segment_at(lane->seg, f->ref, sizeof(*f->item) + (size_t)f->len))
+		return false;
+	f->to = bytes_reserve(out, f->len);
+	return f->to != NULL;
 }
 
 /* The publishing store of the get, and the end of its one item. */
@@ -203,7 +204,6 @@ static inline void finish_get(struct queue *q, struct seg_item *item, uint32_t r
 enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes *out)
 {
 	struct lane_cursor *at = &lane->took;
-	uint64_t word;
 	if (at->handle != handle || out->n_items || !enter_short(lane, SEG_OP_QUEUE_GET, handle, at))
 		return queue_get(lane, handle, 1, out);
 
@@ -216,12 +216,12 @@ enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes 
 		lane_end(lane);
 		return SABIR_EMPTY;
 	}
-	struct seg_item *item = returned ? NULL : find_item(lane, at, q.index, seen, &word);
-	if (item)
-		prefetch_next(lane, at);
+	struct found f = { .ref = (uint32_t)seen };
 	uint64_t *slot = &at->slots->slot[at->i];
-	uint32_t ref = (uint32_t)seen;
-	if (!item || !queue_claim(lane, slot, item, ref, word)) {
+	bool found = !returned && seen <= UINT32_MAX && find_item(lane, at, q.index, out, &f);
+	if (found)
+		prefetch_next(lane, at);
+	if (!found || !queue_claim(lane, slot, f.item, f.ref, f.word)) {
 		lane_end(lane);
 		return queue_get(lane, handle, 1, out);
 	}
@@ -229,14 +229,9 @@ enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes 
 		at->i++;
 	if (head)
 		cas64(&at->body->head, &head, at->ref | (uint64_t)at->i << 32);
-	enum sabir_error error = copy_out(lane, item, ref, out);
-	if (__builtin_expect(!error, 1)) {
-		finish_get(&q, item, ref);
-	} else {
-		if (error == SABIR_DATA_LOSS)
-			(void)queue_damaged(&q);
-		queue_give_back_own(&q);
-	}
+	memcpy(f.to, f.item + 1, f.len);
+	bytes_commit(out, f.len);
+	finish_get(&q, f.item, f.ref);
 	lane_end(lane);
-	return error;
+	return SABIR_OK;
 }

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Items that dead getters gave back, getters without memory, and the lock that stands in their way. */
+#include "server/objects/queue.h"
+#include "server/shm/test_kit.h"
+
+#define N 5 /* items; the first two are returned ones */
+
+static struct segment seg;
+static struct lane lane, holder;
+
+static int setup(void)
+{
+	if (kit_segment(16 << 20, &seg))
+		return -1;
+	lane = kit_lane(&seg);
+	holder = kit_lane(&seg);
+	lane.lock_patience_ns = 1000000;
+	return object_init_directory(&lane) ? -1 : 0;
+}
+
+static int teardown(void)
+{
+	lane_close(&lane);
+	lane_close(&holder);
+	segment_unmap(&seg);
+	return 0;
+}
+
+static uint64_t *lock_of(uint64_t q)
+{
+	return &seg.objects[object_index(q)].lock;
+}
+
+static uint64_t size_of(uint64_t q)
+{
+	struct queue_size size = { 0 };
+	CU_ASSERT_EQUAL(queue_size(&lane, q, &size), SABIR_OK);
+	return size.size;
+}
+
+static void act_get(struct lane *by, void *context)
+{
+	struct bytes out = { 0 };
+	queue_get(by, *(uint64_t *)context, 2, &out);
+	bytes_fini(&out);
+}
+
+static void act_get_all(struct lane *by, void *context)
+{
+	struct bytes out = { 0 };
+	while (queue_get(by, *(uint64_t *)context, N, &out) == SABIR_OK)
+		;
+	bytes_fini(&out);
+}
+
+static void act_clear(struct lane *by, void *context)
+{
+	uint64_t removed;
+	queue_clear(by, *(uint64_t *)context, &removed);
+}
+
+static uint64_t make(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	const struct kit_step taken = { "queue_get.chained", 2 };
+	uint64_t q = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	for (uint8_t i = 0; i < N; i++) {
+		struct queue_item item = { .body = { &i, 1 } };
+		uint32_t accepted;
+		CU_ASSERT_EQUAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
+	}
+	/* Dies with two of them, which are not yet handed over. */
+	struct lane victim = kit_lane(&seg);
+	CU_ASSERT(kit_die_at(&taken, act_get, &victim, &q));
+	CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+	CU_ASSERT_EQUAL(size_of(q), N);
+	return q;
+}
+
+/* All items from `first` on, in order, and nothing else. */
+static bool holds_from(uint64_t q, uint8_t first)
+{
+	struct bytes out = { 0 };
+	bool good = true;
+	while (queue_get(&lane, q, N, &out) == SABIR_OK)
+		;
+	good &= out.n_items == (size_t)(N - first);
+	for (uint8_t i = first; good && i < N; i++)
+		good &= out.data[i - first] == i;
+	bytes_fini(&out);
+	return good;
+}
+
+/* ---------------------------------------------------------------- */
+
+/* A buffer in which there is no room for anything, as if malloc had failed. */
+static void fill_buffer(struct bytes *out, uint8_t *memory)
+{
+	bytes_init(out, memory, 16);
+	out->cap = UINT32_MAX;
+	out->len = UINT32_MAX;
+}
+
+static void a_getter_without_memory_leaves_the_item_where_it_is(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint8_t memory[16], i = 0;
+	uint64_t q = 0;
+	uint32_t accepted;
+	struct queue_item item = { .body = { &i, 1 } };
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	for (; i < N; i++)
+		CU_ASSERT_EQUAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&holder, lock_of(q)), SABIR_OK);
+	struct bytes out;
+	fill_buffer(&out, memory);
+	alarm(10); /* it used to try for ever */
+	CU_ASSERT_EQUAL(queue_get(&lane, q, 1, &out), SABIR_NO_MEMORY);
+	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_NO_MEMORY);
+	alarm(0);
+	CU_ASSERT(holds_from(q, 0)); /* without the lock: nothing was returned */
+	lock_release(&holder, lock_of(q));
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+}
+
+static void a_returned_item_stays_too(void)
+{
+	uint8_t memory[16];
+	uint64_t q = make();
+	struct bytes out;
+	fill_buffer(&out, memory);
+	CU_ASSERT_EQUAL(queue_get(&lane, q, 2, &out), SABIR_NO_MEMORY);
+	CU_ASSERT_EQUAL(size_of(q), N);
+	CU_ASSERT(holds_from(q, 0));
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+}
+
+static void a_batch_that_runs_out_of_memory_ends_there(void)
+{
+	uint8_t *memory = mmap(NULL, UINT32_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			       -1, 0);
+	uint64_t q = make();
+	struct bytes out;
+	fill_buffer(&out, memory);
+	out.len = UINT32_MAX - 2; /* room for two */
+	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_OK);
+	CU_ASSERT_EQUAL(out.n_items, 2);
+	CU_ASSERT(memory[UINT32_MAX - 2] == 0 && memory[UINT32_MAX - 1] == 1);
+	munmap(memory, UINT32_MAX);
+	CU_ASSERT(holds_from(q, 2));
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+}
+
+static void a_held_lock_is_busy_and_nothing_is_taken(void)
+{
+	struct bytes out = { 0 };
+	uint64_t q = make(), removed = 99;
+	CU_ASSERT_EQUAL(lock_acquire(&holder, lock_of(q)), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_BUSY);
+	CU_ASSERT_EQUAL(queue_clear(&lane, q, &removed), SABIR_BUSY);
+	CU_ASSERT_EQUAL(removed, 99);
+	lock_release(&holder, lock_of(q));
+	CU_ASSERT_EQUAL(size_of(q), N);
+	CU_ASSERT_EQUAL(queue_clear(&lane, q, &removed), SABIR_OK);
+	CU_ASSERT_EQUAL(removed, N);
+	CU_ASSERT(holds_from(q, N));
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+}
+
+/* Dies at the step; afterwards what was not committed is there, and what was is gone. */
+static bool survives(kit_act *act, const struct kit_step *step)
+{
+	uint64_t q = make();
+	struct lane victim = kit_lane(&seg);
+	(void)kit_die_at(step, act, &victim, &q);
+	bool good = owner_recover(&lane, victim.owner) == SABIR_OK;
+	uint64_t left = size_of(q);
+	good &= left <= N && (act != act_clear || left == 0 || left == N);
+	good &= holds_from(q, (uint8_t)(N - left));
+	good &= load64_relaxed(lock_of(q)) == 0 && object_delete(&lane, q) == SABIR_OK;
+	if (!good)
+		printf("\n    killed at %s #%u: %d left", step->name, step->nth, (int)left);
+	return good;
+}
+
+static void death_at_every_step_gives_back_or_finishes(void)
+{
+	kit_act *const acts[] = { act_get, act_get_all, act_clear };
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		struct kit_steps *steps = kit_shared(sizeof(*steps));
+		struct lane victim = kit_lane(&seg);
+		uint64_t q = make();
+		CU_ASSERT(kit_list_steps(steps, acts[i], &victim, &q));
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+		for (unsigned k = 0; k < steps->n; k++)
+			CU_ASSERT(survives(acts[i], &steps->at[k]));
+		munmap(steps, sizeof(*steps));
+	}
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_getter_without_memory_leaves_the_item_where_it_is),
+		KIT_TEST(a_returned_item_stays_too),
+		KIT_TEST(a_batch_that_runs_out_of_memory_ends_there),
+		KIT_TEST(a_held_lock_is_busy_and_nothing_is_taken),
+		KIT_TEST(death_at_every_step_gives_back_or_finishes),
+	};
+	return kit_run("queue, returned items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
