@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of objects: making, naming, finding and deleting them.
+ * The table of objects: making, using and deleting them.
  *
  *   FREE ──CAS──► FORMING(lane) ──► LIVE ──CAS──► DYING ──CAS──► SWEEPING(lane) ──► FREE
  *
@@ -16,10 +16,8 @@
 #include <time.h>
 
 #include "server/base/fault.h"
-#include "server/objects/dict.h"
+#include "server/objects/object_names.h"
 #include "server/objects/object_word.h"
-
-#define DIRECTORY ((uint64_t)1 << 32)
 
 const struct object_kind *object_kind_of(uint32_t kind)
 {
@@ -93,152 +91,6 @@ enum sabir_error object_damaged(struct seg_object *object)
 	return SABIR_DATA_LOSS;
 }
 
-/* ---------------------------------------------------------------- names */
-
-static bool plain_segment(const uint8_t *s, size_t len)
-{
-	if (len == 0)
-		return false;
-	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
-		return false;
-	return true;
-}
-
-/* Length of the UTF-8 character at s, 0 if it is malformed, overlong, a surrogate or a control character. */
-static size_t utf8_length(const uint8_t *s, size_t left)
-{
-	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-	if (n == 0 || n > left)
-		return 0;
-	uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-	bool bad = c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff;
-	return control || bad ? 0 : n;
-}
-
-enum sabir_error object_name_check(struct span name)
-{
-	size_t segment = 0;
-	if (name.len == 0 || name.len > 255)
-		return SABIR_INVALID_NAME;
-	for (size_t i = 0; i < name.len;) {
-		size_t n = utf8_length(name.data + i, name.len - i);
-		if (n == 0)
-			return SABIR_INVALID_NAME;
-		if (name.data[i] == '/') {
-			if (!plain_segment(name.data + segment, i - segment))
-				return SABIR_INVALID_NAME;
-			segment = i + 1;
-		}
-		i += n;
-	}
-	return plain_segment(name.data + segment, name.len - segment) ? SABIR_OK : SABIR_INVALID_NAME;
-}
-
-static bool is_live(const struct segment *seg, uint64_t handle)
-{
-	uint32_t index = object_index(handle);
-	return index && index < seg->n_objects &&
-	       load64_seq(&seg->objects[index].word) == ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE);
-}
-
-struct naming {
-	const struct segment *seg;
-	uint64_t handle;
-	uint64_t found; /* the live object that has the name already */
-};
-
-static uint64_t handle_in(struct span value)
-{
-	uint64_t handle = 0;
-	if (value.data && value.len == sizeof(handle))
-		memcpy(&handle, value.data, sizeof(handle));
-	return handle;
-}
-
-/* dict_modify: the name becomes ours unless a live object has it. */
-static enum sabir_error take_name(void *context, struct span now, struct span *next, bool *write)
-{
-	struct naming *naming = context;
-	uint64_t found = handle_in(now);
-	*write = false;
-	if (found && is_live(naming->seg, found)) {
-		naming->found = found;
-		return SABIR_ALREADY_EXISTS;
-	}
-	*next = (struct span){ (const uint8_t *)&naming->handle, sizeof(naming->handle) };
-	*write = true;
-	return SABIR_OK;
-}
-
-/* dict_modify: the name goes away if it is ours. */
-static enum sabir_error drop_name(void *context, struct span now, struct span *next, bool *write)
-{
-	struct naming *naming = context;
-	*write = handle_in(now) == naming->handle;
-	*next = (struct span){ NULL, 0 };
-	return SABIR_OK;
-}
-
-static enum sabir_error directory_modify(struct lane *lane, struct span name, dict_modify_fn *modify,
-					 struct naming *naming)
-{
-	lane->directory = true;
-	enum sabir_error error = dict_modify(lane, DIRECTORY, name, modify, naming);
-	lane->directory = false;
-	return error;
-}
-
-static bool name_of(const struct segment *seg, const struct seg_object *o, uint8_t copy[OBJECT_NAME_MAX],
-		    struct span *name)
-{
-	const struct seg_block *block = segment_at(seg, load32_acquire(&o->name), sizeof(*block) + 255);
-	if (!block)
-		return false;
-	uint32_t len = load32_relaxed(&block->len);
-	if (len == 0 || len > 255)
-		return false;
-	memcpy(copy, block + 1, len);
-	*name = (struct span){ copy, len };
-	return true;
-}
-
-/* What the directory has for the name: perhaps an object that is no more. */
-static enum sabir_error directory_get(struct lane *lane, struct span name, uint64_t *handle)
-{
-	struct bytes out;
-	uint8_t fixed[64];
-	bytes_init(&out, fixed, sizeof(fixed));
-	lane->directory = true;
-	enum sabir_error error = dict_get(lane, DIRECTORY, name, &out);
-	lane->directory = false;
-	if (!error)
-		*handle = handle_in(bytes_item(&out, 0));
-	bytes_fini(&out);
-	return error;
-}
-
-enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle)
-{
-	uint64_t found = 0;
-	enum sabir_error error = object_name_check(name);
-	if (error)
-		return error;
-	error = directory_get(lane, name, &found);
-	if (error == SABIR_KEY_NOT_FOUND || (!error && !is_live(lane->seg, found)))
-		return SABIR_NOT_FOUND;
-	if (error)
-		return error;
-	*handle = found;
-	return SABIR_OK;
-}
-
 /* ---------------------------------------------------------------- making */
 
 /*
@@ -306,7 +158,7 @@ static enum sabir_error store_name(struct lane *lane, uint32_t index, struct spa
 	struct seg_block *block;
 	if (!name.len)
 		return SABIR_OK;
-	/* 255 whatever the length is, so that name_of never reads beyond a block. */
+	/* 255 whatever the length is, so that names_of never reads beyond a block. */
 	enum sabir_error error = block_alloc(lane, sizeof(*block) + 255, 1, &block);
 	if (error)
 		return error;
@@ -399,13 +251,13 @@ enum sabir_error object_create(struct lane *lane, struct span name, const struct
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
 		error = make(lane, name, spec, bind && !name.len, &made);
 	if (!error && name.len) {
-		struct naming naming = { .seg = lane->seg, .handle = made };
-		error = directory_modify(lane, name, take_name, &naming);
+		uint64_t other = 0;
+		error = names_take(lane, name, made, &other);
 		FAULT("object_create.named");
 		if (error)
 			object_delete(lane, made);
 		if (error == SABIR_ALREADY_EXISTS)
-			*handle = naming.found;
+			*handle = other;
 	}
 	store64_relaxed(&lane->shared->naming, 0);
 	if (!error)
@@ -465,12 +317,8 @@ enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
 	struct span name;
 
 	event_notify_all(seg, object_index(handle));
-	if (name_of(seg, o, copy, &name)) {
-		struct naming naming = { .seg = seg, .handle = handle };
-		enum sabir_error error = directory_modify(lane, name, drop_name, &naming);
-		if (error == SABIR_BUSY)
-			return error;
-	}
+	if (names_of(seg, o, copy, &name) && names_drop(lane, name, handle) == SABIR_BUSY)
+		return SABIR_BUSY;
 	FAULT("object_delete.unnamed");
 	if (!load64_relaxed(&o->retire_epoch))
 		store64_release(&o->retire_epoch, epoch_retire(seg));
@@ -485,7 +333,7 @@ enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle)
 	uint8_t copy[OBJECT_NAME_MAX];
 	struct span name;
 	uint64_t named = 0;
-	if (name_of(seg, &seg->objects[object_index(handle)], copy, &name) &&
+	if (names_of(seg, &seg->objects[object_index(handle)], copy, &name) &&
 	    object_open(lane, name, &named) == SABIR_OK && named == handle)
 		return SABIR_OK;
 	enum sabir_error error = object_delete(lane, handle);
@@ -515,12 +363,11 @@ static bool is_unnamed(struct lane *lane, uint32_t index, uint64_t word)
 	uint8_t copy[OBJECT_NAME_MAX];
 	struct span name;
 	lane_begin(lane, SEG_OP_READ, index);
-	bool named = load64_seq(&o->word) == word && name_of(lane->seg, o, copy, &name);
+	bool named = load64_seq(&o->word) == word && names_of(lane->seg, o, copy, &name);
 	lane_end(lane);
-	if (!named || directory_get(lane, name, &found) || found != handle)
+	if (!named || names_find(lane, name, &found) || found != handle)
 		return true;
-	struct naming naming = { .seg = lane->seg, .handle = handle };
-	return directory_modify(lane, name, drop_name, &naming) != SABIR_BUSY;
+	return names_drop(lane, name, handle) != SABIR_BUSY;
 }
 
 /* Returns whether the entry is one that a later sweep has to look at again. */
@@ -553,80 +400,4 @@ void object_sweep(struct lane *lane)
 		left |= sweep_index(lane, i, oldest);
 	if (left)
 		store32_seq(&seg->header->sweep_wanted, 1);
-}
-
-/* ---------------------------------------------------------------- looking */
-
-enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info)
-{
-	struct seg_object *o;
-	struct seg_block *body;
-	struct span name;
-	uint8_t copy[OBJECT_NAME_MAX];
-	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body);
-	if (error)
-		return error;
-	struct object_info made = { .handle = handle, .kind = load32_relaxed(&o->kind) };
-	const struct object_kind *kind = object_kind_of(made.kind);
-	made.create_time_ns = o->create_time_ns;
-	if (name_of(lane->seg, o, copy, &name)) {
-		made.name_len = (uint32_t)name.len;
-		memcpy(made.name, name.data, name.len);
-	}
-	if (kind)
-		kind->describe(lane, object_index(handle), o, &made);
-	else
-		error = object_damaged(o);
-	object_leave(lane);
-	if (!error)
-		*info = made;
-	return error;
-}
-
-enum sabir_error object_name(struct lane *lane, uint64_t handle, uint8_t to[OBJECT_NAME_MAX], struct span *name)
-{
-	struct seg_object *o;
-	struct seg_block *body;
-	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body);
-	if (error)
-		return error;
-	if (!name_of(lane->seg, o, to, name))
-		error = SABIR_NOT_FOUND;
-	object_leave(lane);
-	return error;
-}
-
-static bool has_prefix(struct span name, struct span prefix)
-{
-	return name.len >= prefix.len && (prefix.len == 0 || !memcmp(name.data, prefix.data, prefix.len));
-}
-
-enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor,
-			     struct object_info *infos, uint32_t n, uint32_t *n_infos)
-{
-	uint64_t at = *cursor;
-	uint32_t found = 0;
-	enum sabir_error error = SABIR_OK;
-	do {
-		struct bytes page;
-		bytes_init(&page, NULL, 0);
-		lane->directory = true;
-		/* No more than are wanted, so that the cursor never has to stop inside a page. */
-		error = dict_page(lane, DIRECTORY, DICT_ITEMS, n - found, &at, &page);
-		lane->directory = false;
-		for (size_t i = 0; !error && i + 1 < page.n_items; i += 2) {
-			uint64_t handle = handle_in(bytes_item(&page, i + 1));
-			if (!has_prefix(bytes_item(&page, i), prefix))
-				continue;
-			if (object_describe(lane, handle, &infos[found]) == SABIR_OK &&
-			    (!kind || infos[found].kind == kind))
-				found++;
-		}
-		bytes_fini(&page);
-	} while (!error && at && found < n);
-	if (error)
-		return error;
-	*cursor = at;
-	*n_infos = found;
-	return SABIR_OK;
 }
