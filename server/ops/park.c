@@ -28,9 +28,9 @@
 #include "server/base/clock.h"
 #include "server/objects/object.h"
 #include "server/ops/deadlines.h"
+#include "server/ops/lines.h"
 #include "server/ops/tickets.h"
 
-#define N_BUCKETS 1024u
 #define RESPONSE_ON_STACK 1024u
 
 enum state {
@@ -38,12 +38,8 @@ enum state {
 	RUNNING,
 };
 
-struct line;
-
 struct parked {
-	struct parked *next; /* in the line */
-	struct parked *prev;
-	struct line *line; /* NULL: whoever waits has gone, and it waits for its cancellation only */
+	struct waiter place; /* in no line: whoever waits has gone, and it waits for its cancellation only */
 	const struct op *op;
 	park_done_fn *done;
 	bool (*gone)(void *context);
@@ -59,19 +55,6 @@ struct parked {
 	uint8_t request[]; /* and behind it the detail */
 };
 
-/* The operations that wait for one side of one object, or its lock. */
-struct line {
-	struct line *next; /* in the bucket */
-	uint64_t handle;
-	uint32_t object;
-	uint32_t side;
-	bool serving;
-	bool again;
-	uint64_t round; /* of park_ring, that it was last served in */
-	struct parked *head;
-	struct parked *tail;
-};
-
 struct park {
 	pthread_mutex_t mutex;
 	struct segment *seg;
@@ -82,7 +65,7 @@ struct park {
 	size_t count;
 	struct deadlines deadlines;
 	struct tickets tickets;
-	struct line *buckets[N_BUCKETS]; /* by the object's index */
+	struct lines lines;
 };
 
 struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *context)
@@ -112,78 +95,6 @@ void park_free(struct park *park)
 uint64_t park_deadline(uint64_t timeout_ns)
 {
 	return clock_deadline(timeout_ns);
-}
-
-/* ---------------------------------------------------------------- lines */
-
-static struct line **bucket_of(struct park *park, uint32_t object)
-{
-	return &park->buckets[object % N_BUCKETS];
-}
-
-static bool is_line_of(const struct line *line, const struct op_wait *wait)
-{
-	return line->handle == wait->handle && line->object == wait->object && line->side == wait->side;
-}
-
-static struct line *find_or_make_line(struct park *park, const struct op_wait *wait)
-{
-	struct line **bucket = bucket_of(park, wait->object);
-
-	for (struct line *line = *bucket; line; line = line->next)
-		if (is_line_of(line, wait))
-			return line;
-	struct line *line = calloc(1, sizeof(*line));
-	if (!line)
-		return NULL;
-	line->handle = wait->handle;
-	line->object = wait->object;
-	line->side = wait->side;
-	line->next = *bucket;
-	*bucket = line;
-	return line;
-}
-
-static void drop_if_unused(struct park *park, struct line *line)
-{
-	struct line **at = bucket_of(park, line->object);
-
-	if (line->head || line->serving)
-		return;
-	while (*at != line)
-		at = &(*at)->next;
-	*at = line->next;
-	free(line);
-}
-
-static void append(struct line *line, struct parked *w)
-{
-	w->line = line;
-	w->next = NULL;
-	w->prev = line->tail;
-	*(line->tail ? &line->tail->next : &line->head) = w;
-	line->tail = w;
-}
-
-static void push_front(struct line *line, struct parked *w)
-{
-	w->line = line;
-	w->prev = NULL;
-	w->next = line->head;
-	*(line->head ? &line->head->prev : &line->tail) = w;
-	line->head = w;
-}
-
-/* The line stays, even if it is empty now. */
-static void unlink_parked(struct parked *w)
-{
-	struct line *line = w->line;
-
-	if (!line)
-		return;
-	*(w->prev ? &w->prev->next : &line->head) = w->next;
-	*(w->next ? &w->next->prev : &line->tail) = w->prev;
-	w->line = NULL;
 }
 
 /* ---------------------------------------------------------------- ends */
@@ -216,27 +127,32 @@ static void finish(struct park *park, struct parked *w, enum sabir_error error, 
 static void end(struct park *park, struct parked *w, enum sabir_error error)
 {
 	struct bytes none = { 0 };
-	struct line *line = w->line;
+	struct line *line = w->place.line;
 
 	if (w->state == RUNNING) {
 		w->ended = error;
 		deadlines_remove(&park->deadlines, &w->deadline);
 		return;
 	}
-	unlink_parked(w);
+	line_unlink(&w->place);
 	if (line)
-		drop_if_unused(park, line);
+		lines_drop_if_unused(&park->lines, line);
 	finish(park, w, error, &none, error == w->error ? detail_of(w) : "");
 }
 
 /* ---------------------------------------------------------------- serving */
 
+/* `place` comes first, so NULL stays NULL. */
+#define PARKED_AT(waiter) ((struct parked *)(waiter))
+
 /* The first whose client is still there. The others wait for their cancellation outside of the line. */
 static struct parked *first_present(struct line *line)
 {
-	while (line->head && line->head->gone && line->head->gone(line->head->context))
-		unlink_parked(line->head);
-	return line->head;
+	struct parked *w;
+
+	while ((w = PARKED_AT(line->head)) && w->gone && w->gone(w->context))
+		line_unlink(&w->place);
+	return w;
 }
 
 static uint64_t deadline_from(uint64_t since_ns, uint64_t timeout_ns)
@@ -250,7 +166,7 @@ static uint64_t deadline_from(uint64_t since_ns, uint64_t timeout_ns)
  */
 static enum sabir_error change_line(struct park *park, struct parked *w, bool *sooner)
 {
-	struct line *line = deadlines_reserve(&park->deadlines) ? find_or_make_line(park, &w->wait) : NULL;
+	struct line *line = deadlines_reserve(&park->deadlines) ? lines_get(&park->lines, &w->wait) : NULL;
 	uint64_t ns = deadline_from(w->since_ns, w->wait.timeout_ns);
 
 	if (!line)
@@ -262,7 +178,7 @@ static enum sabir_error change_line(struct park *park, struct parked *w, bool *s
 	deadlines_remove(&park->deadlines, &w->deadline);
 	w->deadline.ns = ns;
 	*sooner = ns != OP_FOREVER && deadlines_add(&park->deadlines, &w->deadline);
-	append(line, w);
+	line_append(line, &w->place);
 	return SABIR_OK;
 }
 
@@ -272,8 +188,8 @@ static bool wait_again(struct park *park, struct line *line, struct parked *w)
 	bool sooner = false;
 
 	w->state = WAITING;
-	if (is_line_of(line, &w->wait)) {
-		push_front(line, w);
+	if (line_is_of(line, &w->wait)) {
+		line_push_front(line, &w->place);
 		return false;
 	}
 	enum sabir_error refused = change_line(park, w, &sooner);
@@ -297,7 +213,7 @@ static bool run(struct park *park, struct lane *lane, struct line *line, struct 
 	char detail[OP_DETAIL_SIZE];
 	struct bytes response;
 
-	unlink_parked(w);
+	line_unlink(&w->place);
 	w->state = RUNNING;
 	pthread_mutex_unlock(&park->mutex);
 	bytes_init(&response, fixed, sizeof(fixed));
@@ -340,16 +256,7 @@ static void serve(struct park *park, struct lane *lane, struct line *line)
 			;
 	} while (line->again && line->head);
 	line->serving = false;
-	drop_if_unused(park, line);
-}
-
-/* A line of the object that this round has not served yet. */
-static struct line *next_line(struct park *park, uint32_t object, uint64_t round)
-{
-	for (struct line *line = park->buckets[object % N_BUCKETS]; line; line = line->next)
-		if (line->object == object && line->round < round)
-			return line;
-	return NULL;
+	lines_drop_if_unused(&park->lines, line);
 }
 
 void park_ring(struct park *park, struct lane *lane)
@@ -361,7 +268,7 @@ void park_ring(struct park *park, struct lane *lane)
 	while (bell_next(park->seg, &object)) {
 		pthread_mutex_lock(&park->mutex);
 		uint64_t round = ++park->round;
-		while ((line = next_line(park, object, round))) {
+		while ((line = lines_unserved(&park->lines, object, round))) {
 			line->round = round;
 			serve(park, lane, line);
 		}
@@ -405,10 +312,10 @@ static enum sabir_error enter(struct park *park, struct parked *w, uint64_t *id,
 		return SABIR_UNAVAILABLE;
 	if (!tickets_reserve(&park->tickets) || !deadlines_reserve(&park->deadlines))
 		return SABIR_NO_MEMORY;
-	struct line *line = find_or_make_line(park, &w->wait);
+	struct line *line = lines_get(&park->lines, &w->wait);
 	if (!line)
 		return SABIR_NO_MEMORY;
-	append(line, w);
+	line_append(line, &w->place);
 	*id = w->id = tickets_take(&park->tickets, w);
 	park->count++;
 	*sooner = w->deadline.ns != OP_FOREVER && deadlines_add(&park->deadlines, &w->deadline);
@@ -426,10 +333,10 @@ enum sabir_error park_add(struct park *park, struct lane *lane, const struct par
 	enum sabir_error error = enter(park, w, id, &sooner);
 	if (error)
 		free(w);
-	else if (w->line->head == w)
-		serve(park, lane, w->line);
-	else if (w->line->serving)
-		w->line->again = true;
+	else if (w->place.line->head == &w->place)
+		serve(park, lane, w->place.line);
+	else if (w->place.line->serving)
+		w->place.line->again = true;
 	pthread_mutex_unlock(&park->mutex);
 	if (sooner && park->sooner)
 		park->sooner(park->sooner_context);
@@ -442,11 +349,11 @@ bool park_cancel(struct park *park, uint64_t id)
 	struct parked *w = tickets_find(&park->tickets, id);
 	bool taken_out = w && w->state == WAITING;
 	if (taken_out) {
-		struct line *line = w->line;
-		unlink_parked(w);
+		struct line *line = w->place.line;
+		line_unlink(&w->place);
 		forget(park, w);
 		if (line)
-			drop_if_unused(park, line);
+			lines_drop_if_unused(&park->lines, line);
 		free(w);
 	} else if (w) {
 		end(park, w, SABIR_CANCELLED);
