@@ -17,6 +17,7 @@
  *   SABIR_UNIMPLEMENTED       remote: an older server does not know the operation
  *   SABIR_DATA_LOSS           the object's memory is damaged
  *   SABIR_BUSY                another program holds the object's lock and does not go on; nothing was done
+ *   SABIR_SESSION_REQUIRED    the operation needs an owner, and the call names no session
  *   SABIR_NO_MEMORY           this process is out of memory
  *   SABIR_INTERNAL            an error in Sabir
  * and every function that takes an object's handle SABIR_DELETED: somebody deleted the object.

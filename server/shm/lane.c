@@ -97,7 +97,10 @@ enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lan
 			continue;
 		lane_clean(s);
 		store32_relaxed(&seg->header->lane_hint, i + 1);
+		uint64_t generation = load64_relaxed(&seg->owners[owner].word) >> 32;
 		*lane = (struct lane){ .seg = seg, .shared = s, .id = i + 1, .owner = owner };
+		lane->actor.owner = (uint64_t)owner + 1 + (generation << 32);
+		lane->actor.thread = (uint64_t)(i + 1) << 32 | (((word >> 16) + 1) & 0xffff);
 		return SABIR_OK;
 	}
 	return SABIR_TOO_MANY_OWNERS;

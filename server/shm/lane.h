@@ -6,11 +6,6 @@
 #include "server/shm/segment.h"
 
 /*
- * A lane is one thread's place in the segment: the record of what it is in the middle of, the blocks in its hands and
- * its undo journal. All functions that change shared memory take the caller's lane, and a lane serves one thread at a
- * time. A lane whose owner has died is recovered from this record (recovery.h).
- */
-/*
  * Where in a queue a lane worked last, kept in its process's own memory: what was checked there need not be checked again
  * as long as the segment's block has the same word. The queue's files use it.
  */
@@ -25,6 +20,20 @@ struct lane_cursor {
 	uint64_t ordinal; /* of the item that will stand there, for puts */
 };
 
+/*
+ * Whom an operation is done for: who holds the lock, the lease, the end of the pipe. In a local program that is the
+ * lane's own owner and thread; a lane of the server acts for the session that its front has set before the operation.
+ */
+struct actor {
+	uint64_t owner; /* index + 1 | generation << 32, as in seg_object.owner; 0 = nobody: a call without a session */
+	uint64_t thread; /* tells the owner's threads apart: a lane's id and generation, or what the client says */
+};
+
+/*
+ * A lane is one thread's place in the segment: the record of what it is in the middle of, the blocks in its hands and
+ * its undo journal. All functions that change shared memory take the caller's lane, and a lane serves one thread at a
+ * time. A lane whose owner has died is recovered from this record (recovery.h).
+ */
 struct lane {
 	struct segment *seg;
 	struct seg_lane *shared;
@@ -34,6 +43,7 @@ struct lane {
 	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
 	bool lock_rings;           /* it does not sleep for a lock: the lock's release rings the server's doorbell */
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
+	struct actor actor;
 	struct lane_cursor took, put;
 	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
