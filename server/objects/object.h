@@ -90,7 +90,8 @@ enum sabir_error object_damaged(struct seg_object *object);
 void object_free_block(struct lane *lane, uint32_t index, uint32_t ref);
 
 /*
- * Repairs what a dead owner's lanes left half-done, wakes whoever waited for it, deletes its bound objects, frees the owner. Idempotent.
+ * Repairs what a dead owner's lanes left half-done, wakes whoever waited for it, deletes its bound objects, lets go of what it
+ * holds (object_kind.owner_gone), frees the owner. Idempotent.
  * Errors: BUSY when somebody who is stopped, or dead and not yet recovered, is in the way: call it again a little later.
  */
 enum sabir_error owner_recover(struct lane *by, uint32_t owner);
@@ -106,6 +107,10 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          and the object's lock may still be held by the dead lane: recover runs before it is released. Answers OK, or BUSY if it
  *          needs a lock that somebody else holds: it is called again later
  * describe fills length, memory_bytes and its own fields
+ * owner_gone NULL, or: the owner (as in lane->actor.owner) has died or left, and all its lanes are recovered: release what it
+ *          holds, and notify who waits for that. Called for every live object of the kind and outside of any operation: it
+ *          enters the object itself, as any operation of `by` does, so that the death of `by` is repaired as usual. Can be
+ *          done again. Answers OK, or BUSY if it needs a lock that somebody else holds: then all of it is done again later
  */
 struct object_kind {
 	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
@@ -114,6 +119,7 @@ struct object_kind {
 	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 				    struct seg_object *object);
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
+	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
 };
 
 /* The table's entry for a SEG_KIND_*, or NULL. */

@@ -5,8 +5,9 @@
  *
  * For each lane, in this order: undo the journal; let the object's kind finish or undo the operation; release the object's
  * lock; wake everybody on the object (the lane may have died between its publishing store and its wake-up, or after it was
- * woken in place of another); finish a create or delete; free its blocks; free the lane. Every step can be done again, so
- * a recovery that dies is followed by another one.
+ * woken in place of another); finish a create or delete; free its blocks; free the lane. When all lanes are done, what the
+ * owner itself holds, as the actor of its operations, is let go by the objects' kinds. Every step can be done again, so a
+ * recovery that dies is followed by another one.
  */
 #include <string.h>
 
@@ -114,16 +115,25 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	return SABIR_OK;
 }
 
-static void delete_bound(struct lane *by, uint32_t owner, uint64_t owner_word)
+/* Deletes the owner's own objects, and has every other let go of what it holds there. */
+static enum sabir_error let_go(struct lane *by, uint32_t owner, uint64_t owner_word)
 {
 	struct segment *seg = by->seg;
 	uint64_t tag = (owner_word & 0xffffffff00000000ull) | (owner + 1);
+	enum sabir_error error = SABIR_OK;
 	for (uint32_t i = 1; i < seg->n_objects; i++) {
 		struct seg_object *o = &seg->objects[i];
 		uint64_t word = load64_acquire(&o->word);
-		if (object_state(word) == SEG_OBJECT_LIVE && load64_relaxed(&o->owner) == tag)
-			object_delete(by, i | (word & 0xffffffff00000000ull));
+		if (object_state(word) != SEG_OBJECT_LIVE)
+			continue;
+		uint64_t handle = i | (word & 0xffffffff00000000ull);
+		const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
+		if (load64_relaxed(&o->owner) == tag)
+			object_delete(by, handle);
+		else if (kind && kind->owner_gone && kind->owner_gone(by, handle, tag) == SABIR_BUSY)
+			error = SABIR_BUSY;
 	}
+	return error;
 }
 
 enum sabir_error owner_recover(struct lane *by, uint32_t owner)
@@ -147,8 +157,10 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 	if (error)
 		return error;
 	FAULT("recover.lanes_done");
-	delete_bound(by, owner, word);
+	error = let_go(by, owner, word);
 	object_sweep(by);
+	if (error)
+		return error;
 	owner_close(seg, owner);
 	return SABIR_OK;
 }
