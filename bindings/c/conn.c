@@ -38,8 +38,8 @@ enum sabir_error fail(enum sabir_error error, const char *format, ...)
 
 enum sabir_error fail_object(const struct handle *h, enum sabir_error error)
 {
-	/* Who polls meets these two all the time. */
-	if (error == SABIR_EMPTY || error == SABIR_FULL)
+	/* Who polls meets these all the time. */
+	if (error == SABIR_EMPTY || error == SABIR_FULL || error == SABIR_WOULD_BLOCK)
 		detail[0] = 0;
 	else if (h->name[0])
 		fail(error, "%s", h->name);

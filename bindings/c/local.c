@@ -293,13 +293,12 @@ static enum sabir_error attempt_op(struct lane *lane, void *context)
 static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t timeout_ns)
 {
 	enum sabir_error error = op_run(call->op, lane, call->request, call->response, &call->wait, call->detail);
-	if ((error != SABIR_EMPTY && error != SABIR_FULL) || !call->wait.wanted)
+	if (!error_would_wait(error) || !call->wait.wanted)
 		return error;
 	bool impatient = timeout_ns < call->wait.timeout_ns;
 	uint64_t deadline_ns = clock_deadline(impatient ? timeout_ns : call->wait.timeout_ns);
 	error = local_wait(lane, call->wait.handle, call->wait.side, deadline_ns, attempt_op, call);
-	bool gave_up = error == SABIR_EMPTY || error == SABIR_FULL;
-	return impatient && gave_up ? SABIR_TIMED_OUT : error;
+	return impatient && error_would_wait(error) ? SABIR_TIMED_OUT : error;
 }
 
 static enum sabir_error local_call(struct sabir_conn *conn, const char *path, int method, struct request *request,

@@ -30,37 +30,32 @@ static long n_cpus(void)
 	return n;
 }
 
-static bool would_wait(enum sabir_error error, uint32_t side)
-{
-	return error == (side == SEG_EVENT_ITEMS ? SABIR_EMPTY : SABIR_FULL);
-}
-
 /*
  * Looks again for a while: a sleep and a wake cost more. How long follows from how often it paid before. The pauses between
  * the looks grow: who looks too often takes the lines away from the one he waits for, and finds one item where he could
  * find many.
  */
-static enum sabir_error spin(struct waiting_lane *mine, uint32_t side, local_attempt_fn *attempt, void *context)
+static enum sabir_error spin(struct waiting_lane *mine, local_attempt_fn *attempt, void *context)
 {
 	uint32_t spins = mine->spins < MIN_SPINS ? MIN_SPINS : mine->spins;
 	uint32_t pauses = FIRST_PAUSES;
-	enum sabir_error error;
+	enum sabir_error error = SABIR_WOULD_BLOCK;
 	for (uint32_t i = 0; i < spins; i++) {
 		for (uint32_t pause = 0; pause < pauses; pause++)
 			cpu_relax();
 		if (pauses < MOST_PAUSES)
 			pauses *= 2;
 		error = attempt(&mine->lane, context);
-		if (!would_wait(error, side)) {
+		if (!error_would_wait(error)) {
 			mine->spins = spins * 2 > MAX_SPINS ? MAX_SPINS : spins * 2;
 			return error;
 		}
 	}
 	mine->spins = spins / 2;
-	return side == SEG_EVENT_ITEMS ? SABIR_EMPTY : SABIR_FULL;
+	return error;
 }
 
-/* Whether the next who waits on the side would find something. */
+/* Whether the next who waits on the side of a queue would find something. Of other kinds a notify wakes all who wait. */
 static bool more_left(struct lane *lane, uint64_t handle, uint32_t side)
 {
 	struct queue_size size;
@@ -78,14 +73,14 @@ enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, u
 	enum sabir_error error;
 
 	if (n_cpus() > 1) {
-		error = spin((struct waiting_lane *)lane, side, attempt, context);
-		if (!would_wait(error, side))
+		error = spin((struct waiting_lane *)lane, attempt, context);
+		if (!error_would_wait(error))
 			return error;
 	}
 	for (;;) {
 		uint32_t key = event_prepare(event, SEG_WAITING_LOCAL);
 		error = attempt(lane, context);
-		if (!would_wait(error, side))
+		if (!error_would_wait(error))
 			break;
 		if (!event_wait(lane, index, side, key, deadline_ns)) {
 			error = attempt(lane, context);
@@ -94,7 +89,7 @@ enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, u
 		woken = true;
 	}
 	/* The wake was for one of us: if something is left, it is the next one's turn. */
-	if (woken && !would_wait(error, side) && more_left(lane, handle, side))
+	if (woken && !error_would_wait(error) && more_left(lane, handle, side))
 		event_notify(lane->seg, index, side, 1);
 	store32_relaxed(&lane->shared->wait_side, 0);
 	return error;

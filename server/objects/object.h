@@ -12,7 +12,8 @@
  * A handle is index | generation << 32, never 0. Object 0 is the directory: a dict from name to handle.
  *
  * A kind's operations have one shape: they take the lane, a handle and their arguments, run between object_enter and
- * object_leave, never wait, and answer EMPTY or FULL where a caller may want to wait: on the event of `object_index(handle)`.
+ * object_leave, never wait, and answer EMPTY, FULL or WOULD_BLOCK where a caller may want to wait: on an event of
+ * `object_index(handle)`.
  */
 struct object_spec {
 	uint32_t kind;           /* SEG_KIND_* */
@@ -36,6 +37,12 @@ struct object_info {
 	uint32_t name_len;
 	char name[256];
 };
+
+/* Whether it is one of those answers. */
+static inline bool error_would_wait(enum sabir_error error)
+{
+	return error == SABIR_EMPTY || error == SABIR_FULL || error == SABIR_WOULD_BLOCK;
+}
 
 static inline uint32_t object_index(uint64_t handle)
 {

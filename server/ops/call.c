@@ -98,6 +98,7 @@ enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sab
 		.side = side,
 		.handle = c->handle,
 		.timeout_ns = c->request.timeout_ns,
+		.memory = c->memory,
 	};
 	return error;
 }

@@ -17,6 +17,7 @@ struct op_call {
 	struct op_request request;
 	struct span message; /* the request as it came */
 	uint64_t handle;
+	uint64_t memory; /* op_wait.memory: kept when the operation is to be run again */
 	struct bytes *response;
 	struct op_wait *wait;
 	char *detail;
@@ -57,7 +58,7 @@ enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *
 enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Returns `error`; if it is `waits_on` and the request has time left, says so in c->wait. */
+/* Returns `error`; if it is `waits_on` and the request has time left, says so in c->wait, with c->memory. */
 enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side);
 
 /*

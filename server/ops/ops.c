@@ -144,6 +144,7 @@ static void want_lock(struct op_call *c)
 
 	*c->wait = (struct op_wait){
 		.wanted = true,
+		.memory = c->memory,
 		.object = c->lane->busy_object,
 		.side = OP_WAIT_LOCK,
 		.handle = c->handle,
@@ -161,6 +162,7 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	c->response->limit = 0;
 	c->detail[0] = '\0';
 	c->wait->wanted = false;
+	c->memory = c->wait->memory;
 	c->request.timeout_ns = OP_FOREVER;
 	c->lane->busy_object = LANE_NOT_BUSY;
 	enum sabir_error error = bytes_reserve(c->response, RESPONSE_ROOM) ? run(c, known) : SABIR_NO_MEMORY;
@@ -185,6 +187,7 @@ enum sabir_error op_run(const struct op *op, struct lane *lane, struct span requ
 		.op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail
 	};
 
+	*wait = (struct op_wait){ 0 };
 	return run_call(&c, 0);
 }
 

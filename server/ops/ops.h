@@ -11,9 +11,10 @@
  *
  * The contract of op_run: it never waits, never logs, never keeps the request. It answers
  *   OK           `response` holds the encoded response message, one item
- *   EMPTY, FULL  with wait->wanted set: nothing was done; it can be run again when the event of wait->object (index) on
- *                wait->side is notified, until wait->timeout_ns has passed (OP_FOREVER: as long as the caller likes; 0
- *                is answered with wanted = false). A caller that gives up answers the same error.
+ *   EMPTY, FULL, WOULD_BLOCK
+ *                with wait->wanted set: it can be run again when the event of wait->object (index) on wait->side is
+ *                notified, until wait->timeout_ns has passed (OP_FOREVER: as long as the caller likes; 0 is answered
+ *                with wanted = false). A caller that gives up answers the same error.
  *   BUSY         with wait->wanted set, for lanes with lock_rings: the same, but wait->side is OP_WAIT_LOCK, and the
  *                doorbell is rung for wait->object when its lock is released
  *   other        final
@@ -35,6 +36,7 @@ struct op_wait {
 	uint32_t side;   /* SEG_EVENT_*, or OP_WAIT_LOCK */
 	uint64_t handle; /* of the operation's object: it is DELETED when run again after a delete; 0: it names none */
 	uint64_t timeout_ns;
+	uint64_t memory; /* what the operation itself keeps from one run to the next; 0 at the first */
 };
 
 /* The table, in the order of the protos: for registering methods. path: "/sabir.v1.QueueService/Put". */
@@ -45,7 +47,7 @@ const char *op_path(const struct op *op);
 /* Whether it may wait for what others put or take. For a lock every operation may have to. */
 bool op_can_wait(const struct op *op);
 
-/* `wait` is only written. */
+/* `wait` is only written. It begins as all zero. */
 enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			struct op_wait *wait, char *detail);
 /*
