@@ -328,7 +328,8 @@ images: | packages ## build and run the containers with podman
 MAN := $(DESTDIR)$(PREFIX)/share/man
 MAN_PAGES := $(wildcard bindings/c/man/*.[1-8] server/main/*.[1-8])
 UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.socket)
-INSTALLED := $(PREFIX)/bin/sabird $(PREFIX)/include/sabir.h $(PREFIX)/include/sabir/error.h $(LIBDIR)/libsabir.so \
+PUBLIC_H := $(wildcard bindings/c/sabir*.h)
+INSTALLED := $(PREFIX)/bin/sabird $(PUBLIC_H:bindings/c/%=$(PREFIX)/include/%) $(PREFIX)/include/sabir/error.h $(LIBDIR)/libsabir.so \
 	$(LIBDIR)/libsabir.so.1 $(LIBDIR)/libsabir.a $(LIBDIR)/pkgconfig/sabir.pc \
 	$(foreach page,$(notdir $(MAN_PAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
 	$(addprefix $(PREFIX)/lib/systemd/system/,$(notdir $(UNITS))) $(PREFIX)/lib/sysusers.d/sabir.conf \
@@ -338,7 +339,7 @@ INSTALLED := $(PREFIX)/bin/sabird $(PREFIX)/include/sabir.h $(PREFIX)/include/sa
 install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/sabir $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 755 $(O)/bin/sabird $(DESTDIR)$(PREFIX)/bin
-	install -m 644 bindings/c/sabir.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(PUBLIC_H) $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(G)/sabir/error.h $(DESTDIR)$(PREFIX)/include/sabir
 	install -m 755 $(O)/lib/libsabir.so.1 $(DESTDIR)$(LIBDIR)
 	install -m 644 $(O)/lib/libsabir.a $(DESTDIR)$(LIBDIR)

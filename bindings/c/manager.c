@@ -36,6 +36,21 @@ static int64_t read_time(struct span timestamp)
 	return (int64_t)response_varint(timestamp, 1) * (int64_t)SABIR_SECOND + (int64_t)response_varint(timestamp, 2);
 }
 
+static bool has_type(uint32_t kind)
+{
+	return kind == SABIR_KIND_VALUE || kind == SABIR_KIND_ARRAY;
+}
+
+static void read_spec_of(struct span spec, struct sabir_info *info)
+{
+	if (info->kind == SABIR_KIND_QUEUE) {
+		info->max_items = response_varint(spec, 1);
+		info->max_item_bytes = response_varint(spec, 2);
+	} else if (has_type(info->kind)) {
+		info->type_code = type_code_letter(response_varint(spec, 1));
+	}
+}
+
 static enum sabir_error read_info(struct span message, struct sabir_info *info)
 {
 	struct sabir_info made = { .handle = response_varint(message, 2),
@@ -50,15 +65,8 @@ static enum sabir_error read_info(struct span message, struct sabir_info *info)
 	}
 	if (response_find(message, 4, &f) && f.type == WIRE_LEN)
 		made.create_time_ns = read_time(f.bytes);
-	if (made.kind >= SABIR_KIND_QUEUE && made.kind <= SABIR_KIND_DICT &&
-	    response_find(message, SPEC_FIELD(made.kind), &f) && f.type == WIRE_LEN) {
-		if (made.kind == SABIR_KIND_QUEUE) {
-			made.max_items = response_varint(f.bytes, 1);
-			made.max_item_bytes = response_varint(f.bytes, 2);
-		} else if (made.kind != SABIR_KIND_DICT) {
-			made.type_code = type_code_letter(response_varint(f.bytes, 1));
-		}
-	}
+	if (response_find(message, SPEC_FIELD(made.kind), &f) && f.type == WIRE_LEN)
+		read_spec_of(f.bytes, &made);
 	if (!made.handle)
 		return fail(SABIR_INTERNAL, "the server's description of an object is malformed");
 	*info = made;
@@ -93,9 +101,9 @@ static enum sabir_error read_spec(const struct sabir_spec *given, struct sabir_s
 	if (given->size < offsetof(struct sabir_spec, type_code) || given->size > 4096)
 		return fail(SABIR_INVALID_ARGUMENT, "spec.size is %zu", given->size);
 	memcpy(spec, given, given->size < sizeof(*spec) ? given->size : sizeof(*spec));
-	if (spec->kind < SABIR_KIND_QUEUE || spec->kind > SABIR_KIND_DICT)
+	if (!object_kind_of(spec->kind))
 		return fail(SABIR_INVALID_ARGUMENT, "there is no kind %u", spec->kind);
-	bool typed = spec->kind == SABIR_KIND_VALUE || spec->kind == SABIR_KIND_ARRAY;
+	bool typed = has_type(spec->kind);
 	uint32_t width = scalar_width(spec->type_code);
 	if (typed && !width)
 		return fail(SABIR_INVALID_ARGUMENT, "no type code: %u", spec->type_code);
@@ -122,7 +130,7 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 	if (spec->kind == SABIR_KIND_QUEUE) {
 		request_varint(r, 1, spec->max_items);
 		request_varint(r, 2, spec->max_item_bytes);
-	} else if (spec->kind != SABIR_KIND_DICT) {
+	} else if (has_type(spec->kind)) {
 		request_varint(r, 1, type_code_number(spec->type_code));
 	}
 	if (spec->kind == SABIR_KIND_ARRAY)

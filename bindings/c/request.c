@@ -42,11 +42,9 @@ static uint8_t *extend(struct request *r, size_t len)
 
 void request_varint(struct request *r, uint32_t field, uint64_t v)
 {
-	uint8_t *at = extend(r, 1 + wire_varint_size(v));
-	if (!at)
-		return;
-	*at = WIRE_TAG(field, WIRE_VARINT);
-	wire_put_varint(at + 1, v);
+	uint8_t *at = extend(r, wire_tag_size(field) + wire_varint_size(v));
+	if (at)
+		wire_put_varint(wire_put_tag(at, field, WIRE_VARINT), v);
 }
 
 static void put_double(struct request *r, uint32_t field, double v)
@@ -62,7 +60,8 @@ static void put_double(struct request *r, uint32_t field, double v)
 
 void request_bytes(struct request *r, uint32_t field, const void *data, size_t len)
 {
-	uint8_t *at = len < UINT32_MAX - 16 ? extend(r, 1 + wire_varint_size(len) + len) : extend(r, UINT32_MAX);
+	uint8_t *at = len < UINT32_MAX - 16 ? extend(r, wire_tag_size(field) + wire_varint_size(len) + len)
+					    : extend(r, UINT32_MAX);
 	if (at)
 		wire_put_bytes(at, field, data, len);
 }
@@ -70,9 +69,9 @@ void request_bytes(struct request *r, uint32_t field, const void *data, size_t l
 size_t request_begin(struct request *r, uint32_t field)
 {
 	/* One byte for the length, which is right for everything that is short. */
-	uint8_t *at = extend(r, 2);
+	uint8_t *at = extend(r, wire_tag_size(field) + 1);
 	if (at)
-		at[0] = WIRE_TAG(field, WIRE_LEN);
+		wire_put_tag(at, field, WIRE_LEN);
 	return r->len;
 }
 

@@ -8,7 +8,7 @@
 
 /*
  * Writing request messages and looking into response messages of sabir.v1. A request is written front to back into
- * malloc'ed memory; failure is sticky, so that only who sends it looks. All field numbers are below 16.
+ * malloc'ed memory; failure is sticky, so that only who sends it looks.
  */
 struct request {
 	uint8_t *data;

@@ -18,6 +18,7 @@ enum wire_type {
 	WIRE_FIXED32 = 5,
 };
 
+/* For numbers up to 15. */
 #define WIRE_TAG(number, type) ((uint8_t)((number) << 3 | (type)))
 #define WIRE_MAX_VARINT 10
 
@@ -121,10 +122,20 @@ static inline uint8_t *wire_put_fixed64(uint8_t *to, uint64_t v)
 	return to;
 }
 
-/* Tag, length and bytes; for field numbers up to 15. */
+/* A field's tag: one byte for numbers up to 15, else two; numbers up to 2047. */
+static inline uint8_t *wire_put_tag(uint8_t *to, uint32_t number, enum wire_type type)
+{
+	return wire_put_varint(to, (uint64_t)number << 3 | type);
+}
+static inline size_t wire_tag_size(uint32_t number)
+{
+	return number < 16 ? 1 : 2;
+}
+
+/* Tag, length and bytes. */
 static inline uint8_t *wire_put_bytes(uint8_t *to, uint32_t number, const void *data, size_t len)
 {
-	*to++ = WIRE_TAG(number, WIRE_LEN);
+	to = wire_put_tag(to, number, WIRE_LEN);
 	to = wire_put_varint(to, len);
 	if (len)
 		memcpy(to, data, len);

@@ -109,14 +109,19 @@ static enum sabir_error find_object(struct op_call *c, uint64_t known)
 /* What kind of object it really is, when it is of the wrong one. */
 static void explain_kind(struct op_call *c)
 {
-	static const char *const nouns[] = { "thing of no kind", "queue", "value", "array", "dict" };
+	static const char *const nouns[] = {
+		[SEG_KIND_QUEUE] = "a queue",
+		[SEG_KIND_VALUE] = "a value",
+		[SEG_KIND_ARRAY] = "an array",
+		[SEG_KIND_DICT] = "a dict",
+	};
 	struct object_info info;
 
-	if (object_describe(c->lane, c->handle, &info) || info.kind > SEG_KIND_DICT)
+	if (object_describe(c->lane, c->handle, &info) || info.kind >= sizeof(nouns) / sizeof(nouns[0]) ||
+	    !nouns[info.kind])
 		return;
 	size_t len = strlen(c->detail);
-	snprintf(c->detail + len, OP_DETAIL_SIZE - len, ": it is a%s %s", info.kind == SEG_KIND_ARRAY ? "n" : "",
-		 nouns[info.kind]);
+	snprintf(c->detail + len, OP_DETAIL_SIZE - len, ": it is %s", nouns[info.kind]);
 }
 
 /* Who failed, where the operation itself has not said more. */

@@ -14,8 +14,6 @@
 /* How often Create tries again when what it found has been deleted meanwhile. */
 #define MAX_ROUNDS 100u
 
-#define SPEC_FIELD_MIN 10u /* queue, value, array, dict: in the order of SEG_KIND_* */
-
 static const struct request_field create_fields[] = {
 	FIELD(1, BYTES, text, "name"),
 	FIELD(2, BOOL, exist_ok, "exist_ok"),
@@ -58,7 +56,14 @@ static const struct request_field array_spec_fields[] = {
 	FIELD(3, BYTES, data, "initial"),
 	FIELDS_END,
 };
-static const struct request_field dict_spec_fields[] = { FIELDS_END };
+static const struct request_field empty_spec_fields[] = { FIELDS_END };
+
+static const struct request_field *const spec_fields[] = {
+	[SEG_KIND_QUEUE] = queue_spec_fields,
+	[SEG_KIND_VALUE] = value_spec_fields,
+	[SEG_KIND_ARRAY] = array_spec_fields,
+	[SEG_KIND_DICT] = empty_spec_fields,
+};
 
 /* ---------------------------------------------------------------- create */
 
@@ -93,15 +98,12 @@ static enum sabir_error read_initial_elements(struct op_call *c, struct object_s
 /* The spec of the request, in its object's form. `initial` is where a value's first content goes. */
 static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, uint8_t initial[8])
 {
-	static const struct request_field *const tables[] = {
-		NULL, queue_spec_fields, value_spec_fields, array_spec_fields, dict_spec_fields,
-	};
 	struct op_request *r = &c->request;
 
 	if (!r->spec.field)
 		return op_fail(c, SABIR_INVALID_ARGUMENT, "a spec is missing");
-	*spec = (struct object_spec){ .kind = r->spec.field - SPEC_FIELD_MIN + SEG_KIND_QUEUE };
-	enum sabir_error error = request_read(c, r->spec.message, tables[spec->kind], r);
+	*spec = (struct object_spec){ .kind = SPEC_KIND(r->spec.field) };
+	enum sabir_error error = request_read(c, r->spec.message, spec_fields[spec->kind], r);
 	if (error)
 		return error;
 	spec->max_items = r->max_items;
@@ -198,7 +200,7 @@ static enum sabir_error answer_info(struct op_call *c, const struct object_info 
 
 static enum sabir_error check_kind(struct op_call *c)
 {
-	if (c->request.kind <= SEG_KIND_DICT)
+	if (!c->request.kind || object_kind_of(c->request.kind))
 		return SABIR_OK;
 	return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'kind' is %" PRIu32 ", which is no kind", c->request.kind);
 }

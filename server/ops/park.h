@@ -32,9 +32,10 @@ struct park_entry {
 	const struct op *op;
 	struct span request;        /* copied */
 	const struct op_wait *wait; /* as op_run filled it */
-	enum sabir_error error;     /* what op_run answered: EMPTY, FULL, WOULD_BLOCK or BUSY; what it ends with at its deadline */
-	const char *detail;         /* what op_run said of it, copied; NULL: nothing */
-	uint64_t deadline_ns;       /* CLOCK_MONOTONIC; OP_FOREVER: none. See park_deadline() */
+	enum sabir_error
+		error; /* what op_run answered: EMPTY, FULL, WOULD_BLOCK or BUSY; what it ends with at its deadline */
+	const char *detail;   /* what op_run said of it, copied; NULL: nothing */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC; OP_FOREVER: none. See park_deadline() */
 	park_done_fn *done;
 	/*
 	 * NULL, or whether whoever waits has gone already, though park_cancel() has yet to be called: asked under the

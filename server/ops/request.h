@@ -63,7 +63,7 @@ struct elements {
 };
 
 struct op_spec {
-	uint32_t field; /* 10 to 13; 0: none */
+	uint32_t field; /* 9 + the kind; 0: none */
 	struct span message;
 };
 

@@ -39,8 +39,7 @@ static uint8_t *put_number(uint8_t *to, uint32_t number, uint64_t v)
 {
 	if (!v)
 		return to;
-	*to++ = WIRE_TAG(number, WIRE_VARINT);
-	return wire_put_varint(to, v);
+	return wire_put_varint(wire_put_tag(to, number, WIRE_VARINT), v);
 }
 
 static uint8_t *put_time(uint8_t *to, uint32_t number, uint64_t ns)
@@ -52,20 +51,25 @@ static uint8_t *put_time(uint8_t *to, uint32_t number, uint64_t ns)
 	return wire_put_bytes(to, number, message, (size_t)(p - message));
 }
 
-/* The spec that would make the object again, but for its content: fields 10 to 13, by kind. */
+/* The spec that would make the object again, but for its content. */
 static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 {
 	uint8_t message[32], *p = message;
 
-	if (info->kind == SEG_KIND_QUEUE) {
+	switch (info->kind) {
+	case SEG_KIND_QUEUE:
 		p = put_number(p, 1, info->max_items);
 		p = put_number(p, 2, info->max_item_bytes);
-	} else {
+		break;
+	case SEG_KIND_ARRAY:
 		p = put_number(p, 1, type_code_of(info->type_code));
-		if (info->kind == SEG_KIND_ARRAY)
-			p = put_number(p, 2, info->length);
+		p = put_number(p, 2, info->length);
+		break;
+	case SEG_KIND_VALUE:
+		p = put_number(p, 1, type_code_of(info->type_code));
+		break;
 	}
-	return wire_put_bytes(to, 9 + info->kind, message, (size_t)(p - message));
+	return wire_put_bytes(to, SPEC_FIELD(info->kind), message, (size_t)(p - message));
 }
 
 enum sabir_error respond_info(struct bytes *response, const struct object_info *info)
@@ -81,7 +85,7 @@ enum sabir_error respond_info(struct bytes *response, const struct object_info *
 	p = put_number(p, 5, info->length);
 	p = put_number(p, 6, info->memory_bytes);
 	p = put_number(p, 7, info->closed != 0);
-	if (info->kind >= SEG_KIND_QUEUE && info->kind <= SEG_KIND_DICT)
+	if (object_kind_of(info->kind))
 		p = put_spec(p, info);
 	return bytes_add(response, message, (size_t)(p - message));
 }

@@ -26,6 +26,10 @@ static inline void respond_number(struct bytes *response, uint32_t number, uint6
 /* A message field of type Scalar. */
 void respond_scalar(struct bytes *response, uint32_t number, const struct scalar *s);
 
+/* The field of the spec of a kind, in CreateRequest and ObjectInfo alike. */
+#define SPEC_FIELD(kind) (9 + (kind))
+#define SPEC_KIND(field) ((field)-9)
+
 /* An ObjectInfo as one item of the response. RESPONSE_INFO_MAX bytes are enough. Errors: NO_MEMORY. */
 #define RESPONSE_INFO_MAX 512
 enum sabir_error respond_info(struct bytes *response, const struct object_info *info);
