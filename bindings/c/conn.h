@@ -108,6 +108,9 @@ struct sabir_array {
 struct sabir_dict {
 	struct handle h;
 };
+struct sabir_namespace {
+	struct handle h;
+};
 
 /* Handles of new and of existing objects. `name` NULL: by id. */
 enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bindings/c/dict_call.h"
+#include "bindings/c/page.h"
 #include "bindings/c/request.h"
 
 /* ---------------------------------------------------------------- one entry */
@@ -143,13 +144,6 @@ enum sabir_error sabir_dict_clear(sabir_dict *dict, uint64_t *removed)
 
 /* ---------------------------------------------------------------- pages */
 
-/* What is made of a page: a block with one record of `size` bytes for each of the response's field 1. */
-struct page_kind {
-	enum method method;
-	size_t size;
-	enum sabir_error (*read)(struct span page, void *records, size_t n);
-};
-
 static enum sabir_error read_items(struct span page, void *records, size_t n)
 {
 	size_t n_read;
@@ -176,75 +170,23 @@ static enum sabir_error read_entries(struct span page, void *records, size_t n)
 	return SABIR_OK;
 }
 
-static enum sabir_error make_page(const struct page_kind *kind, struct span message, void **block, size_t *n)
-{
-	struct span copy;
-	size_t n_records = response_count(message, 1);
-	if (!n_records)
-		return SABIR_OK;
-	enum sabir_error error = result_block(n_records, kind->size, message, block, &copy);
-	if (error)
-		return fail(error, "a page of %zu bytes", message.len);
-	error = kind->read(copy, *block, n_records);
-	*n = n_records;
-	return error;
-}
-
-static enum sabir_error next_page(const struct handle *h, const struct page_kind *kind, uint32_t page_size,
-				  struct sabir_cursor *cursor, void **block, size_t *n)
-{
-	struct bytes out = { 0 };
-	struct request r;
-	request_init(&r, 1100);
-	request_object(&r, h->id);
-	request_varint(&r, 2, page_size);
-	request_cursor(&r, 3, cursor);
-	enum sabir_error error = conn_call(h->conn, kind->method, &r, 0, &out);
-	if (!error)
-		error = make_page(kind, bytes_item(&out, 0), block, n);
-	if (!error)
-		error = response_cursor(bytes_item(&out, 0), 2, cursor);
-	bytes_fini(&out);
-	return error;
-}
-
-static enum sabir_error read_page(sabir_dict *dict, const struct page_kind *kind, uint32_t page_size,
-				  struct sabir_cursor *cursor, void *records, size_t *n)
-{
-	void *block = NULL;
-	size_t n_records = 0;
-	enum sabir_error error = SABIR_OK;
-
-	if (!dict || !cursor || !records || !n)
-		return FAIL_NULL();
-	while (!error && !n_records && !cursor_ended(cursor))
-		error = next_page(&dict->h, kind, page_size, cursor, &block, &n_records);
-	if (error) {
-		free(block);
-		return error;
-	}
-	*(void **)records = block;
-	*n = n_records;
-	return SABIR_OK;
-}
-
 enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
 				 struct sabir_item **keys, size_t *n)
 {
 	static const struct page_kind kind = { METHOD_DICT_KEYS, sizeof(**keys), read_items };
-	return read_page(dict, &kind, page_size, cursor, keys, n);
+	return dict ? page_next(&dict->h, &kind, page_size, cursor, keys, n) : FAIL_NULL();
 }
 
 enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
 				   struct sabir_item **values, size_t *n)
 {
 	static const struct page_kind kind = { METHOD_DICT_VALUES, sizeof(**values), read_items };
-	return read_page(dict, &kind, page_size, cursor, values, n);
+	return dict ? page_next(&dict->h, &kind, page_size, cursor, values, n) : FAIL_NULL();
 }
 
 enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
 				  struct sabir_entry **entries, size_t *n)
 {
 	static const struct page_kind kind = { METHOD_DICT_ITEMS, sizeof(**entries), read_entries };
-	return read_page(dict, &kind, page_size, cursor, entries, n);
+	return dict ? page_next(&dict->h, &kind, page_size, cursor, entries, n) : FAIL_NULL();
 }

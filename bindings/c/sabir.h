@@ -286,7 +286,8 @@ enum sabir_kind {
 	SABIR_KIND_QUEUE = 1,
 	SABIR_KIND_VALUE = 2,
 	SABIR_KIND_ARRAY = 3,
-	SABIR_KIND_DICT = 4
+	SABIR_KIND_DICT = 4,
+	SABIR_KIND_NAMESPACE = 6
 };
 
 /*
@@ -639,5 +640,7 @@ enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct s
 #ifdef __cplusplus
 }
 #endif
+
+#include <sabir_namespace.h>
 
 #endif

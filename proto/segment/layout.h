@@ -223,6 +223,7 @@ struct seg_block {
 #define SEG_KIND_VALUE 2u
 #define SEG_KIND_ARRAY 3u
 #define SEG_KIND_DICT 4u
+#define SEG_KIND_NAMESPACE 6u
 
 #define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
 #define SEG_EVENT_ROOM 1u  /* there is room */

@@ -346,3 +346,11 @@ const struct object_kind dict_kind = {
 	.recover = dict_recover,
 	.describe = dict_describe,
 };
+
+/* A dict whose keys are names: namespace.h. */
+const struct object_kind namespace_kind = {
+	.create = dict_create,
+	.destroy = dict_destroy,
+	.recover = dict_recover,
+	.describe = dict_describe,
+};

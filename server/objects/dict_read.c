@@ -24,7 +24,11 @@ enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 	d->lane = lane;
 	d->seg = lane->seg;
 	d->index = object_index(handle);
-	return object_enter(lane, op, handle, SEG_KIND_DICT, sizeof(*d->body), &d->object, &d->body);
+	/* Which of the two stays as long as the handle is good, and object_enter sees to that. */
+	bool names = d->index < d->seg->n_objects &&
+		     load32_relaxed(&d->seg->objects[d->index].kind) == SEG_KIND_NAMESPACE;
+	uint32_t kind = names ? SEG_KIND_NAMESPACE : SEG_KIND_DICT;
+	return object_enter(lane, op, handle, kind, sizeof(*d->body), &d->object, &d->body);
 }
 
 uint64_t dict_count(const struct dict *d)

@@ -30,6 +30,8 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &array_kind;
 	case SEG_KIND_DICT:
 		return &dict_kind;
+	case SEG_KIND_NAMESPACE:
+		return &namespace_kind;
 	default:
 		return NULL;
 	}
@@ -78,6 +80,17 @@ enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, u
 	*object = o;
 	*(void **)body = at;
 	return SABIR_OK;
+}
+
+bool object_is_other(const struct segment *seg, uint64_t handle, uint32_t kind)
+{
+	if (object_index(handle) >= seg->n_objects)
+		return false;
+	const struct seg_object *o = &seg->objects[object_index(handle)];
+	uint32_t found = load32_relaxed(&o->kind);
+	/* Pairs with the store of LIVE, in front of which the kind is stored. Who had the handle saw that before. */
+	fence_acquire();
+	return load64_acquire(&o->word) == ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE) && found != kind;
 }
 
 void object_leave(struct lane *lane)

@@ -64,6 +64,8 @@ enum sabir_error object_create(struct lane *lane, struct span name, const struct
 			       uint64_t *handle);
 /* Errors: NOT_FOUND, INVALID_NAME. */
 enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle);
+/* Whether the handle leads to a living object, and that is of another kind. */
+bool object_is_other(const struct segment *seg, uint64_t handle, uint32_t kind);
 /* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
 enum sabir_error object_delete(struct lane *lane, uint64_t handle);
 enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info);
@@ -106,7 +108,7 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner);
 enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
 
 /*
- * What a kind gives to the code above: one constant table in its file, listed in object.c.
+ * What a kind gives to the code above: one constant table in its file, listed in object.c. Kinds may share functions.
  * create   allocates and fills the body; it is in hand[0] (PRIVATE) on success and becomes the object's by the caller; what
  *          else it needs it makes later, on first use, or keeps in hand[1..] until it is reachable from a LIVE body
  * destroy  frees everything that the object has; nobody else uses it; restartable (it may have been begun before by a dead lane)
@@ -132,6 +134,6 @@ struct object_kind {
 /* The table's entry for a SEG_KIND_*, or NULL. */
 const struct object_kind *object_kind_of(uint32_t kind);
 
-extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind;
+extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind;
 
 #endif

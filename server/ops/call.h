@@ -32,15 +32,20 @@ struct op {
 	op_function *run;
 	const struct request_field *fields;
 	bool can_wait;
+	uint32_t kind; /* of kinds that share their functions: the one that it is for; 0: its functions see to that */
 };
 
 #define OP(service, method, noun, function, fields)                                                                    \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false                                       \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0                                    \
 	}
 #define OP_WAITS(service, method, noun, function, fields)                                                              \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true                                        \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0                                     \
+	}
+#define OP_OF_KIND(service, method, noun, kind, function, fields)                                                      \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind                                 \
 	}
 
 /* One for each file ops_*.c, in the order of the protos. */
@@ -49,7 +54,7 @@ struct op_service {
 	size_t n_ops;
 };
 extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service,
-	dict_page_service;
+	dict_page_service, namespace_service;
 
 /* Writes the detail (printf) and returns the error. */
 enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...)

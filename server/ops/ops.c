@@ -17,7 +17,8 @@
 #include "server/ops/call.h"
 
 static const struct op_service *const services[] = {
-	&manager_service, &queue_service, &value_service, &array_service, &dict_service, &dict_page_service,
+	&manager_service, &queue_service,     &value_service,     &array_service,
+	&dict_service,    &dict_page_service, &namespace_service,
 };
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
 
@@ -110,10 +111,8 @@ static enum sabir_error find_object(struct op_call *c, uint64_t known)
 static void explain_kind(struct op_call *c)
 {
 	static const char *const nouns[] = {
-		[SEG_KIND_QUEUE] = "a queue",
-		[SEG_KIND_VALUE] = "a value",
-		[SEG_KIND_ARRAY] = "an array",
-		[SEG_KIND_DICT] = "a dict",
+		[SEG_KIND_QUEUE] = "a queue", [SEG_KIND_VALUE] = "a value",         [SEG_KIND_ARRAY] = "an array",
+		[SEG_KIND_DICT] = "a dict",   [SEG_KIND_NAMESPACE] = "a namespace",
 	};
 	struct object_info info;
 
@@ -139,6 +138,8 @@ static enum sabir_error run(struct op_call *c, uint64_t known)
 	enum sabir_error error = request_read(c, c->message, c->op->fields, &c->request);
 	if (!error)
 		error = find_object(c, known);
+	if (!error && c->op->kind && object_is_other(c->lane->seg, c->handle, c->op->kind))
+		error = SABIR_WRONG_KIND;
 	return error ? error : c->op->run(c);
 }
 

@@ -9,6 +9,7 @@
 #include "server/base/value.h"
 #include "server/objects/dict.h"
 #include "server/ops/call.h"
+#include "server/ops/increment.h"
 
 static const struct request_field dict_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
@@ -198,15 +199,9 @@ static enum sabir_error dict_service_update(struct op_call *c)
 
 /* ---------------------------------------------------------------- changes that depend on the present value */
 
-struct increment {
-	struct span delta;
-	uint8_t sum[VALUE_MAX_HEAD];
-	size_t sum_len;
-};
-
-static enum sabir_error add_delta(void *context, struct span now, struct span *next, bool *write)
+enum sabir_error dict_add_delta(void *context, struct span now, struct span *next, bool *write)
 {
-	struct increment *i = context;
+	struct dict_increment *i = context;
 	uint8_t copy[VALUE_MAX_HEAD];
 	size_t len;
 
@@ -227,8 +222,8 @@ static enum sabir_error add_delta(void *context, struct span now, struct span *n
 
 static enum sabir_error dict_service_increment(struct op_call *c)
 {
-	struct increment i = { .delta = c->request.item };
-	enum sabir_error error = dict_modify(c->lane, c->handle, c->request.key, add_delta, &i);
+	struct dict_increment i = { .delta = c->request.item };
+	enum sabir_error error = dict_modify(c->lane, c->handle, c->request.key, dict_add_delta, &i);
 
 	if (error)
 		return explain(c, error);
@@ -285,18 +280,19 @@ static enum sabir_error dict_service_clear(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP(DictService, Get, "dict", dict_service_get, key_fields),
-	OP(DictService, Set, "dict", dict_service_set, set_fields),
-	OP(DictService, Delete, "dict", dict_service_delete, key_fields),
-	OP(DictService, Contains, "dict", dict_service_contains, key_fields),
-	OP(DictService, Len, "dict", dict_service_len, dict_fields),
-	OP(DictService, SetDefault, "dict", dict_service_set_default, set_fields),
-	OP(DictService, Pop, "dict", dict_service_pop, key_fields),
-	OP(DictService, PopItem, "dict", dict_service_pop_item, dict_fields),
-	OP(DictService, Update, "dict", dict_service_update, update_fields),
-	OP(DictService, Increment, "dict", dict_service_increment, increment_fields),
-	OP(DictService, CompareExchange, "dict", dict_service_compare_exchange, compare_exchange_fields),
-	OP(DictService, Clear, "dict", dict_service_clear, dict_fields),
+	OP_OF_KIND(DictService, Get, "dict", SEG_KIND_DICT, dict_service_get, key_fields),
+	OP_OF_KIND(DictService, Set, "dict", SEG_KIND_DICT, dict_service_set, set_fields),
+	OP_OF_KIND(DictService, Delete, "dict", SEG_KIND_DICT, dict_service_delete, key_fields),
+	OP_OF_KIND(DictService, Contains, "dict", SEG_KIND_DICT, dict_service_contains, key_fields),
+	OP_OF_KIND(DictService, Len, "dict", SEG_KIND_DICT, dict_service_len, dict_fields),
+	OP_OF_KIND(DictService, SetDefault, "dict", SEG_KIND_DICT, dict_service_set_default, set_fields),
+	OP_OF_KIND(DictService, Pop, "dict", SEG_KIND_DICT, dict_service_pop, key_fields),
+	OP_OF_KIND(DictService, PopItem, "dict", SEG_KIND_DICT, dict_service_pop_item, dict_fields),
+	OP_OF_KIND(DictService, Update, "dict", SEG_KIND_DICT, dict_service_update, update_fields),
+	OP_OF_KIND(DictService, Increment, "dict", SEG_KIND_DICT, dict_service_increment, increment_fields),
+	OP_OF_KIND(DictService, CompareExchange, "dict", SEG_KIND_DICT, dict_service_compare_exchange,
+		   compare_exchange_fields),
+	OP_OF_KIND(DictService, Clear, "dict", SEG_KIND_DICT, dict_service_clear, dict_fields),
 };
 
 const struct op_service dict_service = { ops, sizeof(ops) / sizeof(ops[0]) };

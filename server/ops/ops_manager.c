@@ -15,13 +15,10 @@
 #define MAX_ROUNDS 100u
 
 static const struct request_field create_fields[] = {
-	FIELD(1, BYTES, text, "name"),
-	FIELD(2, BOOL, exist_ok, "exist_ok"),
-	FIELD(10, SPEC, spec, "queue"),
-	FIELD(11, SPEC, spec, "value"),
-	FIELD(12, SPEC, spec, "array"),
-	FIELD(13, SPEC, spec, "dict"),
-	FIELDS_END,
+	FIELD(1, BYTES, text, "name"),      FIELD(2, BOOL, exist_ok, "exist_ok"),
+	FIELD(10, SPEC, spec, "queue"),     FIELD(11, SPEC, spec, "value"),
+	FIELD(12, SPEC, spec, "array"),     FIELD(13, SPEC, spec, "dict"),
+	FIELD(15, SPEC, spec, "namespace"), FIELDS_END,
 };
 static const struct request_field open_fields[] = {
 	REQUIRED(1, REF, ref, "object"),
@@ -59,10 +56,9 @@ static const struct request_field array_spec_fields[] = {
 static const struct request_field empty_spec_fields[] = { FIELDS_END };
 
 static const struct request_field *const spec_fields[] = {
-	[SEG_KIND_QUEUE] = queue_spec_fields,
-	[SEG_KIND_VALUE] = value_spec_fields,
-	[SEG_KIND_ARRAY] = array_spec_fields,
-	[SEG_KIND_DICT] = empty_spec_fields,
+	[SEG_KIND_QUEUE] = queue_spec_fields,     [SEG_KIND_VALUE] = value_spec_fields,
+	[SEG_KIND_ARRAY] = array_spec_fields,     [SEG_KIND_DICT] = empty_spec_fields,
+	[SEG_KIND_NAMESPACE] = empty_spec_fields,
 };
 
 /* ---------------------------------------------------------------- create */
