@@ -107,6 +107,9 @@ struct seg_owner {
 #define SEG_OP_READ 8u
 #define SEG_OP_VALUE_WRITE 9u
 #define SEG_OP_QUEUE_CLOSE 10u
+#define SEG_OP_PIPE_OPEN 40u
+#define SEG_OP_PIPE_CLOSE 41u
+#define SEG_OP_BLOCK_WRITE 42u
 
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
 #define SEG_PHASE_OPEN 0u
@@ -224,6 +227,8 @@ struct seg_block {
 #define SEG_KIND_ARRAY 3u
 #define SEG_KIND_DICT 4u
 #define SEG_KIND_NAMESPACE 6u
+#define SEG_KIND_PIPE 7u
+#define SEG_KIND_BLOCK 15u
 
 #define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
 #define SEG_EVENT_ROOM 1u  /* there is room */
@@ -245,7 +250,7 @@ struct seg_object {
 	uint64_t create_time_ns;
 	uint64_t retire_epoch;
 	uint64_t damaged; /* not 0: an operation found its memory inconsistent; everything answers DATA_LOSS */
-	uint64_t pad0;
+	uint64_t part_of; /* handle of the object that this one is a part of, and ends with; 0 = none */
 
 	/* line 1 */
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
@@ -385,6 +390,38 @@ struct seg_version {
 	/* the value follows */
 };
 
+/*
+ * A pipe is two queues, each a part of it: queue[e] is what end e receives. An end is held by owners, one entry for each
+ * time that it was opened; when the last entry goes the end is closed for good.
+ */
+#define SEG_PIPE_ONE_WAY 1u /* end 0 receives, end 1 sends */
+#define SEG_N_HOLDERS 6u
+
+struct seg_pipe {
+	struct seg_block block;
+	uint64_t max_items;
+	uint64_t max_item_bytes;
+	uint64_t queue[2];   /* handles; 0 = not yet made, or (1, one way) never */
+	uint32_t holders[2]; /* refs of the first seg_holders of each end */
+	uint16_t flags;
+	uint16_t opened; /* bit e: end e was opened once; these three are written under the object's lock */
+	uint16_t closed; /* bit e: all who held end e are gone */
+	uint16_t told;   /* bit e: and the queues know */
+};
+
+struct seg_holders {
+	struct seg_block block; /* next = the following ones of the same end */
+	uint64_t owner[SEG_N_HOLDERS]; /* as in seg_object.owner; 0 = free */
+};
+
+/* A block of raw memory. */
+struct seg_memory {
+	struct seg_block block;
+	uint64_t size; /* bytes */
+	uint64_t pad0[5];
+	/* the bytes follow */
+};
+
 /* ------------------------------------------------------------------ sizes and offsets */
 
 #ifdef __cplusplus
@@ -430,5 +467,10 @@ SEG_AT(seg_order, slot, 64);
 SEG_ASSERT(sizeof(struct seg_order) == 320);
 SEG_ASSERT(sizeof(struct seg_node) == 32);
 SEG_ASSERT(sizeof(struct seg_version) == 32);
+SEG_AT(seg_pipe, queue, 32);
+SEG_AT(seg_pipe, flags, 56);
+SEG_ASSERT(sizeof(struct seg_pipe) == 64);
+SEG_ASSERT(sizeof(struct seg_holders) == 64);
+SEG_ASSERT(sizeof(struct seg_memory) == 64);
 
 #endif

@@ -32,6 +32,10 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &dict_kind;
 	case SEG_KIND_NAMESPACE:
 		return &namespace_kind;
+	case SEG_KIND_PIPE:
+		return &pipe_kind;
+	case SEG_KIND_BLOCK:
+		return &memory_kind;
 	default:
 		return NULL;
 	}
@@ -148,11 +152,11 @@ static uint64_t owner_tag(const struct lane *lane)
 	return (word & 0xffffffff00000000ull) | (lane->owner + 1);
 }
 
-static void fill_entry(struct lane *lane, struct seg_object *o, uint32_t kind, bool bind)
+static void fill_entry(struct lane *lane, struct seg_object *o, const struct object_spec *spec, bool bind)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	o->kind = kind;
+	o->kind = spec->kind;
 	o->flags = 0;
 	o->name = 0;
 	o->body = 0;
@@ -160,6 +164,7 @@ static void fill_entry(struct lane *lane, struct seg_object *o, uint32_t kind, b
 	o->create_time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	o->retire_epoch = 0;
 	o->damaged = 0;
+	o->part_of = spec->part_of;
 	store64_relaxed(&o->lock, 0);
 	/* The events' sequence numbers go on: somebody may still be on his way out of a wait for the last life. */
 	store32_relaxed(&o->event[0].waiting, 0);
@@ -189,7 +194,7 @@ static enum sabir_error build(struct lane *lane, uint32_t index, struct span nam
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	struct seg_block *body;
-	fill_entry(lane, o, spec->kind, bind);
+	fill_entry(lane, o, spec, bind);
 	enum sabir_error error = object_kind_of(spec->kind)->create(lane, index, spec, &body);
 	if (error)
 		return error;
@@ -246,6 +251,19 @@ static enum sabir_error check_spec(const struct segment *seg, const struct objec
 	if (!object_kind_of(spec->kind))
 		return SABIR_INVALID_ARGUMENT;
 	return spec->max_item_bytes > seg->max_item_bytes ? SABIR_TOO_LARGE : SABIR_OK;
+}
+
+enum sabir_error object_make(struct lane *lane, const struct object_spec *spec, uint64_t *handle)
+{
+	struct span none = { NULL, 0 };
+	enum sabir_error error = check_spec(lane->seg, spec);
+	if (!error)
+		error = make(lane, none, spec, false, handle);
+	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
+		error = make(lane, none, spec, false, handle);
+	if (error)
+		store64_relaxed(&lane->shared->naming, 0);
+	return error;
 }
 
 enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind,
@@ -330,6 +348,7 @@ enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
 	struct span name;
 
 	event_notify_all(seg, object_index(handle));
+	object_end_parts(lane, handle);
 	if (names_of(seg, o, copy, &name) && names_drop(lane, name, handle) == SABIR_BUSY)
 		return SABIR_BUSY;
 	FAULT("object_delete.unnamed");
@@ -348,6 +367,8 @@ enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle)
 	uint64_t named = 0;
 	if (names_of(seg, &seg->objects[object_index(handle)], copy, &name) &&
 	    object_open(lane, name, &named) == SABIR_OK && named == handle)
+		return SABIR_OK;
+	if (object_is_linked(lane, handle))
 		return SABIR_OK;
 	enum sabir_error error = object_delete(lane, handle);
 	return error == SABIR_BUSY ? error : SABIR_OK;

@@ -19,9 +19,11 @@ struct object_spec {
 	uint32_t kind;           /* SEG_KIND_* */
 	uint32_t type_code;      /* value, array: the letter of Python's array and struct modules */
 	uint64_t length;         /* array: elements */
-	uint64_t max_items;      /* queue: 0 = limited by memory alone */
-	uint64_t max_item_bytes; /* queue: 0 = the server's limit */
+	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
+	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
+	bool one_way;            /* pipe: end 0 receives and end 1 sends */
+	uint64_t part_of;        /* for object_part alone */
 };
 
 struct object_info {
@@ -34,6 +36,7 @@ struct object_info {
 	uint64_t memory_bytes;
 	uint64_t create_time_ns; /* CLOCK_REALTIME */
 	uint32_t closed;
+	bool one_way;
 	uint32_t name_len;
 	char name[256];
 };
@@ -93,6 +96,15 @@ void object_leave(struct lane *lane);
 enum sabir_error object_damaged(struct seg_object *object);
 
 /*
+ * Objects that are part of another: a pipe's queues, the lock of a value. A part has no name; its whole holds its handle
+ * in a word of its body and is written into its entry, and it is deleted with its whole. This gives the n-th part of the
+ * object, and makes it by `spec` when it is not there (or has been deleted by its handle). Outside operations.
+ * Errors: as object_create, NOT_FOUND, DELETED, DATA_LOSS; INVALID_ARGUMENT: the kind has no such part.
+ */
+enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, const struct object_spec *spec,
+			     uint64_t *part);
+
+/*
  * For destroy: frees a block of the object, if it is one (LIVE and of this object's index; anything else is left alone, so a
  * destroy that was begun before can be done again). Uses the last slot of the hand.
  */
@@ -116,6 +128,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          and the object's lock may still be held by the dead lane: recover runs before it is released. Answers OK, or BUSY if it
  *          needs a lock that somebody else holds: it is called again later
  * describe fills length, memory_bytes and its own fields
+ * part     NULL, or the word with the handle of the object's n-th part; NULL behind the last, and in a body that is damaged
  * owner_gone NULL, or: the owner (as in lane->actor.owner) has died or left, and all its lanes are recovered: release what it
  *          holds, and notify who waits for that. Called for every live object of the kind and outside of any operation: it
  *          enters the object itself, as any operation of `by` does, so that the death of `by` is repaired as usual. Can be
@@ -128,12 +141,14 @@ struct object_kind {
 	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 				    struct seg_object *object);
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
+	uint64_t *(*part)(const struct segment *seg, struct seg_object *object, uint32_t n);
 	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
 };
 
 /* The table's entry for a SEG_KIND_*, or NULL. */
 const struct object_kind *object_kind_of(uint32_t kind);
 
-extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind;
+extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind,
+	memory_kind;
 
 #endif

@@ -21,6 +21,7 @@ enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	q->seg = lane->seg;
 	q->index = object_index(handle);
 	q->handle = handle;
+	q->accept = NULL;
 	return object_enter(lane, op, handle, SEG_KIND_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
 

@@ -30,6 +30,14 @@ enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct 
 enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out);
 /* Takes one item: the same, and quicker where the lane has taken from this queue before. */
 enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes *out);
+/*
+ * Takes one item if `accept` answers OK to its length and its first bytes (up to QUEUE_HEAD); any other answer is that of
+ * the get, and the item stays. It may be asked more than once, also about items that somebody else is quicker to take.
+ */
+#define QUEUE_HEAD 16u
+typedef enum sabir_error queue_accept_fn(void *context, struct span head, uint32_t len);
+enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,
+			      struct bytes *out);
 /* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);
 

@@ -74,6 +74,18 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
 	return SABIR_OK;
 }
 
+/* Asks about an item whose length has been read; its word is `word` still, else EMPTY. */
+static enum sabir_error ask(struct queue *q, const struct seg_item *item, uint64_t word, uint32_t len)
+{
+	uint8_t head[QUEUE_HEAD];
+	uint32_t n = len < QUEUE_HEAD ? len : QUEUE_HEAD;
+	memcpy(head, item + 1, n);
+	fence_acquire();
+	if (load64_relaxed(&item->block.word) != word)
+		return SABIR_EMPTY;
+	return q->accept(q->accept_context, (struct span){ head, n }, len);
+}
+
 /*
  * Makes room for an item before it is taken; its word is `word` still, else somebody was quicker: EMPTY. Errors: FULL
  * (it would pass the limit of `out`), NO_MEMORY, DATA_LOSS.
@@ -91,6 +103,9 @@ static enum sabir_error make_room(struct queue *q, const struct seg_item *item, 
 		return queue_damaged(q);
 	if (!bytes_fits(out, len))
 		return SABIR_FULL;
+	enum sabir_error error = q->accept ? ask(q, item, word, len) : SABIR_OK;
+	if (error)
+		return error;
 	return bytes_reserve(out, len) ? SABIR_OK : SABIR_NO_MEMORY;
 }
 
@@ -218,26 +233,41 @@ static void commit_taken(struct queue *q, uint32_t n)
 	}
 }
 
-enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out)
+/* The get itself, and the end of its operation. */
+static enum sabir_error get_entered(struct queue *q, uint32_t n, struct bytes *out)
 {
-	struct queue q;
 	uint64_t ordinal = 0, follow;
 	uint32_t taken = 0;
-	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
-	if (error)
-		return error;
-	if (n == 0)
-		error = SABIR_INVALID_ARGUMENT;
+	enum sabir_error error = n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
 	while (!error && taken < n) {
 		follow = ordinal + 1;
-		error = take_one(&q, taken && ordinal != UINT64_MAX ? &follow : NULL, out, &ordinal);
+		error = take_one(q, taken && ordinal != UINT64_MAX ? &follow : NULL, out, &ordinal);
 		taken += !error;
 	}
 	/* An item that was damaged after it had been taken is in the chain too; what is in `out` is good. */
-	if (load32_relaxed(&lane->shared->chain))
-		commit_taken(&q, taken ? taken : 1);
-	queue_leave(&q);
+	if (load32_relaxed(&q->lane->shared->chain))
+		commit_taken(q, taken ? taken : 1);
+	queue_leave(q);
 	return taken ? SABIR_OK : error;
+}
+
+enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out)
+{
+	struct queue q;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	return error ? error : get_entered(&q, n, out);
+}
+
+enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,
+			      struct bytes *out)
+{
+	struct queue q;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	if (error)
+		return error;
+	q.accept = accept;
+	q.accept_context = context;
+	return get_entered(&q, 1, out);
 }
 
 enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *removed)

@@ -13,6 +13,8 @@ struct queue {
 	struct seg_queue *body;
 	uint32_t index;
 	uint64_t handle;
+	queue_accept_fn *accept; /* a get that looks first: queue_get_if */
+	void *accept_context;
 };
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);

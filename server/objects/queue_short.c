@@ -33,7 +33,12 @@ static inline bool enter_short(struct lane *lane, uint32_t op, uint64_t handle, 
 static struct queue long_view(struct lane *lane, uint64_t handle, const struct lane_cursor *at)
 {
 	uint32_t index = object_index(handle);
-	return (struct queue){ lane, lane->seg, &lane->seg->objects[index], at->body, index, handle };
+	return (struct queue){ .lane = lane,
+			       .seg = lane->seg,
+			       .object = &lane->seg->objects[index],
+			       .body = at->body,
+			       .index = index,
+			       .handle = handle };
 }
 
 /* ---------------------------------------------------------------- put */

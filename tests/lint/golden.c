@@ -65,6 +65,9 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_READ);
 	CONSTANT(SEG_OP_VALUE_WRITE);
 	CONSTANT(SEG_OP_QUEUE_CLOSE);
+	CONSTANT(SEG_OP_PIPE_OPEN);
+	CONSTANT(SEG_OP_PIPE_CLOSE);
+	CONSTANT(SEG_OP_BLOCK_WRITE);
 	CONSTANT(SEG_PHASE_OPEN);
 	CONSTANT(SEG_PHASE_COMMITTED);
 	CONSTANT(SEG_NAMING_DELETE);
@@ -94,6 +97,10 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_ARRAY);
 	CONSTANT(SEG_KIND_DICT);
 	CONSTANT(SEG_KIND_NAMESPACE);
+	CONSTANT(SEG_KIND_PIPE);
+	CONSTANT(SEG_KIND_BLOCK);
+	CONSTANT(SEG_PIPE_ONE_WAY);
+	CONSTANT(SEG_N_HOLDERS);
 	CONSTANT(SEG_EVENT_ITEMS);
 	CONSTANT(SEG_EVENT_ROOM);
 	CONSTANT(SEG_WAITING_LOCAL);
@@ -250,7 +257,7 @@ static void print_object(void)
 	FIELD(seg_object, create_time_ns);
 	FIELD(seg_object, retire_epoch);
 	FIELD(seg_object, damaged);
-	FIELD(seg_object, pad0);
+	FIELD(seg_object, part_of);
 	FIELD(seg_object, lock);
 	FIELD(seg_object, pad1);
 	FIELD(seg_object, event);
@@ -394,6 +401,34 @@ static void print_version(void)
 	END(seg_version);
 }
 
+static void print_pipe(void)
+{
+	BEGIN(seg_pipe);
+	FIELD(seg_pipe, block);
+	FIELD(seg_pipe, max_items);
+	FIELD(seg_pipe, max_item_bytes);
+	FIELD(seg_pipe, queue);
+	FIELD(seg_pipe, holders);
+	FIELD(seg_pipe, flags);
+	FIELD(seg_pipe, opened);
+	FIELD(seg_pipe, closed);
+	FIELD(seg_pipe, told);
+	END(seg_pipe);
+	BEGIN(seg_holders);
+	FIELD(seg_holders, block);
+	FIELD(seg_holders, owner);
+	END(seg_holders);
+}
+
+static void print_memory(void)
+{
+	BEGIN(seg_memory);
+	FIELD(seg_memory, block);
+	FIELD(seg_memory, size);
+	FIELD(seg_memory, pad0);
+	END(seg_memory);
+}
+
 int main(void)
 {
 	print_constants();
@@ -419,5 +454,7 @@ int main(void)
 	print_order();
 	print_node();
 	print_version();
+	print_pipe();
+	print_memory();
 	return wrong;
 }

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pipe: who may use an end, what a closed end means, and what is left when a holder dies at each of its steps. */
+#include "server/objects/pipe.h"
+
+#include "server/base/value.h"
+#include "server/objects/recover_test_kit.h"
+
+static struct segment seg;
+static struct lane a, b; /* two owners */
+
+static int setup(void)
+{
+	if (kit_segment(64 << 20, &seg))
+		return 1;
+	a = kit_lane(&seg);
+	b = kit_lane(&seg);
+	return object_init_directory(&a) != SABIR_OK;
+}
+
+static int teardown(void)
+{
+	kit_lane_close(&a);
+	kit_lane_close(&b);
+	segment_unmap(&seg);
+	return 0;
+}
+
+static uint64_t make_pipe(const struct object_spec *more)
+{
+	struct object_spec spec = *more;
+	uint64_t handle = 0;
+	spec.kind = SEG_KIND_PIPE;
+	CU_ASSERT_EQUAL_FATAL(object_create(&a, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
+	return handle;
+}
+
+/* Duplex, with end 0 held by a and end 1 by b. */
+static uint64_t open_pipe(void)
+{
+	uint64_t pipe = make_pipe(&(struct object_spec){ 0 });
+	CU_ASSERT_EQUAL(pipe_open(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(pipe_open(&b, pipe, 1), SABIR_OK);
+	return pipe;
+}
+
+static enum sabir_error send_int(struct lane *by, uint64_t pipe, uint32_t end, int64_t number)
+{
+	uint8_t head[VALUE_MAX_HEAD];
+	struct queue_item item = { .head = { head, value_put_int(number, head) } };
+	uint64_t queue;
+	return pipe_send(by, pipe, end, &item, &queue);
+}
+
+static enum sabir_error recv_int(struct lane *by, uint64_t pipe, uint32_t end, int64_t *number)
+{
+	struct bytes out = { 0 };
+	struct value_view view;
+	uint64_t queue;
+	enum sabir_error error = pipe_recv(by, pipe, end, &out, &queue);
+	if (!error && !value_view(bytes_item(&out, 0), &view))
+		*number = view.i;
+	bytes_fini(&out);
+	return error;
+}
+
+static enum sabir_error send_text(struct lane *by, uint64_t pipe, uint32_t end, const char *bytes)
+{
+	uint8_t head[VALUE_MAX_HEAD];
+	struct queue_item item = { .head = { head, value_head_bytes(VALUE_BINARY, strlen(bytes), head) },
+				   .body = { (const uint8_t *)bytes, strlen(bytes) } };
+	uint64_t queue;
+	return pipe_send(by, pipe, end, &item, &queue);
+}
+
+/* What is used when nothing is cached. */
+static struct arena_stats settled(void)
+{
+	struct arena_stats stats;
+	kit_settle(&b);
+	kit_settle(&a);
+	arena_stats(&seg, &stats);
+	return stats;
+}
+
+/* ---------------------------------------------------------------- use */
+
+static void messages_go_both_ways_in_order(void)
+{
+	uint64_t pipe = open_pipe();
+	int64_t got = 0;
+	for (int64_t i = 0; i < 3000; i++) {
+		CU_ASSERT_EQUAL_FATAL(send_int(&a, pipe, 0, i), SABIR_OK);
+		CU_ASSERT_EQUAL_FATAL(send_int(&b, pipe, 1, -i), SABIR_OK);
+	}
+	for (int64_t i = 0; i < 3000; i++) {
+		CU_ASSERT(recv_int(&b, pipe, 1, &got) == SABIR_OK && got == i);
+		CU_ASSERT(recv_int(&a, pipe, 0, &got) == SABIR_OK && got == -i);
+	}
+	CU_ASSERT_EQUAL(recv_int(&a, pipe, 0, &got), SABIR_EMPTY);
+	CU_ASSERT_EQUAL(object_delete(&a, pipe), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_DELETED);
+}
+
+static void one_way_goes_from_end_1_to_end_0(void)
+{
+	uint64_t pipe = make_pipe(&(struct object_spec){ .one_way = true });
+	int64_t got = 0;
+	CU_ASSERT_EQUAL(pipe_open(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(pipe_open(&b, pipe, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&b, pipe, 1, 7), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 7), SABIR_INVALID_ARGUMENT);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_INVALID_ARGUMENT);
+	CU_ASSERT(recv_int(&a, pipe, 0, &got) == SABIR_OK && got == 7);
+	CU_ASSERT_EQUAL(pipe_close(&b, pipe, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(recv_int(&a, pipe, 0, &got), SABIR_END_OF_FILE);
+	object_delete(&a, pipe);
+}
+
+static void an_end_belongs_to_who_opened_it(void)
+{
+	uint64_t pipe = open_pipe();
+	struct lane nobody = a;
+	int64_t got;
+	nobody.actor.owner = 0;
+	CU_ASSERT_EQUAL(send_int(&b, pipe, 0, 1), SABIR_CLOSED);
+	CU_ASSERT_EQUAL(recv_int(&a, pipe, 1, &got), SABIR_CLOSED);
+	CU_ASSERT_EQUAL(pipe_close(&a, pipe, 1), SABIR_CLOSED);
+	CU_ASSERT_EQUAL(send_int(&nobody, pipe, 0, 1), SABIR_SESSION_REQUIRED);
+	CU_ASSERT_EQUAL(pipe_open(&nobody, pipe, 0), SABIR_SESSION_REQUIRED);
+	CU_ASSERT_EQUAL(pipe_open(&a, pipe, 2), SABIR_INVALID_ARGUMENT);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 2, 1), SABIR_INVALID_ARGUMENT);
+	object_delete(&a, pipe);
+}
+
+static void a_closed_end_is_the_end_of_the_file_behind_what_it_sent(void)
+{
+	uint64_t pipe = open_pipe();
+	int64_t got = 0;
+	send_int(&a, pipe, 0, 1);
+	send_int(&b, pipe, 1, 2);
+	CU_ASSERT_EQUAL(pipe_close(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 3), SABIR_CLOSED);
+	CU_ASSERT_EQUAL(recv_int(&a, pipe, 0, &got), SABIR_CLOSED);
+	CU_ASSERT_EQUAL(send_int(&b, pipe, 1, 3), SABIR_BROKEN_PIPE);
+	CU_ASSERT(recv_int(&b, pipe, 1, &got) == SABIR_OK && got == 1);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_END_OF_FILE);
+	CU_ASSERT_EQUAL(pipe_open(&a, pipe, 0), SABIR_CLOSED);
+	struct pipe_state state;
+	CU_ASSERT_EQUAL(pipe_state(&b, pipe, &state), SABIR_OK);
+	CU_ASSERT(state.closed[0] && !state.closed[1] && state.n_messages[0] == 0 && state.n_holders[1] == 1);
+	object_delete(&a, pipe);
+}
+
+static void an_end_is_open_until_its_last_holder_closes_it(void)
+{
+	uint64_t pipe = open_pipe();
+	int64_t got;
+	for (int i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(pipe_open(i % 2 ? &a : &b, pipe, 0), SABIR_OK);
+	for (int i = 0; i < 20; i++) {
+		CU_ASSERT_EQUAL(pipe_close(i % 2 ? &a : &b, pipe, 0), SABIR_OK);
+		CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_EMPTY);
+	}
+	CU_ASSERT_EQUAL(pipe_close(&b, pipe, 0), SABIR_CLOSED);
+	CU_ASSERT_EQUAL(pipe_close(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_END_OF_FILE);
+	object_delete(&a, pipe);
+}
+
+static void messages_wait_for_an_end_that_nobody_has_opened_yet(void)
+{
+	uint64_t pipe = make_pipe(&(struct object_spec){ 0 });
+	int64_t got = 0;
+	CU_ASSERT_EQUAL(pipe_open(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 5), SABIR_OK);
+	CU_ASSERT_EQUAL(recv_int(&a, pipe, 0, &got), SABIR_EMPTY);
+	CU_ASSERT_EQUAL(pipe_close(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(pipe_open(&b, pipe, 1), SABIR_OK);
+	CU_ASSERT(recv_int(&b, pipe, 1, &got) == SABIR_OK && got == 5);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_END_OF_FILE);
+	object_delete(&a, pipe);
+}
+
+static void a_bounded_pipe_is_full_each_way(void)
+{
+	uint64_t pipe = make_pipe(&(struct object_spec){ .max_items = 2, .max_item_bytes = 10 });
+	int64_t got;
+	pipe_open(&a, pipe, 0);
+	pipe_open(&b, pipe, 1);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT(send_int(&a, pipe, 0, i) == SABIR_OK && send_int(&b, pipe, 1, i) == SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 2), SABIR_FULL);
+	CU_ASSERT_EQUAL(send_int(&b, pipe, 1, 2), SABIR_FULL);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 2), SABIR_OK);
+	CU_ASSERT_EQUAL(send_text(&b, pipe, 1, "more than ten bytes"), SABIR_TOO_LARGE);
+	object_delete(&a, pipe);
+}
+
+static void a_message_that_is_too_long_stays(void)
+{
+	uint64_t pipe = open_pipe(), queue;
+	struct pipe_bytes bytes = { .max_len = 5 };
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL(send_text(&a, pipe, 0, "sixsix"), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(pipe_recv_bytes(&b, pipe, 1, &bytes, &out, &queue), SABIR_TOO_LARGE);
+	CU_ASSERT(bytes.len == 6 && out.n_items == 0);
+	bytes.max_len = bytes.len;
+	CU_ASSERT_EQUAL(pipe_recv_bytes(&b, pipe, 1, &bytes, &out, &queue), SABIR_OK);
+	struct span content = pipe_content(bytes_item(&out, 0));
+	CU_ASSERT(content.len == 6 && !memcmp(content.data, "sixsix", 6));
+	CU_ASSERT_EQUAL(pipe_recv_bytes(&b, pipe, 1, &bytes, &out, &queue), SABIR_WRONG_TYPE);
+	int64_t got = 0;
+	CU_ASSERT(recv_int(&b, pipe, 1, &got) == SABIR_OK && got == 1);
+	CU_ASSERT_EQUAL(pipe_recv_bytes(&b, pipe, 1, &bytes, &out, &queue), SABIR_EMPTY);
+	bytes_fini(&out);
+	object_delete(&a, pipe);
+}
+
+static void poll_tells_of_the_next_message_and_of_the_end(void)
+{
+	uint64_t pipe = open_pipe(), queue = 0;
+	struct pipe_next next = { 0 };
+	int64_t got;
+	CU_ASSERT(pipe_poll(&b, pipe, 1, &next, &queue) == SABIR_EMPTY && queue != 0);
+	send_text(&a, pipe, 0, "12345678901234567890");
+	CU_ASSERT(pipe_poll(&b, pipe, 1, &next, &queue) == SABIR_OK && next.len == 20 && !next.eof);
+	CU_ASSERT(pipe_poll(&b, pipe, 1, &next, &queue) == SABIR_OK && next.len == 20);
+	send_int(&a, pipe, 0, 5);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_OK);
+	CU_ASSERT(pipe_poll(&b, pipe, 1, &next, &queue) == SABIR_OK && next.len == 2);
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &got), SABIR_OK);
+	pipe_close(&a, pipe, 0);
+	CU_ASSERT(pipe_poll(&b, pipe, 1, &next, &queue) == SABIR_OK && next.eof && next.len == 0);
+	object_delete(&a, pipe);
+}
+
+static void nothing_is_left_of_a_deleted_pipe(void)
+{
+	struct arena_stats before, after;
+	before = settled();
+	for (int round = 0; round < 10; round++) {
+		uint64_t pipe = open_pipe();
+		for (int i = 0; i < 30; i++)
+			CU_ASSERT(pipe_open(&a, pipe, 1) == SABIR_OK && send_int(&a, pipe, 0, i) == SABIR_OK);
+		CU_ASSERT_EQUAL(object_delete(&a, pipe), SABIR_OK);
+	}
+	after = settled();
+	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
+	CU_ASSERT_EQUAL(kit_count_objects(&seg), 0);
+}
+
+/* ---------------------------------------------------------------- death */
+
+/* What one owner does with a pipe of which b holds end 1: opens end 0, sends two, and closes it. */
+static void live_and_close(struct lane *by, void *context)
+{
+	uint64_t pipe = *(uint64_t *)context;
+	(void)(pipe_open(by, pipe, 0) || send_int(by, pipe, 0, 1) || send_int(by, pipe, 0, 2));
+	(void)pipe_close(by, pipe, 0);
+}
+
+/* What b sees when the owner is gone: some of what was sent, in order, then the end, or a pipe that was never opened. */
+static bool b_sees_the_end(uint64_t pipe)
+{
+	struct pipe_state state;
+	int64_t got = 0, expected = 1;
+	enum sabir_error error;
+	if (pipe_state(&b, pipe, &state) || state.n_holders[0])
+		return false;
+	while ((error = recv_int(&b, pipe, 1, &got)) == SABIR_OK)
+		if (got != expected++)
+			return false;
+	if (!state.opened[0])
+		return error == SABIR_EMPTY && expected == 1 && send_int(&b, pipe, 1, 1) == SABIR_OK;
+	return error == SABIR_END_OF_FILE && send_int(&b, pipe, 1, 1) == SABIR_BROKEN_PIPE;
+}
+
+static void die_at_each_step(bool filled)
+{
+	struct kit_steps *steps = kit_shared(sizeof(*steps));
+	struct arena_stats before, after;
+	before = settled();
+	for (unsigned i = 0; i == 0 || i <= steps->n; i++) {
+		struct lane dying = kit_lane(&seg);
+		uint64_t pipe = make_pipe(&(struct object_spec){ 0 });
+		CU_ASSERT_EQUAL(pipe_open(&b, pipe, 1), SABIR_OK);
+		for (unsigned n = 0; filled && n < SEG_N_HOLDERS; n++)
+			CU_ASSERT(!pipe_open(&a, pipe, 0));
+		if (i == 0) {
+			CU_ASSERT_FATAL(kit_list_steps(steps, live_and_close, &dying, &pipe));
+		} else if (!kit_die_at(&steps->at[i - 1], live_and_close, &dying, &pipe)) {
+			fprintf(stderr, "no death at %s\n", steps->at[i - 1].name);
+		}
+		CU_ASSERT_EQUAL(owner_recover(&a, dying.owner), SABIR_OK);
+		for (unsigned n = 0; filled && n < SEG_N_HOLDERS; n++)
+			CU_ASSERT(!pipe_close(&a, pipe, 0));
+		bool fine = b_sees_the_end(pipe);
+		CU_ASSERT(fine);
+		if (!fine)
+			fprintf(stderr, "step %s %u\n", i ? steps->at[i - 1].name : "-", i ? steps->at[i - 1].nth : 0);
+		object_delete(&a, pipe);
+	}
+	after = settled();
+	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
+	CU_ASSERT_EQUAL(kit_count_objects(&seg), 0);
+	munmap(steps, sizeof(*steps));
+}
+
+static void a_holder_that_dies_at_any_step_closes_its_end(void)
+{
+	die_at_each_step(false);
+}
+
+static void a_holder_that_dies_in_a_full_list_closes_its_end(void)
+{
+	die_at_each_step(true);
+}
+
+/* The recovery of a holder: it may die too, and be done again by another. */
+static void recover_owner(struct lane *by, void *context)
+{
+	(void)owner_recover(by, *(uint32_t *)context);
+}
+
+static void a_recovery_that_dies_at_any_step_is_done_again(void)
+{
+	struct kit_steps *steps = kit_shared(sizeof(*steps));
+	for (unsigned i = 0; i == 0 || i <= steps->n; i++) {
+		struct lane holder = kit_lane(&seg), dying = kit_lane(&seg);
+		uint64_t pipe = make_pipe(&(struct object_spec){ 0 });
+		CU_ASSERT(!pipe_open(&b, pipe, 1) && !pipe_open(&holder, pipe, 0) && !pipe_open(&holder, pipe, 0));
+		CU_ASSERT(!send_int(&holder, pipe, 0, 1));
+		if (i == 0)
+			CU_ASSERT_FATAL(kit_list_steps(steps, recover_owner, &dying, &holder.owner));
+		if (i)
+			(void)kit_die_at(&steps->at[i - 1], recover_owner, &dying, &holder.owner);
+		CU_ASSERT_EQUAL(owner_recover(&a, dying.owner), SABIR_OK);
+		CU_ASSERT_EQUAL(owner_recover(&a, holder.owner), SABIR_OK);
+		bool fine = b_sees_the_end(pipe);
+		CU_ASSERT(fine);
+		if (!fine)
+			fprintf(stderr, "step %s %u\n", i ? steps->at[i - 1].name : "-", i ? steps->at[i - 1].nth : 0);
+		object_delete(&a, pipe);
+	}
+	munmap(steps, sizeof(*steps));
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(messages_go_both_ways_in_order),
+		KIT_TEST(one_way_goes_from_end_1_to_end_0),
+		KIT_TEST(an_end_belongs_to_who_opened_it),
+		KIT_TEST(a_closed_end_is_the_end_of_the_file_behind_what_it_sent),
+		KIT_TEST(an_end_is_open_until_its_last_holder_closes_it),
+		KIT_TEST(messages_wait_for_an_end_that_nobody_has_opened_yet),
+		KIT_TEST(a_bounded_pipe_is_full_each_way),
+		KIT_TEST(a_message_that_is_too_long_stays),
+		KIT_TEST(poll_tells_of_the_next_message_and_of_the_end),
+		KIT_TEST(nothing_is_left_of_a_deleted_pipe),
+		KIT_TEST(a_holder_that_dies_at_any_step_closes_its_end),
+		KIT_TEST(a_holder_that_dies_in_a_full_list_closes_its_end),
+		KIT_TEST(a_recovery_that_dies_at_any_step_is_done_again),
+	};
+	return kit_run("pipe", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
