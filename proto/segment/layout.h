@@ -410,7 +410,7 @@ struct seg_pipe {
 };
 
 struct seg_holders {
-	struct seg_block block; /* next = the following ones of the same end */
+	struct seg_block block;        /* next = the following ones of the same end */
 	uint64_t owner[SEG_N_HOLDERS]; /* as in seg_object.owner; 0 = free */
 };
 
