@@ -148,7 +148,6 @@ struct object_kind {
 /* The table's entry for a SEG_KIND_*, or NULL. */
 const struct object_kind *object_kind_of(uint32_t kind);
 
-extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind,
-	memory_kind;
+extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
 
 #endif
