@@ -27,7 +27,8 @@
 #define SEG_CACHE_REFS 31u
 #define SEG_HAND_REFS 6u
 #define SEG_JOURNAL_RECORDS 62u
-#define SEG_MAX_LANES 16383u    /* lane ids are 1..16383 in 14 bits, 0 is nobody */
+#define SEG_MAX_LANES 16383u /* lane ids are 1..16383 in 14 bits, 0 is nobody */
+#define SEG_MAX_OWNERS (1u << 20)
 #define SEG_MAX_OBJECTS 262143u /* 18 bits, the last is SEG_OBJECT_LIMBO */
 
 /* ------------------------------------------------------------------ header */
@@ -82,6 +83,9 @@ struct seg_header {
 #define SEG_OWNER_FREE 0u
 #define SEG_OWNER_LIVE 1u
 #define SEG_OWNER_DEAD 2u /* death is proved, its lanes are being recovered */
+
+/* seg_owner.flags */
+#define SEG_OWNER_REMOTE 1u /* a session of a remote program: no process, no lanes */
 
 struct seg_owner {
 	uint64_t word;
@@ -246,7 +250,7 @@ struct seg_object {
 	uint32_t flags;
 	uint32_t name;  /* ref of the block with its name, 0 = anonymous */
 	uint32_t body;  /* ref of the block with its kind's structure */
-	uint64_t owner; /* anonymous: the owner that made it, index + 1 | generation << 32; 0 = none */
+	uint64_t owner; /* with which it dies: index + 1 | generation << 32; 0 = none */
 	uint64_t create_time_ns;
 	uint64_t retire_epoch;
 	uint64_t damaged; /* not 0: an operation found its memory inconsistent; everything answers DATA_LOSS */

@@ -57,3 +57,18 @@ bool utf8_valid(struct span text)
 	}
 	return true;
 }
+
+void utf8_show(struct span text, char *to, size_t size)
+{
+	bool valid = utf8_valid(text);
+	size_t len = text.len < size ? text.len : size - 1;
+
+	while (valid && len < text.len && len && (text.data[len] & 0xc0) == 0x80)
+		len--;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = text.data[i];
+		bool shown = byte >= 0x20 && byte != 0x7f && (byte < 0x80 || valid);
+		to[i] = shown ? (char)byte : '?';
+	}
+	to[len] = '\0';
+}

@@ -11,4 +11,10 @@
  */
 bool utf8_valid(struct span text);
 
+/*
+ * Copies what is for people, in logs and tables, up to size - 1 bytes: whatever somebody sends, the copy is printable
+ * UTF-8, NUL-terminated.
+ */
+void utf8_show(struct span text, char *to, size_t size);
+
 #endif

@@ -145,19 +145,6 @@ static void refuse(struct connection *c, enum sabir_error error, const char *det
 
 /* ---------------------------------------------------------------- frames */
 
-/* For people, in logs and tables: whatever a client sends, this is printable UTF-8. */
-static void copy_label(char to[40], const char *from)
-{
-	size_t len = strnlen(from, 39);
-	bool text = utf8_valid((struct span){ (const uint8_t *)from, len });
-	for (size_t i = 0; i < len; i++) {
-		unsigned char byte = (unsigned char)from[i];
-		bool shown = byte >= 0x20 && byte != 0x7f && (byte < 0x80 || text);
-		to[i] = shown ? (char)byte : '?';
-	}
-	to[len] = 0;
-}
-
 static enum sabir_error check_hello(const attach_Hello *hello, char *detail)
 {
 	if (hello->layout_version != SEG_LAYOUT_VERSION) {
@@ -199,11 +186,12 @@ static enum sabir_error claim_owner(struct connection *c, char *detail)
 	enum sabir_error error = peer_pidfd(c->socket.fd, &c->peer, attach_take_fd(&c->reader, 0), detail, &pidfd);
 	if (error)
 		return error;
-	error = owner_open(options->seg, (uint32_t)c->peer.pid, c->label, &c->owner);
+	error = c->control->counters.attached < options->max_attached
+			? owner_open(options->seg, (uint32_t)c->peer.pid, c->label, &c->owner)
+			: SABIR_TOO_MANY_OWNERS;
 	if (error) {
-		/* One entry is the server's own. */
 		snprintf(detail, ATTACH_DETAIL_SIZE, "%u local programs are attached, the limit (max-owners)",
-			 options->seg->n_owners - 1);
+			 options->max_attached);
 		close(pidfd);
 		return error;
 	}
@@ -221,7 +209,8 @@ static void on_hello(struct connection *c, const attach_Hello *hello)
 {
 	char detail[ATTACH_DETAIL_SIZE] = "";
 	enum sabir_error error = check_hello(hello, detail);
-	copy_label(c->label, hello->label);
+	utf8_show((struct span){ (const uint8_t *)hello->label, strnlen(hello->label, sizeof(c->label) - 1) }, c->label,
+		  sizeof(c->label));
 	if (!error)
 		error = claim_owner(c, detail);
 	attach_reader_fini(&c->reader); /* descriptors beyond the pidfd */

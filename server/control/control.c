@@ -96,8 +96,11 @@ enum sabir_error control_start(const struct control_options *options, struct con
 	if (!c)
 		return SABIR_NO_MEMORY;
 	c->options = *options;
+	/* One entry is the server's own. */
+	if (!c->options.max_attached)
+		c->options.max_attached = options->seg->n_owners - 1;
 	if (!c->options.max_connections)
-		c->options.max_connections = options->seg->n_owners + UNINTRODUCED_ROOM;
+		c->options.max_connections = c->options.max_attached + 1 + UNINTRODUCED_ROOM;
 	c->listener = (struct control_listener){ .fd = -1, .lock_fd = -1 };
 	c->listening.fd = -1;
 	c->reserve_fd = -1;

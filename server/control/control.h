@@ -40,6 +40,7 @@ struct control_options {
 	struct control_policy policy; /* the lists are borrowed too */
 	const char *version;
 	uint64_t hello_timeout_ns; /* 0: 5 s */
+	uint32_t max_attached;     /* 0: as many as there are owners */
 	uint32_t max_connections;  /* 0: the segment's owners and 128 more that have not introduced themselves */
 	char *detail;              /* where a text goes when control_start fails: CONTROL_DETAIL_SIZE bytes, or NULL */
 };

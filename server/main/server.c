@@ -27,6 +27,7 @@
 #include "server/main/signals.h"
 #include "server/objects/object.h"
 #include "server/ops/park.h"
+#include "server/ops/sessions.h"
 #include "server/rpc/rpc.h"
 
 #define TICK CLOCK_SECOND
@@ -44,12 +45,13 @@ struct server {
 	struct lane lane;   /* upkeep and recovery */
 	struct lane parked; /* parked operations: does not sleep for locks */
 	struct park *park;
+	struct sessions *sessions;
 	struct rpc *rpc;
 	struct control *control;
 	struct addresses addresses;
-	int sooner_fd; /* rung by the park, from any thread */
+	int sooner_fd; /* rung by the park and the sessions, from any thread */
 	struct loop_fd bell, sooner, signals;
-	struct loop_timer tick, expiry;
+	struct loop_timer tick, expiry, leases;
 	char detail[512];
 };
 
@@ -58,6 +60,18 @@ struct server {
 static void set_expiry(struct server *s)
 {
 	loop_timer_set(&s->loop, &s->expiry, park_next_deadline(s->park));
+}
+
+static void set_leases(struct server *s)
+{
+	loop_timer_set(&s->loop, &s->leases, sessions_next(s->sessions));
+}
+
+static void on_leases(void *context)
+{
+	struct server *s = context;
+	sessions_expire(s->sessions, &s->lane, clock_now());
+	set_leases(s);
 }
 
 static void on_bell(void *context, uint32_t events)
@@ -75,7 +89,7 @@ static void on_expiry(void *context)
 	set_expiry(s);
 }
 
-/* The park's call, from any thread. */
+/* The park's and the sessions' call, from any thread. */
 static void ring_sooner(void *context)
 {
 	struct server *s = context;
@@ -89,6 +103,7 @@ static void on_sooner(void *context, uint32_t events)
 	(void)events;
 	(void)eventfd_read(s->sooner_fd, &count);
 	set_expiry(s);
+	set_leases(s);
 }
 
 static void on_tick(void *context)
@@ -159,7 +174,9 @@ static enum sabir_error start_memory(struct server *s)
 	const struct config *config = s->config;
 	const struct segment_options options = {
 		.memory_limit = config_number(config, OPTION_MEMORY_LIMIT),
-		.n_owners = (uint32_t)config_number(config, OPTION_MAX_OWNERS) + 1, /* and the server itself */
+		/* And the server itself. */
+		.n_owners = (uint32_t)(config_number(config, OPTION_MAX_OWNERS) +
+				       config_number(config, OPTION_MAX_SESSIONS) + 1),
 		.n_lanes = (uint32_t)config_number(config, OPTION_MAX_LANES),
 		.n_objects = (uint32_t)config_number(config, OPTION_MAX_OBJECTS),
 		.max_item_bytes = config_number(config, OPTION_MAX_ITEM_BYTES),
@@ -179,6 +196,7 @@ static enum sabir_error start_memory(struct server *s)
 		snprintf(s->detail, sizeof(s->detail), "can't make the shared memory: %s", error_message(error));
 	s->lane.lock_patience_ns = LOCK_PATIENCE;
 	s->parked.lock_rings = true;
+	s->parked.actor = (struct actor){ 0 }; /* it acts for the sessions of the calls */
 	return error;
 }
 
@@ -196,6 +214,7 @@ static enum sabir_error start_rpc(struct server *s)
 	struct rpc_options options = {
 		.seg = &s->seg,
 		.park = s->park,
+		.sessions = s->sessions,
 		.owner = s->owner,
 		.n_threads = (uint32_t)config_number(config, OPTION_RPC_THREADS),
 		.unix_mode = grpc_mode(config),
@@ -228,6 +247,7 @@ static enum sabir_error start_control(struct server *s)
 		.seg = &s->seg,
 		.lane = &s->lane,
 		.path = config_text(config, OPTION_SOCKET),
+		.max_attached = (uint32_t)config_number(config, OPTION_MAX_OWNERS),
 		.policy = {
 			.uids = config->value[OPTION_ALLOW_UID].ids,
 			.n_uids = config->value[OPTION_ALLOW_UID].n,
@@ -255,8 +275,15 @@ static enum sabir_error start(struct server *s)
 		error = start_memory(s);
 	if (error)
 		return error;
+	const struct sessions_options sessions = {
+		.seg = &s->seg,
+		.max_sessions = (uint32_t)config_number(s->config, OPTION_MAX_SESSIONS),
+		.sooner = ring_sooner,
+		.context = s,
+	};
 	s->park = park_new(&s->seg, ring_sooner, s);
-	if (!s->park) {
+	s->sessions = s->park ? sessions_new(&sessions, s->park) : NULL;
+	if (!s->sessions) {
 		snprintf(s->detail, sizeof(s->detail), "%s", error_message(SABIR_NO_MEMORY));
 		return SABIR_NO_MEMORY;
 	}
@@ -294,6 +321,7 @@ static void stop(struct server *s)
 {
 	rpc_free(s->rpc);
 	control_free(s->control);
+	sessions_free(s->sessions);
 	park_free(s->park);
 	loop_remove(&s->loop, &s->bell);
 	if (s->seg.base) {
@@ -338,6 +366,7 @@ int server_run(const struct config *config, server_reload_fn *reload_fn, void *c
 	s.signals = (struct loop_fd){ .fd = -1, .ready = on_signal, .context = &s };
 	s.tick = (struct loop_timer){ .fire = on_tick, .context = &s };
 	s.expiry = (struct loop_timer){ .fire = on_expiry, .context = &s };
+	s.leases = (struct loop_timer){ .fire = on_leases, .context = &s };
 	set_log(config);
 	raise_file_limit();
 	enum sabir_error error = start(&s);

@@ -146,12 +146,6 @@ static enum sabir_error claim_entry(struct lane *lane, uint32_t *index, uint64_t
 	return SABIR_TOO_MANY_OWNERS;
 }
 
-static uint64_t owner_tag(const struct lane *lane)
-{
-	uint64_t word = load64_relaxed(&lane->seg->owners[lane->owner].word);
-	return (word & 0xffffffff00000000ull) | (lane->owner + 1);
-}
-
 static void fill_entry(struct lane *lane, struct seg_object *o, const struct object_spec *spec, bool bind)
 {
 	struct timespec now;
@@ -160,7 +154,7 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 	o->flags = 0;
 	o->name = 0;
 	o->body = 0;
-	o->owner = bind ? owner_tag(lane) : 0;
+	o->owner = bind ? lane->actor.owner : 0;
 	o->create_time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	o->retire_epoch = 0;
 	o->damaged = 0;
@@ -273,14 +267,16 @@ enum sabir_error object_create(struct lane *lane, struct span name, const struct
 	enum sabir_error error = name.len ? object_name_check(name) : SABIR_OK;
 	if (!error)
 		error = check_spec(lane->seg, spec);
+	if (!error && bind && !lane->actor.owner)
+		error = SABIR_SESSION_REQUIRED;
 	if (!error && name.len && object_open(lane, name, &made) == SABIR_OK) {
 		*handle = made;
 		return SABIR_ALREADY_EXISTS;
 	}
 	if (!error)
-		error = make(lane, name, spec, bind && !name.len, &made);
+		error = make(lane, name, spec, bind, &made);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
-		error = make(lane, name, spec, bind && !name.len, &made);
+		error = make(lane, name, spec, bind, &made);
 	if (!error && name.len) {
 		uint64_t other = 0;
 		error = names_take(lane, name, made, &other);

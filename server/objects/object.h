@@ -59,8 +59,8 @@ enum sabir_error object_name_check(struct span name);
 enum sabir_error object_init_directory(struct lane *lane);
 
 /*
- * Makes an object; an empty name makes an anonymous one, which dies with the owner of the lane when `bind` is set.
- * Errors: ALREADY_EXISTS (and *handle is the existing one), INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED,
+ * Makes an object; an empty name makes an anonymous one. With `bind` it dies with the lane's actor.
+ * Errors: SESSION_REQUIRED (bind, and the actor is nobody), ALREADY_EXISTS (and *handle is the existing one), INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED,
  * TOO_MANY_OWNERS (the table of objects is full).
  */
 enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind,

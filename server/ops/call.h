@@ -14,6 +14,7 @@
 struct op_call {
 	const struct op *op;
 	struct lane *lane;
+	const struct op_front *front; /* NULL: a local program */
 	struct op_request request;
 	struct span message; /* the request as it came */
 	uint64_t handle;
@@ -54,7 +55,7 @@ struct op_service {
 	size_t n_ops;
 };
 extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service,
-	dict_page_service, namespace_service;
+	dict_page_service, namespace_service, session_service;
 
 /* Writes the detail (printf) and returns the error. */
 enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...)

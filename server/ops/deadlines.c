@@ -41,9 +41,16 @@ static void sift_down(struct deadlines *d, uint32_t i, struct deadline *node)
 
 bool deadlines_reserve(struct deadlines *d)
 {
-	if (d->n < d->cap)
+	return deadlines_reserve_all(d, d->n + 1);
+}
+
+bool deadlines_reserve_all(struct deadlines *d, uint32_t n)
+{
+	if (n <= d->cap)
 		return true;
 	uint32_t cap = d->cap ? d->cap * 2 : 64;
+	while (cap < n)
+		cap *= 2;
 	struct deadline **heap = realloc(d->heap, cap * sizeof(*heap));
 	if (!heap)
 		return false;

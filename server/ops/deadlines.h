@@ -24,6 +24,8 @@ struct deadlines {
 
 /* Room for one more than there are; false when the process is out of memory. */
 bool deadlines_reserve(struct deadlines *d);
+/* Room for n in all, for who takes nodes out and puts them in again. */
+bool deadlines_reserve_all(struct deadlines *d, uint32_t n);
 /* Behind deadlines_reserve; cannot fail. Returns whether it is the earliest now. */
 bool deadlines_add(struct deadlines *d, struct deadline *node);
 /* Does nothing for a node that is not in the heap. */

@@ -18,7 +18,7 @@
 
 static const struct op_service *const services[] = {
 	&manager_service, &queue_service,     &value_service,     &array_service,
-	&dict_service,    &dict_page_service, &namespace_service,
+	&dict_service,    &dict_page_service, &namespace_service, &session_service,
 };
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
 
@@ -47,7 +47,7 @@ const struct op *op_at(size_t i)
 }
 
 /* Open addressing; several times as many places as there are operations. */
-#define INDEX_SIZE 256u
+#define INDEX_SIZE 2048u
 static const struct op *by_path[INDEX_SIZE];
 static pthread_once_t index_once = PTHREAD_ONCE_INIT;
 
@@ -194,6 +194,20 @@ enum sabir_error op_run(const struct op *op, struct lane *lane, struct span requ
 	};
 
 	*wait = (struct op_wait){ 0 };
+	return run_call(&c, 0);
+}
+
+enum sabir_error op_run_front(const struct op *op, struct lane *lane, const struct op_front *front, struct span request,
+			      struct bytes *response, struct op_wait *wait, char *detail)
+{
+	struct op_call c = { .op = op,
+			     .lane = lane,
+			     .front = front,
+			     .message = request,
+			     .response = response,
+			     .wait = wait,
+			     .detail = detail };
+
 	return run_call(&c, 0);
 }
 

@@ -47,9 +47,20 @@ const char *op_path(const struct op *op);
 /* Whether it may wait for what others put or take. For a lock every operation may have to. */
 bool op_can_wait(const struct op *op);
 
+/* What operations on sessions need, which only the server has. */
+struct sessions;
+struct op_front {
+	struct sessions *sessions;
+	void (*peer)(void *context, char *to, size_t size); /* writes the caller's address, for people */
+	void *context;
+};
+
 /* `wait` is only written. It begins as all zero. */
 enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			struct op_wait *wait, char *detail);
+/* The same where there are sessions; without, operations on them answer UNIMPLEMENTED. */
+enum sabir_error op_run_front(const struct op *op, struct lane *lane, const struct op_front *front, struct span request,
+			      struct bytes *response, struct op_wait *wait, char *detail);
 /*
  * Runs an operation that wanted to wait once more, with the same request and with `wait` as it was left: on the same
  * object, though its name may mean another by now.

@@ -15,10 +15,9 @@
 #define MAX_ROUNDS 100u
 
 static const struct request_field create_fields[] = {
-	FIELD(1, BYTES, text, "name"),      FIELD(2, BOOL, exist_ok, "exist_ok"),
-	FIELD(10, SPEC, spec, "queue"),     FIELD(11, SPEC, spec, "value"),
-	FIELD(12, SPEC, spec, "array"),     FIELD(13, SPEC, spec, "dict"),
-	FIELD(15, SPEC, spec, "namespace"), FIELDS_END,
+	FIELD(1, BYTES, text, "name"),  FIELD(2, BOOL, exist_ok, "exist_ok"), FIELD(3, BOOL, ephemeral, "ephemeral"),
+	FIELD(10, SPEC, spec, "queue"), FIELD(11, SPEC, spec, "value"),       FIELD(12, SPEC, spec, "array"),
+	FIELD(13, SPEC, spec, "dict"),  FIELD(15, SPEC, spec, "namespace"),   FIELDS_END,
 };
 static const struct request_field open_fields[] = {
 	REQUIRED(1, REF, ref, "object"),
@@ -145,9 +144,10 @@ static enum sabir_error create_or_find(struct op_call *c, const struct object_sp
 				       bool *created)
 {
 	enum sabir_error error = SABIR_INTERNAL;
+	bool bind = c->request.ephemeral || (!c->request.text.len && c->lane->actor.owner);
 
 	for (unsigned round = 0; round < MAX_ROUNDS; round++) {
-		error = object_create(c->lane, c->request.text, spec, false, &c->handle);
+		error = object_create(c->lane, c->request.text, spec, bind, &c->handle);
 		*created = !error;
 		if (error && (error != SABIR_ALREADY_EXISTS || !c->request.exist_ok))
 			return error;

@@ -29,6 +29,7 @@
 #include "server/objects/object.h"
 #include "server/ops/deadlines.h"
 #include "server/ops/lines.h"
+#include "server/ops/owned.h"
 #include "server/ops/tickets.h"
 
 #define RESPONSE_ON_STACK 1024u
@@ -40,7 +41,9 @@ enum state {
 
 struct parked {
 	struct waiter place; /* in no line: whoever waits has gone, and it waits for its cancellation only */
+	struct owned owned;
 	const struct op *op;
+	struct actor actor;
 	park_done_fn *done;
 	bool (*gone)(void *context);
 	void *context;
@@ -66,6 +69,7 @@ struct park {
 	struct deadlines deadlines;
 	struct tickets tickets;
 	struct lines lines;
+	struct owned_table owned;
 };
 
 struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *context)
@@ -108,6 +112,7 @@ static const char *detail_of(const struct parked *w)
 static void forget(struct park *park, struct parked *w)
 {
 	deadlines_remove(&park->deadlines, &w->deadline);
+	owned_remove(&w->owned);
 	tickets_give_back(&park->tickets, w->id);
 	park->count--;
 }
@@ -217,8 +222,11 @@ static bool run(struct park *park, struct lane *lane, struct line *line, struct 
 	w->state = RUNNING;
 	pthread_mutex_unlock(&park->mutex);
 	bytes_init(&response, fixed, sizeof(fixed));
+	struct actor own = lane->actor;
+	lane->actor = w->actor;
 	enum sabir_error error = op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, &response,
 					      &w->wait, detail);
+	lane->actor = own;
 	pthread_mutex_lock(&park->mutex);
 
 	bool waits = error && w->wait.wanted;
@@ -289,6 +297,7 @@ static struct parked *make_parked(const struct park_entry *entry)
 	}
 	*w = (struct parked){
 		.op = entry->op,
+		.actor = entry->actor,
 		.done = entry->done,
 		.gone = entry->gone,
 		.context = entry->context,
@@ -317,6 +326,7 @@ static enum sabir_error enter(struct park *park, struct parked *w, uint64_t *id,
 		return SABIR_NO_MEMORY;
 	line_append(line, &w->place);
 	*id = w->id = tickets_take(&park->tickets, w);
+	owned_add(&park->owned, &w->owned, w->actor.owner);
 	park->count++;
 	*sooner = w->deadline.ns != OP_FOREVER && deadlines_add(&park->deadlines, &w->deadline);
 	return SABIR_OK;
@@ -383,6 +393,20 @@ uint64_t park_next_deadline(struct park *park)
 	uint64_t ns = first ? first->ns : OP_FOREVER;
 	pthread_mutex_unlock(&park->mutex);
 	return ns;
+}
+
+#define PARKED_OWNED(node) ((struct parked *)((uint8_t *)(node)-offsetof(struct parked, owned)))
+
+void park_end(struct park *park, uint64_t owner, enum sabir_error error)
+{
+	struct owned *first;
+
+	pthread_mutex_lock(&park->mutex);
+	while ((first = owned_first(&park->owned, owner))) {
+		owned_remove(first); /* one that is being run stays in the park a little longer */
+		end(park, PARKED_OWNED(first), error);
+	}
+	pthread_mutex_unlock(&park->mutex);
 }
 
 void park_drain(struct park *park, enum sabir_error error)

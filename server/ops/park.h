@@ -31,6 +31,7 @@ typedef void park_done_fn(void *context, enum sabir_error error, struct bytes *r
 struct park_entry {
 	const struct op *op;
 	struct span request;        /* copied */
+	struct actor actor;         /* whom it is run for */
 	const struct op_wait *wait; /* as op_run filled it */
 	enum sabir_error
 		error; /* what op_run answered: EMPTY, FULL, WOULD_BLOCK or BUSY; what it ends with at its deadline */
@@ -74,6 +75,9 @@ void park_ring(struct park *park, struct lane *lane);
 void park_expire(struct park *park, uint64_t now_ns);
 /* The earliest deadline, OP_FOREVER if there is none. */
 uint64_t park_next_deadline(struct park *park);
+
+/* Ends all that is parked for the owner, as in its actors. */
+void park_end(struct park *park, uint64_t owner, enum sabir_error error);
 
 /* Ends everything with `error` and refuses what comes later. */
 void park_drain(struct park *park, enum sabir_error error);

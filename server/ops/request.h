@@ -91,6 +91,7 @@ struct op_request {
 	uint32_t kind;
 	uint32_t type_code;
 	bool exist_ok;
+	bool ephemeral;
 	bool has_scalar; /* `scalar` was there */
 };
 

@@ -35,19 +35,19 @@ void respond_scalar(struct bytes *response, uint32_t number, const struct scalar
 	response->len = (size_t)(p - response->data);
 }
 
-static uint8_t *put_number(uint8_t *to, uint32_t number, uint64_t v)
+uint8_t *respond_put_number(uint8_t *to, uint32_t number, uint64_t v)
 {
 	if (!v)
 		return to;
 	return wire_put_varint(wire_put_tag(to, number, WIRE_VARINT), v);
 }
 
-static uint8_t *put_time(uint8_t *to, uint32_t number, uint64_t ns)
+uint8_t *respond_put_time(uint8_t *to, uint32_t number, uint64_t ns)
 {
 	uint8_t message[24];
-	uint8_t *p = put_number(message, 1, ns / 1000000000u);
+	uint8_t *p = respond_put_number(message, 1, ns / 1000000000u);
 
-	p = put_number(p, 2, ns % 1000000000u);
+	p = respond_put_number(p, 2, ns % 1000000000u);
 	return wire_put_bytes(to, number, message, (size_t)(p - message));
 }
 
@@ -58,15 +58,15 @@ static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 
 	switch (info->kind) {
 	case SEG_KIND_QUEUE:
-		p = put_number(p, 1, info->max_items);
-		p = put_number(p, 2, info->max_item_bytes);
+		p = respond_put_number(p, 1, info->max_items);
+		p = respond_put_number(p, 2, info->max_item_bytes);
 		break;
 	case SEG_KIND_ARRAY:
-		p = put_number(p, 1, type_code_of(info->type_code));
-		p = put_number(p, 2, info->length);
+		p = respond_put_number(p, 1, type_code_of(info->type_code));
+		p = respond_put_number(p, 2, info->length);
 		break;
 	case SEG_KIND_VALUE:
-		p = put_number(p, 1, type_code_of(info->type_code));
+		p = respond_put_number(p, 1, type_code_of(info->type_code));
 		break;
 	}
 	return wire_put_bytes(to, SPEC_FIELD(info->kind), message, (size_t)(p - message));
@@ -79,12 +79,12 @@ enum sabir_error respond_info(struct bytes *response, const struct object_info *
 
 	if (name_len)
 		p = wire_put_bytes(p, 1, info->name, name_len);
-	p = put_number(p, 2, info->handle);
-	p = put_number(p, 3, info->kind);
-	p = put_time(p, 4, info->create_time_ns);
-	p = put_number(p, 5, info->length);
-	p = put_number(p, 6, info->memory_bytes);
-	p = put_number(p, 7, info->closed != 0);
+	p = respond_put_number(p, 2, info->handle);
+	p = respond_put_number(p, 3, info->kind);
+	p = respond_put_time(p, 4, info->create_time_ns);
+	p = respond_put_number(p, 5, info->length);
+	p = respond_put_number(p, 6, info->memory_bytes);
+	p = respond_put_number(p, 7, info->closed != 0);
 	if (object_kind_of(info->kind))
 		p = put_spec(p, info);
 	return bytes_add(response, message, (size_t)(p - message));

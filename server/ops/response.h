@@ -23,6 +23,10 @@ static inline void respond_number(struct bytes *response, uint32_t number, uint6
 	response->len = (size_t)(wire_put_varint(to, v) - response->data);
 }
 
+/* The same into memory of the caller; both return what is behind them. A Timestamp and a Duration have one form. */
+uint8_t *respond_put_number(uint8_t *to, uint32_t number, uint64_t v);
+uint8_t *respond_put_time(uint8_t *to, uint32_t number, uint64_t ns);
+
 /* A message field of type Scalar. */
 void respond_scalar(struct bytes *response, uint32_t number, const struct scalar *s);
 

@@ -24,12 +24,14 @@
 #include "wire/sabir/v1/manager.pb-c.h"
 #include "wire/sabir/v1/namespace.pb-c.h"
 #include "wire/sabir/v1/queue.pb-c.h"
+#include "wire/sabir/v1/session.pb-c.h"
 #include "wire/sabir/v1/value_service.pb-c.h"
 
 static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__manager_service__descriptor, &sabir__v1__queue_service__descriptor,
 	&sabir__v1__value_service__descriptor,   &sabir__v1__array_service__descriptor,
 	&sabir__v1__dict_service__descriptor,    &sabir__v1__namespace_service__descriptor,
+	&sabir__v1__session_service__descriptor,
 };
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))
 

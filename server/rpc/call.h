@@ -20,10 +20,11 @@ struct call {
 	grpc_metadata_array metadata;
 	grpc_byte_buffer *payload; /* the request, NULL if none came */
 	uint32_t refs;
-	uint32_t home;     /* enum call_home */
-	int32_t cancelled; /* -1 until gRPC knows how the call ended */
-	bool watched;      /* `closed` was asked for apart from the reply */
-	uint64_t unsent;   /* bytes counted in rpc->unsent_bytes */
+	uint32_t home;           /* enum call_home */
+	int32_t cancelled;       /* -1 until gRPC knows how the call ended */
+	bool watched;            /* `closed` was asked for apart from the reply */
+	uint64_t unsent;         /* bytes counted in rpc->unsent_bytes */
+	struct session *session; /* that a parked call uses, or NULL */
 	union {
 		grpc_call_details details; /* of unknown methods */
 		struct stream stream;

@@ -14,8 +14,12 @@
  */
 #include "server/rpc/operation.h"
 
+#include <grpc/support/alloc.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "server/base/utf8.h"
+#include "server/rpc/identity.h"
 
 enum park_state {
 	PARK_ENTERING, /* being added to the park */
@@ -31,11 +35,20 @@ static void leave_park(struct call *call)
 	count(&rpc->parked_bytes, -(int64_t)call->parked.request_len);
 }
 
+/* It is not run any more, so its session may end. */
+static void leave_session(struct call *call)
+{
+	struct session *session = call->session;
+	call->session = NULL;
+	session_release(call->rpc->sessions, session);
+}
+
 static void parked_done(void *context, enum sabir_error error, struct bytes *response, const char *detail)
 {
 	struct call *call = context;
 	(void)exchange32(&call->parked.state, PARK_DONE);
 	leave_park(call);
+	leave_session(call);
 	call_reply(call, error, detail, response);
 }
 
@@ -44,6 +57,7 @@ static void take_out(struct call *call)
 	if (!park_cancel(call->rpc->park, call->parked.id))
 		return; /* parked_done() answers */
 	leave_park(call);
+	leave_session(call);
 	count(&call->rpc->counters.cancelled, 1);
 	call_unref(call);
 }
@@ -82,13 +96,26 @@ static enum sabir_error enter_park(struct call *call, size_t request_len, char *
 	return SABIR_RESOURCE_EXHAUSTED;
 }
 
+/* An end of the session that came before the call was in the park has not found it there. */
+static void look_after_session(struct call *call, struct session *session)
+{
+	struct rpc *rpc = call->rpc;
+	if (!session || !session_has_ended(rpc->sessions, session) || !park_cancel(rpc->park, call->parked.id))
+		return;
+	leave_park(call);
+	leave_session(call);
+	call_reply(call, SABIR_SESSION_ENDED, "", NULL);
+}
+
 /* Leaves the call to the park. On failure nothing was begun. */
 static enum sabir_error park_call(struct call *call, struct worker *worker, struct span request,
-				  const struct op_wait *wait, enum sabir_error error, char *detail)
+				  const struct identity *who, const struct op_wait *wait, enum sabir_error error,
+				  char *detail)
 {
 	const struct park_entry entry = {
 		.op = call->method->op,
 		.request = request,
+		.actor = who->actor,
 		.wait = wait,
 		.error = error,
 		.detail = detail,
@@ -109,16 +136,22 @@ static enum sabir_error park_call(struct call *call, struct worker *worker, stru
 	/* What is not needed while it waits; it adds up. */
 	grpc_metadata_array_destroy(&call->metadata);
 	grpc_metadata_array_init(&call->metadata);
+	call->session = who->session;
+	if (who->session)
+		session_keep(call->rpc->sessions, who->session);
 	call_watch(call, parked_closed);
 	refused = park_add(call->rpc->park, &worker->lane, &entry, &call->parked.id);
 	if (refused) {
 		(void)exchange32(&call->parked.state, PARK_DONE);
 		leave_park(call);
+		leave_session(call);
 		return refused;
 	}
 	uint32_t state = PARK_ENTERING;
 	if (!cas32(&call->parked.state, &state, PARK_INSIDE) && state == PARK_CLOSED)
 		take_out(call);
+	else
+		look_after_session(call, who->session);
 	return SABIR_OK;
 }
 
@@ -140,17 +173,30 @@ static enum sabir_error admit(struct call *call, char *detail)
 	return SABIR_OK;
 }
 
-/* Runs the operation. True: the call is left to the park; else `error` is the answer, with `detail` or worker->out. */
-static bool run(struct call *call, struct worker *worker, struct span request, enum sabir_error *error, char *detail)
+/* For people: where the call comes from. */
+static void write_peer(void *context, char *to, size_t size)
 {
+	struct call *call = context;
+	char *peer = grpc_call_get_peer(call->grpc);
+	utf8_show((struct span){ (const uint8_t *)peer, strlen(peer) }, to, size);
+	gpr_free(peer);
+}
+
+/* Runs the operation. True: the call is left to the park; else `error` is the answer, with `detail` or worker->out. */
+static bool run(struct call *call, struct worker *worker, struct span request, const struct identity *who,
+		enum sabir_error *error, char *detail)
+{
+	const struct op_front front = { .sessions = call->rpc->sessions, .peer = write_peer, .context = call };
 	struct op_wait wait = { .wanted = false };
 	count(&call->rpc->counters.calls, 1);
 	if (!worker->out.fixed) /* its memory was handed over with the last response */
 		bytes_init(&worker->out, worker->out_fixed, sizeof(worker->out_fixed));
-	*error = op_run(call->method->op, &worker->lane, request, &worker->out, &wait, detail);
+	worker->lane.actor = who->actor;
+	*error = op_run_front(call->method->op, &worker->lane, &front, request, &worker->out, &wait, detail);
+	worker->lane.actor = (struct actor){ 0 };
 	if (!*error || !wait.wanted)
 		return false;
-	*error = park_call(call, worker, request, &wait, *error, detail);
+	*error = park_call(call, worker, request, who, &wait, *error, detail);
 	return !*error;
 }
 
@@ -158,16 +204,24 @@ void operation_handle(struct call *call, struct worker *worker)
 {
 	char detail[OP_DETAIL_SIZE] = "";
 	struct request request;
+	struct identity who;
 	enum sabir_error error = admit(call, detail);
-	if (!error && !request_open(call, &request))
-		error = refuse(call, SABIR_INVALID_ARGUMENT, detail, "the call carries no request message");
-	else if (!error) {
-		bool parked = run(call, worker, request.span, &error, detail);
-		request_close(&request);
-		if (parked)
-			return;
+	if (!error)
+		error = identity_find(call, &who, detail);
+	if (error) {
+		call_reply(call, error, detail, &worker->out);
+		return;
 	}
-	call_reply(call, error, detail, &worker->out);
+	bool parked = false;
+	if (request_open(call, &request)) {
+		parked = run(call, worker, request.span, &who, &error, detail);
+		request_close(&request);
+	} else {
+		error = refuse(call, SABIR_INVALID_ARGUMENT, detail, "the call carries no request message");
+	}
+	session_release(call->rpc->sessions, who.session);
+	if (!parked)
+		call_reply(call, error, detail, &worker->out);
 }
 
 void unknown_handle(struct call *call, struct worker *worker)

@@ -53,6 +53,8 @@ static enum sabir_error open_lanes(struct rpc *rpc, uint32_t owner, char *detail
 		}
 		/* A local program that is stopped with a lock must not hold up the calls on other objects. */
 		rpc->workers[i].lane.lock_rings = true;
+		/* It is nobody; an operation is done for the session of its call. */
+		rpc->workers[i].lane.actor = (struct actor){ 0 };
 		rpc->workers[i].rpc = rpc;
 	}
 	return SABIR_OK;

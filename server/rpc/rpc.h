@@ -19,6 +19,7 @@
 struct rpc;
 struct segment;
 struct park;
+struct sessions;
 
 #define RPC_DETAIL_SIZE 256
 #define RPC_MAX_ADDRESSES 16
@@ -30,8 +31,9 @@ struct rpc_options {
 	 */
 	const char *const *addresses;
 	size_t n_addresses;
-	struct segment *seg; /* borrowed until rpc_free, as is the park */
+	struct segment *seg; /* borrowed until rpc_free, as are the next two */
 	struct park *park;
+	struct sessions *sessions;
 	uint32_t owner; /* the server's own owner entry: n_threads lanes are opened for it */
 
 	/* 0 in any of these chooses the default. */

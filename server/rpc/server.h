@@ -51,6 +51,7 @@ struct worker {
 struct rpc {
 	struct segment *seg;
 	struct park *park;
+	struct sessions *sessions;
 	uint64_t max_message_bytes;
 	uint64_t max_parked_bytes;
 	uint64_t max_unsent_bytes;

@@ -46,12 +46,22 @@ static inline void ask_open(struct kit *kit, struct ask *ask, int connection, co
 	ask->kit = kit;
 	grpc_metadata_array_init(&ask->initial);
 	grpc_metadata_array_init(&ask->trailing);
+	grpc_metadata who[2];
+	size_t n_who = 0;
+	if (kit->session)
+		who[n_who++] = (grpc_metadata){ .key = grpc_slice_from_static_string("sabir-session"),
+						.value = grpc_slice_from_static_string(kit->session) };
+	if (kit->thread)
+		who[n_who++] = (grpc_metadata){ .key = grpc_slice_from_static_string("sabir-thread"),
+						.value = grpc_slice_from_static_string(kit->thread) };
 	ask->call = grpc_channel_create_call(kit->channel[connection], NULL, GRPC_PROPAGATE_DEFAULTS, kit->queue,
 					     grpc_slice_from_static_string(path), NULL, kit_deadline(deadline_ms),
 					     NULL);
 	grpc_op ops[] = { { .op = GRPC_OP_RECV_INITIAL_METADATA },
 			  { .op = GRPC_OP_RECV_STATUS_ON_CLIENT },
 			  { .op = GRPC_OP_SEND_INITIAL_METADATA } };
+	ops[2].data.send_initial_metadata.metadata = who;
+	ops[2].data.send_initial_metadata.count = n_who;
 	ops[0].data.recv_initial_metadata.recv_initial_metadata = &ask->initial;
 	ops[1].data.recv_status_on_client.trailing_metadata = &ask->trailing;
 	ops[1].data.recv_status_on_client.status = &ask->status;

@@ -24,6 +24,7 @@
 #include "server/objects/object.h"
 #include "server/objects/queue.h"
 #include "server/ops/park.h"
+#include "server/ops/sessions.h"
 #include "server/rpc/rpc.h"
 #include "server/shm/test_kit.h"
 
@@ -35,6 +36,9 @@ struct kit {
 	uint32_t owner;
 	struct lane lane; /* the test's own, as a local program has it */
 	struct park *park;
+	struct sessions *sessions;
+	const char *session; /* that calls name in their metadata, or NULL */
+	const char *thread;
 	struct rpc *rpc;
 	char folder[64];
 	char socket[96]; /* "unix:/…" */
@@ -64,8 +68,11 @@ static inline void *kit_loop(void *context)
 	struct kit *kit = context;
 	struct lane lane = kit_lane(&kit->seg);
 	lane.lock_rings = true;
+	lane.actor = (struct actor){ 0 };
 	while (!load32_acquire(&kit->ending)) {
 		uint64_t now = kit_now(), next = park_next_deadline(kit->park), value;
+		uint64_t lease = sessions_next(kit->sessions);
+		next = lease < next ? lease : next;
 		int timeout = next == OP_FOREVER ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;
 		struct pollfd fds[] = { { kit->seg.bell_fd, POLLIN, 0 }, { kit->wake_fd, POLLIN, 0 } };
 		(void)poll(fds, 2, timeout);
@@ -73,6 +80,7 @@ static inline void *kit_loop(void *context)
 			(void)!read(kit->wake_fd, &value, 8);
 		park_ring(kit->park, &lane);
 		park_expire(kit->park, kit_now());
+		sessions_expire(kit->sessions, &lane, kit_now());
 	}
 	kit_lane_close(&lane);
 	return NULL;
@@ -116,11 +124,14 @@ static inline bool kit_start(struct kit *kit, struct rpc_options options)
 	kit->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	kit->lane = kit_lane(&kit->seg);
 	kit->park = park_new(&kit->seg, kit_wake, kit);
+	kit->sessions = sessions_new(&(struct sessions_options){ .seg = &kit->seg, .sooner = kit_wake, .context = kit },
+				     kit->park);
 	const char *addresses[] = { kit->socket, "127.0.0.1:0" };
 	options.addresses = addresses;
 	options.n_addresses = 2;
 	options.seg = &kit->seg;
 	options.park = kit->park;
+	options.sessions = kit->sessions;
 	if (object_init_directory(&kit->lane) || owner_open(&kit->seg, (uint32_t)getpid(), "server", &kit->owner))
 		return false;
 	options.owner = kit->owner;
@@ -155,6 +166,7 @@ static inline void kit_stop(struct kit *kit)
 	store32_release(&kit->ending, 1);
 	kit_wake(kit);
 	pthread_join(kit->loop, NULL);
+	sessions_free(kit->sessions);
 	park_free(kit->park);
 	owner_close(&kit->seg, kit->owner);
 	kit_lane_close(&kit->lane);

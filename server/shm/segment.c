@@ -55,7 +55,7 @@ static void lay_out(struct seg_header *h)
 
 static bool counts_fit(const struct seg_header *h)
 {
-	return h->n_owners && h->n_owners <= SEG_MAX_LANES && h->n_lanes && h->n_lanes <= SEG_MAX_LANES &&
+	return h->n_owners && h->n_owners <= SEG_MAX_OWNERS && h->n_lanes && h->n_lanes <= SEG_MAX_LANES &&
 	       h->n_objects && h->n_objects <= SEG_MAX_OBJECTS && h->n_chunks &&
 	       h->n_chunks <= 1u << (32 + SEG_REF_SHIFT - SEG_CHUNK_SHIFT - 1);
 }

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of sessions.
+ *
+ *   LIVE ──close, end, lease over──► ENDING ──nobody uses it──► RECOVERING ──► freed
+ *                                      ▲                            │ BUSY
+ *                                      └────────── a little later ──┘
+ *
+ * All of it is under one mutex, except for the recovery itself, which the one who set RECOVERING does. `uses` counts
+ * the calls that run or wait; it falls to 0 only by session_release, which has an ENDING session recovered.
+ *
+ * A session is in the heap of deadlines by the time at which somebody must look at it: LIVE, the end of its lease, or
+ * earlier: whoever looks and finds that it was used since then sets the time anew, so a call does not touch the heap.
+ * ENDING: when to try the recovery. In use while ENDING, or RECOVERING: not at all.
+ */
+#include "server/ops/sessions.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "server/base/clock.h"
+#include "server/base/utf8.h"
+#include "server/objects/object.h"
+#include "server/ops/deadlines.h"
+
+#define RETRY_FIRST (10 * CLOCK_MILLISECOND)
+#define RETRY_MOST CLOCK_SECOND
+#define MIN_BUCKETS 64u
+
+enum state {
+	LIVE,
+	ENDING,
+	RECOVERING,
+};
+
+struct session {
+	struct session *next; /* in the bucket */
+	uint8_t token[SESSION_TOKEN_LEN / 2];
+	enum state state;
+	uint32_t index; /* of the owner's entry */
+	uint64_t owner;
+	uint32_t uses;
+	uint64_t n_calls;
+	uint64_t lease_ns;
+	uint64_t used_ns; /* when the last use ended */
+	uint64_t retry_ns;
+	uint64_t open_time_ns;
+	struct deadline deadline;
+	char label[SESSION_LABEL_SIZE];
+	char peer[SESSION_PEER_SIZE];
+};
+
+struct sessions {
+	pthread_mutex_t mutex;
+	struct sessions_options options;
+	struct park *park;
+	size_t count; /* those that end included */
+	struct deadlines deadlines;
+	struct session **by_owner; /* [n_owners] */
+	struct session **buckets;  /* by token: the LIVE ones */
+	uint32_t n_buckets;        /* a power of two */
+};
+
+struct sessions *sessions_new(const struct sessions_options *options, struct park *park)
+{
+	struct sessions *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all->options = *options;
+	all->park = park;
+	all->n_buckets = MIN_BUCKETS;
+	while (all->n_buckets < options->seg->n_owners)
+		all->n_buckets *= 2;
+	all->by_owner = calloc(options->seg->n_owners, sizeof(struct session *));
+	all->buckets = calloc(all->n_buckets, sizeof(struct session *));
+	pthread_mutex_init(&all->mutex, NULL);
+	if (all->by_owner && all->buckets)
+		return all;
+	sessions_free(all);
+	return NULL;
+}
+
+void sessions_free(struct sessions *all)
+{
+	if (!all)
+		return;
+	for (uint32_t i = 0; all->by_owner && i < all->options.seg->n_owners; i++)
+		free(all->by_owner[i]);
+	free(all->by_owner);
+	free(all->buckets);
+	deadlines_fini(&all->deadlines);
+	pthread_mutex_destroy(&all->mutex);
+	free(all);
+}
+
+/* ---------------------------------------------------------------- tokens */
+
+static int digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool read_token(struct span text, uint8_t token[SESSION_TOKEN_LEN / 2])
+{
+	if (text.len != SESSION_TOKEN_LEN)
+		return false;
+	for (size_t i = 0; i < SESSION_TOKEN_LEN / 2; i++) {
+		int high = digit(text.data[2 * i]), low = digit(text.data[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		token[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static void write_token(const uint8_t token[SESSION_TOKEN_LEN / 2], char text[SESSION_TOKEN_LEN + 1])
+{
+	for (size_t i = 0; i < SESSION_TOKEN_LEN / 2; i++)
+		snprintf(text + 2 * i, 3, "%02x", token[i]);
+}
+
+/* Random bytes are their own hash. */
+static struct session **bucket_of(struct sessions *all, const uint8_t *token)
+{
+	uint32_t hash;
+
+	memcpy(&hash, token, sizeof(hash));
+	return &all->buckets[hash & (all->n_buckets - 1)];
+}
+
+static struct session *find(struct sessions *all, struct span text)
+{
+	uint8_t token[SESSION_TOKEN_LEN / 2];
+
+	if (!read_token(text, token))
+		return NULL;
+	struct session *s = *bucket_of(all, token);
+	while (s && memcmp(s->token, token, sizeof(token)) != 0)
+		s = s->next;
+	return s;
+}
+
+static void take_out(struct sessions *all, struct session *session)
+{
+	struct session **link = bucket_of(all, session->token);
+
+	while (*link != session)
+		link = &(*link)->next;
+	*link = session->next;
+}
+
+/* ---------------------------------------------------------------- the end */
+
+/* With the mutex held. Returns whether whoever sleeps until sessions_next() must look again. */
+static bool look_at(struct sessions *all, struct session *s, uint64_t ns)
+{
+	deadlines_remove(&all->deadlines, &s->deadline);
+	s->deadline.ns = ns;
+	return deadlines_add(&all->deadlines, &s->deadline);
+}
+
+static void tell_sooner(struct sessions *all, bool sooner)
+{
+	if (sooner && all->options.sooner)
+		all->options.sooner(all->options.context);
+}
+
+static void drop(struct sessions *all, struct session *s)
+{
+	all->by_owner[s->index] = NULL;
+	all->count--;
+	free(s);
+}
+
+/* With the mutex held, which is let go meanwhile. Does nothing unless it is ENDING and unused. */
+static void recover(struct sessions *all, struct session *s, struct lane *lane)
+{
+	if (s->state != ENDING || s->uses)
+		return;
+	s->state = RECOVERING;
+	deadlines_remove(&all->deadlines, &s->deadline);
+	pthread_mutex_unlock(&all->mutex);
+	enum sabir_error error = owner_recover(lane, s->index);
+	pthread_mutex_lock(&all->mutex);
+	if (!error) {
+		drop(all, s);
+		return;
+	}
+	s->state = ENDING;
+	s->retry_ns = !s->retry_ns ? RETRY_FIRST : s->retry_ns * 2 > RETRY_MOST ? RETRY_MOST : s->retry_ns * 2;
+	bool sooner = look_at(all, s, clock_deadline(s->retry_ns));
+	pthread_mutex_unlock(&all->mutex);
+	tell_sooner(all, sooner);
+	pthread_mutex_lock(&all->mutex);
+}
+
+/* With the mutex held, which is let go meanwhile; the session may be gone afterwards. */
+static void end(struct sessions *all, struct session *s, struct lane *lane)
+{
+	take_out(all, s);
+	s->state = ENDING;
+	deadlines_remove(&all->deadlines, &s->deadline);
+	s->uses++; /* ours: it stays, whoever else leaves it */
+	pthread_mutex_unlock(&all->mutex);
+	park_end(all->park, s->owner, SABIR_SESSION_ENDED);
+	pthread_mutex_lock(&all->mutex);
+	s->uses--;
+	recover(all, s, lane);
+}
+
+enum sabir_error sessions_close(struct sessions *all, struct span token, struct lane *lane)
+{
+	pthread_mutex_lock(&all->mutex);
+	struct session *s = find(all, token);
+	if (s)
+		end(all, s, lane);
+	pthread_mutex_unlock(&all->mutex);
+	return s ? SABIR_OK : SABIR_SESSION_ENDED;
+}
+
+enum sabir_error sessions_end(struct sessions *all, uint64_t owner, struct lane *lane)
+{
+	uint32_t index = (uint32_t)owner - 1;
+	struct session *s = NULL;
+
+	pthread_mutex_lock(&all->mutex);
+	if (index < all->options.seg->n_owners)
+		s = all->by_owner[index];
+	if (s && (s->owner != owner || s->state != LIVE))
+		s = NULL;
+	if (s)
+		end(all, s, lane);
+	pthread_mutex_unlock(&all->mutex);
+	return s ? SABIR_OK : SABIR_SESSION_ENDED;
+}
+
+/* ---------------------------------------------------------------- opening and using */
+
+static struct session *make(struct span label, const char *peer, uint64_t lease_ns)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s || getrandom(s->token, sizeof(s->token), 0) != sizeof(s->token)) {
+		free(s);
+		return NULL;
+	}
+	utf8_show(label, s->label, sizeof(s->label));
+	snprintf(s->peer, sizeof(s->peer), "%s", peer ? peer : "");
+	s->lease_ns = !lease_ns                      ? SESSION_LEASE_DEFAULT
+		      : lease_ns < SESSION_LEASE_MIN ? SESSION_LEASE_MIN
+		      : lease_ns > SESSION_LEASE_MAX ? SESSION_LEASE_MAX
+						     : lease_ns;
+	s->used_ns = clock_now();
+	s->open_time_ns = clock_wall();
+	return s;
+}
+
+/* With the mutex held. */
+static enum sabir_error enter(struct sessions *all, struct session *s, bool *sooner)
+{
+	struct segment *seg = all->options.seg;
+	uint32_t limit = all->options.max_sessions;
+
+	if (limit && all->count >= limit)
+		return SABIR_TOO_MANY_OWNERS;
+	if (!deadlines_reserve_all(&all->deadlines, (uint32_t)all->count + 1))
+		return SABIR_NO_MEMORY;
+	enum sabir_error error = owner_open(seg, 0, s->label, &s->index);
+	if (error)
+		return error;
+	store32_relaxed(&seg->owners[s->index].flags, SEG_OWNER_REMOTE);
+	s->owner = (load64_relaxed(&seg->owners[s->index].word) & 0xffffffff00000000ull) | (s->index + 1);
+	all->by_owner[s->index] = s;
+	all->count++;
+	struct session **bucket = bucket_of(all, s->token);
+	s->next = *bucket;
+	*bucket = s;
+	*sooner = look_at(all, s, s->used_ns + s->lease_ns);
+	return SABIR_OK;
+}
+
+static void describe(const struct session *s, struct session_info *info)
+{
+	uint64_t left_ns = s->uses ? s->lease_ns : clock_left(s->used_ns + s->lease_ns);
+
+	*info = (struct session_info){
+		.owner = s->owner,
+		.lease_ns = s->lease_ns,
+		.left_ns = left_ns,
+		.open_time_ns = s->open_time_ns,
+		.n_calls = s->n_calls,
+		.n_active = s->uses,
+	};
+	memcpy(info->label, s->label, sizeof(info->label));
+	memcpy(info->peer, s->peer, sizeof(info->peer));
+}
+
+enum sabir_error sessions_open(struct sessions *all, struct span label, const char *peer, uint64_t lease_ns,
+			       struct session_info *info)
+{
+	struct session *s = make(label, peer, lease_ns);
+	bool sooner = false;
+
+	if (!s)
+		return SABIR_NO_MEMORY;
+	pthread_mutex_lock(&all->mutex);
+	enum sabir_error error = enter(all, s, &sooner);
+	if (!error) {
+		describe(s, info);
+		write_token(s->token, info->token);
+	}
+	pthread_mutex_unlock(&all->mutex);
+	if (error)
+		free(s);
+	tell_sooner(all, sooner);
+	return error;
+}
+
+enum sabir_error session_use(struct sessions *all, struct span token, struct session **session)
+{
+	pthread_mutex_lock(&all->mutex);
+	struct session *s = find(all, token);
+	/* One that has lapsed is at its end, though nobody has come round to it yet. */
+	if (s && !s->uses && clock_now() >= s->used_ns + s->lease_ns)
+		s = NULL;
+	if (s) {
+		s->uses++;
+		s->n_calls++;
+	}
+	pthread_mutex_unlock(&all->mutex);
+	if (!s)
+		return SABIR_SESSION_ENDED;
+	*session = s;
+	return SABIR_OK;
+}
+
+void session_keep(struct sessions *all, struct session *s)
+{
+	pthread_mutex_lock(&all->mutex);
+	s->uses++;
+	pthread_mutex_unlock(&all->mutex);
+}
+
+bool session_has_ended(struct sessions *all, const struct session *s)
+{
+	pthread_mutex_lock(&all->mutex);
+	bool ended = s->state != LIVE;
+	pthread_mutex_unlock(&all->mutex);
+	return ended;
+}
+
+void session_release(struct sessions *all, struct session *s)
+{
+	bool sooner = false;
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&all->mutex);
+	if (!--s->uses) {
+		s->used_ns = clock_now();
+		if (s->state == ENDING)
+			sooner = look_at(all, s, s->used_ns);
+	}
+	pthread_mutex_unlock(&all->mutex);
+	tell_sooner(all, sooner);
+}
+
+uint64_t session_owner(const struct session *session)
+{
+	return session->owner;
+}
+
+void session_describe(struct sessions *all, const struct session *session, struct session_info *info)
+{
+	pthread_mutex_lock(&all->mutex);
+	describe(session, info);
+	pthread_mutex_unlock(&all->mutex);
+}
+
+uint32_t sessions_list(struct sessions *all, uint64_t *cursor, struct session_info *infos, uint32_t n)
+{
+	uint32_t found = 0, n_owners = all->options.seg->n_owners;
+	uint64_t i = *cursor;
+
+	pthread_mutex_lock(&all->mutex);
+	for (; i < n_owners && found < n; i++)
+		if (all->by_owner[i] && all->by_owner[i]->state == LIVE)
+			describe(all->by_owner[i], &infos[found++]);
+	pthread_mutex_unlock(&all->mutex);
+	*cursor = i < n_owners ? i : 0;
+	return found;
+}
+
+size_t sessions_count(struct sessions *all)
+{
+	pthread_mutex_lock(&all->mutex);
+	size_t count = all->count;
+	pthread_mutex_unlock(&all->mutex);
+	return count;
+}
+
+/* ---------------------------------------------------------------- time */
+
+#define SESSION_OF(node) ((struct session *)((uint8_t *)(node)-offsetof(struct session, deadline)))
+
+uint64_t sessions_next(struct sessions *all)
+{
+	pthread_mutex_lock(&all->mutex);
+	struct deadline *first = deadlines_first(&all->deadlines);
+	uint64_t ns = first ? first->ns : CLOCK_NEVER;
+	pthread_mutex_unlock(&all->mutex);
+	return ns;
+}
+
+/* With the mutex held, which is let go meanwhile; the session's time has come. */
+static void expire(struct sessions *all, struct session *s, struct lane *lane, uint64_t now_ns)
+{
+	uint64_t end_ns = (s->uses ? now_ns : s->used_ns) + s->lease_ns;
+
+	if (s->state == LIVE && end_ns > now_ns)
+		(void)look_at(all, s, end_ns);
+	else if (s->state == LIVE)
+		end(all, s, lane);
+	else
+		recover(all, s, lane);
+}
+
+void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns)
+{
+	struct deadline *first;
+
+	pthread_mutex_lock(&all->mutex);
+	while ((first = deadlines_first(&all->deadlines)) && first->ns <= now_ns)
+		expire(all, SESSION_OF(first), lane, now_ns);
+	pthread_mutex_unlock(&all->mutex);
+}
