@@ -72,7 +72,8 @@ struct seg_header {
 	uint32_t lane_hint;
 	uint32_t n_lanes_used; /* lanes from here on were never opened */
 	uint32_t sweep_wanted; /* 1: some object is DYING, perhaps */
-	uint8_t pad4[44];
+	uint32_t light_pins; /* 1: some process pins epochs without a barrier: who looks at the pins has to make one */
+	uint8_t pad4[40];
 
 	uint8_t reserved[512 - 384];
 };

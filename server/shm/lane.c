@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owners, lanes, epochs, the undo journal and the object lock.
+ * Owners, lanes, the undo journal and the object lock.
  *
  * An owner or lane entry is claimed by one compare-and-swap of its word, FREE -> LIVE, which raises its generation. A lane's
  * word names its owner, so that the death of an owner leads to all its lanes. Everything else in a lane is written by the
  * lane alone, until its owner is dead; then by the one that recovers it.
- *
- * Epochs: an operation writes the global epoch into its lane and, with that exchange being sequentially consistent, any
- * memory that is retired later carries a higher or equal number. Memory is free again when no lane holds a number that
- * is not above its own. A lane that is stopped inside an operation holds memory back, and nothing else.
  */
 #include "server/shm/lane.h"
 
@@ -118,26 +114,6 @@ void lane_close(struct lane *lane)
 	store32_relaxed(&lane->seg->header->lane_hint, lane->id - 1);
 	store64_release(&s->word, lane_word(0, word >> 16, SEG_LANE_FREE));
 	lane->shared = NULL;
-}
-
-/* ---------------------------------------------------------------- epochs */
-
-uint64_t epoch_retire(struct segment *seg)
-{
-	/* The number before the increase: operations that begin from now on pin a higher one. */
-	return fetch_add64(&seg->header->epoch, 1);
-}
-
-uint64_t epoch_oldest(const struct segment *seg)
-{
-	uint64_t oldest = load64_seq(&seg->header->epoch);
-	uint32_t n = load32_seq(&seg->header->n_lanes_used);
-	for (uint32_t i = 0; i < n && i < seg->n_lanes; i++) {
-		uint64_t pinned = load64_seq(&seg->lanes[i].epoch);
-		if (pinned && pinned < oldest)
-			oldest = pinned;
-	}
-	return oldest;
 }
 
 /* ---------------------------------------------------------------- journal */

@@ -69,8 +69,14 @@ static inline void lane_begin(struct lane *lane, uint32_t op, uint32_t object)
 	struct seg_lane *s = lane->shared;
 	store32_relaxed(&s->object, object);
 	store32_relaxed(&s->op, op);
-	/* Pairs with epoch_oldest(): either it sees this epoch, or we see what it retired. */
-	(void)exchange64(&s->epoch, load64_acquire(&lane->seg->header->epoch));
+	/* Pairs with epoch_oldest(): either it sees this epoch, or we see what was retired. */
+	uint64_t epoch = load64_acquire(&lane->seg->header->epoch);
+	if (lane->seg->light_pins) {
+		store64_release(&s->epoch, epoch);
+		fence_compiler();
+	} else {
+		(void)exchange64(&s->epoch, epoch);
+	}
 }
 
 static inline void lane_end(struct lane *lane)
@@ -81,6 +87,8 @@ static inline void lane_end(struct lane *lane)
 	store64_release(&s->epoch, 0);
 }
 
+/* Once in each process that maps a segment: whether its lanes may pin with a plain store; see epoch.c. */
+bool epoch_register(void);
 /* Raises the epoch and returns the number that memory retired now is marked with. */
 uint64_t epoch_retire(struct segment *seg);
 /* No lane can be in an operation that began in an epoch below this: memory retired with a smaller number is free. */

@@ -157,7 +157,7 @@ static void read_cells(uint64_t *current, uint64_t *cells, uint64_t *stop)
 
 static void what_a_reader_holds_is_never_reused(void)
 {
-	enum { CELLS = 8, ROUNDS = 20000 };
+	enum { CELLS = 8, ROUNDS = 4000 };
 	uint64_t *shared = kit_shared(4096), *current = shared, *stop = shared + 1, *cells = shared + 8;
 	uint64_t retired[CELLS] = { 0 };
 	pid_t pids[3];

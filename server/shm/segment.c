@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "server/shm/atomic.h"
+#include "server/shm/lane.h"
 
 static uint64_t align_up(uint64_t v, uint64_t to)
 {
@@ -79,6 +80,9 @@ static void set_view(struct segment *seg, const struct seg_header *h)
 	seg->max_item_bytes = h->max_item_bytes;
 	seg->hash_seed = h->hash_seed;
 	seg->instance = h->instance;
+	seg->light_pins = epoch_register();
+	if (seg->light_pins)
+		store32_seq(&seg->header->light_pins, 1);
 }
 
 static enum sabir_error map_memory(struct segment *seg, uint64_t size)

@@ -31,6 +31,7 @@ struct segment {
 	uint64_t max_item_bytes;
 	uint64_t hash_seed;
 	uint64_t instance; /* random for each segment */
+	bool light_pins;   /* this process pins epochs with plain stores */
 };
 
 struct segment_options {

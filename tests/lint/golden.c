@@ -145,6 +145,7 @@ static void print_header(void)
 	FIELD(seg_header, lane_hint);
 	FIELD(seg_header, n_lanes_used);
 	FIELD(seg_header, sweep_wanted);
+	FIELD(seg_header, light_pins);
 	FIELD(seg_header, pad4);
 	FIELD(seg_header, reserved);
 	END(seg_header);
