@@ -297,24 +297,25 @@ enum sabir_error dict_order_last(const struct dict *d, uint32_t *node)
 static void free_entry(const struct dict *d, struct seg_order *leaf, uint32_t slot)
 {
 	struct seg_node *node = dict_block(d, load32_relaxed(&leaf->slot[slot]), sizeof(*node));
-	struct seg_version *version = node ? dict_block(d, load32_relaxed(&node->block.next), sizeof(*version)) : NULL;
-	struct seg_version *older = version ? dict_block(d, load32_relaxed(&version->block.next), sizeof(*version))
-					    : NULL;
+	struct seg_version *version = node ? dict_version(d, load32_relaxed(&node->block.next)) : NULL;
+	struct seg_version *older = version ? dict_version(d, load32_relaxed(&version->block.next)) : NULL;
+	bool inside = older && dict_is_inside(older);
 	if (older) { /* of a damaged dict alone */
 		journal_store32(d->lane, &version->block.next, 0);
-		dict_disown(d, &older->block, DICT_HAND_FREED);
+		dict_disown_version(d, older, DICT_HAND_FREED);
 		dict_end_transaction(d);
-		block_free(d->lane, &older->block);
+		dict_free_version(d, older, inside);
 	}
+	inside = version && dict_is_inside(version);
 	journal_store64(d->lane, &leaf->used, load64_relaxed(&leaf->used) & ~(1ull << slot));
 	if (node)
 		dict_disown(d, &node->block, DICT_HAND_FREED);
 	if (version)
-		dict_disown(d, &version->block, DICT_HAND_FREED_TOO);
+		dict_disown_version(d, version, DICT_HAND_FREED_TOO);
 	dict_end_transaction(d);
 	FAULT("dict_order.entry_freed");
 	if (version)
-		block_free(d->lane, &version->block);
+		dict_free_version(d, version, inside);
 	if (node)
 		block_free(d->lane, &node->block);
 }

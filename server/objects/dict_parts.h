@@ -59,6 +59,36 @@ static inline void *dict_block(const struct dict *d, uint32_t ref, uint64_t size
 	return block;
 }
 
+/*
+ * A version stands in a block of its own or, a key's first one where it is small, in the block of its node: then it begins
+ * at the next multiple of 64 bytes behind the key, has a word like a block's, and goes when its node does. Readers make no
+ * difference: they look at the node's word last.
+ */
+#define DICT_INSIDE 1u /* in the lane's place of a LIVE word */
+#define DICT_MOST_INSIDE 512u
+
+static inline size_t dict_inside_off(size_t key_len)
+{
+	return (sizeof(struct seg_node) + key_len + SEG_LINE - 1) & ~(size_t)(SEG_LINE - 1);
+}
+static inline bool dict_is_inside(const struct seg_version *version)
+{
+	uint64_t word = load64_relaxed(&version->block.word);
+	return block_state(word) == SEG_BLOCK_LIVE && block_lane(word) == DICT_INSIDE;
+}
+/* dict_block for versions of both sorts; under the lock. */
+static inline struct seg_version *dict_version(const struct dict *d, uint32_t ref)
+{
+	struct seg_version *version = segment_at(d->seg, ref, sizeof(*version));
+	uint64_t word = version ? load64_acquire(&version->block.word) : 0;
+	if (version && dict_word_is_live(d, word) && block_lane(word) == DICT_INSIDE)
+		return version;
+	return dict_block(d, ref, sizeof(*version));
+}
+/* In a transaction: a version goes out of the dict. Behind the commit dict_free_version, if it has a block of its own. */
+void dict_disown_version(const struct dict *d, struct seg_version *version, uint32_t hand);
+void dict_free_version(const struct dict *d, struct seg_version *version, bool inside);
+
 /* In a transaction: a block that is in the lane's hand becomes part of the dict. */
 void dict_adopt(const struct dict *d, struct seg_block *block);
 /* In a transaction: a block of the dict becomes PRIVATE and comes into the hand; block_free it behind the commit. */

@@ -92,9 +92,12 @@ enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_fo
 		if (!error && made > seq)
 			error = SABIR_DATA_LOSS;
 	}
-	if (error != SABIR_DATA_LOSS)
+	if (error && error != SABIR_DATA_LOSS)
 		return error;
 	fence_acquire();
+	/* The version may stand in the node's block: as long as that is the node's, what was read there was a version. */
+	if (!error)
+		return load64_relaxed(&node->block.word) == found->node_word ? SABIR_OK : SABIR_BUSY;
 	bool same = load64_relaxed(&node->block.word) == found->node_word && load32_relaxed(&node->block.next) == ref &&
 		    load64_relaxed(&d->body->committed) == seq;
 	return same ? SABIR_DATA_LOSS : SABIR_BUSY;
@@ -113,7 +116,8 @@ static enum sabir_error copy_value(const struct dict *d, const struct dict_found
 		return SABIR_NO_MEMORY;
 	memcpy(to, version + 1, len);
 	fence_acquire();
-	if (load64_relaxed(&version->block.word) != found->version_word)
+	if (load64_relaxed(&version->block.word) != found->version_word ||
+	    load64_relaxed(&found->node->block.word) != found->node_word)
 		return SABIR_BUSY;
 	bytes_commit(out, len);
 	return SABIR_OK;

@@ -33,6 +33,21 @@ void dict_disown(const struct dict *d, struct seg_block *block, uint32_t hand)
 	journal_store64(d->lane, &block->word, block_word(SEG_BLOCK_PRIVATE, d->lane->id, 0, tag));
 }
 
+void dict_disown_version(const struct dict *d, struct seg_version *version, uint32_t hand)
+{
+	uint64_t tag = block_tag(load64_relaxed(&version->block.word));
+	if (dict_is_inside(version))
+		journal_store64(d->lane, &version->block.word, block_word(SEG_BLOCK_FREE, DICT_INSIDE, 0, tag));
+	else
+		dict_disown(d, &version->block, hand);
+}
+
+void dict_free_version(const struct dict *d, struct seg_version *version, bool inside)
+{
+	if (!inside)
+		block_free(d->lane, &version->block);
+}
+
 /* ---------------------------------------------------------------- entries */
 
 /*
@@ -43,7 +58,7 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 {
 	uint32_t len = load32_relaxed(&node->block.len);
 	uint64_t order = load64_relaxed(&node->order);
-	struct seg_version *version = dict_block(d, load32_relaxed(&node->block.next), sizeof(*version));
+	struct seg_version *version = dict_version(d, load32_relaxed(&node->block.next));
 	struct seg_order *leaf;
 	struct dict_cell cell;
 	if (!version || !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
@@ -51,15 +66,16 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 	uint32_t hash = dict_hash(d, (struct span){ (const uint8_t *)(node + 1), len });
 	if (dict_cell_of(d, segment_ref(d->seg, node), hash, &cell) || dict_order_leaf(d, order, &leaf))
 		return SABIR_DATA_LOSS;
+	bool inside = dict_is_inside(version);
 
 	dict_empty_cell(d, &cell);
 	dict_order_remove(d, leaf, order);
 	journal_store32(d->lane, list, rest);
 	dict_disown(d, &node->block, DICT_HAND_FREED);
-	dict_disown(d, &version->block, DICT_HAND_FREED_TOO);
+	dict_disown_version(d, version, DICT_HAND_FREED_TOO);
 	dict_end_transaction(d);
 	FAULT("dict_settle.entry_removed");
-	block_free(d->lane, &version->block);
+	dict_free_version(d, version, inside);
 	block_free(d->lane, &node->block);
 	dict_order_trim(d);
 	return SABIR_OK;
@@ -68,13 +84,14 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 /* Takes the first pending version off the list, and `old` (it or the one that it replaced) out of the dict. */
 static void drop_version(const struct dict *d, struct seg_version *version, struct seg_version *old, uint32_t *link)
 {
+	bool inside = dict_is_inside(old);
 	if (link)
 		journal_store32(d->lane, link, version == old ? load32_relaxed(&version->block.next) : 0);
 	journal_store32(d->lane, &d->body->pending, load32_relaxed(&version->pending_next));
-	dict_disown(d, &old->block, DICT_HAND_FREED);
+	dict_disown_version(d, old, DICT_HAND_FREED);
 	dict_end_transaction(d);
 	FAULT("dict_settle.version_dropped");
-	block_free(d->lane, &old->block);
+	dict_free_version(d, old, inside);
 }
 
 static enum sabir_error finish_version(const struct dict *d, struct seg_version *version)
@@ -84,7 +101,7 @@ static enum sabir_error finish_version(const struct dict *d, struct seg_version 
 		store32_release(&d->body->pending, load32_relaxed(&version->pending_next));
 		return SABIR_OK;
 	}
-	struct seg_version *old = dict_block(d, old_ref, sizeof(*old));
+	struct seg_version *old = dict_version(d, old_ref);
 	if (!old)
 		return SABIR_DATA_LOSS;
 	drop_version(d, version, old, &version->block.next);
@@ -106,7 +123,7 @@ static enum sabir_error settle_pending(const struct dict *d, uint64_t committed)
 {
 	uint32_t ref;
 	while ((ref = load32_relaxed(&d->body->pending)) != 0) {
-		struct seg_version *version = dict_block(d, ref, sizeof(*version));
+		struct seg_version *version = dict_version(d, ref);
 		enum sabir_error error = SABIR_OK;
 		if (!version)
 			return SABIR_DATA_LOSS;

@@ -30,7 +30,7 @@ void dict_write_begin(const struct dict *d, struct dict_write *w)
 static enum sabir_error newest_version(const struct dict *d, struct dict_found *found, struct span *value)
 {
 	uint32_t ref = load32_relaxed(&found->node->block.next);
-	found->version = dict_block(d, ref, sizeof(*found->version));
+	found->version = dict_version(d, ref);
 	if (!found->version)
 		return SABIR_DATA_LOSS;
 	uint32_t len = load32_relaxed(&found->version->block.len);
@@ -67,36 +67,65 @@ enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, str
 
 /* ---------------------------------------------------------------- changes */
 
+/* Atomic stores: who still looks at the block's life before reads them, and throws away what it read. */
+static void fill_version(const struct dict *d, struct seg_version *version, struct span value)
+{
+	store32_relaxed(&version->block.next, 0);
+	store32_relaxed(&version->block.len, (uint32_t)value.len);
+	store64_relaxed(&version->seq, load64_relaxed(&d->body->committed) + 1);
+	version->pending_next = load32_relaxed(&d->body->pending);
+	if (value.len)
+		memcpy(version + 1, value.data, value.len);
+}
+
 static enum sabir_error new_version(const struct dict *d, struct span value, struct seg_version **version)
 {
 	struct seg_block *block;
 	enum sabir_error error = block_alloc(d->lane, sizeof(**version) + value.len, DICT_HAND_VERSION, &block);
 	if (error)
 		return error;
-	struct seg_version *made = (struct seg_version *)block;
-	/* Atomic stores: who still looks at the block's life before reads them, and throws away what it read. */
-	store32_relaxed(&block->next, 0);
-	store32_relaxed(&block->len, (uint32_t)value.len);
-	store64_relaxed(&made->seq, load64_relaxed(&d->body->committed) + 1);
-	made->pending_next = load32_relaxed(&d->body->pending);
-	if (value.len)
-		memcpy(made + 1, value.data, value.len);
-	*version = made;
+	*version = (struct seg_version *)block;
+	fill_version(d, *version, value);
 	return SABIR_OK;
 }
 
-static enum sabir_error new_node(const struct dict *d, struct span key, uint64_t order, struct seg_node **node)
+/* The first version, in the node's own block. It is reached through the node only, so it can be LIVE before that is. */
+static struct seg_version *version_inside(const struct dict *d, struct seg_node *node, size_t off, struct span value)
+{
+	struct seg_version *version = (struct seg_version *)((uint8_t *)node + off);
+	uint64_t tag = block_tag(load64_relaxed(&node->block.word));
+	store64_relaxed(&version->block.word, block_word(SEG_BLOCK_LIVE, DICT_INSIDE, d->index, tag));
+	fill_version(d, version, value);
+	return version;
+}
+
+/* A node with its first version, each in the lane's hand, if they are two blocks. */
+static enum sabir_error new_node(const struct dict *d, struct span key, struct span value, struct seg_node **node,
+				 struct seg_version **version)
 {
 	struct seg_block *block;
-	enum sabir_error error = block_alloc(d->lane, sizeof(**node) + key.len, DICT_HAND_NODE, &block);
+	size_t off = dict_inside_off(key.len);
+	bool inside = off + sizeof(**version) <= DICT_MOST_INSIDE &&
+		      value.len <= DICT_MOST_INSIDE - off - sizeof(**version);
+	size_t size = inside ? off + sizeof(**version) + value.len : sizeof(**node) + key.len;
+	enum sabir_error error = inside ? SABIR_OK : new_version(d, value, version);
+	if (error)
+		return error;
+	error = block_alloc(d->lane, size, DICT_HAND_NODE, &block);
+	if (error && !inside)
+		block_free(d->lane, &(*version)->block);
 	if (error)
 		return error;
 	struct seg_node *made = (struct seg_node *)block;
 	store32_relaxed(&block->len, (uint32_t)key.len);
-	store64_relaxed(&made->order, order);
+	store64_relaxed(&made->order, load64_relaxed(&d->body->next_order));
 	store64_relaxed(&made->gone, 0);
 	if (key.len)
 		memcpy(made + 1, key.data, key.len);
+	if (inside)
+		*version = version_inside(d, made, off, value);
+	(*version)->node = segment_ref(d->seg, made);
+	store32_relaxed(&block->next, segment_ref(d->seg, *version));
 	*node = made;
 	return SABIR_OK;
 }
@@ -108,9 +137,10 @@ static void hands_off(const struct dict *d)
 }
 
 static enum sabir_error insert(const struct dict *d, struct dict_write *w, const struct dict_key *key,
-			       struct seg_version *version)
+			       struct span value)
 {
 	uint64_t order = load64_relaxed(&d->body->next_order);
+	struct seg_version *version;
 	struct seg_order *leaf;
 	struct seg_node *node;
 	uint64_t *cell;
@@ -118,15 +148,14 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
 	if (!error)
 		error = dict_order_reserve(d, order, &leaf);
 	if (!error)
-		error = new_node(d, key->bytes, order, &node);
+		error = new_node(d, key->bytes, value, &node, &version);
 	if (error)
 		return error;
 	uint32_t ref = segment_ref(d->seg, node);
-	version->node = ref;
-	store32_relaxed(&node->block.next, segment_ref(d->seg, version));
 	FAULT("dict_write.prepared");
 
-	dict_adopt(d, &version->block);
+	if (!dict_is_inside(version))
+		dict_adopt(d, &version->block);
 	dict_adopt(d, &node->block);
 	dict_order_insert(d, leaf, order, ref);
 	dict_fill_cell(d, cell, key->hash, ref);
@@ -142,9 +171,12 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
  * A version in front of the present one. If that one belongs to this write too, the new one stands for it, and it
  * only waits on the pending list to be freed: a node never has more than two versions.
  */
-static void replace(const struct dict *d, const struct dict_found *found, struct seg_version *version)
+static enum sabir_error replace(const struct dict *d, const struct dict_found *found, struct span value)
 {
-	struct seg_version *present = found->version;
+	struct seg_version *present = found->version, *version;
+	enum sabir_error error = new_version(d, value, &version);
+	if (error)
+		return error;
 	bool own = load64_relaxed(&present->seq) == load64_relaxed(&version->seq);
 	uint32_t replaced = own ? load32_relaxed(&present->block.next) : segment_ref(d->seg, present);
 	version->node = segment_ref(d->seg, found->node);
@@ -160,29 +192,21 @@ static void replace(const struct dict *d, const struct dict_found *found, struct
 	journal_store32(d->lane, &d->body->pending, segment_ref(d->seg, version));
 	dict_end_transaction(d);
 	FAULT("dict_write.replaced");
+	return SABIR_OK;
 }
 
 enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key, struct span value,
 			  bool *inserted)
 {
 	struct dict_found found;
-	struct seg_version *version;
 	struct span present;
 	dict_tend_index(d, w->count);
 	enum sabir_error look = dict_present(d, key, &found, &present);
 	if (look && look != SABIR_KEY_NOT_FOUND)
 		return look;
-	enum sabir_error error = new_version(d, value, &version);
+	enum sabir_error error = look ? insert(d, w, key, value) : replace(d, &found, value);
 	if (error)
 		return error;
-	if (look)
-		error = insert(d, w, key, version);
-	else
-		replace(d, &found, version);
-	if (error) {
-		block_free(d->lane, &version->block);
-		return error;
-	}
 	hands_off(d);
 	w->changed = true;
 	*inserted = look != SABIR_OK;
