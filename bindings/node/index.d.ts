@@ -251,3 +251,7 @@ export class DataLoss extends SabirError {}
 export class Internal extends SabirError {}
 export class NoMemory extends SabirError {}
 export class Busy extends SabirError {}
+export class SessionRequired extends SabirError {}
+export class WouldBlock extends SabirError {}
+export class NotHeld extends SabirError {}
+export class BrokenBarrier extends SabirError {}
