@@ -112,6 +112,10 @@ struct sabir_namespace {
 	struct handle h;
 };
 
+struct sabir_event {
+	struct handle h;
+};
+
 /* Handles of new and of existing objects. `name` NULL: by id. */
 enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
 			       void *handle);

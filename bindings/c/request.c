@@ -281,3 +281,17 @@ bool cursor_ended(struct sabir_cursor *cursor)
 	cursor->len = 0;
 	return true;
 }
+
+enum sabir_error call_object(const struct handle *h, enum method method, uint64_t *number)
+{
+	struct bytes out = { 0 };
+	struct request r;
+
+	request_init(&r, 16);
+	request_object(&r, h->id);
+	enum sabir_error error = conn_call(h->conn, method, &r, 0, &out);
+	if (!error && number)
+		*number = response_varint(bytes_item(&out, 0), 1);
+	bytes_fini(&out);
+	return error;
+}

@@ -58,4 +58,7 @@ enum sabir_error response_cursor(struct span message, uint32_t field, struct sab
 /* Whether the last page was read; then the cursor is at the beginning again. */
 bool cursor_ended(struct sabir_cursor *cursor);
 
+/* An operation without arguments but its object; `number`, unless NULL, is the number in field 1 of its response. */
+enum sabir_error call_object(const struct handle *h, enum method method, uint64_t *number);
+
 #endif

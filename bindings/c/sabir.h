@@ -287,7 +287,8 @@ enum sabir_kind {
 	SABIR_KIND_VALUE = 2,
 	SABIR_KIND_ARRAY = 3,
 	SABIR_KIND_DICT = 4,
-	SABIR_KIND_NAMESPACE = 6
+	SABIR_KIND_NAMESPACE = 6,
+	SABIR_KIND_EVENT = 12
 };
 
 /*
@@ -642,5 +643,6 @@ enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct s
 #endif
 
 #include <sabir_namespace.h>
+#include <sabir_sync.h>
 
 #endif

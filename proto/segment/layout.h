@@ -115,6 +115,7 @@ struct seg_owner {
 #define SEG_OP_PIPE_OPEN 40u
 #define SEG_OP_PIPE_CLOSE 41u
 #define SEG_OP_BLOCK_WRITE 42u
+#define SEG_OP_SYNC 20u /* locks, semaphores, conditions, events, barriers */
 
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
 #define SEG_PHASE_OPEN 0u
@@ -234,6 +235,7 @@ struct seg_block {
 #define SEG_KIND_NAMESPACE 6u
 #define SEG_KIND_PIPE 7u
 #define SEG_KIND_BLOCK 15u
+#define SEG_KIND_EVENT 12u
 
 #define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
 #define SEG_EVENT_ROOM 1u  /* there is room */
@@ -427,6 +429,14 @@ struct seg_memory {
 	/* the bytes follow */
 };
 
+/* The kind `event`: a flag that can be waited for. */
+struct seg_signal {
+	struct seg_block block;
+	uint64_t pad0[6];
+	uint64_t state; /* bit 0: it is set; from bit 1 on: how often it became so */
+	uint64_t pad1[7];
+};
+
 /* ------------------------------------------------------------------ sizes and offsets */
 
 #ifdef __cplusplus
@@ -477,5 +487,7 @@ SEG_AT(seg_pipe, flags, 56);
 SEG_ASSERT(sizeof(struct seg_pipe) == 64);
 SEG_ASSERT(sizeof(struct seg_holders) == 64);
 SEG_ASSERT(sizeof(struct seg_memory) == 64);
+SEG_AT(seg_signal, state, 64);
+SEG_ASSERT(sizeof(struct seg_signal) == 128);
 
 #endif

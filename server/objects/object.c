@@ -36,6 +36,8 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &pipe_kind;
 	case SEG_KIND_BLOCK:
 		return &memory_kind;
+	case SEG_KIND_EVENT:
+		return &signal_kind;
 	default:
 		return NULL;
 	}
@@ -106,6 +108,20 @@ enum sabir_error object_damaged(struct seg_object *object)
 {
 	store64_relaxed(&object->damaged, 1);
 	return SABIR_DATA_LOSS;
+}
+
+bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory)
+{
+	uint32_t index = object_index(handle);
+	if (!memory || index >= seg->n_objects)
+		return true;
+	const struct seg_object *o = &seg->objects[index];
+	uint64_t word = load64_seq(&o->word);
+	if (word != ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE))
+		return true;
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
+	return !kind || !kind->ready || load64_relaxed(&o->damaged) || kind->ready(seg, o, memory) ||
+	       load64_seq(&o->word) != word;
 }
 
 /* ---------------------------------------------------------------- making */

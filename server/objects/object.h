@@ -133,6 +133,8 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          holds, and notify who waits for that. Called for every live object of the kind and outside of any operation: it
  *          enters the object itself, as any operation of `by` does, so that the death of `by` is repaired as usual. Can be
  *          done again. Answers OK, or BUSY if it needs a lock that somebody else holds: then all of it is done again later
+ * ready    NULL, or: whether a wait that keeps `memory` (not 0) would end if it were run now. Looks without an operation, at
+ *          memory that may be anything, and may err on either side when the object is just being deleted
  */
 struct object_kind {
 	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
@@ -143,11 +145,19 @@ struct object_kind {
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
 	uint64_t *(*part)(const struct segment *seg, struct seg_object *object, uint32_t n);
 	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
+	bool (*ready)(const struct segment *seg, const struct seg_object *object, uint64_t memory);
 };
 
 /* The table's entry for a SEG_KIND_*, or NULL. */
 const struct object_kind *object_kind_of(uint32_t kind);
 
+/*
+ * Whether it is worth to run a wait of the object again: always, unless its kind knows from what the wait keeps that it
+ * would wait on.
+ */
+bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
+
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
+extern const struct object_kind signal_kind;
 
 #endif

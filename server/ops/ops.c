@@ -16,10 +16,19 @@
 #include "server/base/clock.h"
 #include "server/ops/call.h"
 
+/* clang-format off */
 static const struct op_service *const services[] = {
-	&manager_service, &queue_service,     &value_service,     &array_service,
-	&dict_service,    &dict_page_service, &namespace_service, &session_service,
+	&manager_service,
+	&queue_service,
+	&value_service,
+	&array_service,
+	&dict_service,
+	&dict_page_service,
+	&namespace_service,
+	&session_service,
+	&event_service,
 };
+/* clang-format on */
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
 
 /* How long an operation waits for a lock whose holder does not go on, before it says so. */
@@ -110,10 +119,16 @@ static enum sabir_error find_object(struct op_call *c, uint64_t known)
 /* What kind of object it really is, when it is of the wrong one. */
 static void explain_kind(struct op_call *c)
 {
+	/* clang-format off */
 	static const char *const nouns[] = {
-		[SEG_KIND_QUEUE] = "a queue", [SEG_KIND_VALUE] = "a value",         [SEG_KIND_ARRAY] = "an array",
-		[SEG_KIND_DICT] = "a dict",   [SEG_KIND_NAMESPACE] = "a namespace",
+		[SEG_KIND_QUEUE] = "a queue",
+		[SEG_KIND_VALUE] = "a value",
+		[SEG_KIND_ARRAY] = "an array",
+		[SEG_KIND_DICT] = "a dict",
+		[SEG_KIND_NAMESPACE] = "a namespace",
+		[SEG_KIND_EVENT] = "an event",
 	};
+	/* clang-format on */
 	struct object_info info;
 
 	if (object_describe(c->lane, c->handle, &info) || info.kind >= sizeof(nouns) / sizeof(nouns[0]) ||

@@ -14,11 +14,20 @@
 /* How often Create tries again when what it found has been deleted meanwhile. */
 #define MAX_ROUNDS 100u
 
+/* clang-format off */
 static const struct request_field create_fields[] = {
-	FIELD(1, BYTES, text, "name"),  FIELD(2, BOOL, exist_ok, "exist_ok"), FIELD(3, BOOL, ephemeral, "ephemeral"),
-	FIELD(10, SPEC, spec, "queue"), FIELD(11, SPEC, spec, "value"),       FIELD(12, SPEC, spec, "array"),
-	FIELD(13, SPEC, spec, "dict"),  FIELD(15, SPEC, spec, "namespace"),   FIELDS_END,
+	FIELD(1, BYTES, text, "name"),
+	FIELD(2, BOOL, exist_ok, "exist_ok"),
+	FIELD(3, BOOL, ephemeral, "ephemeral"),
+	FIELD(10, SPEC, spec, "queue"),
+	FIELD(11, SPEC, spec, "value"),
+	FIELD(12, SPEC, spec, "array"),
+	FIELD(13, SPEC, spec, "dict"),
+	FIELD(15, SPEC, spec, "namespace"),
+	FIELD(21, SPEC, spec, "event"),
+	FIELDS_END,
 };
+/* clang-format on */
 static const struct request_field open_fields[] = {
 	REQUIRED(1, REF, ref, "object"),
 	FIELD(2, ENUM, kind, "kind"),
@@ -54,11 +63,16 @@ static const struct request_field array_spec_fields[] = {
 };
 static const struct request_field empty_spec_fields[] = { FIELDS_END };
 
+/* clang-format off */
 static const struct request_field *const spec_fields[] = {
-	[SEG_KIND_QUEUE] = queue_spec_fields,     [SEG_KIND_VALUE] = value_spec_fields,
-	[SEG_KIND_ARRAY] = array_spec_fields,     [SEG_KIND_DICT] = empty_spec_fields,
+	[SEG_KIND_QUEUE] = queue_spec_fields,
+	[SEG_KIND_VALUE] = value_spec_fields,
+	[SEG_KIND_ARRAY] = array_spec_fields,
+	[SEG_KIND_DICT] = empty_spec_fields,
 	[SEG_KIND_NAMESPACE] = empty_spec_fields,
+	[SEG_KIND_EVENT] = empty_spec_fields,
 };
+/* clang-format on */
 
 /* ---------------------------------------------------------------- create */
 

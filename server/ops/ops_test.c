@@ -76,11 +76,12 @@ static void test_every_field_is_read_as_the_protos_have_it(void)
 	}
 }
 
-static void test_only_puts_and_gets_can_wait(void)
+static void test_what_waits_for_others_says_so(void)
 {
 	for (size_t i = 0; i < op_count(); i++) {
 		const char *path = op_path(op_at(i));
-		bool waits = strstr(path, "QueueService/Put") || strstr(path, "QueueService/Get");
+		bool waits = strstr(path, "QueueService/Put") || strstr(path, "QueueService/Get") ||
+			     strstr(path, "/Wait");
 		CU_ASSERT(op_can_wait(op_at(i)) == waits);
 	}
 }
@@ -317,7 +318,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_every_method_has_its_operation_in_order),
 		KIT_TEST(test_every_field_is_read_as_the_protos_have_it),
-		KIT_TEST(test_only_puts_and_gets_can_wait),
+		KIT_TEST(test_what_waits_for_others_says_so),
 		KIT_TEST(test_objects_are_found_by_name_and_by_handle),
 		KIT_TEST(test_references_must_hold_one_thing),
 		KIT_TEST(test_details_are_printable_and_not_too_long),

@@ -16,8 +16,8 @@
  * A line is served by one thread at a time, which keeps the order; who finds it being served leaves `again` behind. The
  * invariant that loses no wake-up: a line that is not empty and not being served was armed (event_prepare) before its
  * head last found nothing to do, so whatever happens to the object later rings the bell. That is why a newcomer behind
- * others need not look himself. The line of a lock is armed by the run itself (lane.h); for one who comes from another
- * line the park rings the bell.
+ * others need not look himself, unless he keeps something from his first run. The line of a lock is armed by the run
+ * itself (lane.h); for one who comes from another line the park rings the bell.
  */
 #include "server/ops/park.h"
 
@@ -150,14 +150,32 @@ static void end(struct park *park, struct parked *w, enum sabir_error error)
 /* `place` comes first, so NULL stays NULL. */
 #define PARKED_AT(waiter) ((struct parked *)(waiter))
 
-/* The first whose client is still there. The others wait for their cancellation outside of the line. */
-static struct parked *first_present(struct line *line)
+static bool has_gone(const struct parked *w)
+{
+	return w->gone && w->gone(w->context);
+}
+
+static bool is_ready(const struct park *park, const struct parked *w)
+{
+	return w->wait.side == OP_WAIT_LOCK || object_ready(park->seg, w->wait.handle, w->wait.memory);
+}
+
+/*
+ * The first whose client is still there, and for whom there may be something. Clients that have gone at the head wait for
+ * their cancellation outside of the line.
+ */
+static struct parked *first_ready(const struct park *park, struct line *line)
 {
 	struct parked *w;
 
-	while ((w = PARKED_AT(line->head)) && w->gone && w->gone(w->context))
+	while ((w = PARKED_AT(line->head)) && has_gone(w))
 		line_unlink(&w->place);
-	return w;
+	if (!w || is_ready(park, w))
+		return w;
+	for (struct waiter *next = w->place.next; next; next = next->next)
+		if (is_ready(park, PARKED_AT(next)) && !has_gone(PARKED_AT(next)))
+			return PARKED_AT(next);
+	return NULL;
 }
 
 static uint64_t deadline_from(uint64_t since_ns, uint64_t timeout_ns)
@@ -260,7 +278,7 @@ static void serve(struct park *park, struct lane *lane, struct line *line)
 		line->again = false;
 		if (line->side != OP_WAIT_LOCK)
 			event_prepare(&event[line->side], SEG_WAITING_SERVER);
-		while ((w = first_present(line)) && run(park, lane, line, w))
+		while ((w = first_ready(park, line)) && run(park, lane, line, w))
 			;
 	} while (line->again && line->head);
 	line->serving = false;
@@ -332,6 +350,12 @@ static enum sabir_error enter(struct park *park, struct parked *w, uint64_t *id,
 	return SABIR_OK;
 }
 
+/* Who keeps something from his first run may have been waiting longer than those before him. */
+static bool may_be_first(const struct park *park, const struct parked *w)
+{
+	return w->wait.memory && is_ready(park, w);
+}
+
 enum sabir_error park_add(struct park *park, struct lane *lane, const struct park_entry *entry, uint64_t *id)
 {
 	struct parked *w = make_parked(entry);
@@ -343,7 +367,7 @@ enum sabir_error park_add(struct park *park, struct lane *lane, const struct par
 	enum sabir_error error = enter(park, w, id, &sooner);
 	if (error)
 		free(w);
-	else if (w->place.line->head == &w->place)
+	else if (w->place.line->head == &w->place || (!w->place.line->serving && may_be_first(park, w)))
 		serve(park, lane, w->place.line);
 	else if (w->place.line->serving)
 		w->place.line->again = true;

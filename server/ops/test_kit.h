@@ -21,18 +21,25 @@
 #include "server/shm/test_kit.h"
 #include "wire/sabir/v1/array.pb-c.h"
 #include "wire/sabir/v1/dict.pb-c.h"
+#include "wire/sabir/v1/event.pb-c.h"
 #include "wire/sabir/v1/manager.pb-c.h"
 #include "wire/sabir/v1/namespace.pb-c.h"
 #include "wire/sabir/v1/queue.pb-c.h"
 #include "wire/sabir/v1/session.pb-c.h"
 #include "wire/sabir/v1/value_service.pb-c.h"
 
+/* clang-format off */
 static const ProtobufCServiceDescriptor *const ops_services[] = {
-	&sabir__v1__manager_service__descriptor, &sabir__v1__queue_service__descriptor,
-	&sabir__v1__value_service__descriptor,   &sabir__v1__array_service__descriptor,
-	&sabir__v1__dict_service__descriptor,    &sabir__v1__namespace_service__descriptor,
+	&sabir__v1__manager_service__descriptor,
+	&sabir__v1__queue_service__descriptor,
+	&sabir__v1__value_service__descriptor,
+	&sabir__v1__array_service__descriptor,
+	&sabir__v1__dict_service__descriptor,
+	&sabir__v1__namespace_service__descriptor,
 	&sabir__v1__session_service__descriptor,
+	&sabir__v1__event_service__descriptor,
 };
+/* clang-format on */
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))
 
 static struct segment ops_seg;

@@ -68,6 +68,7 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_PIPE_OPEN);
 	CONSTANT(SEG_OP_PIPE_CLOSE);
 	CONSTANT(SEG_OP_BLOCK_WRITE);
+	CONSTANT(SEG_OP_SYNC);
 	CONSTANT(SEG_PHASE_OPEN);
 	CONSTANT(SEG_PHASE_COMMITTED);
 	CONSTANT(SEG_NAMING_DELETE);
@@ -101,6 +102,7 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_BLOCK);
 	CONSTANT(SEG_PIPE_ONE_WAY);
 	CONSTANT(SEG_N_HOLDERS);
+	CONSTANT(SEG_KIND_EVENT);
 	CONSTANT(SEG_EVENT_ITEMS);
 	CONSTANT(SEG_EVENT_ROOM);
 	CONSTANT(SEG_WAITING_LOCAL);
@@ -430,6 +432,16 @@ static void print_memory(void)
 	END(seg_memory);
 }
 
+static void print_signal(void)
+{
+	BEGIN(seg_signal);
+	FIELD(seg_signal, block);
+	FIELD(seg_signal, pad0);
+	FIELD(seg_signal, state);
+	FIELD(seg_signal, pad1);
+	END(seg_signal);
+}
+
 int main(void)
 {
 	print_constants();
@@ -457,5 +469,6 @@ int main(void)
 	print_version();
 	print_pipe();
 	print_memory();
+	print_signal();
 	return wrong;
 }
