@@ -174,7 +174,7 @@ enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct s
 
 	if (!conn || !spec || !info)
 		return FAIL_NULL();
-	if (flags & ~SABIR_EXIST_OK)
+	if (flags & ~(SABIR_EXIST_OK | SABIR_EPHEMERAL))
 		return fail(SABIR_INVALID_ARGUMENT, "unknown flags %#x", flags);
 	enum sabir_error error = read_spec(spec, &s);
 	if (!error)
@@ -192,6 +192,8 @@ enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct s
 		request_bytes(&r, 1, name, strlen(name));
 	if (flags & SABIR_EXIST_OK)
 		request_varint(&r, 2, 1);
+	if (flags & SABIR_EPHEMERAL)
+		request_varint(&r, 3, 1);
 	write_spec(&r, &s);
 	return call_for_info(conn, METHOD_CREATE, &r, info, created);
 }

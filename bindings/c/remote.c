@@ -3,7 +3,7 @@
  * The remote transport: one gRPC channel for each connection, one unary call for each operation.
  *
  * A call belongs to the thread that makes it: the thread has a completion queue of its own and polls it until its call
- * ends, so there is no thread of ours and no lock. gRPC starts with the first remote connection and does not survive a
+ * ends, so calls need no thread of ours and no lock. gRPC starts with the first remote connection and does not survive a
  * fork: a child that inherits it must not touch it any more, not even to end it.
  */
 #include <grpc/byte_buffer_reader.h>
@@ -13,27 +13,28 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include "bindings/c/remote.h"
 #include "bindings/c/request.h"
 #include "bindings/c/status.h"
 #include "server/base/clock.h"
 
+#define SESSION_SERVICE "/sabir.v1.SessionService/"
 #define RECONNECT_NS (300 * SABIR_MILLISECOND)
-
-struct remote {
-	grpc_channel *channel;
-	void *registered[N_METHODS];
-};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;
 static pid_t grpc_pid;
 static __thread grpc_completion_queue *thread_queue;
+/* What tells a session's threads apart; the upper half tells its processes apart, where they share it. */
+static __thread uint64_t thread_number;
+static uint64_t last_thread_number;
 
 /* ---------------------------------------------------------------- gRPC, threads */
 
-static bool is_forked(void)
+bool remote_is_forked(void)
 {
 	return grpc_pid != getpid();
 }
@@ -41,7 +42,7 @@ static bool is_forked(void)
 static void end_thread(void *unused)
 {
 	(void)unused;
-	if (is_forked())
+	if (remote_is_forked())
 		return;
 	grpc_completion_queue_shutdown(thread_queue);
 	grpc_completion_queue_destroy(thread_queue);
@@ -52,12 +53,14 @@ static void end_thread(void *unused)
 static void start(void)
 {
 	grpc_pid = getpid();
+	(void)!getrandom(&last_thread_number, sizeof(last_thread_number), GRND_NONBLOCK);
+	last_thread_number <<= 32;
 	pthread_key_create(&thread_key, end_thread);
 }
 
 static enum sabir_error need_queue(const struct sabir_conn *conn)
 {
-	if (is_forked())
+	if (remote_is_forked())
 		return fail(SABIR_UNAVAILABLE, "%s: gRPC was started before the fork; fork first, then connect",
 			    conn->url);
 	if (thread_queue)
@@ -164,6 +167,7 @@ static enum sabir_error remote_open(struct sabir_conn *conn, const char *address
 	for (int i = 0; i < N_METHODS; i++)
 		remote->registered[i] = grpc_channel_register_call(remote->channel, method_path((enum method)i), NULL,
 								   NULL);
+	remote_session_init(remote);
 	conn->state = remote;
 	return SABIR_OK;
 }
@@ -171,7 +175,8 @@ static enum sabir_error remote_open(struct sabir_conn *conn, const char *address
 static void remote_close(struct sabir_conn *conn)
 {
 	struct remote *remote = conn->state;
-	if (!is_forked()) {
+	remote_session_fini(conn);
+	if (!remote_is_forked()) {
 		grpc_channel_destroy(remote->channel);
 		grpc_shutdown();
 	}
@@ -192,21 +197,33 @@ struct unary {
 	grpc_call *call;
 	grpc_byte_buffer *request;
 	grpc_byte_buffer *response;
+	grpc_metadata who[2]; /* for whom it is made */
+	size_t n_who;
 	grpc_metadata_array initial;
 	grpc_metadata_array trailing;
 	grpc_status_code code;
 	grpc_slice message;
 };
 
-static void unary_init(struct unary *u, struct request *request)
+static void unary_init(struct unary *u, grpc_slice *request)
 {
-	/* The call owns the request's memory from here on. */
-	grpc_slice slice = grpc_slice_new(request->data, request->len, free);
-	*request = (struct request){ .failed = true };
-	*u = (struct unary){ .request = grpc_raw_byte_buffer_create(&slice, 1), .message = grpc_empty_slice() };
-	grpc_slice_unref(slice);
+	*u = (struct unary){ .request = grpc_raw_byte_buffer_create(request, 1), .message = grpc_empty_slice() };
 	grpc_metadata_array_init(&u->initial);
 	grpc_metadata_array_init(&u->trailing);
+}
+
+/* Whoever still sends it after a cancellation has a reference: nothing here may be our own memory. */
+static void unary_act_for(struct unary *u, const char *token)
+{
+	char thread[24];
+	if (!thread_number)
+		thread_number = fetch_add64(&last_thread_number, 1) + 1;
+	snprintf(thread, sizeof(thread), "%llu", (unsigned long long)thread_number);
+	u->who[0].key = grpc_slice_from_static_string("sabir-session");
+	u->who[0].value = grpc_slice_from_copied_string(token);
+	u->who[1].key = grpc_slice_from_static_string("sabir-thread");
+	u->who[1].value = grpc_slice_from_copied_string(thread);
+	u->n_who = 2;
 }
 
 static void unary_fini(struct unary *u)
@@ -216,6 +233,8 @@ static void unary_fini(struct unary *u)
 	if (u->response)
 		grpc_byte_buffer_destroy(u->response);
 	grpc_byte_buffer_destroy(u->request);
+	for (size_t i = 0; i < u->n_who; i++)
+		grpc_slice_unref(u->who[i].value);
 	grpc_metadata_array_destroy(&u->initial);
 	grpc_metadata_array_destroy(&u->trailing);
 	grpc_slice_unref(u->message);
@@ -226,6 +245,8 @@ static void unary_run(struct unary *u)
 	grpc_op ops[6] = { { .op = GRPC_OP_SEND_INITIAL_METADATA },  { .op = GRPC_OP_SEND_MESSAGE },
 			   { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT }, { .op = GRPC_OP_RECV_INITIAL_METADATA },
 			   { .op = GRPC_OP_RECV_MESSAGE },           { .op = GRPC_OP_RECV_STATUS_ON_CLIENT } };
+	ops[0].data.send_initial_metadata.metadata = u->who;
+	ops[0].data.send_initial_metadata.count = u->n_who;
 	ops[1].data.send_message.send_message = u->request;
 	ops[3].data.recv_initial_metadata.recv_initial_metadata = &u->initial;
 	ops[4].data.recv_message.recv_message = &u->response;
@@ -296,23 +317,59 @@ static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int
 	return call;
 }
 
-static enum sabir_error remote_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
-				    uint64_t timeout_ns, struct bytes *response)
+static enum sabir_error call_as(struct sabir_conn *conn, const char *path, int method, grpc_slice *request,
+				const char *token, uint64_t timeout_ns, struct bytes *response)
 {
 	const struct remote *remote = conn->state;
 	struct unary u;
+	if (grpc_channel_check_connectivity_state(remote->channel, 0) != GRPC_CHANNEL_READY)
+		reconnect_channel(remote->channel);
+	unary_init(&u, request);
+	if (token)
+		unary_act_for(&u, token);
+	u.call = make_call(conn, path, method, call_deadline(conn, method, timeout_ns));
+	unary_run(&u);
+	enum sabir_error error = u.code == GRPC_STATUS_OK ? read_response(&u, response) : read_failure(&u);
+	unary_fini(&u);
+	return error;
+}
+
+enum sabir_error remote_call_as(struct sabir_conn *conn, const char *path, int method, struct span request,
+				const char *token, uint64_t timeout_ns, struct bytes *response)
+{
+	enum sabir_error error = need_queue(conn);
+	if (error)
+		return error;
+	grpc_slice slice = grpc_slice_from_copied_buffer((const char *)request.data, request.len);
+	error = call_as(conn, path, method, &slice, token, timeout_ns, response);
+	grpc_slice_unref(slice);
+	return error;
+}
+
+/* The session is opened when the first operation asks for one, and sent along from then on. */
+static enum sabir_error remote_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
+				    uint64_t timeout_ns, struct bytes *response)
+{
+	char token[SABIR_TOKEN_SIZE];
 	enum sabir_error error = need_queue(conn);
 	if (error) {
 		request_fini(request);
 		return error;
 	}
-	if (grpc_channel_check_connectivity_state(remote->channel, 0) != GRPC_CHANNEL_READY)
-		reconnect_channel(remote->channel);
-	unary_init(&u, request);
-	u.call = make_call(conn, path, method, call_deadline(conn, method, timeout_ns));
-	unary_run(&u);
-	error = u.code == GRPC_STATUS_OK ? read_response(&u, response) : read_failure(&u);
-	unary_fini(&u);
+	grpc_slice slice = grpc_slice_new(request->data, request->len, free);
+	*request = (struct request){ .failed = true };
+	/* Those on sessions are about any, not for ours. */
+	bool named = strncmp(path, SESSION_SERVICE, sizeof(SESSION_SERVICE) - 1) != 0 &&
+		     remote_session_token(conn->state, token);
+	error = call_as(conn, path, method, &slice, named ? token : NULL, timeout_ns, response);
+	if (error == SABIR_SESSION_REQUIRED && !named) {
+		error = remote_session_need(conn, 0);
+		if (!error && remote_session_token(conn->state, token))
+			error = call_as(conn, path, method, &slice, token, timeout_ns, response);
+	}
+	if (error == SABIR_SESSION_ENDED && named)
+		remote_session_lost(conn->state, token);
+	grpc_slice_unref(slice);
 	return error;
 }
 

@@ -324,10 +324,12 @@ struct sabir_spec {
 
 /* For creating: an existing object of the same kind and spec is opened. Without it: ALREADY_EXISTS. */
 #define SABIR_EXIST_OK 1u
+/* For creating: it ends with this process or, remotely, with the connection's session, also if it has a name. */
+#define SABIR_EPHEMERAL 2u
 
 /*
  * Creates an object; a NULL or empty name makes an anonymous one, which locally lives as long as this connection,
- * remotely until it is deleted. `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
+ * remotely as long as the connection's session, or without one until it is deleted. `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
  * INVALID_NAME, ALREADY_EXISTS (taken; with SABIR_EXIST_OK: of another spec), WRONG_KIND (taken by another kind),
  * OUT_OF_RANGE (`initial` is longer than the array, or no bool or code point), TOO_LARGE, RESOURCE_EXHAUSTED,
  * TOO_MANY_OWNERS.
@@ -643,6 +645,7 @@ enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct s
 #endif
 
 #include <sabir_namespace.h>
+#include <sabir_session.h>
 #include <sabir_sync.h>
 
 #endif
