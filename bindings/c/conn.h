@@ -108,6 +108,9 @@ struct sabir_array {
 struct sabir_dict {
 	struct handle h;
 };
+struct sabir_block {
+	struct handle h;
+};
 struct sabir_namespace {
 	struct handle h;
 };

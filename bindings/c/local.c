@@ -298,7 +298,10 @@ static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t
 		return error;
 	bool impatient = timeout_ns < call->wait.timeout_ns;
 	uint64_t deadline_ns = clock_deadline(impatient ? timeout_ns : call->wait.timeout_ns);
-	error = local_wait(lane, call->wait.handle, call->wait.side, deadline_ns, attempt_op, call);
+	/* What it waits for may be of another object: of the one that is there now. */
+	const struct seg_object *object = &lane->seg->objects[call->wait.object];
+	uint64_t on = call->wait.object | (load64_acquire(&object->word) & 0xffffffff00000000ull);
+	error = local_wait(lane, on, call->wait.side, deadline_ns, attempt_op, call);
 	return impatient && error_would_wait(error) ? SABIR_TIMED_OUT : error;
 }
 

@@ -46,6 +46,10 @@ static void read_spec_of(struct span spec, struct sabir_info *info)
 	if (info->kind == SABIR_KIND_QUEUE) {
 		info->max_items = response_varint(spec, 1);
 		info->max_item_bytes = response_varint(spec, 2);
+	} else if (info->kind == SABIR_KIND_PIPE) {
+		info->one_way = (uint32_t)response_varint(spec, 1);
+		info->max_items = response_varint(spec, 2);
+		info->max_item_bytes = response_varint(spec, 3);
 	} else if (has_type(info->kind)) {
 		info->type_code = type_code_letter(response_varint(spec, 1));
 	}
@@ -130,6 +134,12 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 	if (spec->kind == SABIR_KIND_QUEUE) {
 		request_varint(r, 1, spec->max_items);
 		request_varint(r, 2, spec->max_item_bytes);
+	} else if (spec->kind == SABIR_KIND_PIPE) {
+		request_varint(r, 1, spec->one_way);
+		request_varint(r, 2, spec->max_items);
+		request_varint(r, 3, spec->max_item_bytes);
+	} else if (spec->kind == SABIR_KIND_BLOCK) {
+		request_varint(r, 1, spec->length);
 	} else if (has_type(spec->kind)) {
 		request_varint(r, 1, type_code_number(spec->type_code));
 	}
@@ -153,6 +163,7 @@ static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const st
 				 .length = spec->length,
 				 .max_items = spec->max_items,
 				 .max_item_bytes = spec->max_item_bytes,
+				 .one_way = spec->one_way,
 				 .initial = { spec->initial, spec->initial_len } };
 	uint64_t id;
 	enum sabir_error error = SABIR_OK;

@@ -288,7 +288,9 @@ enum sabir_kind {
 	SABIR_KIND_ARRAY = 3,
 	SABIR_KIND_DICT = 4,
 	SABIR_KIND_NAMESPACE = 6,
-	SABIR_KIND_EVENT = 12
+	SABIR_KIND_PIPE = 7,
+	SABIR_KIND_EVENT = 12,
+	SABIR_KIND_BLOCK = 15
 };
 
 /*
@@ -300,12 +302,13 @@ struct sabir_info {
 	uint64_t handle;
 	uint32_t kind;           /* enum sabir_kind */
 	uint32_t type_code;      /* value, array: the letter; else 0 */
-	uint64_t length;         /* items, elements or entries; 1 for a value */
-	uint64_t max_items;      /* queue: 0 = limited by memory alone */
+	uint64_t length;         /* items, elements, entries, messages or bytes; 1 for a value */
+	uint64_t max_items;      /* queue, pipe: 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue: of an encoded item */
 	uint64_t memory_bytes;   /* shared memory that it takes */
 	int64_t create_time_ns;  /* since 1970, by the server's clock */
-	uint32_t closed;         /* queue: 1 = closed */
+	uint32_t closed;         /* queue: 1 = closed; pipe: 1 = an end is closed for good */
+	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 	uint32_t name_len;       /* 0 = anonymous */
 	char name[256];          /* NUL-terminated */
 };
@@ -315,11 +318,12 @@ struct sabir_spec {
 	size_t size;             /* sizeof(struct sabir_spec) */
 	uint32_t kind;           /* enum sabir_kind; required */
 	uint32_t type_code;      /* value, array: a letter; required */
-	uint64_t length;         /* array: number of elements */
-	uint64_t max_items;      /* queue: 0 = limited by memory alone */
-	uint64_t max_item_bytes; /* queue: 0 = the server's limit */
+	uint64_t length;         /* array: number of elements; block: bytes */
+	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
+	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	const void *initial;     /* value: one element, array: the first ones; NULL: zeros */
 	size_t initial_len;      /* bytes at `initial`: whole elements */
+	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 };
 
 /* For creating: an existing object of the same kind and spec is opened. Without it: ALREADY_EXISTS. */
@@ -647,5 +651,6 @@ enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct s
 #include <sabir_namespace.h>
 #include <sabir_session.h>
 #include <sabir_sync.h>
+#include <sabir_pipe.h>
 
 #endif

@@ -27,6 +27,8 @@ static const struct op_service *const services[] = {
 	&namespace_service,
 	&session_service,
 	&event_service,
+	&pipe_service,
+	&block_service,
 };
 /* clang-format on */
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
@@ -126,7 +128,9 @@ static void explain_kind(struct op_call *c)
 		[SEG_KIND_ARRAY] = "an array",
 		[SEG_KIND_DICT] = "a dict",
 		[SEG_KIND_NAMESPACE] = "a namespace",
+		[SEG_KIND_PIPE] = "a pipe",
 		[SEG_KIND_EVENT] = "an event",
+		[SEG_KIND_BLOCK] = "a block",
 	};
 	/* clang-format on */
 	struct object_info info;

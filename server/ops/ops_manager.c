@@ -24,7 +24,9 @@ static const struct request_field create_fields[] = {
 	FIELD(12, SPEC, spec, "array"),
 	FIELD(13, SPEC, spec, "dict"),
 	FIELD(15, SPEC, spec, "namespace"),
+	FIELD(16, SPEC, spec, "pipe"),
 	FIELD(21, SPEC, spec, "event"),
+	FIELD(24, SPEC, spec, "block"),
 	FIELDS_END,
 };
 /* clang-format on */
@@ -61,6 +63,16 @@ static const struct request_field array_spec_fields[] = {
 	FIELD(3, BYTES, data, "initial"),
 	FIELDS_END,
 };
+static const struct request_field pipe_spec_fields[] = {
+	FIELD(1, BOOL, one_way, "one_way"),
+	FIELD(2, U64, max_items, "max_items"),
+	FIELD(3, U64, max_item_bytes, "max_item_bytes"),
+	FIELDS_END,
+};
+static const struct request_field block_spec_fields[] = {
+	FIELD(1, U64, count, "size_bytes"),
+	FIELDS_END,
+};
 static const struct request_field empty_spec_fields[] = { FIELDS_END };
 
 /* clang-format off */
@@ -70,7 +82,9 @@ static const struct request_field *const spec_fields[] = {
 	[SEG_KIND_ARRAY] = array_spec_fields,
 	[SEG_KIND_DICT] = empty_spec_fields,
 	[SEG_KIND_NAMESPACE] = empty_spec_fields,
+	[SEG_KIND_PIPE] = pipe_spec_fields,
 	[SEG_KIND_EVENT] = empty_spec_fields,
+	[SEG_KIND_BLOCK] = block_spec_fields,
 };
 /* clang-format on */
 
@@ -117,6 +131,9 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 		return error;
 	spec->max_items = r->max_items;
 	spec->max_item_bytes = r->max_item_bytes;
+	spec->one_way = r->one_way;
+	if (spec->kind == SEG_KIND_BLOCK)
+		spec->length = r->count;
 	if (spec->max_item_bytes > c->lane->seg->max_item_bytes)
 		return op_fail(c, SABIR_TOO_LARGE, "max_item_bytes is %" PRIu64 ", limit %" PRIu64, r->max_item_bytes,
 			       c->lane->seg->max_item_bytes);
@@ -143,6 +160,13 @@ static enum sabir_error compare_spec(struct op_call *c, const struct object_info
 		return info->max_items == spec->max_items && info->max_item_bytes == max_item_bytes
 			       ? SABIR_OK
 			       : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_PIPE:
+		return info->max_items == spec->max_items && info->max_item_bytes == max_item_bytes &&
+				       info->one_way == spec->one_way
+			       ? SABIR_OK
+			       : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_BLOCK:
+		return info->length == spec->length ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	case SEG_KIND_VALUE:
 		return info->type_code == spec->type_code ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	case SEG_KIND_ARRAY:

@@ -90,6 +90,8 @@ struct op_request {
 	uint32_t n_repeated;
 	uint32_t kind;
 	uint32_t type_code;
+	uint32_t end; /* of a pipe */
+	bool one_way;
 	bool exist_ok;
 	bool ephemeral;
 	bool has_scalar; /* `scalar` was there */

@@ -20,10 +20,12 @@
 #include "server/ops/call.h"
 #include "server/shm/test_kit.h"
 #include "wire/sabir/v1/array.pb-c.h"
+#include "wire/sabir/v1/block.pb-c.h"
 #include "wire/sabir/v1/dict.pb-c.h"
 #include "wire/sabir/v1/event.pb-c.h"
 #include "wire/sabir/v1/manager.pb-c.h"
 #include "wire/sabir/v1/namespace.pb-c.h"
+#include "wire/sabir/v1/pipe.pb-c.h"
 #include "wire/sabir/v1/queue.pb-c.h"
 #include "wire/sabir/v1/session.pb-c.h"
 #include "wire/sabir/v1/value_service.pb-c.h"
@@ -38,6 +40,8 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__namespace_service__descriptor,
 	&sabir__v1__session_service__descriptor,
 	&sabir__v1__event_service__descriptor,
+	&sabir__v1__pipe_service__descriptor,
+	&sabir__v1__block_service__descriptor,
 };
 /* clang-format on */
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))

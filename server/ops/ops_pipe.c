@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sabir.v1.PipeService. A call that has to wait waits on an event of one of the pipe's two queues; the pipe itself has none.
+ */
+#include <inttypes.h>
+
+#include "server/base/value.h"
+#include "server/objects/pipe.h"
+#include "server/ops/call.h"
+
+static const struct request_field state_fields[] = {
+	REQUIRED(1, REF, ref, "pipe"),
+	FIELDS_END,
+};
+static const struct request_field end_fields[] = {
+	REQUIRED(1, REF, ref, "pipe"),
+	FIELD(2, U32, end, "end"),
+	FIELDS_END,
+};
+static const struct request_field send_fields[] = {
+	REQUIRED(1, REF, ref, "pipe"),
+	FIELD(2, U32, end, "end"),
+	REQUIRED(3, VALUE, item, "item"),
+	FIELD(4, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+static const struct request_field send_bytes_fields[] = {
+	REQUIRED(1, REF, ref, "pipe"),
+	FIELD(2, U32, end, "end"),
+	FIELD(3, BYTES, data, "data"),
+	FIELD(4, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+static const struct request_field recv_fields[] = {
+	REQUIRED(1, REF, ref, "pipe"),
+	FIELD(2, U32, end, "end"),
+	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELDS_END,
+};
+static const struct request_field recv_bytes_fields[] = {
+	REQUIRED(1, REF, ref, "pipe"),
+	FIELD(2, U32, end, "end"),
+	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELD(4, U64, count, "max_bytes"),
+	FIELDS_END,
+};
+
+/* Says what is wrong with the caller or its end. */
+static enum sabir_error explain_end(struct op_call *c, enum sabir_error error)
+{
+	uint32_t end = c->request.end;
+
+	switch (error) {
+	case SABIR_SESSION_REQUIRED:
+		return op_fail_object(c, error, ": end %" PRIu32 " is held by an owner, and the call has none", end);
+	case SABIR_CLOSED:
+		return op_fail_object(c, error, ": the caller does not hold end %" PRIu32, end);
+	case SABIR_INVALID_ARGUMENT:
+		if (end >= PIPE_N_ENDS)
+			return op_fail_object(c, error, " has no end %" PRIu32, end);
+		return op_fail_object(c, error, " is one way: end 0 receives, end 1 sends");
+	default:
+		return error;
+	}
+}
+
+/* As op_may_wait, on the queue of a direction. */
+static enum sabir_error may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side,
+				 uint64_t queue)
+{
+	op_may_wait(c, error, waits_on, side);
+	if (c->wait->wanted)
+		c->wait->object = object_index(queue);
+	return explain_end(c, error);
+}
+
+/* ---------------------------------------------------------------- ends */
+
+static enum sabir_error pipe_service_open(struct op_call *c)
+{
+	enum sabir_error error = pipe_open(c->lane, c->handle, c->request.end);
+
+	if (error == SABIR_CLOSED)
+		return op_fail_object(c, error, ": all who held end %" PRIu32 " are gone", c->request.end);
+	return explain_end(c, error);
+}
+
+static enum sabir_error pipe_service_close(struct op_call *c)
+{
+	return explain_end(c, pipe_close(c->lane, c->handle, c->request.end));
+}
+
+/* ---------------------------------------------------------------- messages */
+
+static enum sabir_error send_item(struct op_call *c, const struct queue_item *item)
+{
+	uint64_t queue = 0;
+	enum sabir_error error = pipe_send(c->lane, c->handle, c->request.end, item, &queue);
+
+	if (error == SABIR_TOO_LARGE)
+		return op_fail_object(c, error, ": message of %zu bytes", item->head.len + item->body.len);
+	return may_wait(c, error, SABIR_FULL, SEG_EVENT_ROOM, queue);
+}
+
+static enum sabir_error pipe_service_send(struct op_call *c)
+{
+	struct queue_item item = { .body = c->request.item };
+
+	return send_item(c, &item);
+}
+
+static enum sabir_error pipe_service_send_bytes(struct op_call *c)
+{
+	uint8_t head[VALUE_MAX_HEAD];
+	struct queue_item item = { .head = { head, value_head_bytes(VALUE_BINARY, c->request.data.len, head) },
+				   .body = c->request.data };
+
+	return send_item(c, &item);
+}
+
+static enum sabir_error pipe_service_recv(struct op_call *c)
+{
+	uint64_t queue = 0;
+
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	enum sabir_error error = pipe_recv(c->lane, c->handle, c->request.end, c->response, &queue);
+	return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
+}
+
+static enum sabir_error pipe_service_recv_bytes(struct op_call *c)
+{
+	struct pipe_bytes bytes = { .max_len = c->request.count ? c->request.count : UINT64_MAX, .room = c->response };
+	uint64_t queue = 0;
+
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	enum sabir_error error = pipe_recv_bytes(c->lane, c->handle, c->request.end, &bytes, &c->scratch, &queue);
+	if (error == SABIR_TOO_LARGE)
+		return op_fail_object(c, error, ": the message has %" PRIu64 " bytes, wanted are at most %" PRIu64,
+				      bytes.len, bytes.max_len);
+	if (error == SABIR_WRONG_TYPE)
+		return op_fail_object(c, error, ": the message is no bytes");
+	if (error)
+		return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
+	struct span content = pipe_content(bytes_item(&c->scratch, 0));
+	return bytes_add(c->response, content.data, content.len);
+}
+
+static enum sabir_error pipe_service_poll(struct op_call *c)
+{
+	struct pipe_next next;
+	uint64_t queue = 0;
+	enum sabir_error error = pipe_poll(c->lane, c->handle, c->request.end, &next, &queue);
+
+	if (error)
+		return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
+	respond_number(c->response, 1, next.eof);
+	respond_number(c->response, 2, next.len);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- state */
+
+static uint8_t *put_number(uint8_t *to, uint32_t number, uint64_t v)
+{
+	return v ? wire_put_varint(wire_put_tag(to, number, WIRE_VARINT), v) : to;
+}
+
+static enum sabir_error pipe_service_state(struct op_call *c)
+{
+	struct pipe_state state;
+	enum sabir_error error = pipe_state(c->lane, c->handle, &state);
+
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	for (uint32_t end = 0; !error && end < PIPE_N_ENDS; end++) {
+		uint8_t message[48], *p = message;
+		p = put_number(p, 1, state.n_holders[end]);
+		p = put_number(p, 2, state.opened[end]);
+		p = put_number(p, 3, state.closed[end]);
+		p = put_number(p, 4, state.n_messages[end]);
+		error = bytes_add(c->response, message, (size_t)(p - message));
+	}
+	return error;
+}
+
+static const struct op ops[] = {
+	OP(PipeService, Open, "pipe", pipe_service_open, end_fields),
+	OP(PipeService, Close, "pipe", pipe_service_close, end_fields),
+	OP_WAITS(PipeService, Send, "pipe", pipe_service_send, send_fields),
+	OP_WAITS(PipeService, Recv, "pipe", pipe_service_recv, recv_fields),
+	OP_WAITS(PipeService, SendBytes, "pipe", pipe_service_send_bytes, send_bytes_fields),
+	OP_WAITS(PipeService, RecvBytes, "pipe", pipe_service_recv_bytes, recv_bytes_fields),
+	OP_WAITS(PipeService, Poll, "pipe", pipe_service_poll, recv_fields),
+	OP(PipeService, State, "pipe", pipe_service_state, state_fields),
+};
+
+const struct op_service pipe_service = { ops, sizeof(ops) / sizeof(ops[0]) };
