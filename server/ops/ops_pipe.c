@@ -160,11 +160,6 @@ static enum sabir_error pipe_service_poll(struct op_call *c)
 
 /* ---------------------------------------------------------------- state */
 
-static uint8_t *put_number(uint8_t *to, uint32_t number, uint64_t v)
-{
-	return v ? wire_put_varint(wire_put_tag(to, number, WIRE_VARINT), v) : to;
-}
-
 static enum sabir_error pipe_service_state(struct op_call *c)
 {
 	struct pipe_state state;
@@ -173,10 +168,10 @@ static enum sabir_error pipe_service_state(struct op_call *c)
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
 	for (uint32_t end = 0; !error && end < PIPE_N_ENDS; end++) {
 		uint8_t message[48], *p = message;
-		p = put_number(p, 1, state.n_holders[end]);
-		p = put_number(p, 2, state.opened[end]);
-		p = put_number(p, 3, state.closed[end]);
-		p = put_number(p, 4, state.n_messages[end]);
+		p = respond_put_number(p, 1, state.n_holders[end]);
+		p = respond_put_number(p, 2, state.opened[end]);
+		p = respond_put_number(p, 3, state.closed[end]);
+		p = respond_put_number(p, 4, state.n_messages[end]);
 		error = bytes_add(c->response, message, (size_t)(p - message));
 	}
 	return error;

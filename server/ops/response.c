@@ -66,12 +66,12 @@ static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 		p = respond_put_number(p, 2, info->length);
 		break;
 	case SEG_KIND_PIPE:
-		p = put_number(p, 1, info->one_way);
-		p = put_number(p, 2, info->max_items);
-		p = put_number(p, 3, info->max_item_bytes);
+		p = respond_put_number(p, 1, info->one_way);
+		p = respond_put_number(p, 2, info->max_items);
+		p = respond_put_number(p, 3, info->max_item_bytes);
 		break;
 	case SEG_KIND_BLOCK:
-		p = put_number(p, 1, info->length);
+		p = respond_put_number(p, 1, info->length);
 		break;
 	case SEG_KIND_VALUE:
 		p = respond_put_number(p, 1, type_code_of(info->type_code));
