@@ -649,8 +649,8 @@ enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct s
 #endif
 
 #include <sabir_namespace.h>
+#include <sabir_pipe.h>
 #include <sabir_session.h>
 #include <sabir_sync.h>
-#include <sabir_pipe.h>
 
 #endif
