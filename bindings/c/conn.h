@@ -123,6 +123,8 @@ struct sabir_event {
 enum sabir_error handle_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
 			       void *handle);
 enum sabir_error handle_open(sabir_conn *conn, const char *name, uint64_t id, enum sabir_kind kind, void *handle);
+/* The same by a request whose response has the ObjectInfo of a new object in field 1. Consumes the request. */
+enum sabir_error handle_make(sabir_conn *conn, enum method method, struct request *r, void *handle);
 void handle_free(struct handle *h);
 
 /* ---------------------------------------------------------------- failures */

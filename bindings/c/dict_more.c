@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "bindings/c/dict_call.h"
-#include "bindings/c/page.h"
 #include "bindings/c/request.h"
 
 /* ---------------------------------------------------------------- one entry */
@@ -78,14 +77,19 @@ enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabi
 	return run_entry_op(&dict->h, &op, found, exchanged);
 }
 
-enum sabir_error sabir_dict_popitem(sabir_dict *dict, struct sabir_entry **entry)
+static enum sabir_error popitem(sabir_dict *dict, bool first, struct sabir_entry **entry)
 {
 	struct bytes out = { 0 };
+	struct request r;
 	if (!dict || !entry)
 		return FAIL_NULL();
 	if (result_begin(&out, sizeof(**entry)))
 		return fail(SABIR_NO_MEMORY, "%s", dict->h.name);
-	enum sabir_error error = dict_call(&dict->h, METHOD_DICT_POPITEM, NULL, 0, &out);
+	request_init(&r, 16);
+	request_object(&r, dict->h.id);
+	if (first)
+		request_varint(&r, 2, 1);
+	enum sabir_error error = conn_call(dict->h.conn, METHOD_DICT_POPITEM, &r, 0, &out);
 	if (!error) {
 		struct sabir_entry *made = (struct sabir_entry *)(void *)out.data;
 		error = response_item(bytes_item(&out, 1), 1, &made->key);
@@ -98,6 +102,16 @@ enum sabir_error sabir_dict_popitem(sabir_dict *dict, struct sabir_entry **entry
 	}
 	*entry = result_take(&out);
 	return SABIR_OK;
+}
+
+enum sabir_error sabir_dict_popitem(sabir_dict *dict, struct sabir_entry **entry)
+{
+	return popitem(dict, false, entry);
+}
+
+enum sabir_error sabir_dict_popitem_first(sabir_dict *dict, struct sabir_entry **entry)
+{
+	return popitem(dict, true, entry);
 }
 
 /* ---------------------------------------------------------------- many entries */
@@ -140,53 +154,4 @@ enum sabir_error sabir_dict_clear(sabir_dict *dict, uint64_t *removed)
 		*removed = response_varint(bytes_item(&out, 0), 1);
 	bytes_fini(&out);
 	return error;
-}
-
-/* ---------------------------------------------------------------- pages */
-
-static enum sabir_error read_items(struct span page, void *records, size_t n)
-{
-	size_t n_read;
-	return response_items(page, 1, records, n, &n_read);
-}
-
-static enum sabir_error read_entries(struct span page, void *records, size_t n)
-{
-	const uint8_t *p = page.data, *end = p + page.len;
-	struct sabir_entry *entry = records, *last = entry + n;
-	struct wire_field f;
-	while (p < end && entry < last) {
-		if (!wire_next(&p, end, &f))
-			return fail(SABIR_INTERNAL, "the server's page is malformed");
-		if (f.number != 1 || f.type != WIRE_LEN)
-			continue;
-		enum sabir_error error = response_item(f.bytes, 1, &entry->key);
-		if (!error)
-			error = response_item(f.bytes, 2, &entry->value);
-		if (error)
-			return error;
-		entry++;
-	}
-	return SABIR_OK;
-}
-
-enum sabir_error sabir_dict_keys(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
-				 struct sabir_item **keys, size_t *n)
-{
-	static const struct page_kind kind = { METHOD_DICT_KEYS, sizeof(**keys), read_items };
-	return dict ? page_next(&dict->h, &kind, page_size, cursor, keys, n) : FAIL_NULL();
-}
-
-enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
-				   struct sabir_item **values, size_t *n)
-{
-	static const struct page_kind kind = { METHOD_DICT_VALUES, sizeof(**values), read_items };
-	return dict ? page_next(&dict->h, &kind, page_size, cursor, values, n) : FAIL_NULL();
-}
-
-enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
-				  struct sabir_entry **entries, size_t *n)
-{
-	static const struct page_kind kind = { METHOD_DICT_ITEMS, sizeof(**entries), read_entries };
-	return dict ? page_next(&dict->h, &kind, page_size, cursor, entries, n) : FAIL_NULL();
 }

@@ -359,6 +359,13 @@ enum sabir_error handle_open(sabir_conn *conn, const char *name, uint64_t id, en
 	return error ? error : make_handle(conn, &info, handle);
 }
 
+enum sabir_error handle_make(sabir_conn *conn, enum method method, struct request *r, void *handle)
+{
+	struct sabir_info info;
+	enum sabir_error error = call_for_info(conn, method, r, &info, NULL);
+	return error ? error : make_handle(conn, &info, handle);
+}
+
 void handle_free(struct handle *h)
 {
 	if (!h)

@@ -197,13 +197,13 @@ static enum sabir_error read_attributes(struct span page, void *records, size_t 
 enum sabir_error sabir_namespace_dir(sabir_namespace *ns, uint32_t page_size, struct sabir_cursor *cursor,
 				     struct sabir_item **names, size_t *n)
 {
-	static const struct page_kind kind = { METHOD_NAMESPACE_DIR, sizeof(**names), read_names };
+	static const struct page_kind kind = { METHOD_NAMESPACE_DIR, sizeof(**names), false, read_names };
 	return ns ? page_next(&ns->h, &kind, page_size, cursor, names, n) : FAIL_NULL();
 }
 
 enum sabir_error sabir_namespace_list(sabir_namespace *ns, uint32_t page_size, struct sabir_cursor *cursor,
 				      struct sabir_entry **attributes, size_t *n)
 {
-	static const struct page_kind kind = { METHOD_NAMESPACE_LIST, sizeof(**attributes), read_attributes };
+	static const struct page_kind kind = { METHOD_NAMESPACE_LIST, sizeof(**attributes), false, read_attributes };
 	return ns ? page_next(&ns->h, &kind, page_size, cursor, attributes, n) : FAIL_NULL();
 }

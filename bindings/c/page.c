@@ -31,6 +31,8 @@ static enum sabir_error read_page(const struct handle *h, const struct page_kind
 	request_object(&r, h->id);
 	request_varint(&r, 2, page_size);
 	request_cursor(&r, 3, cursor);
+	if (kind->reverse)
+		request_varint(&r, 4, 1);
 	enum sabir_error error = conn_call(h->conn, kind->method, &r, 0, &out);
 	if (!error)
 		error = make_page(kind, bytes_item(&out, 0), block, n);

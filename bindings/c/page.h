@@ -10,7 +10,8 @@
  */
 struct page_kind {
 	enum method method;
-	size_t size; /* of a record */
+	size_t size;  /* of a record */
+	bool reverse; /* field 4: from the end */
 	/* Makes the records of the response's field 1; what they point to is in `page`, which the block holds. */
 	enum sabir_error (*read)(struct span page, void *records, size_t n);
 };

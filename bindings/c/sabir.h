@@ -605,8 +605,16 @@ enum sabir_error sabir_dict_setdefault(sabir_dict *dict, const struct sabir_item
 				       struct sabir_item **value, bool *inserted);
 /* Deletes a key and gives its value. Errors: KEY_NOT_FOUND. */
 enum sabir_error sabir_dict_pop(sabir_dict *dict, const struct sabir_item *key, struct sabir_item **value);
-/* Deletes the entry that was inserted last and gives it. Errors: EMPTY. */
+/* Deletes the entry that was inserted last, or first, and gives it. Errors: EMPTY. */
 enum sabir_error sabir_dict_popitem(sabir_dict *dict, struct sabir_entry **entry);
+enum sabir_error sabir_dict_popitem_first(sabir_dict *dict, struct sabir_entry **entry);
+/*
+ * Makes a new dict with the content that `dict` has at one moment, or one with n keys that all have the same value (NULL:
+ * null); a NULL or empty name makes an anonymous one. Errors: as sabir_create.
+ */
+enum sabir_error sabir_dict_copy(sabir_dict *dict, const char *name, sabir_dict **copy);
+enum sabir_error sabir_dict_fromkeys(sabir_conn *conn, const char *name, const struct sabir_item *keys, size_t n,
+				     const struct sabir_item *value, sabir_dict **dict);
 /*
  * Sets n keys, all or none, visible in one step; of equal keys the last counts. `inserted` or NULL: how many are new.
  */
@@ -643,6 +651,13 @@ enum sabir_error sabir_dict_values(sabir_dict *dict, uint32_t page_size, struct 
 				   struct sabir_item **values, size_t *n);
 enum sabir_error sabir_dict_items(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
 				  struct sabir_entry **entries, size_t *n);
+/* The same from the entry inserted last to the first one. */
+enum sabir_error sabir_dict_keys_reversed(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+					  struct sabir_item **keys, size_t *n);
+enum sabir_error sabir_dict_values_reversed(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+					    struct sabir_item **values, size_t *n);
+enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size, struct sabir_cursor *cursor,
+					   struct sabir_entry **entries, size_t *n);
 
 #ifdef __cplusplus
 }

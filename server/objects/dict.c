@@ -30,6 +30,7 @@ struct job {
 	struct bytes *out;
 	const struct dict_entry *entries;
 	uint32_t n;
+	bool first;      /* popitem: the entry inserted first */
 	uint64_t number; /* result: inserted or removed entries */
 	dict_modify_fn *modify;
 	void *context;
@@ -146,7 +147,8 @@ static enum sabir_error run_popitem(const struct dict *d, struct dict_write *w, 
 {
 	struct dict_found found;
 	struct span key, value;
-	enum sabir_error error = dict_newest(d, &found, &key, &value);
+	enum sabir_error error = job->first ? dict_oldest(d, &found, &key, &value)
+					    : dict_newest(d, &found, &key, &value);
 	if (!error)
 		error = bytes_add(job->out, key.data, key.len);
 	if (!error)
@@ -159,6 +161,12 @@ static enum sabir_error run_popitem(const struct dict *d, struct dict_write *w, 
 enum sabir_error dict_popitem(struct lane *lane, uint64_t handle, struct bytes *out)
 {
 	struct job job = { .run = run_popitem, .out = out };
+	return run(lane, handle, &job);
+}
+
+enum sabir_error dict_popfirst(struct lane *lane, uint64_t handle, struct bytes *out)
+{
+	struct job job = { .run = run_popitem, .out = out, .first = true };
 	return run(lane, handle, &job);
 }
 

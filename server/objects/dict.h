@@ -24,8 +24,9 @@ enum sabir_error dict_setdefault(struct lane *lane, uint64_t handle, struct span
 				 struct bytes *out, bool *inserted);
 /* Errors: KEY_NOT_FOUND. */
 enum sabir_error dict_pop(struct lane *lane, uint64_t handle, struct span key, struct bytes *out);
-/* Removes the last inserted entry; adds key and value to `out`. Errors: EMPTY. */
+/* Removes the last inserted entry, or the first; adds key and value to `out`. Errors: EMPTY. */
 enum sabir_error dict_popitem(struct lane *lane, uint64_t handle, struct bytes *out);
+enum sabir_error dict_popfirst(struct lane *lane, uint64_t handle, struct bytes *out);
 struct dict_entry {
 	struct span key;
 	struct span value;
@@ -44,13 +45,23 @@ enum sabir_error dict_modify(struct lane *lane, uint64_t handle, struct span key
 			     void *context);
 enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *removed);
 /*
- * Up to n entries behind the position *cursor (0 = from the start), in insertion order, each as key and value (two
+ * Up to n entries behind the position *cursor (0 = from the start), in insertion order or, with DICT_REVERSED, in the
+ * opposite, where the start is the entry inserted last. Each comes as key and value (two
  * items of `out`; an unwanted half is empty), fewer where more would pass the limit of `out`. *cursor becomes the
  * position to go on from, 0 at the end. One page is a consistent cut; entries that live throughout are seen exactly
  * once over all pages.
  */
-enum dict_part { DICT_KEYS = 1, DICT_VALUES = 2, DICT_ITEMS = 3 };
+enum dict_part { DICT_KEYS = 1, DICT_VALUES = 2, DICT_ITEMS = 3, DICT_REVERSED = 4 };
 enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part part, uint32_t n, uint64_t *cursor,
 			   struct bytes *out);
+
+/* Makes a dict that has these entries from the beginning. Errors: those of object_create and dict_update. */
+enum sabir_error dict_make(struct lane *lane, struct span name, const struct dict_entry *entries, uint32_t n, bool bind,
+			   uint64_t *handle);
+/*
+ * Makes a dict with the content that another has at one moment. Errors: those of object_create, and TOO_LARGE where keys
+ * and values have more than 1 GiB together.
+ */
+enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, bool bind, uint64_t *copy);
 
 #endif

@@ -271,6 +271,53 @@ enum sabir_error dict_order_next(const struct dict *d, uint64_t from, uint64_t *
 	return SABIR_KEY_NOT_FOUND;
 }
 
+/* The same down to the last entry up to *from. Where a branch has none, *from becomes the number in front of it. */
+static enum sabir_error descend_back(const struct dict *d, uint64_t root, uint64_t *from, uint32_t *node)
+{
+	uint32_t level = (uint32_t)(root >> 32);
+	struct seg_order *block = root_of(d, root);
+	uint64_t before = 0;
+	for (;; level--) {
+		if (!block)
+			return SABIR_DATA_LOSS;
+		uint64_t base = load64_relaxed(&block->base), used = 0;
+		if (*from >= base) {
+			uint64_t last = (*from - base) >> shift_of(level);
+			used = load64_acquire(&block->used);
+			used &= last < SEG_ORDER_FAN ? UINT64_MAX >> (SEG_ORDER_FAN - 1 - last) : UINT64_MAX;
+		}
+		if (!used) {
+			*from = before;
+			return SABIR_KEY_NOT_FOUND;
+		}
+		uint32_t slot = 63 - (uint32_t)__builtin_clzll(used);
+		uint64_t at = base + ((uint64_t)slot << shift_of(level));
+		if (level == 0) {
+			*from = at;
+			*node = load32_acquire(&block->slot[slot]);
+			return SABIR_OK;
+		}
+		/* Number 0 is nobody's. */
+		before = at ? at - 1 : 0;
+		block = child_of(d, block, level, slot);
+	}
+}
+
+enum sabir_error dict_order_prev(const struct dict *d, uint64_t from, uint64_t *order, uint32_t *node)
+{
+	uint64_t root = load64_acquire(&d->body->order);
+	while (root) {
+		uint64_t at = from;
+		enum sabir_error error = descend_back(d, root, &at, node);
+		if (!error)
+			*order = at;
+		if (error != SABIR_KEY_NOT_FOUND || !at || at >= from)
+			return error;
+		from = at;
+	}
+	return SABIR_KEY_NOT_FOUND;
+}
+
 enum sabir_error dict_order_last(const struct dict *d, uint32_t *node)
 {
 	uint64_t root = load64_relaxed(&d->body->order);

@@ -63,6 +63,43 @@ static void a_page_goes_on_behind_what_was_deleted(void)
 }
 
 /* Cursors come back from clients as they like. */
+/* All pages of n keys from the end; each is one less than the one before, from `first` down to `last`. */
+static uint64_t count_down(uint64_t d, uint32_t n, uint64_t first)
+{
+	uint64_t cursor = 0, next = first;
+	do {
+		struct bytes out = { 0 };
+		CU_ASSERT_EQUAL_FATAL(dict_page(&lane, d, DICT_ITEMS | DICT_REVERSED, n, &cursor, &out), SABIR_OK);
+		for (size_t i = 0; i < out.n_items; i += 2, next--) {
+			CU_ASSERT_EQUAL(number_in(bytes_item(&out, i)), next);
+			CU_ASSERT_EQUAL(number_in(bytes_item(&out, i + 1)), next * 10);
+		}
+		bytes_fini(&out);
+	} while (cursor);
+	return next;
+}
+
+static void pages_lead_back_too(void)
+{
+	static const uint32_t sizes[] = { 1, 7, 64, 1000, 20000 };
+	uint64_t d = make_dict(), removed;
+	CU_ASSERT_EQUAL(count_down(d, 10, 0), 0);
+	for (uint64_t i = 0; i <= 9000; i++)
+		set(&lane, d, i, i * 10);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		CU_ASSERT_EQUAL(count_down(d, sizes[i], 9000), UINT64_MAX);
+	for (uint64_t i = 0; i < 5000; i++)
+		del(&lane, d, i);
+	for (uint64_t i = 8000; i <= 9000; i++)
+		del(&lane, d, i);
+	CU_ASSERT_EQUAL(count_down(d, 100, 7999), 4999);
+	CU_ASSERT_EQUAL(dict_clear(&lane, d, &removed), SABIR_OK);
+	CU_ASSERT_EQUAL(count_down(d, 100, 1), 1);
+	set(&lane, d, 5, 50);
+	CU_ASSERT_EQUAL(count_down(d, 100, 5), 4);
+	object_delete(&lane, d);
+}
+
 static void any_cursor_is_harmless(void)
 {
 	uint64_t d = make_dict(), cursor, got;
@@ -260,6 +297,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(pages_keep_to_their_limits),
 		KIT_TEST(a_page_goes_on_behind_what_was_deleted),
+		KIT_TEST(pages_lead_back_too),
 		KIT_TEST(any_cursor_is_harmless),
 		KIT_TEST(a_cursor_cannot_lead_to_what_a_client_wrote),
 		KIT_TEST(a_page_is_a_consistent_cut),

@@ -139,6 +139,8 @@ void dict_order_remove(const struct dict *d, struct seg_order *leaf, uint64_t or
 void dict_order_trim(const struct dict *d);
 /* A look for the first node from an insertion number on. */
 enum sabir_error dict_order_next(const struct dict *d, uint64_t from, uint64_t *order, uint32_t *node);
+/* A look for the last node up to an insertion number. */
+enum sabir_error dict_order_prev(const struct dict *d, uint64_t from, uint64_t *order, uint32_t *node);
 /* Under the lock: the node inserted last. Errors: EMPTY, DATA_LOSS. */
 enum sabir_error dict_order_last(const struct dict *d, uint32_t *node);
 /* Frees up to about n entries of the tree that is out of use; true if some are left. */
@@ -169,8 +171,9 @@ void dict_write_begin(const struct dict *d, struct dict_write *w);
 /* One look under the lock: the present value, those of this write included. Errors: KEY_NOT_FOUND, DATA_LOSS. */
 enum sabir_error dict_present(const struct dict *d, const struct dict_key *key, struct dict_found *found,
 			      struct span *value);
-/* The last inserted entry. Errors: EMPTY, DATA_LOSS. */
+/* The last inserted entry, the first one. Errors: EMPTY, DATA_LOSS. */
 enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value);
+enum sabir_error dict_oldest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value);
 enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key, struct span value,
 			  bool *inserted);
 /* Needs no memory. At most one in a write, and nothing else beside it. */

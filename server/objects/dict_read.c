@@ -234,6 +234,18 @@ static enum sabir_error open_node(const struct dict *d, uint32_t ref, uint64_t o
 	return load64_relaxed(&found->node->block.word) == found->node_word ? SABIR_OK : SABIR_BUSY;
 }
 
+/* The next entry of a page behind `*order`, whose insertion number becomes *order. */
+static enum sabir_error step(const struct dict *d, const struct page *p, uint64_t floor, uint64_t *order,
+			     uint32_t *node)
+{
+	if (!(p->part & DICT_REVERSED))
+		return *order == UINT64_MAX ? SABIR_KEY_NOT_FOUND : dict_order_next(d, *order + 1, order, node);
+	if (*order <= 1 || *order <= floor)
+		return SABIR_KEY_NOT_FOUND;
+	enum sabir_error error = dict_order_prev(d, *order - 1, order, node);
+	return !error && *order < floor ? SABIR_KEY_NOT_FOUND : error;
+}
+
 static enum sabir_error read_page(const struct dict *d, struct page *p)
 {
 	uint64_t seq = load64_acquire(&d->body->committed);
@@ -242,10 +254,12 @@ static enum sabir_error read_page(const struct dict *d, struct page *p)
 	struct dict_found found;
 	enum sabir_error error;
 	uint32_t ref, key_len;
-	if (order < floor)
+	if (p->part & DICT_REVERSED)
+		order = order ? order : UINT64_MAX;
+	else if (order < floor)
 		order = floor - 1;
 	for (;;) {
-		error = order == UINT64_MAX ? SABIR_KEY_NOT_FOUND : dict_order_next(d, order + 1, &order, &ref);
+		error = step(d, p, floor, &order, &ref);
 		FAULT("dict_page.led");
 		if (!error)
 			error = open_node(d, ref, order, &found, &key_len);

@@ -49,12 +49,9 @@ enum sabir_error dict_present(const struct dict *d, const struct dict_key *key, 
 	return error == SABIR_BUSY ? SABIR_DATA_LOSS : error;
 }
 
-enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value)
+static enum sabir_error present_at(const struct dict *d, uint32_t ref, struct dict_found *found, struct span *key,
+				   struct span *value)
 {
-	uint32_t ref;
-	enum sabir_error error = dict_order_last(d, &ref);
-	if (error)
-		return error;
 	found->node = dict_block(d, ref, sizeof(*found->node));
 	if (!found->node)
 		return SABIR_DATA_LOSS;
@@ -63,6 +60,23 @@ enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, str
 		return SABIR_DATA_LOSS;
 	*key = (struct span){ (const uint8_t *)(found->node + 1), len };
 	return newest_version(d, found, value);
+}
+
+enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value)
+{
+	uint32_t ref;
+	enum sabir_error error = dict_order_last(d, &ref);
+	return error ? error : present_at(d, ref, found, key, value);
+}
+
+enum sabir_error dict_oldest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value)
+{
+	uint32_t ref;
+	uint64_t order;
+	enum sabir_error error = dict_order_next(d, 0, &order, &ref);
+	if (error)
+		return error == SABIR_KEY_NOT_FOUND ? SABIR_EMPTY : SABIR_DATA_LOSS;
+	return present_at(d, ref, found, key, value);
 }
 
 /* ---------------------------------------------------------------- changes */

@@ -293,6 +293,12 @@ enum sabir_error object_create(struct lane *lane, struct span name, const struct
 		error = make(lane, name, spec, bind, &made);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
 		error = make(lane, name, spec, bind, &made);
+	if (!error && spec->fill) {
+		error = spec->fill(lane, made, spec->fill_context);
+		FAULT("object_create.filled");
+		if (error)
+			object_delete(lane, made);
+	}
 	if (!error && name.len) {
 		uint64_t other = 0;
 		error = names_take(lane, name, made, &other);

@@ -24,6 +24,9 @@ struct object_spec {
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 	bool one_way;            /* pipe: end 0 receives and end 1 sends */
 	uint64_t part_of;        /* for object_part alone */
+	/* Not NULL: fills the object with what it begins with, before anybody can find it. An error undoes the create. */
+	enum sabir_error (*fill)(struct lane *lane, uint64_t handle, const void *context);
+	const void *fill_context;
 };
 
 struct object_info {

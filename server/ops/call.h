@@ -55,7 +55,7 @@ struct op_service {
 	size_t n_ops;
 };
 extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service,
-	dict_page_service, namespace_service;
+	dict_page_service, dict_copy_service, namespace_service;
 extern const struct op_service session_service, event_service, pipe_service, block_service;
 
 /* Writes the detail (printf) and returns the error. */

@@ -24,6 +24,7 @@ static const struct op_service *const services[] = {
 	&array_service,
 	&dict_service,
 	&dict_page_service,
+	&dict_copy_service,
 	&namespace_service,
 	&session_service,
 	&event_service,

@@ -15,6 +15,11 @@ static const struct request_field dict_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
 	FIELDS_END,
 };
+static const struct request_field pop_item_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	FIELD(2, BOOL, first, "first"),
+	FIELDS_END,
+};
 static const struct request_field key_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
 	REQUIRED(2, KEY, key, "key"),
@@ -140,7 +145,8 @@ static enum sabir_error dict_service_pop(struct op_call *c)
 static enum sabir_error dict_service_pop_item(struct op_call *c)
 {
 	frame(c, 1);
-	enum sabir_error error = dict_popitem(c->lane, c->handle, c->response);
+	enum sabir_error error = c->request.first ? dict_popfirst(c->lane, c->handle, c->response)
+						  : dict_popitem(c->lane, c->handle, c->response);
 	if (!error)
 		c->response->data[c->response->ends[0]] = WIRE_TAG(2, WIRE_LEN);
 	return error;
@@ -287,7 +293,7 @@ static const struct op ops[] = {
 	OP_OF_KIND(DictService, Len, "dict", SEG_KIND_DICT, dict_service_len, dict_fields),
 	OP_OF_KIND(DictService, SetDefault, "dict", SEG_KIND_DICT, dict_service_set_default, set_fields),
 	OP_OF_KIND(DictService, Pop, "dict", SEG_KIND_DICT, dict_service_pop, key_fields),
-	OP_OF_KIND(DictService, PopItem, "dict", SEG_KIND_DICT, dict_service_pop_item, dict_fields),
+	OP_OF_KIND(DictService, PopItem, "dict", SEG_KIND_DICT, dict_service_pop_item, pop_item_fields),
 	OP_OF_KIND(DictService, Update, "dict", SEG_KIND_DICT, dict_service_update, update_fields),
 	OP_OF_KIND(DictService, Increment, "dict", SEG_KIND_DICT, dict_service_increment, increment_fields),
 	OP_OF_KIND(DictService, CompareExchange, "dict", SEG_KIND_DICT, dict_service_compare_exchange,

@@ -18,6 +18,7 @@ static const struct request_field page_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
 	FIELD(2, U32, n, "page_size"),
 	FIELD(3, BYTES, page_token, "page_token"),
+	FIELD(4, BOOL, reverse, "reverse"),
 	FIELDS_END,
 };
 
@@ -27,11 +28,14 @@ static enum sabir_error read_page(struct op_call *c, enum dict_part part, struct
 {
 	uint32_t n = c->request.n ? c->request.n : DEFAULT_PAGE;
 
-	*scope = page_scope(c, c->handle, (struct span){ NULL, 0 });
+	/* A cursor means something else on the way back. */
+	*scope = page_scope(c, c->request.reverse ? ~c->handle : c->handle, (struct span){ NULL, 0 });
 	enum sabir_error error = page_cursor(c, *scope, cursor);
 	if (error)
 		return error;
 	to->limit = op_message_limit(c->lane->seg) - RESPONSE_REST;
+	if (c->request.reverse)
+		part |= DICT_REVERSED;
 	return dict_page(c->lane, c->handle, part, n < MAX_PAGE ? n : MAX_PAGE, cursor, to);
 }
 

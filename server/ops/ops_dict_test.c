@@ -55,6 +55,46 @@ static void test_setdefault_and_pop(void)
 	CU_ASSERT(ops_fails("DictService/PopItem", D, SABIR_EMPTY, "dict 'd'"));
 }
 
+static void test_pop_item_first_and_reversed_pages(void)
+{
+	char request[160], token[64] = "";
+	make_dict();
+	for (int i = 1; i <= 4; i++) {
+		snprintf(request, sizeof(request), D " key=$%d value=$'v%d'", i, i);
+		CU_ASSERT(ops_answers("DictService/Set", request, "inserted=true"));
+	}
+	CU_ASSERT(ops_answers("DictService/PopItem", D " first=true", "key=$1 value=$'v1'"));
+	CU_ASSERT(ops_answers("DictService/Keys", D " reverse=true", "keys=$4 keys=$3 keys=$2"));
+	CU_ASSERT(ops_answers("DictService/Values", D " reverse=true", "values=$'v4' values=$'v3' values=$'v2'"));
+	CU_ASSERT(ops_call("DictService/Items", D " reverse=true page_size=2") == SABIR_OK);
+	CU_ASSERT(sscanf(ops_text, "entries={key=$4 value=$'v4'} entries={key=$3 value=$'v3'} next_page_token='%24s",
+			 token) == 1);
+	snprintf(request, sizeof(request), D " reverse=true page_token='%s'", token);
+	CU_ASSERT(ops_answers("DictService/Items", request, "entries={key=$2 value=$'v2'}"));
+	snprintf(request, sizeof(request), D " page_token='%s'", token);
+	CU_ASSERT(ops_fails("DictService/Items", request, SABIR_INVALID_ARGUMENT,
+			    "field 'page_token' is not a token of this call"));
+}
+
+static void test_copy_and_from_keys(void)
+{
+	make_dict();
+	(void)ops_call("ManagerService/Delete", "object={name='d2'}");
+	CU_ASSERT(ops_answers("DictService/Set", D " key=$1 value=$2", "inserted=true"));
+	CU_ASSERT(ops_call("DictService/Copy", D " name='d2'") == SABIR_OK);
+	CU_ASSERT(strstr(ops_text, "info={name='d2'") && strstr(ops_text, "kind=4") && strstr(ops_text, "length=1"));
+	CU_ASSERT(ops_answers("DictService/Items", "dict={name='d2'}", "entries={key=$1 value=$2}"));
+	CU_ASSERT(ops_fails("DictService/Copy", D " name='d2'", SABIR_ALREADY_EXISTS, "dict 'd'"));
+	CU_ASSERT(ops_fails("DictService/Copy", D " name='/'", SABIR_INVALID_NAME, "dict 'd'"));
+	CU_ASSERT(ops_fails("DictService/FromKeys", "name='d2' keys=$1", SABIR_ALREADY_EXISTS, "dict 'd2'"));
+	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='d2'}") == SABIR_OK);
+	CU_ASSERT(ops_call("DictService/FromKeys", "name='d2' keys=$'b' keys=$1 keys=$'b'") == SABIR_OK);
+	CU_ASSERT(ops_answers("DictService/Items", "dict={name='d2'}",
+			      "entries={key=$'b' value=$null} entries={key=$1 value=$null}"));
+	CU_ASSERT(ops_call("DictService/FromKeys", "keys=$1 value=$5") == SABIR_OK && strstr(ops_text, "length=1"));
+	CU_ASSERT(ops_fails("DictService/FromKeys", "keys='x'", SABIR_INVALID_VALUE, "field 'keys'"));
+}
+
 static void test_update_sets_all_or_none(void)
 {
 	make_dict();
@@ -274,6 +314,8 @@ int main(void)
 		KIT_TEST(test_set_get_delete),
 		KIT_TEST(test_equal_keys_are_one_key),
 		KIT_TEST(test_setdefault_and_pop),
+		KIT_TEST(test_pop_item_first_and_reversed_pages),
+		KIT_TEST(test_copy_and_from_keys),
 		KIT_TEST(test_update_sets_all_or_none),
 		KIT_TEST(test_increment),
 		KIT_TEST(test_compare_exchange),

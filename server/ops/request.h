@@ -94,6 +94,8 @@ struct op_request {
 	bool one_way;
 	bool exist_ok;
 	bool ephemeral;
+	bool reverse;
+	bool first;
 	bool has_scalar; /* `scalar` was there */
 };
 

@@ -257,6 +257,50 @@ static void malformed_items_are_refused(void)
 	sabir_dict_free(d);
 }
 
+static void copies_and_fromkeys(void)
+{
+	sabir_dict *d = new_dict(), *copy, *made;
+	struct sabir_item keys[] = { sabir_text("x"), sabir_text("y") }, five = sabir_int(5);
+	struct sabir_entry *entry;
+	set(d, "a", 1);
+	set(d, "b", 2);
+	NEED(sabir_dict_copy(d, NULL, &copy));
+	CHECK(length(copy) == 2 && at(copy, "a") == 1 && sabir_dict_handle(copy) != sabir_dict_handle(d));
+	CHECK(!sabir_dict_popitem_first(d, &entry) && is_text(&entry->key, "a") && is_int(&entry->value, 1));
+	sabir_free(entry);
+	CHECK(length(d) == 1 && length(copy) == 2);
+	NEED(sabir_dict_fromkeys(conn, NULL, keys, 2, &five, &made));
+	CHECK(length(made) == 2 && at(made, "y") == 5);
+	drop(made);
+	NEED(sabir_dict_fromkeys(conn, name_of("from"), keys, 2, NULL, &made));
+	CHECK(length(made) == 2);
+	CHECK_ERROR(sabir_dict_copy(d, name_of("from"), &copy), SABIR_ALREADY_EXISTS);
+	drop(made);
+	drop(copy);
+	drop(d);
+}
+
+static void pages_from_the_end(void)
+{
+	sabir_dict *d = new_dict();
+	struct sabir_cursor cursor = { 0 };
+	struct sabir_entry *page;
+	int64_t next = 25;
+	char key[16];
+	size_t n;
+	for (int i = 1; i <= 25; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		set(d, key, i);
+	}
+	while (!sabir_dict_items_reversed(d, 10, &cursor, &page, &n) && n) {
+		for (size_t i = 0; i < n; i++)
+			CHECK(is_int(&page[i].value, next--));
+		sabir_free(page);
+	}
+	CHECK(next == 0);
+	drop(d);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -271,6 +315,8 @@ int main(int argc, char **argv)
 		TEST(pages_hold_everything_in_order),
 		TEST(clear_empties_and_foreign_cursors_are_refused),
 		TEST(malformed_items_are_refused),
+		TEST(copies_and_fromkeys),
+		TEST(pages_from_the_end),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }
