@@ -90,7 +90,8 @@ static inline enum sabir_error plain_init(struct plain *p, const struct sabir_it
 	if ((!text && item->kind != SABIR_ITEM_BYTES) || item->len > sizeof(p->small) - VALUE_MAX_HEAD ||
 	    (text && !utf8_valid(content)))
 		return plain_init_rare(p, item, is_key);
-	size_t head_len = value_head_bytes((enum value_kind)item->kind, content.len, p->small);
+	p->small[0] = WIRE_TAG(item->kind, WIRE_LEN);
+	size_t head_len = (size_t)(wire_put_varint(p->small + 1, content.len) - p->small);
 	if (content.len)
 		memcpy(p->small + head_len, content.data, content.len);
 	p->span = (struct span){ p->small, head_len + content.len };
@@ -192,7 +193,10 @@ enum sabir_error sabir_dict_get_into(sabir_dict *dict, const struct sabir_item *
 		return FAIL_NULL();
 	bytes_init(&out, buffer->data, buffer->size);
 	enum sabir_error error = get(dict, key, &out, &local);
-	if (!error && item_decode(got_value(&out, 0, local), value))
+	struct span encoded = { out.data, out.len };
+	if (!error && !local)
+		encoded = got_value(&out, 0, local);
+	if (!error && item_decode(encoded, value))
 		error = fail(SABIR_INTERNAL, "the dict's Value is malformed");
 	buffer_take(buffer, &out);
 	return error;

@@ -33,21 +33,15 @@ uint32_t dict_hash(const struct dict *d, struct span key)
 
 /* ---------------------------------------------------------------- looking */
 
-/* A table as it was read once. */
-struct table {
-	struct seg_table *at;
-	uint64_t word;
-	uint32_t mask;      /* cells - 1 */
-	uint32_t part_mask; /* cells of a part - 1 */
-};
-
 static uint32_t n_parts_of(uint32_t log2)
 {
 	return log2 > PART_LOG2 ? 1u << (log2 - PART_LOG2) : 1;
 }
 
-static bool open_table(const struct dict *d, uint32_t ref, struct table *t)
+/* A table's size never changes, so what the lane read of it before holds as long as the word is the same. */
+static bool read_table(const struct dict *d, uint32_t ref, struct lane_table *t)
 {
+	t->ref = ref;
 	t->at = segment_at(d->seg, ref, sizeof(*t->at));
 	if (!t->at)
 		return false;
@@ -60,8 +54,22 @@ static bool open_table(const struct dict *d, uint32_t ref, struct table *t)
 	return segment_at(d->seg, ref, sizeof(*t->at) + 4ull * n_parts_of(log2)) != NULL;
 }
 
+static inline bool open_table(const struct dict *d, uint32_t ref, struct lane_table *t)
+{
+	struct lane_table *known = &d->lane->table;
+	if (known->ref == ref && load64_acquire(&known->at->block.word) == known->word &&
+	    dict_word_is_live(d, known->word)) {
+		*t = *known;
+		return true;
+	}
+	if (!read_table(d, ref, t))
+		return false;
+	*known = *t;
+	return true;
+}
+
 /* The cells of the part that cell i is in. KEY_NOT_FOUND: they are all empty. */
-static enum sabir_error part_of(const struct dict *d, const struct table *t, uint32_t i, uint64_t **cells)
+static enum sabir_error part_of(const struct dict *d, const struct lane_table *t, uint32_t i, uint64_t **cells)
 {
 	uint32_t ref = load32_acquire(&t->at->part[i >> PART_LOG2]);
 	if (!ref)
@@ -108,29 +116,39 @@ __attribute__((always_inline)) static inline void prefetch_node(const struct dic
 	__builtin_prefetch(node + 2 * SEG_LINE);
 }
 
-static enum sabir_error look_in(const struct dict *d, const struct table *t, const struct dict_key *key,
-				struct dict_found *found)
+/* Looks through the cells of one part from `at` on. OK: found; EMPTY: not in this part, perhaps in the next. */
+static inline enum sabir_error look_through(const struct dict *d, const uint64_t *at, const uint64_t *end,
+					    const struct dict_key *key, struct dict_found *found)
 {
-	uint32_t i = key->hash & t->mask;
-	uint64_t *cells = NULL;
-	for (uint32_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask) {
-		enum sabir_error error = SABIR_OK;
-		if (!cells || (i & t->part_mask) == 0)
-			error = part_of(d, t, i, &cells);
-		if (error)
-			return error;
-		uint64_t *at = &cells[i & t->part_mask];
+	for (; at < end; at++) {
 		uint64_t seen = load64_acquire(at);
 		if (seen == 0)
 			return SABIR_KEY_NOT_FOUND;
 		if (seen >> 32 != key->hash || (uint32_t)seen == SEG_CELL_GONE)
 			continue;
 		prefetch_node(d, (uint32_t)seen);
-		error = is_node_of(d, (uint32_t)seen, key, found);
+		enum sabir_error error = is_node_of(d, (uint32_t)seen, key, found);
 		/* A cell that changed meanwhile is as good as gone: its key was away for a moment at least. */
 		if (error == SABIR_KEY_NOT_FOUND || (error && load64_acquire(at) != seen))
 			continue;
 		return error;
+	}
+	return SABIR_EMPTY;
+}
+
+static enum sabir_error look_in(const struct dict *d, const struct lane_table *t, const struct dict_key *key,
+				struct dict_found *found)
+{
+	uint32_t i = key->hash & t->mask, n_parts = t->mask / (t->part_mask + 1) + 1;
+	uint64_t *cells;
+	/* The first part a second time, for what stands in front of where we began. */
+	for (uint32_t n = 0; n <= n_parts; n++) {
+		enum sabir_error error = part_of(d, t, i, &cells);
+		if (!error)
+			error = look_through(d, &cells[i & t->part_mask], &cells[t->part_mask + 1], key, found);
+		if (error != SABIR_EMPTY)
+			return error;
+		i = ((i | t->part_mask) + 1) & t->mask;
 	}
 	return SABIR_KEY_NOT_FOUND;
 }
@@ -139,7 +157,7 @@ enum sabir_error dict_look(const struct dict *d, const struct dict_key *key, str
 {
 	uint64_t tables = load64_acquire(&d->body->tables);
 	uint32_t refs[2] = { (uint32_t)(tables >> 32), (uint32_t)tables };
-	struct table t[2];
+	struct lane_table t[2];
 	enum sabir_error error = SABIR_KEY_NOT_FOUND;
 	for (int i = 0; i < 2 && error == SABIR_KEY_NOT_FOUND; i++) {
 		t[i].at = NULL;
@@ -175,13 +193,14 @@ void dict_empty_cell(const struct dict *d, const struct dict_cell *cell)
 	journal_store64(d->lane, cell->at, clean ? 0 : SEG_CELL_GONE);
 }
 
-static bool is_empty(const struct dict *d, const struct table *t, uint32_t i)
+static bool is_empty(const struct dict *d, const struct lane_table *t, uint32_t i)
 {
 	uint64_t *cells;
 	return part_of(d, t, i, &cells) == SABIR_KEY_NOT_FOUND || load64_relaxed(&cells[i & t->part_mask]) == 0;
 }
 
-static bool find_cell(const struct dict *d, const struct table *t, uint32_t node, uint32_t hash, struct dict_cell *cell)
+static bool find_cell(const struct dict *d, const struct lane_table *t, uint32_t node, uint32_t hash,
+		      struct dict_cell *cell)
 {
 	uint32_t i = hash & t->mask;
 	uint64_t *cells;
@@ -203,7 +222,7 @@ static bool find_cell(const struct dict *d, const struct table *t, uint32_t node
 enum sabir_error dict_cell_of(const struct dict *d, uint32_t node, uint32_t hash, struct dict_cell *cell)
 {
 	uint64_t tables = load64_relaxed(&d->body->tables);
-	struct table t;
+	struct lane_table t;
 	for (int current = 0; current < 2; current++) {
 		uint32_t ref = current ? (uint32_t)tables : (uint32_t)(tables >> 32);
 		cell->current = current;
@@ -223,7 +242,7 @@ static enum sabir_error new_block(const struct dict *d, uint64_t size, struct se
 	return error;
 }
 
-static enum sabir_error make_part(const struct dict *d, const struct table *t, uint32_t i)
+static enum sabir_error make_part(const struct dict *d, const struct lane_table *t, uint32_t i)
 {
 	struct seg_block *block;
 	enum sabir_error error = new_block(d, sizeof(struct seg_cells) + 8 * (t->part_mask + 1ull), &block);
@@ -260,7 +279,7 @@ static enum sabir_error start_table(const struct dict *d, uint64_t live)
 
 static enum sabir_error free_cell_in(const struct dict *d, uint32_t ref, uint32_t hash, uint64_t **cell)
 {
-	struct table t;
+	struct lane_table t;
 	uint64_t *cells;
 	if (!open_table(d, ref, &t))
 		return SABIR_DATA_LOSS;
@@ -305,7 +324,7 @@ static enum sabir_error move_cells(const struct dict *d, uint32_t n)
 {
 	uint64_t tables = load64_relaxed(&d->body->tables);
 	uint32_t i = load32_relaxed(&d->body->move_cursor);
-	struct table t;
+	struct lane_table t;
 	uint64_t *cells;
 	if (!open_table(d, (uint32_t)(tables >> 32), &t))
 		return SABIR_DATA_LOSS;
@@ -331,7 +350,7 @@ static enum sabir_error move_cells(const struct dict *d, uint32_t n)
 void dict_tend_index(const struct dict *d, uint64_t count)
 {
 	uint64_t tables = load64_relaxed(&d->body->tables);
-	struct table t;
+	struct lane_table t;
 	if (tables >> 32) {
 		(void)move_cells(d, MOVES_PER_CHANGE); /* short of memory: later */
 		return;
@@ -347,7 +366,7 @@ void dict_tend_index(const struct dict *d, uint64_t count)
 
 enum sabir_error dict_free_cell(const struct dict *d, uint32_t hash, uint64_t count, uint64_t **cell)
 {
-	struct table t;
+	struct lane_table t;
 	enum sabir_error error = SABIR_OK;
 	if (!load64_relaxed(&d->body->tables))
 		error = start_table(d, 0);
@@ -369,7 +388,7 @@ enum sabir_error dict_free_cell(const struct dict *d, uint32_t hash, uint64_t co
 
 /* ---------------------------------------------------------------- freeing tables */
 
-static void free_parts(const struct dict *d, struct table *t)
+static void free_parts(const struct dict *d, struct lane_table *t)
 {
 	uint32_t n = (t->mask >> PART_LOG2) + 1;
 	for (uint32_t p = 0; p < n; p++) {
@@ -392,7 +411,7 @@ void dict_free_tables(const struct dict *d)
 		bool low = (uint32_t)trash != 0;
 		uint32_t ref = low ? (uint32_t)trash : (uint32_t)(trash >> 32);
 		struct seg_block *block = dict_block(d, ref, sizeof(struct seg_table));
-		struct table t;
+		struct lane_table t;
 		if (block && open_table(d, ref, &t))
 			free_parts(d, &t);
 		journal_store64(d->lane, &d->body->trash_tables, low ? trash & 0xffffffff00000000ull : 0);

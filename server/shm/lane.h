@@ -34,6 +34,15 @@ struct actor {
  * its undo journal. All functions that change shared memory take the caller's lane, and a lane serves one thread at a
  * time. A lane whose owner has died is recovered from this record (recovery.h).
  */
+/* The same for the table of a dict: its size can't change while its block has the same word. */
+struct lane_table {
+	struct seg_table *at;
+	uint64_t word;
+	uint32_t ref;       /* 0 = none */
+	uint32_t mask;      /* cells - 1 */
+	uint32_t part_mask; /* cells of a part - 1 */
+};
+
 struct lane {
 	struct segment *seg;
 	struct seg_lane *shared;
@@ -45,6 +54,7 @@ struct lane {
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
 	struct actor actor;
 	struct lane_cursor took, put;
+	struct lane_table table;
 	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
 
