@@ -70,13 +70,13 @@ static void bad_names_are_refused(void)
 
 static void bad_arguments_are_refused(void)
 {
-	struct sabir_spec spec = { .size = sizeof(spec), .kind = 9 };
+	struct sabir_spec spec = { .size = sizeof(spec), .kind = 999 };
 	struct sabir_info info;
 	sabir_value *v;
 	sabir_array *a;
 	CHECK_ERROR(sabir_create(conn, NULL, &spec, 0, &info, NULL), SABIR_INVALID_ARGUMENT);
 	spec.kind = SABIR_KIND_DICT;
-	CHECK_ERROR(sabir_create(conn, NULL, &spec, 2, &info, NULL), SABIR_INVALID_ARGUMENT);
+	CHECK_ERROR(sabir_create(conn, NULL, &spec, 1u << 31, &info, NULL), SABIR_INVALID_ARGUMENT);
 	CHECK_ERROR(sabir_value_create(conn, NULL, 'z', 0, &v), SABIR_INVALID_ARGUMENT);
 	CHECK_ERROR(sabir_array_create(conn, NULL, 'q', UINT64_MAX / 4, 0, &a), SABIR_TOO_LARGE);
 	spec = (struct sabir_spec){ .size = sizeof(spec), .kind = SABIR_KIND_QUEUE, .max_item_bytes = UINT64_MAX };
