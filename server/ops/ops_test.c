@@ -190,7 +190,11 @@ static const char *const full_requests[][2] = {
 	{ "DictService/Update", "dict={name='full/d'} entries={key=$'a' value=$1} entries={key=$2 value=$'b'}" },
 	{ "DictService/Increment", "dict={name='full/d'} key=$'n' delta=$1.5" },
 	{ "DictService/CompareExchange", "dict={name='full/d'} key=$'k' expected=$1 desired=$2" },
-	{ "DictService/Items", "dict={name='full/d'} page_size=1" },
+	{ "DictService/Items", "dict={name='full/d'} page_size=1 reverse=true" },
+	{ "DictService/PopItem", "dict={name='full/d'} first=true" },
+	{ "NamespaceService/Set", "namespace={name='full/n'} name='x' value=$1" },
+	{ "NamespaceService/Increment", "namespace={name='full/n'} name='x' delta=$1" },
+	{ "NamespaceService/List", "namespace={name='full/n'} page_size=1" },
 };
 #define N_FULL (sizeof(full_requests) / sizeof(full_requests[0]))
 
@@ -200,6 +204,7 @@ static void make_full(void)
 	(void)ops_call("ManagerService/Create", "name='full/v' value={type_code=10}");
 	(void)ops_call("ManagerService/Create", "name='full/a' array={type_code=6 length=4}");
 	(void)ops_call("ManagerService/Create", "name='full/d' dict={}");
+	(void)ops_call("ManagerService/Create", "name='full/n' namespace={}");
 }
 
 static void test_requests_cut_short_anywhere_are_answered(void)
