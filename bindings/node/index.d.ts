@@ -258,3 +258,5 @@ export class BrokenBarrier extends SabirError {}
 export class BrokenPipe extends SabirError {}
 export class EndOfFile extends SabirError {}
 export class SessionEnded extends SabirError {}
+export class Changed extends SabirError {}
+export class ValueNotFound extends SabirError {}

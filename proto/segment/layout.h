@@ -112,6 +112,8 @@ struct seg_owner {
 #define SEG_OP_READ 8u
 #define SEG_OP_VALUE_WRITE 9u
 #define SEG_OP_QUEUE_CLOSE 10u
+#define SEG_OP_LIST_WRITE 30u
+#define SEG_OP_SHARED_LIST_WRITE 31u
 #define SEG_OP_PIPE_OPEN 40u
 #define SEG_OP_PIPE_CLOSE 41u
 #define SEG_OP_BLOCK_WRITE 42u
@@ -232,8 +234,10 @@ struct seg_block {
 #define SEG_KIND_VALUE 2u
 #define SEG_KIND_ARRAY 3u
 #define SEG_KIND_DICT 4u
+#define SEG_KIND_LIST 5u
 #define SEG_KIND_NAMESPACE 6u
 #define SEG_KIND_PIPE 7u
+#define SEG_KIND_SHARED_LIST 14u
 #define SEG_KIND_BLOCK 15u
 #define SEG_KIND_EVENT 12u
 
@@ -398,6 +402,61 @@ struct seg_version {
 };
 
 /*
+ * A list is a tree of nodes with counts. A node that can be reached from `top` never changes but for block.next, which
+ * links the chains: a write makes new nodes along its path, and its one store of `top` publishes them.
+ */
+#define SEG_LIST_FAN 60u
+#define SEG_LIST_LEVELS 8u
+
+struct seg_list {
+	struct seg_block block;
+	uint64_t top; /* ref of the root, 0 = no elements | number of the write that published it << 32 */
+	uint64_t pad0[5];
+
+	/* line 1: for writers, under the object's lock */
+	uint32_t writing; /* the number of the write that is under way or being cleaned up, 0 = none */
+	uint32_t fresh;   /* first block of the chain of those that it has made */
+	uint32_t stale;   /* first block of the chain of those that are out of use once it is published */
+	uint32_t pad1;
+	uint64_t bytes; /* in blocks, this one not included */
+	uint64_t pad2[5];
+};
+
+struct seg_list_node {
+	struct seg_block block;
+	uint32_t level; /* 0 = a leaf */
+	uint32_t n;     /* entries, at least 1 */
+	uint64_t total; /* elements below it */
+	/*
+	 * Leaf: an element of up to 7 bytes itself, in the low bytes, its length in bits 56-63; else the ref of its
+	 * seg_list_item. Above: ref of a node | its elements << 32.
+	 */
+	uint64_t entry[SEG_LIST_FAN];
+};
+
+struct seg_list_item {
+	struct seg_block block; /* len = the element's; it follows */
+};
+
+/*
+ * A shared list is one block: this, then a slot for each element, then their room. A slot's word says which of the two
+ * halves of its room holds the element: a change writes the other half and then the word.
+ */
+#define SEG_SLOT_SECOND (1ull << 31)
+
+struct seg_shared_list {
+	struct seg_block block;
+	uint64_t length;
+	uint64_t pad0[5];
+};
+
+struct seg_shared_slot {
+	uint64_t word;     /* bytes of the element in bits 0-30 | SEG_SLOT_SECOND | number of changes << 32 */
+	uint32_t room_off; /* from the block's start */
+	uint32_t room;     /* bytes of each half */
+};
+
+/*
  * A pipe is two queues, each a part of it: queue[e] is what end e receives. An end is held by owners, one entry for each
  * time that it was opened; when the last entry goes the end is closed for good.
  */
@@ -482,6 +541,13 @@ SEG_AT(seg_order, slot, 64);
 SEG_ASSERT(sizeof(struct seg_order) == 320);
 SEG_ASSERT(sizeof(struct seg_node) == 32);
 SEG_ASSERT(sizeof(struct seg_version) == 32);
+SEG_AT(seg_list, writing, 64);
+SEG_ASSERT(sizeof(struct seg_list) == 128);
+SEG_AT(seg_list_node, entry, 32);
+SEG_ASSERT(sizeof(struct seg_list_node) == 512);
+SEG_ASSERT(sizeof(struct seg_list_item) == 16);
+SEG_ASSERT(sizeof(struct seg_shared_list) == 64);
+SEG_ASSERT(sizeof(struct seg_shared_slot) == 16);
 SEG_AT(seg_pipe, queue, 32);
 SEG_AT(seg_pipe, flags, 56);
 SEG_ASSERT(sizeof(struct seg_pipe) == 64);

@@ -30,6 +30,10 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &array_kind;
 	case SEG_KIND_DICT:
 		return &dict_kind;
+	case SEG_KIND_LIST:
+		return &list_kind;
+	case SEG_KIND_SHARED_LIST:
+		return &shared_list_kind;
 	case SEG_KIND_NAMESPACE:
 		return &namespace_kind;
 	case SEG_KIND_PIPE:

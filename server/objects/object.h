@@ -161,6 +161,7 @@ const struct object_kind *object_kind_of(uint32_t kind);
 bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
 
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
+extern const struct object_kind list_kind, shared_list_kind;
 extern const struct object_kind signal_kind;
 
 #endif

@@ -65,6 +65,8 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_READ);
 	CONSTANT(SEG_OP_VALUE_WRITE);
 	CONSTANT(SEG_OP_QUEUE_CLOSE);
+	CONSTANT(SEG_OP_LIST_WRITE);
+	CONSTANT(SEG_OP_SHARED_LIST_WRITE);
 	CONSTANT(SEG_OP_PIPE_OPEN);
 	CONSTANT(SEG_OP_PIPE_CLOSE);
 	CONSTANT(SEG_OP_BLOCK_WRITE);
@@ -97,6 +99,11 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_VALUE);
 	CONSTANT(SEG_KIND_ARRAY);
 	CONSTANT(SEG_KIND_DICT);
+	CONSTANT(SEG_KIND_LIST);
+	CONSTANT(SEG_KIND_SHARED_LIST);
+	CONSTANT(SEG_LIST_FAN);
+	CONSTANT(SEG_LIST_LEVELS);
+	CONSTANT(SEG_SLOT_SECOND);
 	CONSTANT(SEG_KIND_NAMESPACE);
 	CONSTANT(SEG_KIND_PIPE);
 	CONSTANT(SEG_KIND_BLOCK);
@@ -442,6 +449,57 @@ static void print_signal(void)
 	END(seg_signal);
 }
 
+static void print_list(void)
+{
+	BEGIN(seg_list);
+	FIELD(seg_list, block);
+	FIELD(seg_list, top);
+	FIELD(seg_list, pad0);
+	FIELD(seg_list, writing);
+	FIELD(seg_list, fresh);
+	FIELD(seg_list, stale);
+	FIELD(seg_list, pad1);
+	FIELD(seg_list, bytes);
+	FIELD(seg_list, pad2);
+	END(seg_list);
+}
+
+static void print_list_node(void)
+{
+	BEGIN(seg_list_node);
+	FIELD(seg_list_node, block);
+	FIELD(seg_list_node, level);
+	FIELD(seg_list_node, n);
+	FIELD(seg_list_node, total);
+	FIELD(seg_list_node, entry);
+	END(seg_list_node);
+}
+
+static void print_list_item(void)
+{
+	BEGIN(seg_list_item);
+	FIELD(seg_list_item, block);
+	END(seg_list_item);
+}
+
+static void print_shared_list(void)
+{
+	BEGIN(seg_shared_list);
+	FIELD(seg_shared_list, block);
+	FIELD(seg_shared_list, length);
+	FIELD(seg_shared_list, pad0);
+	END(seg_shared_list);
+}
+
+static void print_shared_slot(void)
+{
+	BEGIN(seg_shared_slot);
+	FIELD(seg_shared_slot, word);
+	FIELD(seg_shared_slot, room_off);
+	FIELD(seg_shared_slot, room);
+	END(seg_shared_slot);
+}
+
 int main(void)
 {
 	print_constants();
@@ -467,6 +525,11 @@ int main(void)
 	print_order();
 	print_node();
 	print_version();
+	print_list();
+	print_list_node();
+	print_list_item();
+	print_shared_list();
+	print_shared_slot();
 	print_pipe();
 	print_memory();
 	print_signal();
