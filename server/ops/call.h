@@ -56,6 +56,7 @@ struct op_service {
 };
 extern const struct op_service manager_service, queue_service, value_service, array_service, dict_service,
 	dict_page_service, dict_copy_service, namespace_service;
+extern const struct op_service list_service, shared_list_service;
 extern const struct op_service session_service, event_service, pipe_service, block_service;
 
 /* Writes the detail (printf) and returns the error. */

@@ -30,6 +30,8 @@ static const struct op_service *const services[] = {
 	&event_service,
 	&pipe_service,
 	&block_service,
+	&list_service,
+	&shared_list_service,
 };
 /* clang-format on */
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
@@ -128,6 +130,8 @@ static void explain_kind(struct op_call *c)
 		[SEG_KIND_VALUE] = "a value",
 		[SEG_KIND_ARRAY] = "an array",
 		[SEG_KIND_DICT] = "a dict",
+		[SEG_KIND_LIST] = "a list",
+		[SEG_KIND_SHARED_LIST] = "a shared list",
 		[SEG_KIND_NAMESPACE] = "a namespace",
 		[SEG_KIND_PIPE] = "a pipe",
 		[SEG_KIND_EVENT] = "an event",

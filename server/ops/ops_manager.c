@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "server/base/value.h"
+#include "server/objects/shared_list.h"
 #include "server/ops/call.h"
 
 #define DEFAULT_PAGE 100u
@@ -23,9 +25,11 @@ static const struct request_field create_fields[] = {
 	FIELD(11, SPEC, spec, "value"),
 	FIELD(12, SPEC, spec, "array"),
 	FIELD(13, SPEC, spec, "dict"),
+	FIELD(14, SPEC, spec, "list"),
 	FIELD(15, SPEC, spec, "namespace"),
 	FIELD(16, SPEC, spec, "pipe"),
 	FIELD(21, SPEC, spec, "event"),
+	FIELD(23, SPEC, spec, "shared_list"),
 	FIELD(24, SPEC, spec, "block"),
 	FIELDS_END,
 };
@@ -73,6 +77,10 @@ static const struct request_field block_spec_fields[] = {
 	FIELD(1, U64, count, "size_bytes"),
 	FIELDS_END,
 };
+static const struct request_field shared_list_spec_fields[] = {
+	FIELD(1, REPEATED, n_repeated, "items"),
+	FIELDS_END,
+};
 static const struct request_field empty_spec_fields[] = { FIELDS_END };
 
 /* clang-format off */
@@ -81,6 +89,8 @@ static const struct request_field *const spec_fields[] = {
 	[SEG_KIND_VALUE] = value_spec_fields,
 	[SEG_KIND_ARRAY] = array_spec_fields,
 	[SEG_KIND_DICT] = empty_spec_fields,
+	[SEG_KIND_LIST] = empty_spec_fields,
+	[SEG_KIND_SHARED_LIST] = shared_list_spec_fields,
 	[SEG_KIND_NAMESPACE] = empty_spec_fields,
 	[SEG_KIND_PIPE] = pipe_spec_fields,
 	[SEG_KIND_EVENT] = empty_spec_fields,
@@ -118,6 +128,22 @@ static enum sabir_error read_initial_elements(struct op_call *c, struct object_s
 	return SABIR_OK;
 }
 
+/* A shared list's elements: the object reads them out of the message once more. */
+static enum sabir_error read_initial_items(struct op_call *c, struct object_spec *spec)
+{
+	struct span rest = c->request.spec.message, item;
+
+	spec->length = c->request.n_repeated;
+	spec->initial = rest;
+	for (uint32_t i = 0; request_next(&rest, 1, &item); i++) {
+		if (value_check(item))
+			return op_fail(c, SABIR_INVALID_VALUE, "item %" PRIu32, i);
+		if (!shared_list_takes(item))
+			return op_fail(c, SABIR_WRONG_TYPE, "item %" PRIu32 " is of a kind that it does not hold", i);
+	}
+	return SABIR_OK;
+}
+
 /* The spec of the request, in its object's form. `initial` is where a value's first content goes. */
 static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, uint8_t initial[8])
 {
@@ -137,6 +163,8 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 	if (spec->max_item_bytes > c->lane->seg->max_item_bytes)
 		return op_fail(c, SABIR_TOO_LARGE, "max_item_bytes is %" PRIu64 ", limit %" PRIu64, r->max_item_bytes,
 			       c->lane->seg->max_item_bytes);
+	if (spec->kind == SEG_KIND_SHARED_LIST)
+		return read_initial_items(c, spec);
 	if (spec->kind != SEG_KIND_VALUE && spec->kind != SEG_KIND_ARRAY)
 		return SABIR_OK;
 	spec->type_code = type_code_letter(r->type_code);
@@ -172,6 +200,8 @@ static enum sabir_error compare_spec(struct op_call *c, const struct object_info
 	case SEG_KIND_ARRAY:
 		return info->type_code == spec->type_code && info->length == spec->length ? SABIR_OK
 											  : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_SHARED_LIST:
+		return info->length == spec->length ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	default:
 		return SABIR_OK;
 	}

@@ -219,6 +219,7 @@ enum sabir_error request_read(struct op_call *c, struct span message, const stru
 	for (const struct request_field *f = fields; f->number; f++)
 		if (f->required && !(seen & 1u << f->number))
 			return op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' is missing", f->name);
+	r->seen = seen;
 	return SABIR_OK;
 }
 

@@ -69,7 +69,8 @@ struct op_spec {
 
 struct op_request {
 	struct object_ref ref;
-	struct span key; /* the Values: data NULL where absent */
+	struct object_ref other; /* a second object */
+	struct span key;         /* the Values: data NULL where absent */
 	struct span item;
 	struct span expected;
 	struct span desired;
@@ -81,6 +82,8 @@ struct op_request {
 	struct elements elements;
 	struct op_spec spec;
 	int64_t index;
+	int64_t stop;
+	int64_t step;
 	uint64_t start;
 	uint64_t count;
 	uint64_t max_items;
@@ -92,7 +95,9 @@ struct op_request {
 	uint32_t type_code;
 	uint32_t end; /* of a pipe */
 	bool one_way;
+	uint32_t seen; /* bit i: field i of the message read last was there; those above 31 apart */
 	bool exist_ok;
+	bool flag; /* reverse, append */
 	bool ephemeral;
 	bool reverse;
 	bool first;
