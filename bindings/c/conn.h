@@ -111,6 +111,12 @@ struct sabir_dict {
 struct sabir_block {
 	struct handle h;
 };
+struct sabir_list {
+	struct handle h;
+};
+struct sabir_shared_list {
+	struct handle h;
+};
 struct sabir_namespace {
 	struct handle h;
 };

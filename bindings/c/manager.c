@@ -9,6 +9,7 @@
 #include "bindings/c/number.h"
 #include "bindings/c/request.h"
 #include "server/objects/object.h"
+#include "server/objects/shared_list.h"
 
 /* The letters in the order of sabir.v1.TypeCode. */
 static const char type_codes[] = "\0cbBhHiIlLqQfd?u";
@@ -99,6 +100,22 @@ static enum sabir_error call_for_info(sabir_conn *conn, enum method method, stru
 
 /* ---------------------------------------------------------------- create */
 
+/* A shared list's first content. */
+static enum sabir_error check_items(struct span message)
+{
+	const uint8_t *p = message.data, *end = p + message.len;
+	struct wire_field f;
+	while (p < end) {
+		if (!wire_next(&p, end, &f))
+			return fail(SABIR_INVALID_ARGUMENT, "spec.initial is no SharedListSpec");
+		if (f.number != 1 || f.type != WIRE_LEN || value_check(f.bytes))
+			return fail(SABIR_INVALID_VALUE, "an item of a shared list");
+		if (!shared_list_takes(f.bytes))
+			return fail(SABIR_WRONG_TYPE, "a shared list does not hold items of this kind");
+	}
+	return SABIR_OK;
+}
+
 static enum sabir_error read_spec(const struct sabir_spec *given, struct sabir_spec *spec)
 {
 	*spec = (struct sabir_spec){ 0 };
@@ -113,6 +130,8 @@ static enum sabir_error read_spec(const struct sabir_spec *given, struct sabir_s
 		return fail(SABIR_INVALID_ARGUMENT, "no type code: %u", spec->type_code);
 	if (!spec->initial)
 		spec->initial_len = 0;
+	if (spec->kind == SABIR_KIND_SHARED_LIST)
+		return check_items((struct span){ spec->initial, spec->initial_len });
 	if (spec->initial_len &&
 	    (!typed || spec->initial_len % width || (spec->kind == SABIR_KIND_VALUE && spec->initial_len != width)))
 		return fail(SABIR_INVALID_ARGUMENT, "%zu bytes of initial content", spec->initial_len);
@@ -143,6 +162,8 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 	} else if (has_type(spec->kind)) {
 		request_varint(r, 1, type_code_number(spec->type_code));
 	}
+	if (spec->kind == SABIR_KIND_SHARED_LIST)
+		request_raw(r, (struct span){ spec->initial, spec->initial_len });
 	if (spec->kind == SABIR_KIND_ARRAY)
 		request_varint(r, 2, spec->length);
 	if (spec->kind == SABIR_KIND_ARRAY && spec->initial_len)
@@ -167,7 +188,7 @@ static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const st
 				 .initial = { spec->initial, spec->initial_len } };
 	uint64_t id;
 	enum sabir_error error = SABIR_OK;
-	if (spec->initial_len)
+	if (spec->initial_len && has_type(spec->kind))
 		error = scalar_check(spec->type_code, spec->initial, spec->initial_len / scalar_width(spec->type_code));
 	if (!error)
 		error = object_create(lane, (struct span){ NULL, 0 }, &s, true, &id);

@@ -66,6 +66,13 @@ void request_bytes(struct request *r, uint32_t field, const void *data, size_t l
 		wire_put_bytes(at, field, data, len);
 }
 
+void request_raw(struct request *r, struct span fields)
+{
+	uint8_t *at = fields.len ? extend(r, fields.len) : NULL;
+	if (at)
+		memcpy(at, fields.data, fields.len);
+}
+
 size_t request_begin(struct request *r, uint32_t field)
 {
 	/* One byte for the length, which is right for everything that is short. */

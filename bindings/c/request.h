@@ -23,6 +23,8 @@ void request_fini(struct request *r);
 
 void request_varint(struct request *r, uint32_t field, uint64_t v);
 void request_bytes(struct request *r, uint32_t field, const void *data, size_t len);
+/* Fields that are encoded already. */
+void request_raw(struct request *r, struct span fields);
 /* An ObjectRef by handle, in field 1: how nearly every request begins. */
 void request_object(struct request *r, uint64_t id);
 /* A Value. */

@@ -287,9 +287,11 @@ enum sabir_kind {
 	SABIR_KIND_VALUE = 2,
 	SABIR_KIND_ARRAY = 3,
 	SABIR_KIND_DICT = 4,
+	SABIR_KIND_LIST = 5,
 	SABIR_KIND_NAMESPACE = 6,
 	SABIR_KIND_PIPE = 7,
 	SABIR_KIND_EVENT = 12,
+	SABIR_KIND_SHARED_LIST = 14,
 	SABIR_KIND_BLOCK = 15
 };
 
@@ -321,8 +323,8 @@ struct sabir_spec {
 	uint64_t length;         /* array: number of elements; block: bytes */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
-	const void *initial;     /* value: one element, array: the first ones; NULL: zeros */
-	size_t initial_len;      /* bytes at `initial`: whole elements */
+	const void *initial;     /* value: one element, array: the first ones, NULL: zeros; shared list: its spec */
+	size_t initial_len;      /* bytes at `initial` */
 	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 };
 
@@ -663,6 +665,7 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 }
 #endif
 
+#include <sabir_list.h>
 #include <sabir_namespace.h>
 #include <sabir_pipe.h>
 #include <sabir_session.h>
