@@ -121,6 +121,12 @@ struct sabir_namespace {
 	struct handle h;
 };
 
+struct sabir_semaphore {
+	struct handle h;
+};
+struct sabir_lock {
+	struct handle h;
+};
 struct sabir_event {
 	struct handle h;
 };

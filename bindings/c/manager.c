@@ -164,6 +164,13 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 	}
 	if (spec->kind == SABIR_KIND_SHARED_LIST)
 		request_raw(r, (struct span){ spec->initial, spec->initial_len });
+	if (spec->kind == SABIR_KIND_SEMAPHORE) {
+		request_varint(r, 1, spec->length);
+		request_varint(r, 2, (spec->flags & SEG_SEMAPHORE_BOUNDED) != 0);
+		request_varint(r, 3, (spec->flags & SEG_SEMAPHORE_OWNED) != 0);
+	}
+	if (spec->kind == SABIR_KIND_LOCK)
+		request_varint(r, 1, spec->flags & SEG_LOCK_STRICT);
 	if (spec->kind == SABIR_KIND_ARRAY)
 		request_varint(r, 2, spec->length);
 	if (spec->kind == SABIR_KIND_ARRAY && spec->initial_len)
@@ -180,6 +187,7 @@ static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const st
 				   struct sabir_info *info)
 {
 	struct object_spec s = { .kind = spec->kind,
+				 .flags = spec->flags,
 				 .type_code = spec->type_code,
 				 .length = spec->length,
 				 .max_items = spec->max_items,

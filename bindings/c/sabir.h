@@ -290,6 +290,9 @@ enum sabir_kind {
 	SABIR_KIND_LIST = 5,
 	SABIR_KIND_NAMESPACE = 6,
 	SABIR_KIND_PIPE = 7,
+	SABIR_KIND_LOCK = 8,
+	SABIR_KIND_RLOCK = 9,
+	SABIR_KIND_SEMAPHORE = 10,
 	SABIR_KIND_EVENT = 12,
 	SABIR_KIND_SHARED_LIST = 14,
 	SABIR_KIND_BLOCK = 15
@@ -320,12 +323,13 @@ struct sabir_spec {
 	size_t size;             /* sizeof(struct sabir_spec) */
 	uint32_t kind;           /* enum sabir_kind; required */
 	uint32_t type_code;      /* value, array: a letter; required */
-	uint64_t length;         /* array: number of elements; block: bytes */
+	uint64_t length;         /* array: number of elements; block: bytes; semaphore: the count at the beginning */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	const void *initial;     /* value: one element, array: the first ones, NULL: zeros; shared list: its spec */
 	size_t initial_len;      /* bytes at `initial` */
 	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
+	uint32_t flags;          /* lock: 1 = strict; semaphore: 1 = bounded, 2 = owned */
 };
 
 /* For creating: an existing object of the same kind and spec is opened. Without it: ALREADY_EXISTS. */

@@ -239,6 +239,9 @@ struct seg_block {
 #define SEG_KIND_PIPE 7u
 #define SEG_KIND_SHARED_LIST 14u
 #define SEG_KIND_BLOCK 15u
+#define SEG_KIND_LOCK 8u
+#define SEG_KIND_RLOCK 9u
+#define SEG_KIND_SEMAPHORE 10u
 #define SEG_KIND_EVENT 12u
 
 #define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
@@ -496,6 +499,41 @@ struct seg_signal {
 	uint64_t pad1[7];
 };
 
+/* A lock or an rlock. All but the settings is written under the object's lock. */
+#define SEG_LOCK_STRICT 1u    /* only its holder may release it */
+#define SEG_LOCK_ABANDONED 1u /* its last holder died or left with it */
+#define SEG_LOCK_FORGIVEN 2u  /* and somebody else has released it since */
+
+struct seg_mutex {
+	struct seg_block block;
+	uint32_t flags;     /* SEG_LOCK_STRICT */
+	uint32_t abandoned; /* 0, SEG_LOCK_ABANDONED or SEG_LOCK_FORGIVEN; 0 while it is held */
+	uint64_t owner;     /* of its holder, as in seg_object.owner; 0 = free */
+	uint64_t thread;    /* of its holder */
+	uint64_t depth;     /* how often the holder has it; 0 = free */
+	uint64_t token;     /* the number of its last acquisition */
+};
+
+/* A semaphore. All but the settings is written under the object's lock. */
+#define SEG_SEMAPHORE_BOUNDED 1u /* never above `initial` */
+#define SEG_SEMAPHORE_OWNED 2u   /* who holds units of it is known, and they come back when he is gone */
+
+struct seg_semaphore {
+	struct seg_block block;
+	uint32_t flags;
+	uint32_t units; /* ref of the first seg_units */
+	uint64_t initial;
+	uint64_t value;
+	uint64_t pad0[3];
+};
+
+struct seg_units {
+	struct seg_block block; /* next = those of another owner */
+	uint64_t owner;         /* as in seg_object.owner */
+	uint64_t n;             /* 0: the entry is free */
+	uint64_t pad0[4];
+};
+
 /* ------------------------------------------------------------------ sizes and offsets */
 
 #ifdef __cplusplus
@@ -554,6 +592,11 @@ SEG_ASSERT(sizeof(struct seg_pipe) == 64);
 SEG_ASSERT(sizeof(struct seg_holders) == 64);
 SEG_ASSERT(sizeof(struct seg_memory) == 64);
 SEG_AT(seg_signal, state, 64);
+SEG_AT(seg_semaphore, value, 32);
+SEG_ASSERT(sizeof(struct seg_semaphore) == 64);
+SEG_ASSERT(sizeof(struct seg_units) == 64);
+SEG_AT(seg_mutex, owner, 24);
+SEG_ASSERT(sizeof(struct seg_mutex) == 56);
 SEG_ASSERT(sizeof(struct seg_signal) == 128);
 
 #endif

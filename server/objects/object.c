@@ -40,6 +40,11 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &pipe_kind;
 	case SEG_KIND_BLOCK:
 		return &memory_kind;
+	case SEG_KIND_LOCK:
+	case SEG_KIND_RLOCK:
+		return &mutex_kind;
+	case SEG_KIND_SEMAPHORE:
+		return &semaphore_kind;
 	case SEG_KIND_EVENT:
 		return &signal_kind;
 	default:

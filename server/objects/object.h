@@ -21,6 +21,7 @@ struct object_spec {
 	uint64_t length;         /* array: elements */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
+	uint32_t flags;          /* lock, semaphore: SEG_LOCK_*, SEG_SEMAPHORE_* */
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 	bool one_way;            /* pipe: end 0 receives and end 1 sends */
 	uint64_t part_of;        /* for object_part alone */
@@ -39,6 +40,7 @@ struct object_info {
 	uint64_t memory_bytes;
 	uint64_t create_time_ns; /* CLOCK_REALTIME */
 	uint32_t closed;
+	uint32_t flags; /* as in the spec */
 	bool one_way;
 	uint32_t name_len;
 	char name[256];
@@ -162,6 +164,6 @@ bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
 
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
 extern const struct object_kind list_kind, shared_list_kind;
-extern const struct object_kind signal_kind;
+extern const struct object_kind signal_kind, mutex_kind, semaphore_kind;
 
 #endif

@@ -32,6 +32,8 @@ static const struct op_service *const services[] = {
 	&block_service,
 	&list_service,
 	&shared_list_service,
+	&lock_service,
+	&semaphore_service,
 };
 /* clang-format on */
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
@@ -134,6 +136,9 @@ static void explain_kind(struct op_call *c)
 		[SEG_KIND_SHARED_LIST] = "a shared list",
 		[SEG_KIND_NAMESPACE] = "a namespace",
 		[SEG_KIND_PIPE] = "a pipe",
+		[SEG_KIND_LOCK] = "a lock",
+		[SEG_KIND_RLOCK] = "an rlock",
+		[SEG_KIND_SEMAPHORE] = "a semaphore",
 		[SEG_KIND_EVENT] = "an event",
 		[SEG_KIND_BLOCK] = "a block",
 	};

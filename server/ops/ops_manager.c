@@ -28,6 +28,9 @@ static const struct request_field create_fields[] = {
 	FIELD(14, SPEC, spec, "list"),
 	FIELD(15, SPEC, spec, "namespace"),
 	FIELD(16, SPEC, spec, "pipe"),
+	FIELD(17, SPEC, spec, "lock"),
+	FIELD(18, SPEC, spec, "rlock"),
+	FIELD(19, SPEC, spec, "semaphore"),
 	FIELD(21, SPEC, spec, "event"),
 	FIELD(23, SPEC, spec, "shared_list"),
 	FIELD(24, SPEC, spec, "block"),
@@ -81,6 +84,16 @@ static const struct request_field shared_list_spec_fields[] = {
 	FIELD(1, REPEATED, n_repeated, "items"),
 	FIELDS_END,
 };
+static const struct request_field lock_spec_fields[] = {
+	FIELD(1, BOOL, strict, "strict"),
+	FIELDS_END,
+};
+static const struct request_field semaphore_spec_fields[] = {
+	FIELD(1, U64, count, "value"),
+	FIELD(2, BOOL, bounded, "bounded"),
+	FIELD(3, BOOL, owned, "owned"),
+	FIELDS_END,
+};
 static const struct request_field empty_spec_fields[] = { FIELDS_END };
 
 /* clang-format off */
@@ -93,6 +106,9 @@ static const struct request_field *const spec_fields[] = {
 	[SEG_KIND_SHARED_LIST] = shared_list_spec_fields,
 	[SEG_KIND_NAMESPACE] = empty_spec_fields,
 	[SEG_KIND_PIPE] = pipe_spec_fields,
+	[SEG_KIND_LOCK] = lock_spec_fields,
+	[SEG_KIND_RLOCK] = empty_spec_fields,
+	[SEG_KIND_SEMAPHORE] = semaphore_spec_fields,
 	[SEG_KIND_EVENT] = empty_spec_fields,
 	[SEG_KIND_BLOCK] = block_spec_fields,
 };
@@ -155,6 +171,13 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 	enum sabir_error error = request_read(c, r->spec.message, spec_fields[spec->kind], r);
 	if (error)
 		return error;
+	spec->flags = r->strict ? SEG_LOCK_STRICT : 0;
+	if (spec->kind == SEG_KIND_SEMAPHORE) {
+		spec->length = r->count;
+		spec->flags = r->bounded ? SEG_SEMAPHORE_BOUNDED | SEG_SEMAPHORE_OWNED
+			      : r->owned ? SEG_SEMAPHORE_OWNED
+					 : 0;
+	}
 	spec->max_items = r->max_items;
 	spec->max_item_bytes = r->max_item_bytes;
 	spec->one_way = r->one_way;
@@ -202,6 +225,13 @@ static enum sabir_error compare_spec(struct op_call *c, const struct object_info
 											  : SABIR_ALREADY_EXISTS;
 	case SEG_KIND_SHARED_LIST:
 		return info->length == spec->length ? SABIR_OK : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_SEMAPHORE:
+		return info->flags == spec->flags &&
+				       (info->max_items == spec->length || !(spec->flags & SEG_SEMAPHORE_BOUNDED))
+			       ? SABIR_OK
+			       : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_LOCK:
+		return info->flags == spec->flags ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	default:
 		return SABIR_OK;
 	}

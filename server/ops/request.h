@@ -101,6 +101,9 @@ struct op_request {
 	bool ephemeral;
 	bool reverse;
 	bool first;
+	bool strict;
+	bool bounded;
+	bool owned;
 	bool has_scalar; /* `scalar` was there */
 };
 

@@ -73,6 +73,14 @@ static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 	case SEG_KIND_BLOCK:
 		p = respond_put_number(p, 1, info->length);
 		break;
+	case SEG_KIND_SEMAPHORE:
+		p = respond_put_number(p, 1, info->max_items);
+		p = respond_put_number(p, 2, (info->flags & SEG_SEMAPHORE_BOUNDED) != 0);
+		p = respond_put_number(p, 3, (info->flags & SEG_SEMAPHORE_OWNED) != 0);
+		break;
+	case SEG_KIND_LOCK:
+		p = respond_put_number(p, 1, (info->flags & SEG_LOCK_STRICT) != 0);
+		break;
 	case SEG_KIND_VALUE:
 		p = respond_put_number(p, 1, type_code_of(info->type_code));
 		break;

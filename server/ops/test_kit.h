@@ -24,10 +24,12 @@
 #include "wire/sabir/v1/dict.pb-c.h"
 #include "wire/sabir/v1/event.pb-c.h"
 #include "wire/sabir/v1/list.pb-c.h"
+#include "wire/sabir/v1/lock.pb-c.h"
 #include "wire/sabir/v1/manager.pb-c.h"
 #include "wire/sabir/v1/namespace.pb-c.h"
 #include "wire/sabir/v1/pipe.pb-c.h"
 #include "wire/sabir/v1/queue.pb-c.h"
+#include "wire/sabir/v1/semaphore.pb-c.h"
 #include "wire/sabir/v1/session.pb-c.h"
 #include "wire/sabir/v1/shared_list.pb-c.h"
 #include "wire/sabir/v1/value_service.pb-c.h"
@@ -46,6 +48,8 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__block_service__descriptor,
 	&sabir__v1__list_service__descriptor,
 	&sabir__v1__shared_list_service__descriptor,
+	&sabir__v1__lock_service__descriptor,
+	&sabir__v1__semaphore_service__descriptor,
 };
 /* clang-format on */
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))

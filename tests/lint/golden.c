@@ -109,7 +109,15 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_BLOCK);
 	CONSTANT(SEG_PIPE_ONE_WAY);
 	CONSTANT(SEG_N_HOLDERS);
+	CONSTANT(SEG_KIND_LOCK);
+	CONSTANT(SEG_KIND_RLOCK);
+	CONSTANT(SEG_KIND_SEMAPHORE);
 	CONSTANT(SEG_KIND_EVENT);
+	CONSTANT(SEG_SEMAPHORE_BOUNDED);
+	CONSTANT(SEG_SEMAPHORE_OWNED);
+	CONSTANT(SEG_LOCK_STRICT);
+	CONSTANT(SEG_LOCK_ABANDONED);
+	CONSTANT(SEG_LOCK_FORGIVEN);
 	CONSTANT(SEG_EVENT_ITEMS);
 	CONSTANT(SEG_EVENT_ROOM);
 	CONSTANT(SEG_WAITING_LOCAL);
@@ -500,6 +508,37 @@ static void print_shared_slot(void)
 	END(seg_shared_slot);
 }
 
+static void print_mutex(void)
+{
+	BEGIN(seg_mutex);
+	FIELD(seg_mutex, block);
+	FIELD(seg_mutex, flags);
+	FIELD(seg_mutex, abandoned);
+	FIELD(seg_mutex, owner);
+	FIELD(seg_mutex, thread);
+	FIELD(seg_mutex, depth);
+	FIELD(seg_mutex, token);
+	END(seg_mutex);
+}
+
+static void print_semaphore(void)
+{
+	BEGIN(seg_semaphore);
+	FIELD(seg_semaphore, block);
+	FIELD(seg_semaphore, flags);
+	FIELD(seg_semaphore, units);
+	FIELD(seg_semaphore, initial);
+	FIELD(seg_semaphore, value);
+	FIELD(seg_semaphore, pad0);
+	END(seg_semaphore);
+	BEGIN(seg_units);
+	FIELD(seg_units, block);
+	FIELD(seg_units, owner);
+	FIELD(seg_units, n);
+	FIELD(seg_units, pad0);
+	END(seg_units);
+}
+
 int main(void)
 {
 	print_constants();
@@ -533,5 +572,7 @@ int main(void)
 	print_pipe();
 	print_memory();
 	print_signal();
+	print_mutex();
+	print_semaphore();
 	return wrong;
 }

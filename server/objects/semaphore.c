@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shared semaphore.
+ *
+ * Every step is a few stores under the object's lock with the lane's journal. An owned semaphore has a list of entries,
+ * one for each owner that holds units; an entry without units is used for the next owner, so the list is never longer
+ * than there were holders at one time. In the same step in which a unit leaves `value` it is in its owner's entry: so a
+ * holder's death costs none. A release of several owners' units is one step for each of them.
+ *
+ * A release wakes everybody who waits; who loses sleeps on.
+ */
+#include "server/objects/semaphore.h"
+
+#include <string.h>
+
+#include "server/base/fault.h"
+
+struct semaphore {
+	struct lane *lane;
+	struct seg_object *object;
+	struct seg_semaphore *body;
+	uint32_t index;
+	bool owned;
+};
+
+static bool is_of(const struct seg_block *block, uint32_t index)
+{
+	uint64_t word = load64_acquire(&block->word);
+	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index;
+}
+
+/* With the object's lock. */
+static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semaphore *s)
+{
+	enum sabir_error error = object_enter(lane, SEG_OP_SYNC, handle, SEG_KIND_SEMAPHORE, sizeof(*s->body),
+					      &s->object, &s->body);
+	if (error)
+		return error;
+	s->lane = lane;
+	s->index = object_index(handle);
+	error = is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock) : object_damaged(s->object);
+	if (error)
+		object_leave(lane);
+	else
+		s->owned = load32_relaxed(&s->body->flags) & SEG_SEMAPHORE_OWNED;
+	return error;
+}
+
+/* Publishes what was journaled. */
+static void commit(struct semaphore *s)
+{
+	FAULT("semaphore.written");
+	journal_commit(s->lane);
+	FAULT("semaphore.committed");
+}
+
+static enum sabir_error end(struct semaphore *s, enum sabir_error error, bool given)
+{
+	lock_release(s->lane, &s->object->lock);
+	FAULT("semaphore.unlocked");
+	if (given)
+		event_notify(s->lane->seg, s->index, SEG_EVENT_ITEMS, INT32_MAX);
+	FAULT("semaphore.told");
+	object_leave(s->lane);
+	return error;
+}
+
+static bool is_live(const struct segment *seg, uint64_t owner)
+{
+	uint32_t index = (uint32_t)owner - 1;
+	if (!owner || index >= seg->n_owners)
+		return false;
+	uint64_t word = load64_acquire(&seg->owners[index].word);
+	return (word & 15) == SEG_OWNER_LIVE && word >> 32 == owner >> 32;
+}
+
+/* ---------------------------------------------------------------- who holds units */
+
+/* The entry at `ref`, NULL behind the last; *n counts them against a damaged list. */
+static struct seg_units *units_at(const struct semaphore *s, uint32_t ref, uint32_t *n)
+{
+	struct seg_units *u = segment_at(s->lane->seg, ref, sizeof(*u));
+	if (!ref)
+		return NULL;
+	if (u && ++*n <= s->lane->seg->n_owners + 1 && is_of(&u->block, s->index))
+		return u;
+	(void)object_damaged(s->object);
+	return NULL;
+}
+
+/* The first entry that has units and is the owner's, or with owner 0 anybody's; `unused`, or NULL: one without units. */
+static struct seg_units *find_units(const struct semaphore *s, uint64_t owner, struct seg_units **unused)
+{
+	struct seg_units *u;
+	uint32_t n = 0;
+	for (uint32_t ref = load32_relaxed(&s->body->units); (u = units_at(s, ref, &n)) != NULL;
+	     ref = load32_relaxed(&u->block.next)) {
+		bool used = load64_relaxed(&u->n) != 0;
+		if (used && (!owner || load64_relaxed(&u->owner) == owner))
+			return u;
+		if (!used && unused)
+			*unused = u;
+	}
+	return NULL;
+}
+
+/* A new entry, which is part of the list when the journal is committed; in hand[0] until then. */
+static enum sabir_error add_units(struct semaphore *s, uint64_t owner)
+{
+	struct seg_block *block;
+	enum sabir_error error = block_alloc(s->lane, sizeof(struct seg_units), 0, &block);
+	if (error)
+		return error;
+	struct seg_units *u = (struct seg_units *)block;
+	memset((uint8_t *)u + sizeof(block->word), 0, sizeof(*u) - sizeof(block->word));
+	block->len = sizeof(*u) - sizeof(*block);
+	block->next = load32_relaxed(&s->body->units);
+	u->owner = owner;
+	u->n = 1;
+	journal_store64(s->lane, &block->word,
+			block_word(SEG_BLOCK_LIVE, 0, s->index, block_tag(load64_relaxed(&block->word))));
+	journal_store32(s->lane, &s->body->units, segment_ref(s->lane->seg, block));
+	return SABIR_OK;
+}
+
+static enum sabir_error note_unit(struct semaphore *s)
+{
+	uint64_t owner = s->lane->actor.owner;
+	struct seg_units *unused = NULL, *mine = find_units(s, owner, &unused);
+	if (load64_relaxed(&s->object->damaged))
+		return SABIR_DATA_LOSS;
+	if (!mine && !unused)
+		return add_units(s, owner);
+	if (mine) {
+		journal_store64(s->lane, &mine->n, load64_relaxed(&mine->n) + 1);
+		return SABIR_OK;
+	}
+	journal_store64(s->lane, &unused->owner, owner);
+	journal_store64(s->lane, &unused->n, 1);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- operations */
+
+static enum sabir_error try_take(struct semaphore *s)
+{
+	uint64_t value = load64_relaxed(&s->body->value);
+	if (s->owned && !is_live(s->lane->seg, s->lane->actor.owner))
+		return SABIR_SESSION_REQUIRED;
+	if (!value)
+		return SABIR_WOULD_BLOCK;
+	enum sabir_error error = s->owned ? note_unit(s) : SABIR_OK;
+	if (error)
+		return error;
+	journal_store64(s->lane, &s->body->value, value - 1);
+	commit(s);
+	store32_relaxed(&s->lane->shared->hand[0], 0);
+	return SABIR_OK;
+}
+
+enum sabir_error semaphore_take(struct lane *lane, uint64_t handle)
+{
+	struct semaphore s;
+	enum sabir_error error = begin(lane, handle, &s);
+	if (error)
+		return error;
+	return end(&s, try_take(&s), false);
+}
+
+/* One step: up to n units, of one owner if they are owned. Returns how many. */
+static uint64_t give_some(struct semaphore *s, uint64_t n)
+{
+	uint64_t value = load64_relaxed(&s->body->value);
+	struct seg_units *u = NULL;
+	if (s->owned) {
+		u = find_units(s, s->lane->actor.owner, NULL);
+		u = u ? u : find_units(s, 0, NULL);
+	}
+	if (u) {
+		uint64_t held = load64_relaxed(&u->n);
+		n = held < n ? held : n;
+		journal_store64(s->lane, &u->n, held - n);
+	}
+	journal_store64(s->lane, &s->body->value, value + n);
+	commit(s);
+	return n;
+}
+
+static enum sabir_error try_give(struct semaphore *s, uint64_t n)
+{
+	uint64_t value = load64_relaxed(&s->body->value);
+	bool bounded = load32_relaxed(&s->body->flags) & SEG_SEMAPHORE_BOUNDED;
+	uint64_t max = bounded ? load64_relaxed(&s->body->initial) : SEMAPHORE_MAX;
+	if (s->owned && !is_live(s->lane->seg, s->lane->actor.owner))
+		return SABIR_SESSION_REQUIRED;
+	if (value > max || n > max - value)
+		return SABIR_OUT_OF_RANGE;
+	while (n)
+		n -= give_some(s, n);
+	return SABIR_OK;
+}
+
+enum sabir_error semaphore_give(struct lane *lane, uint64_t handle, uint64_t n)
+{
+	struct semaphore s;
+	enum sabir_error error = n ? begin(lane, handle, &s) : SABIR_INVALID_ARGUMENT;
+	if (error)
+		return error;
+	error = try_give(&s, n);
+	return end(&s, error, !error);
+}
+
+enum sabir_error semaphore_look(struct lane *lane, uint64_t handle, struct semaphore_state *state)
+{
+	struct semaphore s;
+	enum sabir_error error = begin(lane, handle, &s);
+	if (error)
+		return error;
+	struct seg_units *mine = s.owned && lane->actor.owner ? find_units(&s, lane->actor.owner, NULL) : NULL;
+	*state = (struct semaphore_state){ load64_relaxed(&s.body->value), mine ? load64_relaxed(&mine->n) : 0 };
+	return end(&s, SABIR_OK, false);
+}
+
+/* ---------------------------------------------------------------- the kind */
+
+static enum sabir_error create(struct lane *lane, uint32_t index, const struct object_spec *spec,
+			       struct seg_block **body)
+{
+	struct seg_block *block;
+	(void)index;
+	if (spec->flags & ~(SEG_SEMAPHORE_BOUNDED | SEG_SEMAPHORE_OWNED))
+		return SABIR_INVALID_ARGUMENT;
+	if (spec->length > SEMAPHORE_MAX)
+		return SABIR_OUT_OF_RANGE;
+	enum sabir_error error = block_alloc(lane, sizeof(struct seg_semaphore), 0, &block);
+	if (error)
+		return error;
+	struct seg_semaphore *s = (struct seg_semaphore *)block;
+	memset((uint8_t *)s + sizeof(s->block.word), 0, sizeof(*s) - sizeof(s->block.word));
+	s->block.len = sizeof(*s) - sizeof(s->block);
+	s->flags = spec->flags & SEG_SEMAPHORE_BOUNDED ? SEG_SEMAPHORE_BOUNDED | SEG_SEMAPHORE_OWNED : spec->flags;
+	s->initial = s->value = spec->length;
+	*body = block;
+	return SABIR_OK;
+}
+
+static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
+{
+	struct seg_semaphore *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct semaphore s = { .lane = lane, .object = object, .body = body, .index = index };
+	struct seg_units *u;
+	uint32_t ref, n = 0;
+	if (!body || !is_of(&body->block, index))
+		return;
+	while ((u = units_at(&s, ref = load32_relaxed(&body->units), &n)) != NULL) {
+		store32_relaxed(&lane->shared->hand[0], ref);
+		journal_store64(lane, &u->block.word,
+				block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(load64_relaxed(&u->block.word))));
+		journal_store32(lane, &body->units, load32_relaxed(&u->block.next));
+		journal_commit(lane);
+		FAULT("semaphore.dropped");
+		block_free(lane, &u->block);
+	}
+}
+
+/* The journal is undone already, and whatever was done stands: what a dead owner holds is for owner_gone. */
+static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+				struct seg_object *object)
+{
+	(void)by;
+	(void)dead;
+	(void)dead_id;
+	(void)index;
+	(void)object;
+	return SABIR_OK;
+}
+
+static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
+{
+	uint32_t ref = load32_relaxed(&object->body);
+	const struct seg_semaphore *s = segment_at(lane->seg, ref, sizeof(*s));
+	(void)index;
+	info->memory_bytes = block_size(lane->seg, ref);
+	if (!s)
+		return;
+	info->length = load64_relaxed(&s->value);
+	info->max_items = load64_relaxed(&s->initial);
+	info->flags = load32_relaxed(&s->flags);
+}
+
+static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+{
+	struct semaphore s;
+	enum sabir_error error = begin(by, handle, &s);
+	if (error)
+		return error;
+	struct seg_units *u = s.owned ? find_units(&s, owner, NULL) : NULL;
+	if (u) {
+		journal_store64(by, &s.body->value, load64_relaxed(&s.body->value) + load64_relaxed(&u->n));
+		journal_store64(by, &u->n, 0);
+		commit(&s);
+	}
+	return end(&s, SABIR_OK, u != NULL);
+}
+
+const struct object_kind semaphore_kind = {
+	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .owner_gone = owner_gone
+};
