@@ -94,6 +94,7 @@ struct handle {
 	uint64_t id;
 	uint32_t kind;
 	uint32_t type_code;
+	uint64_t part; /* value, array: 0, or the address of the handle of its lock, which is freed with it */
 	char name[];
 };
 struct sabir_queue {

@@ -399,6 +399,7 @@ void handle_free(struct handle *h)
 {
 	if (!h)
 		return;
+	handle_free((struct handle *)(uintptr_t)h->part);
 	conn_unref(h->conn);
 	free(h);
 }

@@ -62,6 +62,20 @@ enum sabir_error sabir_lock_acquire(sabir_lock *lock, uint64_t timeout_ns, struc
 enum sabir_error sabir_lock_release(sabir_lock *lock);
 enum sabir_error sabir_lock_status(sabir_lock *lock, struct sabir_lock_state *state);
 
+/*
+ * The lock of a value or an array, Python's get_lock(): an rlock that is made when it is first asked for, the same for
+ * all who ask, and deleted with its object. It protects nothing by itself: it is for those who want several operations
+ * to be one step. Errors: RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the table of objects is full).
+ */
+enum sabir_error sabir_value_get_lock(sabir_value *value, sabir_lock **lock);
+enum sabir_error sabir_array_get_lock(sabir_array *array, sabir_lock **lock);
+/* Acquire it. Errors: besides, as sabir_lock_acquire. */
+enum sabir_error sabir_value_lock(sabir_value *value, uint64_t timeout_ns);
+enum sabir_error sabir_array_lock(sabir_array *array, uint64_t timeout_ns);
+/* Release it. Errors: besides, NOT_HELD (not by this thread). */
+enum sabir_error sabir_value_unlock(sabir_value *value);
+enum sabir_error sabir_array_unlock(sabir_array *array);
+
 /* ------------------------------------------------------------------ semaphore */
 
 /*

@@ -321,7 +321,8 @@ struct seg_value {
 	struct seg_block block;
 	uint32_t type_code; /* the letter */
 	uint32_t pad0;
-	uint64_t pad1[5];
+	uint64_t lock; /* handle of its lock, a part of it; 0 = nobody has asked for it yet */
+	uint64_t pad1[4];
 	uint64_t bits; /* the value in its low bytes */
 	uint64_t pad2[7];
 };
@@ -331,7 +332,8 @@ struct seg_array {
 	uint32_t type_code; /* the letter */
 	uint32_t width;     /* bytes of an element */
 	uint64_t length;    /* elements */
-	uint64_t pad0[4];
+	uint64_t lock;      /* as in seg_value */
+	uint64_t pad0[3];
 	/* elements follow */
 };
 

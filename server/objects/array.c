@@ -264,6 +264,17 @@ enum sabir_error array_map(struct lane *lane, uint64_t handle, void **elements, 
 	return SABIR_OK;
 }
 
+enum sabir_error array_get_lock(struct lane *lane, uint64_t handle, uint64_t *lock)
+{
+	struct object_spec spec = { .kind = SEG_KIND_RLOCK };
+	struct array_view a;
+	enum sabir_error error = array_enter(lane, SEG_OP_READ, handle, &a);
+	if (error)
+		return error;
+	object_leave(lane);
+	return object_part(lane, handle, 0, &spec, lock);
+}
+
 /* ---------------------------------------------------------------- the kind */
 
 static enum sabir_error check_spec(const struct segment *seg, const struct object_spec *spec)
@@ -325,6 +336,12 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = block_size(lane->seg, load32_relaxed(&object->body));
 }
 
+static uint64_t *part(const struct segment *seg, struct seg_object *object, uint32_t n)
+{
+	struct seg_array *a = segment_at(seg, load32_relaxed(&object->body), sizeof(*a));
+	return a && n == 0 ? &a->lock : NULL;
+}
+
 const struct object_kind array_kind = {
-	.create = create, .destroy = destroy, .recover = array_recover, .describe = describe
+	.create = create, .destroy = destroy, .recover = array_recover, .describe = describe, .part = part
 };

@@ -46,4 +46,10 @@ enum sabir_error array_fill(struct lane *lane, uint64_t handle, uint64_t start, 
  */
 enum sabir_error array_map(struct lane *lane, uint64_t handle, void **elements, uint64_t *length, uint32_t *type_code);
 
+/*
+ * The handle of its lock, an rlock that is a part of it and ends with it; made when it is first asked for. It protects
+ * nothing by itself: who wants several steps to be one holds it meanwhile. Errors: RESOURCE_EXHAUSTED, TOO_MANY_OWNERS.
+ */
+enum sabir_error array_get_lock(struct lane *lane, uint64_t handle, uint64_t *lock);
+
 #endif

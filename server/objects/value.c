@@ -137,6 +137,17 @@ enum sabir_error value_compare_exchange(struct lane *lane, uint64_t handle, cons
 	return leave(lane, &a, swapped);
 }
 
+enum sabir_error value_get_lock(struct lane *lane, uint64_t handle, uint64_t *lock)
+{
+	struct object_spec spec = { .kind = SEG_KIND_RLOCK };
+	struct access a;
+	enum sabir_error error = enter(lane, SEG_OP_READ, handle, &a);
+	if (error)
+		return error;
+	object_leave(lane);
+	return object_part(lane, handle, 0, &spec, lock);
+}
+
 /* ---------------------------------------------------------------- the kind */
 
 static enum sabir_error initial_bits(const struct object_spec *spec, uint64_t *bits)
@@ -202,6 +213,12 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 		object_damaged(object);
 }
 
+static uint64_t *part(const struct segment *seg, struct seg_object *object, uint32_t n)
+{
+	struct seg_value *v = segment_at(seg, load32_relaxed(&object->body), sizeof(*v));
+	return v && n == 0 ? &v->lock : NULL;
+}
+
 const struct object_kind value_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe
+	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .part = part
 };

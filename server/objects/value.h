@@ -22,4 +22,10 @@ enum sabir_error value_exchange(struct lane *lane, uint64_t handle, const struct
 enum sabir_error value_compare_exchange(struct lane *lane, uint64_t handle, const struct scalar *expected,
 					const struct scalar *desired, bool *exchanged, struct scalar *found);
 
+/*
+ * The handle of its lock, an rlock that is a part of it and ends with it; made when it is first asked for. It protects
+ * nothing by itself: who wants several steps to be one holds it meanwhile. Errors: RESOURCE_EXHAUSTED, TOO_MANY_OWNERS.
+ */
+enum sabir_error value_get_lock(struct lane *lane, uint64_t handle, uint64_t *lock);
+
 #endif

@@ -199,6 +199,18 @@ static enum sabir_error array_service_fill(struct op_call *c)
 	return explain_slice(c, array_fill(c->lane, c->handle, r->start, r->count, &r->scalar), r->count);
 }
 
+static enum sabir_error array_service_get_lock(struct op_call *c)
+{
+	uint8_t ref[16];
+	uint64_t lock;
+	enum sabir_error error = array_get_lock(c->lane, c->handle, &lock);
+
+	if (error)
+		return error;
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	return bytes_add(c->response, ref, (size_t)(respond_put_number(ref, 2, lock) - ref));
+}
+
 static const struct op ops[] = {
 	OP(ArrayService, Len, "array", array_service_len, array_fields),
 	OP(ArrayService, Get, "array", array_service_get, get_fields),
@@ -208,6 +220,7 @@ static const struct op ops[] = {
 	OP(ArrayService, GetSlice, "array", array_service_get_slice, get_slice_fields),
 	OP(ArrayService, SetSlice, "array", array_service_set_slice, set_slice_fields),
 	OP(ArrayService, Fill, "array", array_service_fill, fill_fields),
+	OP(ArrayService, GetLock, "array", array_service_get_lock, array_fields),
 };
 
 const struct op_service array_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -83,12 +83,25 @@ static enum sabir_error value_service_exchange(struct op_call *c)
 	return answer(c, error, &previous);
 }
 
+static enum sabir_error value_service_get_lock(struct op_call *c)
+{
+	uint8_t ref[16];
+	uint64_t lock;
+	enum sabir_error error = value_get_lock(c->lane, c->handle, &lock);
+
+	if (error)
+		return error;
+	c->response->frame = WIRE_TAG(1, WIRE_LEN);
+	return bytes_add(c->response, ref, (size_t)(respond_put_number(ref, 2, lock) - ref));
+}
+
 static const struct op ops[] = {
 	OP(ValueService, Get, "value", value_service_get, value_fields),
 	OP(ValueService, Set, "value", value_service_set, set_fields),
 	OP(ValueService, Add, "value", value_service_add, add_fields),
 	OP(ValueService, CompareExchange, "value", value_service_compare_exchange, compare_exchange_fields),
 	OP(ValueService, Exchange, "value", value_service_exchange, exchange_fields),
+	OP(ValueService, GetLock, "value", value_service_get_lock, value_fields),
 };
 
 const struct op_service value_service = { ops, sizeof(ops) / sizeof(ops[0]) };

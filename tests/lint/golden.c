@@ -328,6 +328,7 @@ static void print_value(void)
 	FIELD(seg_value, block);
 	FIELD(seg_value, type_code);
 	FIELD(seg_value, pad0);
+	FIELD(seg_value, lock);
 	FIELD(seg_value, pad1);
 	FIELD(seg_value, bits);
 	FIELD(seg_value, pad2);
@@ -341,6 +342,7 @@ static void print_array(void)
 	FIELD(seg_array, type_code);
 	FIELD(seg_array, width);
 	FIELD(seg_array, length);
+	FIELD(seg_array, lock);
 	FIELD(seg_array, pad0);
 	END(seg_array);
 }

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lock of a value or an array, Python's get_lock(). A handle remembers the lock from its first use on: it is the same
+ * as long as the object lives.
+ */
+#include "bindings/c/request.h"
+#include "server/objects/array.h"
+#include "server/objects/value.h"
+
+static enum sabir_error ask_remote(const struct handle *h, uint64_t *lock)
+{
+	bool is_value = h->kind == SABIR_KIND_VALUE;
+	struct bytes out = { 0 };
+	struct wire_field f;
+	struct request r;
+
+	request_init(&r, 16);
+	request_object(&r, h->id);
+	enum sabir_error error = conn_call(h->conn, is_value ? METHOD_VALUE_GET_LOCK : METHOD_ARRAY_GET_LOCK, &r, 0,
+					   &out);
+	if (!error) {
+		if (response_find(bytes_item(&out, 0), 1, &f) && f.type == WIRE_LEN)
+			*lock = response_varint(f.bytes, 2);
+		else
+			error = fail(SABIR_INTERNAL, "the server's lock has no handle");
+	}
+	bytes_fini(&out);
+	return error;
+}
+
+static enum sabir_error ask(const struct handle *h, uint64_t *lock)
+{
+	struct lane *lane;
+	enum sabir_error error = conn_enter(h->conn, &lane);
+
+	if (error)
+		return error;
+	if (!lane)
+		return ask_remote(h, lock);
+	error = h->kind == SABIR_KIND_VALUE ? value_get_lock(lane, h->id, lock) : array_get_lock(lane, h->id, lock);
+	return object_result(h, error);
+}
+
+static enum sabir_error open_lock(const struct handle *h, sabir_lock **lock)
+{
+	uint64_t id;
+	enum sabir_error error = ask(h, &id);
+	return error ? error : sabir_lock_open_handle(h->conn, id, lock);
+}
+
+/* The lock that the handle keeps; freed with it. */
+static enum sabir_error own_lock(struct handle *h, sabir_lock **lock)
+{
+	uint64_t known = load64_acquire(&h->part);
+	sabir_lock *made;
+
+	if (!known) {
+		enum sabir_error error = open_lock(h, &made);
+		if (error)
+			return error;
+		if (cas64(&h->part, &known, (uint64_t)(uintptr_t)made))
+			known = (uint64_t)(uintptr_t)made;
+		else
+			sabir_lock_free(made);
+	}
+	*lock = (sabir_lock *)(uintptr_t)known;
+	return SABIR_OK;
+}
+
+static enum sabir_error acquire(struct handle *h, uint64_t timeout_ns)
+{
+	sabir_lock *lock;
+	enum sabir_error error = own_lock(h, &lock);
+	return error ? error : sabir_lock_acquire(lock, timeout_ns, NULL);
+}
+
+static enum sabir_error release(struct handle *h)
+{
+	sabir_lock *lock;
+	enum sabir_error error = own_lock(h, &lock);
+	return error ? error : sabir_lock_release(lock);
+}
+
+enum sabir_error sabir_value_get_lock(sabir_value *value, sabir_lock **lock)
+{
+	return value && lock ? open_lock(&value->h, lock) : FAIL_NULL();
+}
+
+enum sabir_error sabir_value_lock(sabir_value *value, uint64_t timeout_ns)
+{
+	return value ? acquire(&value->h, timeout_ns) : FAIL_NULL();
+}
+
+enum sabir_error sabir_value_unlock(sabir_value *value)
+{
+	return value ? release(&value->h) : FAIL_NULL();
+}
+
+enum sabir_error sabir_array_get_lock(sabir_array *array, sabir_lock **lock)
+{
+	return array && lock ? open_lock(&array->h, lock) : FAIL_NULL();
+}
+
+enum sabir_error sabir_array_lock(sabir_array *array, uint64_t timeout_ns)
+{
+	return array ? acquire(&array->h, timeout_ns) : FAIL_NULL();
+}
+
+enum sabir_error sabir_array_unlock(sabir_array *array)
+{
+	return array ? release(&array->h) : FAIL_NULL();
+}
