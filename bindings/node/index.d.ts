@@ -255,8 +255,8 @@ export class SessionRequired extends SabirError {}
 export class WouldBlock extends SabirError {}
 export class NotHeld extends SabirError {}
 export class BrokenBarrier extends SabirError {}
+export class Changed extends SabirError {}
+export class ValueNotFound extends SabirError {}
 export class BrokenPipe extends SabirError {}
 export class EndOfFile extends SabirError {}
 export class SessionEnded extends SabirError {}
-export class Changed extends SabirError {}
-export class ValueNotFound extends SabirError {}
