@@ -77,7 +77,7 @@ static enum sabir_error put_one_wait(const struct handle *h, struct lane *lane, 
 	return put_wait(h, lane, &put, error, timeout_ns);
 }
 
-static enum sabir_error put_remote(const struct handle *h, const struct item_code *code, uint64_t timeout_ns)
+static enum sabir_error put_call(const struct handle *h, const struct item_code *code, uint64_t timeout_ns)
 {
 	struct request r;
 	struct bytes response = { 0 };
@@ -95,10 +95,12 @@ static inline enum sabir_error put_code(sabir_queue *queue, struct lane *lane, c
 					uint64_t timeout_ns)
 {
 	if (!lane)
-		return put_remote(&queue->h, code, timeout_ns);
+		return put_call(&queue->h, code, timeout_ns);
 	enum sabir_error error = queue_put_one(lane, queue->h.id, &code->parts);
 	if (__builtin_expect(error == SABIR_OK, 1))
 		return SABIR_OK;
+	if (error == SABIR_WRONG_KIND) /* a task queue, mostly */
+		return put_call(&queue->h, code, timeout_ns);
 	return put_one_wait(&queue->h, lane, &code->parts, error, timeout_ns);
 }
 
@@ -192,6 +194,17 @@ enum sabir_error queue_get_remote(const struct handle *h, uint32_t max, uint64_t
 	return conn_call(h->conn, max == 1 ? METHOD_QUEUE_GET : METHOD_QUEUE_GET_MANY, &r, timeout_ns, out);
 }
 
+/* One item; *lane is NULL then where it came as a response. A task queue is asked by its operation on either transport. */
+static inline enum sabir_error get_either(const struct handle *h, struct lane **lane, uint64_t timeout_ns,
+					  struct bytes *out)
+{
+	enum sabir_error error = *lane ? get_one_local(h, *lane, timeout_ns, out) : SABIR_WRONG_KIND;
+	if (__builtin_expect(error != SABIR_WRONG_KIND, 1))
+		return error;
+	*lane = NULL;
+	return queue_get_remote(h, 1, timeout_ns, out);
+}
+
 /* The Value that get_local or get_remote (of one item) or a peek added behind the first `n` items. */
 static struct span got_value(const struct bytes *out, size_t n, bool local)
 {
@@ -216,8 +229,7 @@ enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct
 		return error;
 	if (result_begin(&out, sizeof(**item)))
 		return fail(SABIR_NO_MEMORY, "%s", queue->h.name);
-	error = lane ? get_one_local(&queue->h, lane, timeout_ns, &out)
-		     : queue_get_remote(&queue->h, 1, timeout_ns, &out);
+	error = get_either(&queue->h, &lane, timeout_ns, &out);
 	if (error) {
 		bytes_fini(&out);
 		return error;
@@ -237,8 +249,7 @@ enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, s
 	if (error)
 		return error;
 	bytes_init(&out, buffer->data, buffer->size);
-	error = lane ? get_one_local(&queue->h, lane, timeout_ns, &out)
-		     : queue_get_remote(&queue->h, 1, timeout_ns, &out);
+	error = get_either(&queue->h, &lane, timeout_ns, &out);
 	struct span value = { out.data, out.len };
 	if (!lane && !error)
 		value = got_value(&out, 0, lane);
@@ -263,9 +274,9 @@ enum sabir_error sabir_queue_peek(sabir_queue *queue, struct sabir_item **item)
 		return error;
 	if (result_begin(&out, sizeof(**item)))
 		return fail(SABIR_NO_MEMORY, "%s", queue->h.name);
-	if (lane) {
-		error = object_result(&queue->h, queue_peek(lane, queue->h.id, &out));
-	} else {
+	error = lane ? object_result(&queue->h, queue_peek(lane, queue->h.id, &out)) : SABIR_WRONG_KIND;
+	if (error == SABIR_WRONG_KIND) {
+		lane = NULL;
 		request_init(&r, 16);
 		request_object(&r, queue->h.id);
 		error = conn_call(queue->h.conn, METHOD_QUEUE_PEEK, &r, 0, &out);
@@ -296,8 +307,8 @@ enum sabir_error sabir_queue_state(sabir_queue *queue, struct sabir_queue_state 
 	enum sabir_error error = conn_enter(queue->h.conn, &lane);
 	if (error)
 		return error;
-	if (lane) {
-		error = queue_size(lane, queue->h.id, &size);
+	error = lane ? queue_size(lane, queue->h.id, &size) : SABIR_WRONG_KIND;
+	if (error != SABIR_WRONG_KIND) {
 		if (!error)
 			*state = (struct sabir_queue_state){ size.size, size.max_items, size.closed };
 		return object_result(&queue->h, error);

@@ -84,9 +84,10 @@ enum sabir_error sabir_queue_put_many(sabir_queue *queue, const struct sabir_ite
 	if (error)
 		return error;
 	error = batch_init(&b, items, n);
-	if (!error && lane)
-		error = queue_put_local(&queue->h, lane, b.parts, (uint32_t)n, timeout_ns, &n_accepted);
-	else if (!error)
+	if (!error)
+		error = lane ? queue_put_local(&queue->h, lane, b.parts, (uint32_t)n, timeout_ns, &n_accepted)
+			     : SABIR_WRONG_KIND;
+	if (error == SABIR_WRONG_KIND) /* remote, or a task queue */
 		error = put_many_remote(&queue->h, &b, timeout_ns, &n_accepted);
 	batch_fini(&b);
 	if (!error && accepted)
@@ -125,9 +126,9 @@ static enum sabir_error get_batch(sabir_queue *queue, size_t max, uint64_t timeo
 	enum sabir_error error = conn_enter(queue->h.conn, &lane);
 	if (error)
 		return error;
-	*local = lane != NULL;
-	return lane ? queue_get_local(&queue->h, lane, (uint32_t)max, timeout_ns, out)
-		    : queue_get_remote(&queue->h, (uint32_t)max, timeout_ns, out);
+	error = lane ? queue_get_local(&queue->h, lane, (uint32_t)max, timeout_ns, out) : SABIR_WRONG_KIND;
+	*local = error != SABIR_WRONG_KIND;
+	return *local ? error : queue_get_remote(&queue->h, (uint32_t)max, timeout_ns, out);
 }
 
 enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items,

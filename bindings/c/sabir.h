@@ -674,5 +674,6 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 #include <sabir_pipe.h>
 #include <sabir_session.h>
 #include <sabir_sync.h>
+#include <sabir_task_queue.h>
 
 #endif

@@ -259,4 +259,7 @@ export class Changed extends SabirError {}
 export class ValueNotFound extends SabirError {}
 export class BrokenPipe extends SabirError {}
 export class EndOfFile extends SabirError {}
+export class TaskDoneTooOften extends SabirError {}
+export class LeaseLost extends SabirError {}
+export class NotEnabled extends SabirError {}
 export class SessionEnded extends SabirError {}

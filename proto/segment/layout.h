@@ -117,7 +117,12 @@ struct seg_owner {
 #define SEG_OP_PIPE_OPEN 40u
 #define SEG_OP_PIPE_CLOSE 41u
 #define SEG_OP_BLOCK_WRITE 42u
-#define SEG_OP_SYNC 20u /* locks, semaphores, conditions, events, barriers */
+#define SEG_OP_SYNC 20u     /* locks, semaphores, conditions, events, barriers */
+#define SEG_OP_TASK_PUT 50u /* args[0] = ref of the block with the id, or 0 */
+#define SEG_OP_TASK_GET 51u
+#define SEG_OP_TASK_CHANGE 52u /* of one item, in one transaction */
+#define SEG_OP_TASK_CLEAR 53u
+#define SEG_OP_TASK_MOVE 54u /* to another queue: args[1] = 1 + the object whose lock is held too, args[0] = 0 */
 
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
 #define SEG_PHASE_OPEN 0u
@@ -243,9 +248,12 @@ struct seg_block {
 #define SEG_KIND_RLOCK 9u
 #define SEG_KIND_SEMAPHORE 10u
 #define SEG_KIND_EVENT 12u
+#define SEG_KIND_TASK_QUEUE 16u
 
 #define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
 #define SEG_EVENT_ROOM 1u  /* there is room */
+#define SEG_EVENT_DONE 2u  /* task queue: all tasks are done */
+#define SEG_N_EVENTS 3u
 #define SEG_WAITING_LOCAL 1u
 #define SEG_WAITING_SERVER 2u
 
@@ -271,8 +279,8 @@ struct seg_object {
 	uint64_t pad1[7];
 
 	/* line 2 */
-	struct seg_event event[2];
-	uint64_t pad2[6];
+	struct seg_event event[SEG_N_EVENTS];
+	uint64_t pad2[5];
 };
 
 /* ------------------------------------------------------------------ the kinds' structures */
@@ -536,6 +544,91 @@ struct seg_units {
 	uint64_t pad0[4];
 };
 
+/*
+ * A task queue keeps its items in ordered sets, which are skip lists: `ready` and `dead` by the order in which items are
+ * taken, `time` by when something becomes of them. A set's links of a node count only while the node is in the set. All
+ * of it is under the object's lock. Times are CLOCK_BOOTTIME.
+ */
+#define SEG_SKIP_LEVELS 8u
+struct seg_skip {
+	int64_t key;
+	uint64_t ordinal; /* among equal keys */
+	uint32_t next[SEG_SKIP_LEVELS];
+};
+
+#define SEG_TASK_READY 1u   /* in `ready`; with a time to live in `time` too */
+#define SEG_TASK_DELAYED 2u /* in `time` */
+#define SEG_TASK_LEASED 3u  /* in `time` */
+#define SEG_TASK_DEAD 4u    /* in `dead` */
+
+struct seg_task {
+	struct seg_block block; /* next = of the lane's chain */
+	struct seg_skip order;
+	struct seg_skip time;
+	uint64_t expires; /* it is dropped then, unless it is leased; 0 = never */
+	uint64_t lease;   /* number of the lease, 0 = none */
+	uint64_t holder;  /* the owner that has leased it, 0 = nobody's death ends the lease */
+	uint64_t origin;  /* dead letters: handle of the queue that gave up on it */
+	int64_t priority; /* as it was put */
+	uint32_t state;   /* SEG_TASK_* */
+	uint32_t attempts;
+	uint32_t timed; /* 1: it is in `time` */
+	uint32_t pad0[3];
+	/* the item follows */
+};
+
+/* An id that has been put within the window. */
+struct seg_task_id {
+	struct seg_block block; /* next = the one put after it; len = the id's */
+	struct seg_skip hash;
+	uint64_t until;
+	uint64_t pad0;
+	/* the id follows */
+};
+
+#define SEG_TASK_DEAD_LETTER_MAX 255u
+
+struct seg_task_queue {
+	struct seg_block block; /* len = of the name of the dead-letter queue, which follows the structure */
+	uint64_t max_items;     /* 0 = limited by memory alone */
+	uint64_t max_item_bytes;
+	uint64_t dedup_window_ns; /* 0 = ids are not looked at */
+	uint64_t ttl_ns;          /* of items put without one; 0 = none */
+	uint32_t discipline;      /* SEG_TASK_FIFO and so on */
+	uint32_t joinable;
+	uint32_t max_attempts; /* 0 = any number */
+	uint32_t pad0;
+
+	/* line 1 */
+	uint64_t next_ordinal;
+	uint64_t next_lease;
+	uint64_t unfinished; /* items put and not yet done */
+	uint64_t alarm;      /* the server looks at the queue then; UINT64_MAX = not at all */
+	uint64_t n_ready;
+	uint64_t n_delayed;
+	uint64_t n_leased;
+	uint64_t n_dead;
+
+	/* line 2 */
+	uint64_t bytes; /* in blocks, this one not included */
+	uint64_t n_ids;
+	uint32_t closed;
+	uint32_t paused;
+	uint32_t id_first; /* the oldest id */
+	uint32_t id_last;
+	uint64_t pad1[4];
+
+	/* lines 3 and 4 */
+	uint32_t ready[SEG_SKIP_LEVELS];
+	uint32_t dead[SEG_SKIP_LEVELS];
+	uint32_t time[SEG_SKIP_LEVELS];
+	uint32_t ids[SEG_SKIP_LEVELS];
+};
+
+#define SEG_TASK_FIFO 0u
+#define SEG_TASK_LIFO 1u
+#define SEG_TASK_PRIORITY 2u
+
 /* ------------------------------------------------------------------ sizes and offsets */
 
 #ifdef __cplusplus
@@ -600,5 +693,16 @@ SEG_ASSERT(sizeof(struct seg_units) == 64);
 SEG_AT(seg_mutex, owner, 24);
 SEG_ASSERT(sizeof(struct seg_mutex) == 56);
 SEG_ASSERT(sizeof(struct seg_signal) == 128);
+SEG_ASSERT(sizeof(struct seg_skip) == 48);
+SEG_AT(seg_task, order, 16);
+SEG_AT(seg_task, time, 64);
+SEG_AT(seg_task, state, 152);
+SEG_ASSERT(sizeof(struct seg_task) == 176);
+SEG_AT(seg_task_id, hash, 16);
+SEG_ASSERT(sizeof(struct seg_task_id) == 80);
+SEG_AT(seg_task_queue, next_ordinal, 64);
+SEG_AT(seg_task_queue, bytes, 128);
+SEG_AT(seg_task_queue, ready, 192);
+SEG_ASSERT(sizeof(struct seg_task_queue) == 320);
 
 #endif

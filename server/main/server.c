@@ -85,6 +85,7 @@ static void on_bell(void *context, uint32_t events)
 static void on_expiry(void *context)
 {
 	struct server *s = context;
+	park_settle(s->park, &s->parked, clock_now());
 	park_expire(s->park, clock_now());
 	set_expiry(s);
 }

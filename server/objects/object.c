@@ -47,6 +47,8 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &semaphore_kind;
 	case SEG_KIND_EVENT:
 		return &signal_kind;
+	case SEG_KIND_TASK_QUEUE:
+		return &task_queue_kind;
 	default:
 		return NULL;
 	}
@@ -186,8 +188,8 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 	o->part_of = spec->part_of;
 	store64_relaxed(&o->lock, 0);
 	/* The events' sequence numbers go on: somebody may still be on his way out of a wait for the last life. */
-	store32_relaxed(&o->event[0].waiting, 0);
-	store32_relaxed(&o->event[1].waiting, 0);
+	for (uint32_t side = 0; side < SEG_N_EVENTS; side++)
+		store32_relaxed(&o->event[side].waiting, 0);
 }
 
 static enum sabir_error store_name(struct lane *lane, uint32_t index, struct span name)

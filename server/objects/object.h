@@ -15,6 +15,14 @@
  * object_leave, never wait, and answer EMPTY, FULL or WOULD_BLOCK where a caller may want to wait: on an event of
  * `object_index(handle)`.
  */
+struct task_spec {
+	uint32_t discipline; /* SEG_TASK_FIFO, LIFO or PRIORITY */
+	bool joinable;
+	uint32_t max_attempts;    /* 0 = any number */
+	uint64_t dedup_window_ns; /* 0 = ids are not looked at */
+	uint64_t ttl_ns;          /* of items put without one; 0 = none */
+};
+
 struct object_spec {
 	uint32_t kind;           /* SEG_KIND_* */
 	uint32_t type_code;      /* value, array: the letter of Python's array and struct modules */
@@ -28,6 +36,8 @@ struct object_spec {
 	/* Not NULL: fills the object with what it begins with, before anybody can find it. An error undoes the create. */
 	enum sabir_error (*fill)(struct lane *lane, uint64_t handle, const void *context);
 	const void *fill_context;
+	struct task_spec task;   /* task queue; max_items and max_item_bytes count too */
+	struct span dead_letter; /* task queue: the name of the queue where spent items go; empty = none */
 };
 
 struct object_info {
@@ -44,6 +54,9 @@ struct object_info {
 	bool one_way;
 	uint32_t name_len;
 	char name[256];
+	struct task_spec task;
+	uint32_t dead_letter_len;
+	char dead_letter[256];
 };
 
 /* Whether it is one of those answers. */
@@ -164,6 +177,6 @@ bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
 
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
 extern const struct object_kind list_kind, shared_list_kind;
-extern const struct object_kind signal_kind, mutex_kind, semaphore_kind;
+extern const struct object_kind signal_kind, mutex_kind, semaphore_kind, task_queue_kind;
 
 #endif

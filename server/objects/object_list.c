@@ -38,6 +38,12 @@ static bool has_prefix(struct span name, struct span prefix)
 	return name.len >= prefix.len && (prefix.len == 0 || !memcmp(name.data, prefix.data, prefix.len));
 }
 
+/* A task queue is a queue. */
+static bool is_wanted(uint32_t kind, uint32_t wanted)
+{
+	return !wanted || kind == wanted || (wanted == SEG_KIND_QUEUE && kind == SEG_KIND_TASK_QUEUE);
+}
+
 enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kind, uint64_t *cursor,
 			     struct object_info *infos, uint32_t n, uint32_t *n_infos)
 {
@@ -54,7 +60,7 @@ enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kin
 			if (!has_prefix(bytes_item(&page, i), prefix))
 				continue;
 			if (object_describe(lane, handle, &infos[found]) == SABIR_OK &&
-			    (!kind || infos[found].kind == kind))
+			    is_wanted(infos[found].kind, kind))
 				found++;
 		}
 		bytes_fini(&page);

@@ -58,7 +58,7 @@ extern const struct op_service manager_service, queue_service, value_service, ar
 	dict_page_service, dict_copy_service, namespace_service;
 extern const struct op_service list_service, shared_list_service;
 extern const struct op_service session_service, event_service, pipe_service, block_service;
-extern const struct op_service lock_service, semaphore_service;
+extern const struct op_service lock_service, semaphore_service, task_service;
 
 /* Writes the detail (printf) and returns the error. */
 enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...)
@@ -66,6 +66,9 @@ enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *
 /* The same behind the object's noun and name: "queue 'jobs/in': ". */
 enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Whether the call's object is a queue that is no task queue: what needs one is NOT_ENABLED then, not WRONG_KIND. */
+bool op_is_plain_queue(struct op_call *c);
 
 /* Returns `error`; if it is `waits_on` and the request has time left, says so in c->wait, with c->memory. */
 enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side);

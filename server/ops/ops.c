@@ -20,6 +20,7 @@
 static const struct op_service *const services[] = {
 	&manager_service,
 	&queue_service,
+	&task_service,
 	&value_service,
 	&array_service,
 	&dict_service,
@@ -129,6 +130,7 @@ static void explain_kind(struct op_call *c)
 	/* clang-format off */
 	static const char *const nouns[] = {
 		[SEG_KIND_QUEUE] = "a queue",
+		[SEG_KIND_TASK_QUEUE] = "a queue",
 		[SEG_KIND_VALUE] = "a value",
 		[SEG_KIND_ARRAY] = "an array",
 		[SEG_KIND_DICT] = "a dict",

@@ -26,7 +26,7 @@
 #define OP_FOREVER UINT64_MAX
 #define OP_DETAIL_SIZE 160
 #define OP_MESSAGE_SIZE 256 /* op_text: the longest message of errors.def, and a detail */
-#define OP_WAIT_LOCK 2u     /* op_wait.side, beside SEG_EVENT_*: the object's lock */
+#define OP_WAIT_LOCK 15u    /* op_wait.side, beside SEG_EVENT_*: the object's lock */
 
 struct op;
 

@@ -57,6 +57,13 @@ static const struct request_field list_fields[] = {
 static const struct request_field queue_spec_fields[] = {
 	FIELD(1, U64, max_items, "max_items"),
 	FIELD(2, U64, max_item_bytes, "max_item_bytes"),
+	FIELD(3, ENUM, discipline, "discipline"),
+	FIELD(4, BOOL, task.joinable, "joinable"),
+	FIELD(5, BOOL, tasks, "tasks"),
+	FIELD(6, U32, task.max_attempts, "max_attempts"),
+	FIELD(7, BYTES, dead_letter, "dead_letter"),
+	FIELD(8, DURATION, task.dedup_window_ns, "dedup_window"),
+	FIELD(9, DURATION, task.ttl_ns, "ttl"),
 	FIELDS_END,
 };
 static const struct request_field value_spec_fields[] = {
@@ -160,6 +167,25 @@ static enum sabir_error read_initial_items(struct op_call *c, struct object_spec
 	return SABIR_OK;
 }
 
+/* A queue of which anything is asked that a plain one does not know is another kind. */
+static enum sabir_error read_tasks(struct op_call *c, struct object_spec *spec)
+{
+	const struct op_request *r = &c->request;
+
+	if (r->discipline > 1 + SEG_TASK_PRIORITY)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'discipline' is %" PRIu32 ", which is none",
+			       r->discipline);
+	spec->task = r->task;
+	spec->task.discipline = r->discipline ? r->discipline - 1 : SEG_TASK_FIFO;
+	spec->dead_letter = r->dead_letter;
+	if (spec->task.discipline || r->tasks || r->task.joinable || r->task.max_attempts || r->dead_letter.len ||
+	    r->task.dedup_window_ns || r->task.ttl_ns)
+		spec->kind = SEG_KIND_TASK_QUEUE;
+	if (r->dead_letter.len && object_name_check(r->dead_letter))
+		return op_fail(c, SABIR_INVALID_NAME, "field 'dead_letter'");
+	return SABIR_OK;
+}
+
 /* The spec of the request, in its object's form. `initial` is where a value's first content goes. */
 static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, uint8_t initial[8])
 {
@@ -188,6 +214,8 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 			       c->lane->seg->max_item_bytes);
 	if (spec->kind == SEG_KIND_SHARED_LIST)
 		return read_initial_items(c, spec);
+	if (spec->kind == SEG_KIND_QUEUE)
+		return read_tasks(c, spec);
 	if (spec->kind != SEG_KIND_VALUE && spec->kind != SEG_KIND_ARRAY)
 		return SABIR_OK;
 	spec->type_code = type_code_letter(r->type_code);
@@ -199,14 +227,31 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 	return r->has_scalar ? read_initial_scalar(c, spec, initial) : SABIR_OK;
 }
 
+static bool same_tasks(const struct object_info *info, const struct object_spec *spec)
+{
+	const struct task_spec *a = &info->task, *b = &spec->task;
+
+	return a->discipline == b->discipline && a->joinable == b->joinable && a->max_attempts == b->max_attempts &&
+	       a->dedup_window_ns == b->dedup_window_ns && a->ttl_ns == b->ttl_ns &&
+	       info->dead_letter_len == spec->dead_letter.len &&
+	       !memcmp(info->dead_letter, spec->dead_letter.data ? spec->dead_letter.data : (const uint8_t *)"",
+		       info->dead_letter_len);
+}
+
 /* Whether an object is what the spec would make, initial contents apart. */
 static enum sabir_error compare_spec(struct op_call *c, const struct object_info *info, const struct object_spec *spec)
 {
 	uint64_t max_item_bytes = spec->max_item_bytes ? spec->max_item_bytes : c->lane->seg->max_item_bytes;
 
-	if (info->kind != spec->kind)
+	if (respond_kind(info->kind) != respond_kind(spec->kind))
 		return SABIR_WRONG_KIND;
+	if (info->kind != spec->kind)
+		return SABIR_ALREADY_EXISTS;
 	switch (spec->kind) {
+	case SEG_KIND_TASK_QUEUE:
+		if (!same_tasks(info, spec))
+			return SABIR_ALREADY_EXISTS;
+		/* fall through */
 	case SEG_KIND_QUEUE:
 		return info->max_items == spec->max_items && info->max_item_bytes == max_item_bytes
 			       ? SABIR_OK
@@ -294,7 +339,8 @@ static enum sabir_error answer_info(struct op_call *c, const struct object_info 
 
 static enum sabir_error check_kind(struct op_call *c)
 {
-	if (!c->request.kind || object_kind_of(c->request.kind))
+	uint32_t kind = c->request.kind;
+	if (!kind || (object_kind_of(kind) && kind == respond_kind(kind)))
 		return SABIR_OK;
 	return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'kind' is %" PRIu32 ", which is no kind", c->request.kind);
 }
@@ -306,7 +352,7 @@ static enum sabir_error manager_service_open(struct op_call *c)
 
 	if (!error)
 		error = object_describe(c->lane, c->handle, &info);
-	if (!error && c->request.kind && c->request.kind != info.kind)
+	if (!error && c->request.kind && c->request.kind != respond_kind(info.kind))
 		error = SABIR_WRONG_KIND;
 	return error ? error : answer_info(c, &info);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "server/base/value.h"
-#include "server/objects/queue.h"
+#include "server/objects/task_queue.h"
 #include "server/ops/call.h"
 
 #define MAX_BATCH 65536u
@@ -24,17 +24,25 @@ static const struct request_field put_fields[] = {
 	REQUIRED(1, REF, ref, "queue"),
 	REQUIRED(2, VALUE, item, "item"),
 	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELD(4, U64, priority, "priority"),
+	FIELD(5, DURATION, delay_ns, "delay"),
+	FIELD(6, DURATION, ttl_ns, "ttl"),
+	FIELD(7, BYTES, dedup_id, "dedup_id"),
 	FIELDS_END,
 };
 static const struct request_field put_many_fields[] = {
 	REQUIRED(1, REF, ref, "queue"),
 	FIELD(2, REPEATED, n_repeated, "items"),
 	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELD(4, U64, priority, "priority"),
+	FIELD(5, DURATION, delay_ns, "delay"),
+	FIELD(6, DURATION, ttl_ns, "ttl"),
 	FIELDS_END,
 };
 static const struct request_field get_fields[] = {
 	REQUIRED(1, REF, ref, "queue"),
 	FIELD(2, DURATION, timeout_ns, "timeout"),
+	FIELD(3, DURATION, lease_ns, "lease_duration"),
 	FIELDS_END,
 };
 static const struct request_field get_many_fields[] = {
@@ -59,10 +67,33 @@ static enum sabir_error too_large(struct op_call *c, const struct queue_item *it
 	return SABIR_TOO_LARGE;
 }
 
-static enum sabir_error put_items(struct op_call *c, const struct queue_item *items, uint32_t n, uint32_t *accepted)
+/* What a plain queue does not know was asked of one. */
+static enum sabir_error not_enabled(struct op_call *c, const char *what)
 {
-	enum sabir_error error = queue_put(c->lane, c->handle, items, n, accepted);
+	return op_fail_object(c, SABIR_NOT_ENABLED, ": %s", what);
+}
 
+/* A queue of either kind: the plain one is tried first, and pays nothing for the other. */
+static enum sabir_error put_items(struct op_call *c, const struct queue_item *items, uint32_t n, uint32_t *accepted,
+				  bool *duplicate)
+{
+	const struct op_request *r = &c->request;
+	const struct task_put how = {
+		.priority = r->priority, .delay_ns = r->delay_ns, .ttl_ns = r->ttl_ns, .id = r->dedup_id
+	};
+	bool plain = !how.priority && !how.delay_ns && !how.ttl_ns && !how.id.len;
+	enum sabir_error error = plain ? queue_put(c->lane, c->handle, items, n, accepted) : SABIR_WRONG_KIND;
+
+	*duplicate = false;
+	if (how.id.len > TASK_ID_MAX)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'dedup_id' has %zu bytes, allowed are %u", how.id.len,
+			       TASK_ID_MAX);
+	if (error == SABIR_WRONG_KIND)
+		error = task_queue_put(c->lane, c->handle, items, n, &how, accepted, duplicate);
+	if (error == SABIR_WRONG_KIND && op_is_plain_queue(c))
+		return not_enabled(c, "a delay, a ttl, a priority and a dedup_id need a task queue");
+	if (error == SABIR_NOT_ENABLED)
+		return not_enabled(c, how.priority ? "it has no priorities" : "it has no dedup_window");
 	if (error == SABIR_TOO_LARGE)
 		return too_large(c, items, n);
 	return op_may_wait(c, error, SABIR_FULL, SEG_EVENT_ROOM);
@@ -72,8 +103,12 @@ static enum sabir_error queue_service_put(struct op_call *c)
 {
 	struct queue_item item = { .body = c->request.item };
 	uint32_t accepted;
+	bool duplicate;
+	enum sabir_error error = put_items(c, &item, 1, &accepted, &duplicate);
 
-	return put_items(c, &item, 1, &accepted);
+	if (!error)
+		respond_number(c->response, 1, duplicate);
+	return error;
 }
 
 static enum sabir_error read_items(struct op_call *c, struct queue_item *items)
@@ -92,6 +127,7 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 {
 	struct queue_item few[N_ITEMS_ON_STACK], *items = few;
 	uint32_t n = c->request.n_repeated, accepted = 0;
+	bool duplicate;
 
 	if (n == 0 || n > MAX_BATCH)
 		return op_fail(c, SABIR_INVALID_ARGUMENT, "%" PRIu32 " items in one call, allowed are 1 to %u", n,
@@ -100,7 +136,7 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 		return SABIR_NO_MEMORY;
 	enum sabir_error error = read_items(c, items);
 	if (!error)
-		error = put_items(c, items, n, &accepted);
+		error = put_items(c, items, n, &accepted, &duplicate);
 	if (!error)
 		respond_number(c->response, 1, accepted);
 	if (items != few)
@@ -111,9 +147,21 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 /* Both responses hold their items in field 1. */
 static enum sabir_error get_items(struct op_call *c, uint32_t n)
 {
+	uint64_t lease_ns = c->request.lease_ns;
+	struct task_lease lease = { 0 };
+
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
 	c->response->limit = op_message_limit(c->lane->seg) - RESPONSE_REST;
-	return op_may_wait(c, queue_get(c->lane, c->handle, n, c->response), SABIR_EMPTY, SEG_EVENT_ITEMS);
+	enum sabir_error error = lease_ns ? SABIR_WRONG_KIND : queue_get(c->lane, c->handle, n, c->response);
+	if (error == SABIR_WRONG_KIND)
+		error = task_queue_get(c->lane, c->handle, n, lease_ns, c->response, &lease);
+	if (error == SABIR_WRONG_KIND && lease_ns && op_is_plain_queue(c))
+		return not_enabled(c, "a lease needs a task queue");
+	if (!error && lease_ns) {
+		respond_number(c->response, 2, lease.token);
+		respond_number(c->response, 3, lease.attempts);
+	}
+	return op_may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS);
 }
 
 static enum sabir_error queue_service_get(struct op_call *c)
@@ -134,7 +182,28 @@ static enum sabir_error queue_service_get_many(struct op_call *c)
 static enum sabir_error queue_service_peek(struct op_call *c)
 {
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
-	return queue_peek(c->lane, c->handle, c->response);
+	enum sabir_error error = queue_peek(c->lane, c->handle, c->response);
+	return error == SABIR_WRONG_KIND ? task_queue_peek(c->lane, c->handle, c->response) : error;
+}
+
+static enum sabir_error task_size(struct op_call *c)
+{
+	struct task_queue_size size;
+	enum sabir_error error = task_queue_size(c->lane, c->handle, &size);
+
+	if (error)
+		return error;
+	respond_number(c->response, 1, size.ready);
+	respond_number(c->response, 2, size.max_items);
+	respond_number(c->response, 3, size.ready == 0);
+	respond_number(c->response, 4, size.max_items && size.ready + size.delayed + size.leased >= size.max_items);
+	respond_number(c->response, 5, size.closed);
+	respond_number(c->response, 6, size.delayed);
+	respond_number(c->response, 7, size.leased);
+	respond_number(c->response, 8, size.dead);
+	respond_number(c->response, 9, size.unfinished);
+	respond_number(c->response, 10, size.paused);
+	return SABIR_OK;
 }
 
 static enum sabir_error queue_service_size(struct op_call *c)
@@ -142,6 +211,8 @@ static enum sabir_error queue_service_size(struct op_call *c)
 	struct queue_size size;
 	enum sabir_error error = queue_size(c->lane, c->handle, &size);
 
+	if (error == SABIR_WRONG_KIND)
+		return task_size(c);
 	if (error)
 		return error;
 	respond_number(c->response, 1, size.size);
@@ -157,6 +228,8 @@ static enum sabir_error queue_service_clear(struct op_call *c)
 	uint64_t removed;
 	enum sabir_error error = queue_clear(c->lane, c->handle, &removed);
 
+	if (error == SABIR_WRONG_KIND)
+		error = task_queue_clear(c->lane, c->handle, &removed);
 	if (!error)
 		respond_number(c->response, 1, removed);
 	return error;
@@ -164,7 +237,9 @@ static enum sabir_error queue_service_clear(struct op_call *c)
 
 static enum sabir_error queue_service_close(struct op_call *c)
 {
-	return queue_close(c->lane, c->handle);
+	enum sabir_error error = queue_close(c->lane, c->handle);
+
+	return error == SABIR_WRONG_KIND ? task_queue_close(c->lane, c->handle) : error;
 }
 
 static const struct op ops[] = {

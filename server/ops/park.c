@@ -27,6 +27,7 @@
 
 #include "server/base/clock.h"
 #include "server/objects/object.h"
+#include "server/ops/alarms.h"
 #include "server/ops/deadlines.h"
 #include "server/ops/lines.h"
 #include "server/ops/owned.h"
@@ -69,6 +70,7 @@ struct park {
 	struct deadlines deadlines;
 	struct tickets tickets;
 	struct lines lines;
+	struct alarms alarms; /* of the thread that calls park_ring */
 	struct owned_table owned;
 };
 
@@ -78,6 +80,10 @@ struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *
 
 	if (!park)
 		return NULL;
+	if (!alarms_init(&park->alarms, seg)) {
+		free(park);
+		return NULL;
+	}
 	pthread_mutex_init(&park->mutex, NULL);
 	park->seg = seg;
 	park->sooner = sooner;
@@ -93,6 +99,7 @@ void park_free(struct park *park)
 	pthread_mutex_destroy(&park->mutex);
 	deadlines_fini(&park->deadlines);
 	tickets_fini(&park->tickets);
+	alarms_fini(&park->alarms);
 	free(park);
 }
 
@@ -292,6 +299,7 @@ void park_ring(struct park *park, struct lane *lane)
 
 	bell_answer(park->seg);
 	while (bell_next(park->seg, &object)) {
+		alarms_note(&park->alarms, object);
 		pthread_mutex_lock(&park->mutex);
 		uint64_t round = ++park->round;
 		while ((line = lines_unserved(&park->lines, object, round))) {
@@ -400,6 +408,11 @@ bool park_cancel(struct park *park, uint64_t id)
 
 #define PARKED_OF(node) ((struct parked *)((uint8_t *)(node)-offsetof(struct parked, deadline)))
 
+void park_settle(struct park *park, struct lane *lane, uint64_t now_ns)
+{
+	alarms_answer(&park->alarms, lane, now_ns);
+}
+
 void park_expire(struct park *park, uint64_t now_ns)
 {
 	struct deadline *first;
@@ -414,9 +427,9 @@ uint64_t park_next_deadline(struct park *park)
 {
 	pthread_mutex_lock(&park->mutex);
 	struct deadline *first = deadlines_first(&park->deadlines);
-	uint64_t ns = first ? first->ns : OP_FOREVER;
+	uint64_t ns = first ? first->ns : OP_FOREVER, alarm = alarms_next(&park->alarms);
 	pthread_mutex_unlock(&park->mutex);
-	return ns;
+	return alarm < ns ? alarm : ns;
 }
 
 #define PARKED_OWNED(node) ((struct parked *)((uint8_t *)(node)-offsetof(struct parked, owned)))

@@ -73,7 +73,9 @@ void park_ring(struct park *park, struct lane *lane);
 
 /* Ends what has waited long enough, with the error that it was parked with. */
 void park_expire(struct park *park, uint64_t now_ns);
-/* The earliest deadline, OP_FOREVER if there is none. */
+/* Does what objects had to be looked at for by now (alarms.h). By the thread that calls park_ring. */
+void park_settle(struct park *park, struct lane *lane, uint64_t now_ns);
+/* The earliest time for park_expire or park_settle, OP_FOREVER if there is none. */
 uint64_t park_next_deadline(struct park *park);
 
 /* Ends all that is parked for the owner, as in its actors. */

@@ -3,6 +3,7 @@
 #define SABIR_OPS_REQUEST_H
 
 #include "server/base/wire.h"
+#include "server/objects/object.h"
 #include "server/objects/scalar.h"
 
 /*
@@ -89,6 +90,17 @@ struct op_request {
 	uint64_t max_items;
 	uint64_t max_item_bytes;
 	uint64_t timeout_ns;
+	uint64_t delay_ns;
+	uint64_t ttl_ns;
+	uint64_t lease_ns;
+	uint64_t lease_token;
+	int64_t priority;
+	struct span dedup_id;
+	struct span dead_letter;
+	struct object_ref to;
+	struct task_spec task;
+	uint32_t discipline;
+	bool tasks;
 	uint32_t n; /* max_items of a get, page_size */
 	uint32_t n_repeated;
 	uint32_t kind;

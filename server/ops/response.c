@@ -51,15 +51,37 @@ uint8_t *respond_put_time(uint8_t *to, uint32_t number, uint64_t ns)
 	return wire_put_bytes(to, number, message, (size_t)(p - message));
 }
 
+static uint8_t *put_duration(uint8_t *to, uint32_t number, uint64_t ns)
+{
+	return ns ? respond_put_time(to, number, ns) : to;
+}
+
+static uint8_t *put_tasks(uint8_t *p, const struct object_info *info)
+{
+	const struct task_spec *task = &info->task;
+
+	p = respond_put_number(p, 3, task->discipline ? task->discipline + 1 : 0);
+	p = respond_put_number(p, 4, task->joinable);
+	p = respond_put_number(p, 5, 1);
+	p = respond_put_number(p, 6, task->max_attempts);
+	if (info->dead_letter_len)
+		p = wire_put_bytes(p, 7, info->dead_letter, info->dead_letter_len);
+	p = put_duration(p, 8, task->dedup_window_ns);
+	return put_duration(p, 9, task->ttl_ns);
+}
+
 /* The spec that would make the object again, but for its content. */
 static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 {
-	uint8_t message[32], *p = message;
+	uint8_t message[RESPONSE_INFO_MAX / 2], *p = message;
 
 	switch (info->kind) {
 	case SEG_KIND_QUEUE:
+	case SEG_KIND_TASK_QUEUE:
 		p = respond_put_number(p, 1, info->max_items);
 		p = respond_put_number(p, 2, info->max_item_bytes);
+		if (info->kind == SEG_KIND_TASK_QUEUE)
+			p = put_tasks(p, info);
 		break;
 	case SEG_KIND_ARRAY:
 		p = respond_put_number(p, 1, type_code_of(info->type_code));
@@ -85,7 +107,7 @@ static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 		p = respond_put_number(p, 1, type_code_of(info->type_code));
 		break;
 	}
-	return wire_put_bytes(to, SPEC_FIELD(info->kind), message, (size_t)(p - message));
+	return wire_put_bytes(to, SPEC_FIELD(respond_kind(info->kind)), message, (size_t)(p - message));
 }
 
 enum sabir_error respond_info(struct bytes *response, const struct object_info *info)
@@ -96,7 +118,7 @@ enum sabir_error respond_info(struct bytes *response, const struct object_info *
 	if (name_len)
 		p = wire_put_bytes(p, 1, info->name, name_len);
 	p = respond_put_number(p, 2, info->handle);
-	p = respond_put_number(p, 3, info->kind);
+	p = respond_put_number(p, 3, respond_kind(info->kind));
 	p = respond_put_time(p, 4, info->create_time_ns);
 	p = respond_put_number(p, 5, info->length);
 	p = respond_put_number(p, 6, info->memory_bytes);

@@ -34,8 +34,14 @@ void respond_scalar(struct bytes *response, uint32_t number, const struct scalar
 #define SPEC_FIELD(kind) (9 + (kind))
 #define SPEC_KIND(field) ((field)-9)
 
+/* The kind as clients know it. */
+static inline uint32_t respond_kind(uint32_t kind)
+{
+	return kind == SEG_KIND_TASK_QUEUE ? SEG_KIND_QUEUE : kind;
+}
+
 /* An ObjectInfo as one item of the response. RESPONSE_INFO_MAX bytes are enough. Errors: NO_MEMORY. */
-#define RESPONSE_INFO_MAX 512
+#define RESPONSE_INFO_MAX 1024
 enum sabir_error respond_info(struct bytes *response, const struct object_info *info);
 
 /* The enum TypeCode and the letters of Python; 0: none. */

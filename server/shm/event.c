@@ -78,7 +78,7 @@ void event_notify_all(const struct segment *seg, uint32_t object)
 {
 	/* A dead notifier may have said that the bell rings and never have rung it. */
 	store32_seq(&seg->header->doorbell, 0);
-	for (uint32_t side = 0; side < 2; side++) {
+	for (uint32_t side = 0; side < SEG_N_EVENTS; side++) {
 		/* As if everybody had said that he waits: a dead notifier may have taken the flags off. */
 		fetch_or32(&seg->objects[object].event[side].waiting, SEG_WAITING_LOCAL | SEG_WAITING_SERVER);
 		event_notify_slow(seg, object, side, INT_MAX);

@@ -242,13 +242,20 @@ static enum sabir_error lock_or_ask(struct lane *lane, uint64_t *word)
 	}
 }
 
-enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
+bool lock_acquire_now(struct lane *lane, uint64_t *word)
 {
 	for (int i = 0; i < LOCK_SPINS; i++) {
 		if (load64_relaxed(word) == 0 && lock_try(lane, word, 0))
-			return SABIR_OK;
+			return true;
 		cpu_relax();
 	}
+	return false;
+}
+
+enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
+{
+	if (lock_acquire_now(lane, word))
+		return SABIR_OK;
 	if (lane->lock_rings)
 		return lock_or_ask(lane, word);
 	uint64_t deadline_ns = lane->lock_patience_ns ? monotonic_ns() + lane->lock_patience_ns : 0;

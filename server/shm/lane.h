@@ -116,12 +116,14 @@ void journal_undo(struct lane *lane);
 
 /*
  * The object's lock: a word with the lane of its holder, spin, then futex. A dead holder's lock is released by the recovery
- * after the object was repaired. Not re-entrant; at most one lock at a time, except for the directory's below an
- * object's. A holder may be stopped, and a damaged word may name nobody: lanes that serve others (the server's) have a
+ * after the object was repaired. Not re-entrant; nobody waits for a lock while he holds another, except for the
+ * directory's below an object's. A holder may be stopped, and a damaged word may name nobody: lanes that serve others (the server's) have a
  * patience, or don't sleep at all (lock_rings): BUSY then promises that the doorbell is rung for `busy_object` when the
  * lock has been released, by its holder or in its recovery. Errors: BUSY.
  */
 enum sabir_error lock_acquire(struct lane *lane, uint64_t *word);
+/* Takes it if it is free, and spins a moment else: for a second lock, which nobody may wait for. */
+bool lock_acquire_now(struct lane *lane, uint64_t *word);
 void lock_release(struct lane *lane, uint64_t *word);
 /* For recovery: whether the lane holds the lock, and the wake-up that a dead releaser may have left out. */
 bool lock_held_by(const uint64_t *word, uint32_t lane_id);

@@ -108,6 +108,23 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_PIPE);
 	CONSTANT(SEG_KIND_BLOCK);
 	CONSTANT(SEG_PIPE_ONE_WAY);
+	CONSTANT(SEG_OP_TASK_PUT);
+	CONSTANT(SEG_OP_TASK_GET);
+	CONSTANT(SEG_OP_TASK_CHANGE);
+	CONSTANT(SEG_OP_TASK_CLEAR);
+	CONSTANT(SEG_OP_TASK_MOVE);
+	CONSTANT(SEG_KIND_TASK_QUEUE);
+	CONSTANT(SEG_EVENT_DONE);
+	CONSTANT(SEG_N_EVENTS);
+	CONSTANT(SEG_SKIP_LEVELS);
+	CONSTANT(SEG_TASK_READY);
+	CONSTANT(SEG_TASK_DELAYED);
+	CONSTANT(SEG_TASK_LEASED);
+	CONSTANT(SEG_TASK_DEAD);
+	CONSTANT(SEG_TASK_DEAD_LETTER_MAX);
+	CONSTANT(SEG_TASK_FIFO);
+	CONSTANT(SEG_TASK_LIFO);
+	CONSTANT(SEG_TASK_PRIORITY);
 	CONSTANT(SEG_N_HOLDERS);
 	CONSTANT(SEG_KIND_LOCK);
 	CONSTANT(SEG_KIND_RLOCK);
@@ -541,6 +558,65 @@ static void print_semaphore(void)
 	END(seg_units);
 }
 
+static void print_tasks(void)
+{
+	BEGIN(seg_skip);
+	FIELD(seg_skip, key);
+	FIELD(seg_skip, ordinal);
+	FIELD(seg_skip, next);
+	END(seg_skip);
+	BEGIN(seg_task);
+	FIELD(seg_task, block);
+	FIELD(seg_task, order);
+	FIELD(seg_task, time);
+	FIELD(seg_task, expires);
+	FIELD(seg_task, lease);
+	FIELD(seg_task, holder);
+	FIELD(seg_task, origin);
+	FIELD(seg_task, priority);
+	FIELD(seg_task, state);
+	FIELD(seg_task, attempts);
+	FIELD(seg_task, timed);
+	FIELD(seg_task, pad0);
+	END(seg_task);
+	BEGIN(seg_task_id);
+	FIELD(seg_task_id, block);
+	FIELD(seg_task_id, hash);
+	FIELD(seg_task_id, until);
+	FIELD(seg_task_id, pad0);
+	END(seg_task_id);
+	BEGIN(seg_task_queue);
+	FIELD(seg_task_queue, block);
+	FIELD(seg_task_queue, max_items);
+	FIELD(seg_task_queue, max_item_bytes);
+	FIELD(seg_task_queue, dedup_window_ns);
+	FIELD(seg_task_queue, ttl_ns);
+	FIELD(seg_task_queue, discipline);
+	FIELD(seg_task_queue, joinable);
+	FIELD(seg_task_queue, max_attempts);
+	FIELD(seg_task_queue, pad0);
+	FIELD(seg_task_queue, next_ordinal);
+	FIELD(seg_task_queue, next_lease);
+	FIELD(seg_task_queue, unfinished);
+	FIELD(seg_task_queue, alarm);
+	FIELD(seg_task_queue, n_ready);
+	FIELD(seg_task_queue, n_delayed);
+	FIELD(seg_task_queue, n_leased);
+	FIELD(seg_task_queue, n_dead);
+	FIELD(seg_task_queue, bytes);
+	FIELD(seg_task_queue, n_ids);
+	FIELD(seg_task_queue, closed);
+	FIELD(seg_task_queue, paused);
+	FIELD(seg_task_queue, id_first);
+	FIELD(seg_task_queue, id_last);
+	FIELD(seg_task_queue, pad1);
+	FIELD(seg_task_queue, ready);
+	FIELD(seg_task_queue, dead);
+	FIELD(seg_task_queue, time);
+	FIELD(seg_task_queue, ids);
+	END(seg_task_queue);
+}
+
 int main(void)
 {
 	print_constants();
@@ -576,5 +652,6 @@ int main(void)
 	print_signal();
 	print_mutex();
 	print_semaphore();
+	print_tasks();
 	return wrong;
 }

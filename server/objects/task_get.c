@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking from a task queue, for good or on a lease.
+ *
+ * For good: READY ──► private, in the lane's chain ──► copied ──► phase COMMITTED ──► freed. Until COMMITTED, the one publishing
+ * store of the get, recovery brings the chain back, each to its old place. On a lease: copied, then one transaction makes it
+ * LEASED; the item stays the queue's, so there is nothing to bring back.
+ *
+ * A token is the item's ref and the low half of the lease's number: it leads to the item without a search, and is good as
+ * long as the item still has that lease.
+ */
+#include <string.h>
+
+#include "server/objects/task_parts.h"
+
+/* ---------------------------------------------------------------- get */
+
+static enum sabir_error first_ready(struct tasks *q, struct seg_task **item)
+{
+	const struct skip ready = tasks_ready(q);
+	uint32_t ref = q->body->paused ? 0 : skip_first(&ready);
+	if (!ref)
+		return q->body->closed && !tasks_held(q) ? SABIR_CLOSED : SABIR_EMPTY;
+	*item = tasks_item(q, ref);
+	return *item ? SABIR_OK : SABIR_DATA_LOSS;
+}
+
+static enum sabir_error copy_item(const struct seg_task *item, struct bytes *out)
+{
+	uint32_t len = load32_relaxed(&item->block.len);
+	uint8_t *to = bytes_reserve(out, len);
+	if (!to)
+		return SABIR_NO_MEMORY;
+	memcpy(to, item + 1, len);
+	bytes_commit(out, len);
+	return SABIR_OK;
+}
+
+static enum sabir_error lease_item(struct tasks *q, struct seg_task *item, uint64_t lease_ns, struct task_lease *lease)
+{
+	uint64_t number = load64_relaxed(&q->body->next_lease) + 1;
+	uint32_t attempts = load32_relaxed(&item->attempts) + 1;
+	if (!(uint32_t)number) /* so that a token is never 0 in its low half */
+		number++;
+	enum sabir_error error = tasks_unlink(q, item);
+	if (!error)
+		error = tasks_link(q, item, SEG_TASK_LEASED, tasks_after(q->now, lease_ns));
+	if (error)
+		return error;
+	journal_store64(q->lane, &q->body->next_lease, number);
+	journal_store64(q->lane, &item->lease, number);
+	journal_store64(q->lane, &item->holder, q->lane->actor.owner);
+	journal_store32(q->lane, &item->attempts, attempts);
+	tasks_commit(q);
+	*lease = (struct task_lease){ (uint64_t)segment_ref(q->seg, item) << 32 | (uint32_t)number, attempts };
+	return SABIR_OK;
+}
+
+static enum sabir_error take_item(struct tasks *q, struct seg_task *item)
+{
+	struct seg_lane *shared = q->lane->shared;
+	enum sabir_error error = tasks_unlink(q, item);
+	if (error)
+		return error;
+	tasks_disown(q, &item->block);
+	journal_store32(q->lane, &item->block.next, load32_relaxed(&shared->chain));
+	journal_store32(q->lane, &shared->chain, segment_ref(q->seg, item));
+	tasks_commit(q);
+	FAULT("task_get.taken");
+	return SABIR_OK;
+}
+
+/* One more item into `out`. Errors: EMPTY also where it would pass the limit. */
+static enum sabir_error get_one(struct tasks *q, uint64_t lease_ns, struct bytes *out, struct task_lease *lease)
+{
+	struct seg_task *item;
+	enum sabir_error error = first_ready(q, &item);
+	if (!error && !bytes_fits(out, load32_relaxed(&item->block.len)))
+		error = SABIR_EMPTY;
+	if (!error)
+		error = copy_item(item, out);
+	if (!error)
+		error = lease_ns ? lease_item(q, item, lease_ns, lease) : take_item(q, item);
+	return error;
+}
+
+/* The publishing store of a get for good. */
+static void commit_taken(struct tasks *q)
+{
+	struct seg_lane *shared = q->lane->shared;
+	fence_compiler();
+	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	fence_compiler();
+	FAULT("task_get.committed");
+	tasks_drop_chain(q->lane, shared, q->lane->id, &shared->chain);
+	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
+	FAULT("task_get.freed");
+	q->room = true;
+}
+
+enum sabir_error task_queue_get(struct lane *lane, uint64_t handle, uint32_t n, uint64_t lease_ns, struct bytes *out,
+				struct task_lease *leases)
+{
+	struct tasks q;
+	uint32_t taken = 0;
+	enum sabir_error error = n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
+	if (!error)
+		error = tasks_enter(lane, SEG_OP_TASK_GET, handle, &q);
+	if (error)
+		return error;
+	while (!error && taken < n) {
+		error = get_one(&q, lease_ns, out, leases ? &leases[taken] : NULL);
+		taken += !error;
+	}
+	if (error == SABIR_DATA_LOSS)
+		journal_undo(lane);
+	if (load32_relaxed(&lane->shared->chain))
+		commit_taken(&q);
+	error = tasks_end(&q, taken && error != SABIR_DATA_LOSS ? SABIR_OK : error);
+	return error;
+}
+
+enum sabir_error task_queue_peek(struct lane *lane, uint64_t handle, struct bytes *out)
+{
+	struct tasks q;
+	struct seg_task *item;
+	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
+	if (error)
+		return error;
+	error = first_ready(&q, &item);
+	if (!error)
+		error = copy_item(item, out);
+	return tasks_end(&q, error);
+}
+
+/* ---------------------------------------------------------------- leases */
+
+static enum sabir_error leased_item(struct tasks *q, uint64_t token, struct seg_task **item)
+{
+	struct seg_task *at = tasks_item(q, (uint32_t)(token >> 32));
+	if (!at || !(uint32_t)token || (uint32_t)load64_relaxed(&at->lease) != (uint32_t)token ||
+	    load32_relaxed(&at->state) != SEG_TASK_LEASED)
+		return SABIR_LEASE_LOST;
+	*item = at;
+	return SABIR_OK;
+}
+
+enum sabir_error task_queue_ack(struct lane *lane, uint64_t handle, uint64_t token)
+{
+	struct tasks q;
+	struct seg_task *item;
+	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
+	if (error)
+		return error;
+	error = leased_item(&q, token, &item);
+	if (!error)
+		error = tasks_drop(&q, item, true);
+	return tasks_end(&q, error);
+}
+
+enum sabir_error task_queue_nack(struct lane *lane, uint64_t handle, uint64_t token, uint64_t delay_ns)
+{
+	struct tasks q;
+	struct seg_task *item;
+	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
+	if (error)
+		return error;
+	error = leased_item(&q, token, &item);
+	if (!error)
+		error = tasks_give_back(&q, item, delay_ns);
+	error = tasks_end(&q, error);
+	return error;
+}
+
+enum sabir_error task_queue_extend(struct lane *lane, uint64_t handle, uint64_t token, uint64_t lease_ns)
+{
+	struct tasks q;
+	struct seg_task *item;
+	enum sabir_error error = lease_ns ? SABIR_OK : SABIR_INVALID_ARGUMENT;
+	if (!error)
+		error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
+	if (error)
+		return error;
+	error = leased_item(&q, token, &item);
+	if (!error)
+		error = tasks_unlink(&q, item);
+	if (!error)
+		error = tasks_link(&q, item, SEG_TASK_LEASED, tasks_after(q.now, lease_ns));
+	if (!error)
+		tasks_commit(&q);
+	return tasks_end(&q, error);
+}
+
+/*
+ * All leases of an owner that is gone. The walk goes on behind the place where it was: what it gives back has another one
+ * by then.
+ */
+enum sabir_error tasks_owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+{
+	struct tasks q;
+	int64_t key = INT64_MIN;
+	uint64_t ordinal = 0;
+	uint32_t ref;
+	enum sabir_error error = tasks_enter(by, SEG_OP_TASK_CHANGE, handle, &q);
+	if (error)
+		return error == SABIR_BUSY ? error : SABIR_OK;
+	const struct skip timed = tasks_timed(&q);
+	while (!(error = skip_find(&timed, key, ordinal, &ref)) && ref) {
+		struct seg_task *item = tasks_item(&q, ref);
+		if (!item) {
+			error = SABIR_DATA_LOSS;
+			break;
+		}
+		key = item->time.key;
+		ordinal = item->time.ordinal + 1;
+		bool held = item->state == SEG_TASK_LEASED && item->holder == owner;
+		error = held ? tasks_give_back(&q, item, 0) : SABIR_OK;
+		if (error)
+			break;
+	}
+	(void)tasks_end(&q, error);
+	return SABIR_OK;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OBJECTS_TASK_PARTS_H
+#define SABIR_OBJECTS_TASK_PARTS_H
+
+#include "server/base/fault.h"
+#include "server/objects/skip.h"
+#include "server/objects/task_queue.h"
+
+/* What the task queue's files share. An operation's view of its queue, and what it has to tell in the end: */
+struct tasks {
+	struct lane *lane;
+	struct segment *seg;
+	struct seg_object *object;
+	struct seg_task_queue *body;
+	uint64_t handle;
+	uint32_t index;
+	uint64_t now;
+	bool items; /* something became ready, or the last item went out of a closed queue */
+	bool room;
+	bool done; /* no task is unfinished any more */
+	bool ring; /* the server has to look sooner than it knows */
+	bool send; /* there are dead letters, and a name where they are to go */
+};
+
+#define TASK_HAND_ITEM 0
+#define TASK_HAND_ID 1
+#define TASK_HAND_FREED 2
+#define TASK_NEVER UINT64_MAX
+
+/*
+ * Begins an operation and takes the lock, with everything done that is due. tasks_leave releases it, wakes whoever is
+ * concerned, ends the operation and returns `error`; with DATA_LOSS it takes the open transaction back. Where tasks_lock
+ * fails, the operation is over.
+ */
+enum sabir_error tasks_begin(struct lane *lane, uint32_t op, uint64_t handle, struct tasks *q);
+enum sabir_error tasks_lock(struct tasks *q);
+enum sabir_error tasks_enter(struct lane *lane, uint32_t op, uint64_t handle, struct tasks *q);
+enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error);
+/* tasks_leave, and dead letters are sent off. */
+enum sabir_error tasks_end(struct tasks *q, enum sabir_error error);
+/* The same view outside of an operation: for create, destroy, describe, recover. False: the body is not there. */
+bool tasks_view(struct lane *lane, uint32_t index, struct seg_object *object, struct tasks *q);
+
+static inline struct skip tasks_ready(const struct tasks *q)
+{
+	return (struct skip){ q->lane, q->index, q->body->ready, offsetof(struct seg_task, order) };
+}
+static inline struct skip tasks_dead(const struct tasks *q)
+{
+	return (struct skip){ q->lane, q->index, q->body->dead, offsetof(struct seg_task, order) };
+}
+static inline struct skip tasks_timed(const struct tasks *q)
+{
+	return (struct skip){ q->lane, q->index, q->body->time, offsetof(struct seg_task, time) };
+}
+static inline struct skip tasks_ids(const struct tasks *q)
+{
+	return (struct skip){ q->lane, q->index, q->body->ids, offsetof(struct seg_task_id, hash) };
+}
+
+/* The item of a ref, LIVE and of this queue, with all its bytes; NULL: damaged. */
+struct seg_task *tasks_item(const struct tasks *q, uint32_t ref);
+static inline uint64_t tasks_after(uint64_t now, uint64_t ns)
+{
+	return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+}
+/* All that stands in the way of a put. */
+static inline uint64_t tasks_held(const struct tasks *q)
+{
+	return q->body->n_ready + q->body->n_delayed + q->body->n_leased;
+}
+static inline void tasks_count(struct tasks *q, uint64_t *counter, int64_t change)
+{
+	journal_store64(q->lane, counter, load64_relaxed(counter) + (uint64_t)change);
+}
+
+/*
+ * Steps of a transaction: what they store takes effect with tasks_commit. Where one answers DATA_LOSS, so does the operation.
+ */
+/* Into the set that belongs to `state`; in `time` too if it has a `due` (0 = none). The item is in none. */
+enum sabir_error tasks_link(struct tasks *q, struct seg_task *item, uint32_t state, uint64_t due);
+/* Out of all sets. */
+enum sabir_error tasks_unlink(struct tasks *q, struct seg_task *item);
+/* One task less to be done. */
+void tasks_finish_one(struct tasks *q);
+/* The block becomes the queue's (PRIVATE -> LIVE), or the lane's own again. */
+void tasks_adopt(struct tasks *q, struct seg_block *block);
+void tasks_disown(struct tasks *q, struct seg_block *block);
+void tasks_commit(struct tasks *q);
+
+/* Whole transactions. */
+/* Removes the item for good; `done`: it also counts as a task done. */
+enum sabir_error tasks_drop(struct tasks *q, struct seg_task *item, bool done);
+/* A leased item comes back, or is given up. */
+enum sabir_error tasks_give_back(struct tasks *q, struct seg_task *item, uint64_t delay_ns);
+/* Does all that is due. */
+enum sabir_error tasks_settle(struct tasks *q);
+/* Frees a chain of blocks that are PRIVATE to the lane `of`. */
+void tasks_drop_chain(struct lane *by, struct seg_lane *of, uint32_t of_id, uint32_t *head);
+/* Puts the chain of `of`, which is committed, into the queue, one item after the other. */
+enum sabir_error tasks_insert_chain(struct tasks *q, struct seg_lane *of);
+/* Removes everything that is not leased. */
+enum sabir_error tasks_remove_all(struct tasks *q, uint64_t *removed);
+/* Frees what a put has prepared and not used, when there is something. */
+void tasks_abandon(struct lane *lane);
+/* Whether the id is known within the window. */
+enum sabir_error tasks_find_id(struct tasks *q, struct span id, bool *known);
+uint64_t tasks_id_hash(const struct tasks *q, struct span id);
+
+/* Sends off what is dead, if the queue is there that it goes to. Outside of operations. */
+void tasks_send_dead(struct lane *lane, uint64_t handle);
+/* The kind's functions that stand in files of their own. */
+void tasks_destroy(struct lane *lane, uint32_t index, struct seg_object *object);
+enum sabir_error tasks_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
+			       struct seg_object *object);
+enum sabir_error tasks_owner_gone(struct lane *by, uint64_t handle, uint64_t owner);
+
+#endif
