@@ -70,6 +70,9 @@ static enum sabir_error read_info(struct span message, struct sabir_info *info)
 	}
 	if (response_find(message, 4, &f) && f.type == WIRE_LEN)
 		made.create_time_ns = read_time(f.bytes);
+	made.ephemeral = response_varint(message, 8) != 0;
+	if (response_find(message, 9, &f) && f.type == WIRE_LEN)
+		made.ttl_ns = (uint64_t)read_time(f.bytes);
 	if (response_find(message, SPEC_FIELD(made.kind), &f) && f.type == WIRE_LEN)
 		read_spec_of(f.bytes, &made);
 	if (!made.handle)
@@ -193,7 +196,8 @@ static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const st
 				 .max_items = spec->max_items,
 				 .max_item_bytes = spec->max_item_bytes,
 				 .one_way = spec->one_way,
-				 .initial = { spec->initial, spec->initial_len } };
+				 .initial = { spec->initial, spec->initial_len },
+				 .ttl_ns = spec->ttl_ns };
 	uint64_t id;
 	enum sabir_error error = SABIR_OK;
 	if (spec->initial_len && has_type(spec->kind))
@@ -234,6 +238,8 @@ enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct s
 		request_varint(&r, 2, 1);
 	if (flags & SABIR_EPHEMERAL)
 		request_varint(&r, 3, 1);
+	if (s.ttl_ns)
+		request_timeout(&r, 4, s.ttl_ns);
 	write_spec(&r, &s);
 	return call_for_info(conn, METHOD_CREATE, &r, info, created);
 }
@@ -293,6 +299,34 @@ enum sabir_error sabir_describe_handle(sabir_conn *conn, uint64_t handle, struct
 		return FAIL_NULL();
 	write_ref(&r, NULL, handle);
 	return call_for_info(conn, METHOD_DESCRIBE, &r, info, NULL);
+}
+
+static enum sabir_error set_ttl(sabir_conn *conn, struct request *r, uint64_t ttl_ns)
+{
+	struct bytes out = { 0 };
+	if (ttl_ns)
+		request_timeout(r, 2, ttl_ns);
+	enum sabir_error error = conn_call(conn, METHOD_SET_TTL, r, 0, &out);
+	bytes_fini(&out);
+	return error;
+}
+
+enum sabir_error sabir_set_ttl(sabir_conn *conn, const char *name, uint64_t ttl_ns)
+{
+	struct request r;
+	if (!conn || !name)
+		return FAIL_NULL();
+	write_ref(&r, name, 0);
+	return set_ttl(conn, &r, ttl_ns);
+}
+
+enum sabir_error sabir_set_ttl_handle(sabir_conn *conn, uint64_t handle, uint64_t ttl_ns)
+{
+	struct request r;
+	if (!conn)
+		return FAIL_NULL();
+	write_ref(&r, NULL, handle);
+	return set_ttl(conn, &r, ttl_ns);
 }
 
 /* ---------------------------------------------------------------- list */

@@ -316,6 +316,8 @@ struct sabir_info {
 	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 	uint32_t name_len;       /* 0 = anonymous */
 	char name[256];          /* NUL-terminated */
+	uint64_t ttl_ns;         /* what is left until it ends by itself; 0 = it does not */
+	bool ephemeral;          /* it ends with the program or session that made it */
 };
 
 /* How an object is made. All-zero members are the defaults. */
@@ -330,6 +332,7 @@ struct sabir_spec {
 	size_t initial_len;      /* bytes at `initial` */
 	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 	uint32_t flags;          /* lock: 1 = strict; semaphore: 1 = bounded, 2 = owned */
+	uint64_t ttl_ns;         /* it ends by itself so long after it was made; 0 = it does not; see sabir_set_ttl */
 };
 
 /* For creating: an existing object of the same kind and spec is opened. Without it: ALREADY_EXISTS. */
@@ -354,6 +357,13 @@ enum sabir_error sabir_delete_handle(sabir_conn *conn, uint64_t handle);
 enum sabir_error sabir_describe(sabir_conn *conn, const char *name, struct sabir_info *info);
 /* The same by handle. Errors: NOT_FOUND (never given out), DELETED. */
 enum sabir_error sabir_describe_handle(sabir_conn *conn, uint64_t handle, struct sabir_info *info);
+/*
+ * The object ends by itself ttl_ns from now, a few milliseconds late at most; 0: it does not any more. Called again it
+ * lives longer. Errors: INVALID_NAME, NOT_FOUND.
+ */
+enum sabir_error sabir_set_ttl(sabir_conn *conn, const char *name, uint64_t ttl_ns);
+/* The same by handle. Errors: NOT_FOUND (never given out), DELETED. */
+enum sabir_error sabir_set_ttl_handle(sabir_conn *conn, uint64_t handle, uint64_t ttl_ns);
 
 /*
  * A place between two pages; all-zero is the beginning. After the last page a call gives 0 results, and the cursor

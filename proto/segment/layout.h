@@ -73,7 +73,8 @@ struct seg_header {
 	uint32_t n_lanes_used; /* lanes from here on were never opened */
 	uint32_t sweep_wanted; /* 1: some object is DYING, perhaps */
 	uint32_t light_pins; /* 1: some process pins epochs without a barrier: who looks at the pins has to make one */
-	uint8_t pad4[40];
+	uint64_t expiry_ns;  /* CLOCK_MONOTONIC: no object ends by itself before it; 0 = none does */
+	uint8_t pad4[32];
 
 	uint8_t reserved[512 - 384];
 };
@@ -276,7 +277,8 @@ struct seg_object {
 
 	/* line 1 */
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
-	uint64_t pad1[7];
+	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
+	uint64_t pad1[6];
 
 	/* line 2 */
 	struct seg_event event[SEG_N_EVENTS];
@@ -642,6 +644,7 @@ SEG_AT(seg_header, owners_off, 48);
 SEG_AT(seg_header, epoch, 192);
 SEG_AT(seg_header, doorbell, 256);
 SEG_AT(seg_header, chunk_hint, 320);
+SEG_AT(seg_header, expiry_ns, 344);
 SEG_ASSERT(sizeof(struct seg_header) == 512);
 SEG_ASSERT(sizeof(struct seg_owner) == 64);
 SEG_AT(seg_lane, epoch, 64);
@@ -655,6 +658,7 @@ SEG_ASSERT(sizeof(struct seg_chunk) == 16);
 SEG_ASSERT(sizeof(struct seg_slab) == 1600);
 SEG_ASSERT(sizeof(struct seg_block) == 16);
 SEG_AT(seg_object, lock, 64);
+SEG_AT(seg_object, expire_ns, 72);
 SEG_AT(seg_object, event, 128);
 SEG_ASSERT(sizeof(struct seg_object) == 192);
 SEG_ASSERT(sizeof(struct seg_item) == 32);

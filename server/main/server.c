@@ -51,7 +51,7 @@ struct server {
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
 	struct loop_fd bell, sooner, signals;
-	struct loop_timer tick, expiry, leases;
+	struct loop_timer tick, expiry, leases, ends;
 	char detail[512];
 };
 
@@ -74,12 +74,30 @@ static void on_leases(void *context)
 	set_leases(s);
 }
 
+/* Of objects that end by themselves. Anybody may have set an end; he has rung. */
+static void set_ends(struct server *s)
+{
+	uint64_t next_ns = object_ttl_next(&s->seg);
+	if (next_ns != CLOCK_NEVER || s->ends.armed)
+		loop_timer_set(&s->loop, &s->ends, next_ns);
+}
+
+static void on_ends(void *context)
+{
+	struct server *s = context;
+	object_ttl_expire(&s->lane, clock_now());
+	/* Many that end one after the other are not worth a look at all objects each. */
+	uint64_t next_ns = object_ttl_next(&s->seg), soon_ns = clock_deadline(3 * CLOCK_MILLISECOND);
+	loop_timer_set(&s->loop, &s->ends, next_ns > soon_ns ? next_ns : soon_ns);
+}
+
 static void on_bell(void *context, uint32_t events)
 {
 	struct server *s = context;
 	(void)events;
 	park_ring(s->park, &s->parked);
 	set_expiry(s);
+	set_ends(s);
 }
 
 static void on_expiry(void *context)
@@ -367,6 +385,7 @@ int server_run(const struct config *config, server_reload_fn *reload_fn, void *c
 	s.signals = (struct loop_fd){ .fd = -1, .ready = on_signal, .context = &s };
 	s.tick = (struct loop_timer){ .fire = on_tick, .context = &s };
 	s.expiry = (struct loop_timer){ .fire = on_expiry, .context = &s };
+	s.ends = (struct loop_timer){ .fire = on_ends, .context = &s };
 	s.leases = (struct loop_timer){ .fire = on_leases, .context = &s };
 	set_log(config);
 	raise_file_limit();

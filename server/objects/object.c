@@ -186,6 +186,7 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 	o->retire_epoch = 0;
 	o->damaged = 0;
 	o->part_of = spec->part_of;
+	store64_relaxed(&o->expire_ns, object_ttl_end(spec->ttl_ns));
 	store64_relaxed(&o->lock, 0);
 	/* The events' sequence numbers go on: somebody may still be on his way out of a wait for the last life. */
 	for (uint32_t side = 0; side < SEG_N_EVENTS; side++)
@@ -264,6 +265,8 @@ static enum sabir_error make(struct lane *lane, struct span name, const struct o
 	}
 	lane_end(lane);
 	FAULT("object_create.live");
+	if (!error && spec->ttl_ns)
+		object_ttl_announce(lane->seg, index);
 	return error;
 }
 

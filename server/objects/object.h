@@ -38,6 +38,7 @@ struct object_spec {
 	const void *fill_context;
 	struct task_spec task;   /* task queue; max_items and max_item_bytes count too */
 	struct span dead_letter; /* task queue: the name of the queue where spent items go; empty = none */
+	uint64_t ttl_ns;         /* it ends by itself so long after it was made; 0 = it doesn't */
 };
 
 struct object_info {
@@ -52,6 +53,8 @@ struct object_info {
 	uint32_t closed;
 	uint32_t flags; /* as in the spec */
 	bool one_way;
+	bool ephemeral;
+	uint64_t ttl_ns; /* what is left of it; 0 = it has none */
 	uint32_t name_len;
 	char name[256];
 	struct task_spec task;
@@ -78,8 +81,8 @@ enum sabir_error object_init_directory(struct lane *lane);
 
 /*
  * Makes an object; an empty name makes an anonymous one. With `bind` it dies with the lane's actor.
- * Errors: SESSION_REQUIRED (bind, and the actor is nobody), ALREADY_EXISTS (and *handle is the existing one), INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED,
- * TOO_MANY_OWNERS (the table of objects is full).
+ * Errors: SESSION_REQUIRED (bind, and the actor is nobody), ALREADY_EXISTS (and *handle is the existing one),
+ * INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the table of objects is full).
  */
 enum sabir_error object_create(struct lane *lane, struct span name, const struct object_spec *spec, bool bind,
 			       uint64_t *handle);
@@ -89,6 +92,17 @@ enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *hand
 bool object_is_other(const struct segment *seg, uint64_t handle, uint32_t kind);
 /* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
 enum sabir_error object_delete(struct lane *lane, uint64_t handle);
+/*
+ * It ends by itself so long from now, whatever was set before; 0: it does not any more. The server does it: when the
+ * doorbell rings it asks object_ttl_next for the time of its next object_ttl_expire. Errors: NOT_FOUND, DELETED.
+ */
+enum sabir_error object_set_ttl(struct lane *lane, uint64_t handle, uint64_t ttl_ns);
+uint64_t object_ttl_next(const struct segment *seg);
+void object_ttl_expire(struct lane *lane, uint64_t now_ns);
+/* For object and recover: the end in an entry; an entry's end is to be seen to; somebody may have died before he said so. */
+uint64_t object_ttl_end(uint64_t ttl_ns);
+void object_ttl_announce(const struct segment *seg, uint32_t index);
+void object_ttl_look_again(const struct segment *seg);
 enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info);
 #define OBJECT_NAME_MAX 255
 /* Only its name, copied to `to`. Errors: NOT_FOUND (also: it has none), DELETED, DATA_LOSS. */

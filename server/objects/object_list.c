@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/objects/object_names.h"
 
 enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info)
@@ -19,6 +20,10 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
 	struct object_info made = { .handle = handle, .kind = load32_relaxed(&o->kind) };
 	const struct object_kind *kind = object_kind_of(made.kind);
 	made.create_time_ns = o->create_time_ns;
+	made.ephemeral = load64_relaxed(&o->owner) != 0;
+	uint64_t expire_ns = load64_relaxed(&o->expire_ns), left_ns = clock_left(expire_ns);
+	/* 0 would say that it has none. */
+	made.ttl_ns = !expire_ns ? 0 : left_ns ? left_ns : 1;
 	if (names_of(lane->seg, o, copy, &name)) {
 		made.name_len = (uint32_t)name.len;
 		memcpy(made.name, name.data, name.len);

@@ -161,6 +161,7 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 	object_sweep(by);
 	if (error)
 		return error;
+	object_ttl_look_again(seg);
 	owner_close(seg, owner);
 	return SABIR_OK;
 }

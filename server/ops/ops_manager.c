@@ -21,6 +21,7 @@ static const struct request_field create_fields[] = {
 	FIELD(1, BYTES, text, "name"),
 	FIELD(2, BOOL, exist_ok, "exist_ok"),
 	FIELD(3, BOOL, ephemeral, "ephemeral"),
+	FIELD(4, DURATION, ttl_ns, "ttl"),
 	FIELD(10, SPEC, spec, "queue"),
 	FIELD(11, SPEC, spec, "value"),
 	FIELD(12, SPEC, spec, "array"),
@@ -44,6 +45,11 @@ static const struct request_field open_fields[] = {
 };
 static const struct request_field object_fields[] = {
 	REQUIRED(1, REF, ref, "object"),
+	FIELDS_END,
+};
+static const struct request_field ttl_fields[] = {
+	REQUIRED(1, REF, ref, "object"),
+	FIELD(2, DURATION, ttl_ns, "ttl"),
 	FIELDS_END,
 };
 static const struct request_field list_fields[] = {
@@ -204,6 +210,7 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 			      : r->owned ? SEG_SEMAPHORE_OWNED
 					 : 0;
 	}
+	spec->ttl_ns = r->ttl_ns;
 	spec->max_items = r->max_items;
 	spec->max_item_bytes = r->max_item_bytes;
 	spec->one_way = r->one_way;
@@ -370,6 +377,11 @@ static enum sabir_error manager_service_describe(struct op_call *c)
 	return error ? error : answer_info(c, &info);
 }
 
+static enum sabir_error manager_service_set_ttl(struct op_call *c)
+{
+	return object_set_ttl(c->lane, c->handle, c->request.ttl_ns);
+}
+
 /* ---------------------------------------------------------------- list */
 
 /* A prefix is fine if it is a name or becomes one when a letter follows. */
@@ -428,6 +440,7 @@ static const struct op ops[] = {
 	OP(ManagerService, Delete, "object", manager_service_delete, object_fields),
 	OP(ManagerService, List, "object", manager_service_list, list_fields),
 	OP(ManagerService, Describe, "object", manager_service_describe, object_fields),
+	OP(ManagerService, SetTtl, "object", manager_service_set_ttl, ttl_fields),
 };
 
 const struct op_service manager_service = { ops, sizeof(ops) / sizeof(ops[0]) };

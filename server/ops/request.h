@@ -91,7 +91,7 @@ struct op_request {
 	uint64_t max_item_bytes;
 	uint64_t timeout_ns;
 	uint64_t delay_ns;
-	uint64_t ttl_ns;
+	uint64_t ttl_ns; /* of an object, or of an item; 0: absent */
 	uint64_t lease_ns;
 	uint64_t lease_token;
 	int64_t priority;

@@ -123,6 +123,9 @@ enum sabir_error respond_info(struct bytes *response, const struct object_info *
 	p = respond_put_number(p, 5, info->length);
 	p = respond_put_number(p, 6, info->memory_bytes);
 	p = respond_put_number(p, 7, info->closed != 0);
+	p = respond_put_number(p, 8, info->ephemeral);
+	if (info->ttl_ns)
+		p = respond_put_time(p, 9, info->ttl_ns);
 	if (object_kind_of(info->kind))
 		p = put_spec(p, info);
 	return bytes_add(response, message, (size_t)(p - message));

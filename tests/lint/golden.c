@@ -180,6 +180,7 @@ static void print_header(void)
 	FIELD(seg_header, n_lanes_used);
 	FIELD(seg_header, sweep_wanted);
 	FIELD(seg_header, light_pins);
+	FIELD(seg_header, expiry_ns);
 	FIELD(seg_header, pad4);
 	FIELD(seg_header, reserved);
 	END(seg_header);
@@ -294,6 +295,7 @@ static void print_object(void)
 	FIELD(seg_object, damaged);
 	FIELD(seg_object, part_of);
 	FIELD(seg_object, lock);
+	FIELD(seg_object, expire_ns);
 	FIELD(seg_object, pad1);
 	FIELD(seg_object, event);
 	FIELD(seg_object, pad2);
