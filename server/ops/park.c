@@ -64,6 +64,8 @@ struct park {
 	struct segment *seg;
 	void (*sooner)(void *context);
 	void *sooner_context;
+	void (*after)(void *context);
+	void *after_context;
 	enum sabir_error drained; /* not 0: nothing may be parked any more */
 	uint64_t round;
 	size_t count;
@@ -103,6 +105,12 @@ void park_free(struct park *park)
 	free(park);
 }
 
+void park_set_after(struct park *park, void (*after)(void *context), void *context)
+{
+	park->after = after;
+	park->after_context = context;
+}
+
 uint64_t park_deadline(uint64_t timeout_ns)
 {
 	return clock_deadline(timeout_ns);
@@ -124,12 +132,25 @@ static void forget(struct park *park, struct parked *w)
 	park->count--;
 }
 
+/* Whether this thread has called a `done` since it called `after`. */
+static __thread bool has_finished;
+
+static void call_after(struct park *park)
+{
+	if (!has_finished)
+		return;
+	has_finished = false;
+	if (park->after)
+		park->after(park->after_context);
+}
+
 /* Calls `done` without the mutex; the operation is no more when this returns. */
 static void finish(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
 		   const char *detail)
 {
 	forget(park, w);
 	pthread_mutex_unlock(&park->mutex);
+	has_finished = true;
 	w->done(w->context, error, response, detail);
 	free(w);
 	pthread_mutex_lock(&park->mutex);
@@ -308,6 +329,7 @@ void park_ring(struct park *park, struct lane *lane)
 		}
 		pthread_mutex_unlock(&park->mutex);
 	}
+	call_after(park);
 }
 
 /* ---------------------------------------------------------------- adding and cancelling */
@@ -382,6 +404,7 @@ enum sabir_error park_add(struct park *park, struct lane *lane, const struct par
 	pthread_mutex_unlock(&park->mutex);
 	if (sooner && park->sooner)
 		park->sooner(park->sooner_context);
+	call_after(park);
 	return error;
 }
 
@@ -421,6 +444,7 @@ void park_expire(struct park *park, uint64_t now_ns)
 	while ((first = deadlines_first(&park->deadlines)) && first->ns <= now_ns)
 		end(park, PARKED_OF(first), PARKED_OF(first)->error);
 	pthread_mutex_unlock(&park->mutex);
+	call_after(park);
 }
 
 uint64_t park_next_deadline(struct park *park)
@@ -444,6 +468,7 @@ void park_end(struct park *park, uint64_t owner, enum sabir_error error)
 		end(park, PARKED_OWNED(first), error);
 	}
 	pthread_mutex_unlock(&park->mutex);
+	call_after(park);
 }
 
 void park_drain(struct park *park, enum sabir_error error)
@@ -454,6 +479,7 @@ void park_drain(struct park *park, enum sabir_error error)
 		if (park->tickets.at[i].thing)
 			end(park, park->tickets.at[i].thing, error);
 	pthread_mutex_unlock(&park->mutex);
+	call_after(park);
 }
 
 size_t park_count(struct park *park)

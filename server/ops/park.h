@@ -56,6 +56,12 @@ struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *
 void park_free(struct park *park);
 
 /*
+ * `after` is called without a lock held by every thread that has called a `done`, when it is about to leave the function
+ * of the park that it was in: for what is better done once for all of them. Before anything is parked; NULL: nobody.
+ */
+void park_set_after(struct park *park, void (*after)(void *context), void *context);
+
+/*
  * Parks an operation and, so that no change since op_run was missed, runs it again once if nobody waits before it:
  * `done` may be called before this returns. *id is never 0 and is set before `done` can be called. Errors: NO_MEMORY,
  * UNAVAILABLE (the park was drained): `done` is not called.

@@ -96,6 +96,7 @@ static void expect(struct worker *worker, struct call *call)
 	call->refs = 1;
 	call->cancelled = -1;
 	call->watched = false;
+	call->fini = NULL;
 	store32_relaxed(&call->home, CALL_BUSY);
 	grpc_call_error error;
 	given(&call->arrival);
@@ -153,6 +154,8 @@ void call_unref(struct call *call)
 	if (call->payload)
 		grpc_byte_buffer_destroy(call->payload);
 	call->payload = NULL;
+	if (call->fini)
+		call->fini(call);
 	grpc_call_unref(call->grpc);
 	if (exchange32(&call->home, CALL_DONE) == CALL_AWAY)
 		call_free(call);
@@ -186,58 +189,67 @@ static void replied(grpc_completion_queue_functor *functor, int ok)
 	call_unref(call);
 }
 
-/* A byte buffer with the response: a copy, or the memory itself if it is large. */
-static grpc_byte_buffer *response_message(struct call *call, struct bytes *response)
+grpc_byte_buffer *call_message(struct bytes *bytes)
 {
-	struct span item = bytes_item(response, 0);
-	uint8_t *memory = item.len > COPIED_RESPONSE ? bytes_take(response) : NULL;
-	grpc_slice slice = memory ? grpc_slice_new_with_user_data((void *)item.data, item.len, free, memory)
-				  : grpc_slice_from_copied_buffer((const char *)item.data, item.len);
-	if (item.len > COPIED_RESPONSE) {
-		call->unsent = item.len;
-		count(&call->rpc->unsent_bytes, (int64_t)item.len);
-	}
+	const uint8_t *data = bytes->data;
+	size_t len = bytes->len;
+	uint8_t *memory = len > COPIED_RESPONSE ? bytes_take(bytes) : NULL;
+	grpc_slice slice = memory ? grpc_slice_new_with_user_data(memory, len, free, memory)
+				  : grpc_slice_from_copied_buffer((const char *)data, len);
 	grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&slice, 1);
 	grpc_slice_unref(slice);
 	return message;
 }
 
-/*
- * The reply's batch: `message` or a status that is not OK, with `details` for grpc-status-details-bin if there are
- * any.
- */
-static void reply(struct call *call, grpc_byte_buffer *message, int grpc_code, const char *text, struct span details)
+void call_start_status(struct call *call, grpc_op *ops, size_t n, const struct call_status *status)
 {
-	grpc_op ops[4] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_SEND_STATUS_FROM_SERVER } };
-	size_t n = 2;
-	ops[1].data.send_status_from_server.status = (grpc_status_code)grpc_code;
+	grpc_metadata trailer;
+	grpc_slice text;
+	grpc_op *op = &ops[n++];
+	*op = (grpc_op){ .op = GRPC_OP_SEND_STATUS_FROM_SERVER };
+	op->data.send_status_from_server.status = (grpc_status_code)status->grpc_code;
+	if (status->text) {
+		text = grpc_slice_from_copied_string(status->text);
+		op->data.send_status_from_server.status_details = &text;
+	}
+	if (status->details.len) {
+		trailer.key = grpc_slice_from_static_string("grpc-status-details-bin");
+		trailer.value = grpc_slice_from_copied_buffer((const char *)status->details.data, status->details.len);
+		op->data.send_status_from_server.trailing_metadata = &trailer;
+		op->data.send_status_from_server.trailing_metadata_count = 1;
+	}
+	call_start(call, ops, n, &call->replied);
+	if (status->text)
+		grpc_slice_unref(text);
+	if (status->details.len)
+		grpc_slice_unref(trailer.value);
+}
+
+/* The reply's batch: `message` or a status that is not OK. */
+static void reply(struct call *call, grpc_byte_buffer *message, const struct call_status *status)
+{
+	grpc_op ops[4] = { { .op = GRPC_OP_SEND_INITIAL_METADATA } };
+	size_t n = 1;
 	if (message) {
-		ops[n].op = GRPC_OP_SEND_MESSAGE;
+		ops[n] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE };
 		ops[n++].data.send_message.send_message = message;
 	}
 	if (!call->watched) {
-		ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+		ops[n] = (grpc_op){ .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
 		ops[n++].data.recv_close_on_server.cancelled = &call->cancelled;
 	}
-	grpc_metadata trailer;
-	grpc_slice status_text;
-	if (text) {
-		status_text = grpc_slice_from_copied_string(text);
-		ops[1].data.send_status_from_server.status_details = &status_text;
-	}
-	if (details.len) {
-		trailer.key = grpc_slice_from_static_string("grpc-status-details-bin");
-		trailer.value = grpc_slice_from_copied_buffer((const char *)details.data, details.len);
-		ops[1].data.send_status_from_server.trailing_metadata = &trailer;
-		ops[1].data.send_status_from_server.trailing_metadata_count = 1;
-	}
-	call_start(call, ops, n, &call->replied);
+	call_start_status(call, ops, n, status);
 	if (message)
 		grpc_byte_buffer_destroy(message);
-	if (text)
-		grpc_slice_unref(status_text);
-	if (details.len)
-		grpc_slice_unref(trailer.value);
+}
+
+static void reply_response(struct call *call, struct bytes *response)
+{
+	if (response->len > COPIED_RESPONSE) {
+		call->unsent = response->len;
+		count(&call->rpc->unsent_bytes, (int64_t)call->unsent);
+	}
+	reply(call, call_message(response), &(struct call_status){ .grpc_code = GRPC_STATUS_OK });
 }
 
 static void reply_error(struct call *call, enum sabir_error error, const char *detail)
@@ -249,7 +261,7 @@ static void reply_error(struct call *call, enum sabir_error error, const char *d
 	op_text(error, detail, text);
 	struct span details = op_status(error, detail, &status) ? (struct span){ NULL, 0 } : bytes_item(&status, 0);
 	count(&call->rpc->counters.failed, 1);
-	reply(call, NULL, error_grpc_code(error), text, details);
+	reply(call, NULL, &(struct call_status){ error_grpc_code(error), text, details });
 	bytes_fini(&status);
 }
 
@@ -258,12 +270,12 @@ void call_reply(struct call *call, enum sabir_error error, const char *detail, s
 	if (error)
 		reply_error(call, error, detail);
 	else
-		reply(call, response_message(call, response), GRPC_STATUS_OK, NULL, (struct span){ NULL, 0 });
+		reply_response(call, response);
 }
 
 void call_reject(struct call *call, int grpc_code, const char *text)
 {
-	reply(call, NULL, grpc_code, text, (struct span){ NULL, 0 });
+	reply(call, NULL, &(struct call_status){ .grpc_code = grpc_code, .text = text });
 }
 
 static struct span one_piece(grpc_byte_buffer *payload, grpc_slice *joined)

@@ -2,6 +2,7 @@
 #ifndef SABIR_RPC_CALL_H
 #define SABIR_RPC_CALL_H
 
+#include "server/rpc/pending.h"
 #include "server/rpc/server.h"
 
 /*
@@ -20,21 +21,17 @@ struct call {
 	grpc_metadata_array metadata;
 	grpc_byte_buffer *payload; /* the request, NULL if none came */
 	uint32_t refs;
-	uint32_t home;           /* enum call_home */
-	int32_t cancelled;       /* -1 until gRPC knows how the call ended */
-	bool watched;            /* `closed` was asked for apart from the reply */
-	uint64_t unsent;         /* bytes counted in rpc->unsent_bytes */
-	struct session *session; /* that a parked call uses, or NULL */
+	uint32_t home;                   /* enum call_home */
+	int32_t cancelled;               /* -1 until gRPC knows how the call ended */
+	bool watched;                    /* `closed` was asked for apart from the reply */
+	uint64_t unsent;                 /* bytes counted in rpc->unsent_bytes */
+	void (*fini)(struct call *call); /* streams: when the last reference has gone; else NULL */
 	union {
 		grpc_call_details details; /* of unknown methods */
 		struct stream stream;
-		struct {
-			uint64_t id;
-			uint32_t state; /* enum park_state in operation.c */
-			uint32_t request_len;
-		} parked;
+		struct pending pending; /* the operation that waits */
 	};
-	grpc_completion_queue_functor read; /* reflection: a message has come */
+	grpc_completion_queue_functor read; /* streams: a message has come */
 	struct call *next_free;
 };
 
@@ -55,6 +52,17 @@ void call_start(struct call *call, const grpc_op *ops, size_t n, grpc_completion
 void call_reply(struct call *call, enum sabir_error error, const char *detail, struct bytes *response);
 /* Answers with a gRPC status alone. Has the caller's reference. */
 void call_reject(struct call *call, int grpc_code, const char *text);
+
+/* What a call ends with. */
+struct call_status {
+	int grpc_code;
+	const char *text;    /* NULL: none */
+	struct span details; /* for grpc-status-details-bin; empty: none */
+};
+/* Starts the reply's batch: n ops, behind which there is room for the status. Has the caller's reference. */
+void call_start_status(struct call *call, grpc_op *ops, size_t n, const struct call_status *status);
+/* A message with all the bytes: a copy, or their memory itself if they are many. */
+grpc_byte_buffer *call_message(struct bytes *bytes);
 
 /* A call's request in one piece, taken off the call. */
 struct request {

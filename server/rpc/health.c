@@ -5,6 +5,8 @@
  */
 #include "server/rpc/health.h"
 
+#include <stdlib.h>
+
 #include "server/base/wire.h"
 #include "server/rpc/call.h"
 #include "server/rpc/schema.h"
@@ -42,19 +44,11 @@ static void encode_status(int status, uint8_t to[2])
 	to[1] = (uint8_t)status;
 }
 
-static int status_locked(const struct rpc *rpc, bool known)
+static int status_now(const struct rpc *rpc, bool known)
 {
 	if (!known)
 		return SERVICE_UNKNOWN;
-	return rpc->streams.serving ? SERVING : NOT_SERVING;
-}
-
-static int status_now(struct rpc *rpc, bool known)
-{
-	pthread_mutex_lock(&rpc->streams.mutex);
-	int status = status_locked(rpc, known);
-	pthread_mutex_unlock(&rpc->streams.mutex);
-	return status;
+	return load32_acquire(&rpc->streams.serving) ? SERVING : NOT_SERVING;
 }
 
 void health_check_handle(struct call *call, struct worker *worker)
@@ -78,49 +72,71 @@ void health_check_handle(struct call *call, struct worker *worker)
 	bytes_fini(&response);
 }
 
+/* A watcher's own: the status that it was told last, and whether there is such a service. */
+struct watcher {
+	int told;
+	bool known;
+};
+
 static bool watch_busy(struct call *call)
 {
-	const struct streams *all = &call->rpc->streams;
-	return all->leaving || status_locked(call->rpc, call->stream.known) != call->stream.told;
+	const struct watcher *watcher = call->stream.own;
+	return stream_is_leaving(call) || status_now(call->rpc, watcher->known) != watcher->told;
 }
 
 static void watch_turn(struct call *call)
 {
-	struct streams *all = &call->rpc->streams;
-	while (!stream_rest_unless(call, watch_busy)) {
-		pthread_mutex_lock(&all->mutex);
-		bool leaving = all->leaving;
-		int status = status_locked(call->rpc, call->stream.known);
-		pthread_mutex_unlock(&all->mutex);
-		if (status != call->stream.told) {
-			uint8_t message[2];
-			call->stream.told = status;
-			encode_status(status, message);
-			stream_send(call, (struct span){ message, sizeof(message) });
+	struct watcher *watcher = call->stream.own;
+	while (!stream_rest(call)) {
+		bool leaving = stream_is_leaving(call);
+		int status = status_now(call->rpc, watcher->known);
+		if (status != watcher->told) {
+			uint8_t fixed[2];
+			struct bytes message;
+			watcher->told = status;
+			bytes_init(&message, fixed, sizeof(fixed));
+			encode_status(status, bytes_reserve(&message, sizeof(fixed)));
+			bytes_commit(&message, sizeof(fixed));
+			stream_send(call, &message);
 			return;
 		}
 		if (leaving) {
-			stream_end(call, GRPC_STATUS_UNAVAILABLE, "the server is shutting down");
+			stream_leave(call);
 			return;
 		}
 	}
 }
 
+static void watch_fini(struct call *call)
+{
+	free(call->stream.own);
+}
+
+static const struct stream_kind watch_kind = { .turn = watch_turn, .busy = watch_busy, .fini = watch_fini };
+
 void health_watch_handle(struct call *call, struct worker *worker)
 {
 	bool known;
 	(void)worker;
-	if (read_service(call, &known))
-		stream_open(call, (struct stream){ .turn = watch_turn, .known = known });
-	else
+	if (!read_service(call, &known)) {
 		call_reject(call, GRPC_STATUS_INVALID_ARGUMENT, "not a HealthCheckRequest");
+		return;
+	}
+	struct watcher *watcher = calloc(1, sizeof(*watcher));
+	if (!watcher) {
+		call_reject(call, GRPC_STATUS_RESOURCE_EXHAUSTED, "the server is out of memory");
+		return;
+	}
+	watcher->known = known;
+	if (!stream_open(call, &watch_kind, watcher))
+		free(watcher);
 }
 
 void health_set(struct rpc *rpc, bool serving, bool leaving)
 {
-	pthread_mutex_lock(&rpc->streams.mutex);
-	rpc->streams.leaving |= leaving;
-	rpc->streams.serving = serving && !rpc->streams.leaving;
-	pthread_mutex_unlock(&rpc->streams.mutex);
+	struct streams *all = &rpc->streams;
+	if (leaving)
+		store32_seq(&all->leaving, 1);
+	store32_seq(&all->serving, serving && !load32_acquire(&all->leaving));
 	streams_wake(rpc);
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/rpc/call.h"
+
 static const char session_key[] = "sabir-session", thread_key[] = "sabir-thread";
 
 static bool is_key(const grpc_metadata *m, const char *key, size_t len)

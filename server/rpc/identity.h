@@ -3,7 +3,8 @@
 #define SABIR_RPC_IDENTITY_H
 
 #include "server/ops/sessions.h"
-#include "server/rpc/call.h"
+
+struct call;
 
 /* Whom a call acts for, as its metadata say. */
 struct identity {

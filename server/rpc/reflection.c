@@ -168,17 +168,10 @@ static bool read_question(struct span request, struct question *question)
 	return true;
 }
 
-/* Answers the message that has arrived. */
-static void answer_message(struct call *call)
+static void answer_message(struct call *call, struct request *request)
 {
-	struct request request;
 	struct question question;
-	if (!request_open(call, &request)) {
-		stream_end(call, GRPC_STATUS_OK, "");
-		return;
-	}
-	if (!read_question(request.span, &question)) {
-		request_close(&request);
+	if (!read_question(request->span, &question)) {
 		stream_end(call, GRPC_STATUS_INVALID_ARGUMENT, "not a ServerReflectionRequest");
 		return;
 	}
@@ -187,69 +180,44 @@ static void answer_message(struct call *call)
 	answer_question(&question, &answer);
 	if (question.host.len)
 		add_bytes(&response, ANSWER_HOST, question.host);
-	add_bytes(&response, ANSWER_REQUEST, request.span);
+	add_bytes(&response, ANSWER_REQUEST, request->span);
 	add_bytes(&response, answer.field, (struct span){ answer.message.data, answer.message.len });
-	request_close(&request);
-	stream_send(call, (struct span){ response.data, response.len });
+	stream_send(call, &response);
 	bytes_fini(&answer.message);
 	bytes_fini(&response);
 }
 
 static bool busy(struct call *call)
 {
-	return call->rpc->streams.leaving || call->stream.arrived;
-}
-
-static void turn(struct call *call);
-
-static void read_done(grpc_completion_queue_functor *functor, int ok)
-{
-	struct call *call = CALL_TAKEN(functor, read);
-	struct streams *all = &call->rpc->streams;
-	(void)ok; /* then there is no message, and the stream is over */
-	pthread_mutex_lock(&all->mutex);
-	call->stream.reading = false;
-	call->stream.arrived = true;
-	pthread_mutex_unlock(&all->mutex);
-	if (stream_claim(call))
-		turn(call);
-	call_unref(call);
-}
-
-static void read_next(struct call *call)
-{
-	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
-	op.data.recv_message.recv_message = &call->payload;
-	call->read = (grpc_completion_queue_functor){ .functor_run = read_done, .inlineable = 1 };
-	call_ref(call);
-	call_start(call, &op, 1, &call->read);
+	return stream_is_leaving(call) || stream_has_input(call);
 }
 
 static void turn(struct call *call)
 {
-	struct stream *stream = &call->stream;
-	struct streams *all = &call->rpc->streams;
+	struct request request;
 	do {
-		pthread_mutex_lock(&all->mutex);
-		bool leaving = all->leaving, arrived = stream->arrived, reading = stream->reading;
-		stream->arrived = false;
-		stream->reading = !arrived && !leaving;
-		pthread_mutex_unlock(&all->mutex);
-		if (arrived) {
-			answer_message(call);
+		switch (stream_read(call, &request)) {
+		case STREAM_MESSAGE:
+			answer_message(call, &request);
+			request_close(&request);
+			return;
+		case STREAM_FINISHED:
+			stream_end(call, GRPC_STATUS_OK, "");
+			return;
+		case STREAM_NOTHING:
+			break;
+		}
+		if (stream_is_leaving(call)) {
+			stream_leave(call);
 			return;
 		}
-		if (leaving) {
-			stream_end(call, GRPC_STATUS_UNAVAILABLE, "the server is shutting down");
-			return;
-		}
-		if (!reading)
-			read_next(call);
-	} while (!stream_rest_unless(call, busy));
+	} while (!stream_rest(call));
 }
+
+static const struct stream_kind kind = { .turn = turn, .busy = busy };
 
 void reflection_handle(struct call *call, struct worker *worker)
 {
 	(void)worker;
-	stream_open(call, (struct stream){ .turn = turn });
+	(void)stream_open(call, &kind, NULL);
 }

@@ -118,6 +118,7 @@ static enum sabir_error start_threads(struct rpc *rpc, char *detail)
 static enum sabir_error build(struct rpc *rpc, const struct rpc_options *options, char *detail)
 {
 	setup_limits(rpc, options);
+	park_set_after(rpc->park, streams_turn, NULL);
 	rpc->n_workers = choose_threads(options->n_threads);
 	rpc->workers = calloc(rpc->n_workers, sizeof(*rpc->workers));
 	if (!rpc->workers) {
@@ -139,7 +140,7 @@ static enum sabir_error build(struct rpc *rpc, const struct rpc_options *options
 	return start_threads(rpc, detail);
 }
 
-static struct rpc *rpc_new(void)
+static struct rpc *rpc_new(const struct rpc_options *options)
 {
 	struct rpc *rpc = calloc(1, sizeof(*rpc));
 	pthread_condattr_t monotonic;
@@ -151,6 +152,7 @@ static struct rpc *rpc_new(void)
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&rpc->mutex, NULL);
 	pthread_mutex_init(&rpc->streams.mutex, NULL);
+	lanes_init(&rpc->lanes, options->seg, options->owner);
 	return rpc;
 }
 
@@ -160,7 +162,7 @@ enum sabir_error rpc_start(const struct rpc_options *options, struct rpc **rpc)
 	char *detail = options->detail ? options->detail : unused;
 	sigset_t all, before;
 	*detail = 0;
-	struct rpc *made = rpc_new();
+	struct rpc *made = rpc_new(options);
 	if (!made)
 		return SABIR_NO_MEMORY;
 	made->server_end.run = server_ended;
@@ -286,6 +288,7 @@ void rpc_stop(struct rpc *rpc, uint64_t deadline_ns)
 	for (uint32_t i = 0; i < rpc->n_workers; i++)
 		if (rpc->workers[i].lane.shared)
 			lane_close(&rpc->workers[i].lane);
+	lanes_fini(&rpc->lanes);
 	for (size_t i = 0; i < rpc->n_listeners; i++)
 		listener_close(&rpc->listeners[i]);
 	grpc_shutdown();

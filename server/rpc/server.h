@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "server/ops/park.h"
+#include "server/rpc/lanes.h"
 #include "server/rpc/listen.h"
 #include "server/rpc/rpc.h"
 #include "server/rpc/stream.h"
@@ -79,6 +80,7 @@ struct rpc {
 	struct arrival server_end;
 
 	struct streams streams;
+	struct lanes lanes;
 
 	uint32_t draining;
 	bool started; /* grpc_server_start was called */
