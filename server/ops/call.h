@@ -26,6 +26,8 @@ struct op_call {
 };
 
 typedef enum sabir_error op_function(struct op_call *c);
+/* As op_undo. */
+typedef enum sabir_error op_undo_function(struct lane *lane, const struct op_receipt *receipt, struct span response);
 
 struct op {
 	const char *path;
@@ -34,19 +36,24 @@ struct op {
 	const struct request_field *fields;
 	bool can_wait;
 	uint32_t kind; /* of kinds that share their functions: the one that it is for; 0: its functions see to that */
+	op_undo_function *undo; /* NULL: it is not undone */
 };
 
 #define OP(service, method, noun, function, fields)                                                                    \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0                                    \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL                              \
 	}
 #define OP_WAITS(service, method, noun, function, fields)                                                              \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0                                     \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL                               \
+	}
+#define OP_WAITS_UNDONE(service, method, noun, function, fields, undo)                                                 \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo                               \
 	}
 #define OP_OF_KIND(service, method, noun, kind, function, fields)                                                      \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind                                 \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL                           \
 	}
 
 /* One for each file ops_*.c, in the order of the protos. */

@@ -107,6 +107,16 @@ bool op_can_wait(const struct op *op)
 	return op->can_wait;
 }
 
+bool op_can_undo(const struct op *op)
+{
+	return op->undo != NULL;
+}
+
+enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op_receipt *receipt, struct span response)
+{
+	return op->undo ? op->undo(lane, receipt, response) : SABIR_UNIMPLEMENTED;
+}
+
 /* ---------------------------------------------------------------- running */
 
 /* The object that the request names, unless an earlier run found it already. */
@@ -211,6 +221,7 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 			want_lock(c);
 	} else {
 		bytes_join(c->response);
+		c->wait->receipt.handle = c->handle;
 	}
 	c->response->limit = 0;
 	bytes_fini(&c->scratch);

@@ -30,7 +30,15 @@
 
 struct op;
 
+/* What an operation that succeeded leaves for op_undo. */
+struct op_receipt {
+	uint64_t handle; /* of its object */
+	uint64_t number; /* the operation's own */
+	bool items;      /* it took items out of a queue, which are in its response */
+};
+
 struct op_wait {
+	struct op_receipt receipt;
 	bool wanted;
 	uint32_t object;
 	uint32_t side;   /* SEG_EVENT_*, or OP_WAIT_LOCK */
@@ -67,6 +75,16 @@ enum sabir_error op_run_front(const struct op *op, struct lane *lane, const stru
  */
 enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			      struct op_wait *wait, char *detail);
+
+/* Whether op_undo can do something for it. */
+bool op_can_undo(const struct op *op);
+/*
+ * Undoes an operation that succeeded when its response could not be delivered: whoever it was for holds no lock that he does
+ * not know of, and what was taken out of a queue is there again, at its old place. The lane acts for whom the operation was
+ * done for. What can't be undone any more is left; the errors are for tests.
+ */
+enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op_receipt *receipt,
+			 struct span response);
 
 /* The longest request or response that an item of the largest size needs: the limit of every front. */
 uint64_t op_message_limit(const struct segment *seg);

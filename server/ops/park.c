@@ -48,6 +48,7 @@ struct parked {
 	park_done_fn *done;
 	bool (*gone)(void *context);
 	void *context;
+	struct op_receipt *receipt;
 	struct op_wait wait;
 	struct deadline deadline;
 	uint64_t id;
@@ -286,6 +287,8 @@ static bool run(struct park *park, struct lane *lane, struct line *line, struct 
 		if (error != w->error)
 			detail[0] = '\0';
 	}
+	if (!error && w->receipt)
+		*w->receipt = w->wait.receipt;
 	finish(park, w, error, &response, detail);
 	bytes_fini(&response);
 	return true;
@@ -349,6 +352,7 @@ static struct parked *make_parked(const struct park_entry *entry)
 		.done = entry->done,
 		.gone = entry->gone,
 		.context = entry->context,
+		.receipt = entry->receipt,
 		.wait = *entry->wait,
 		.deadline = { .ns = entry->deadline_ns },
 		.since_ns = clock_now(),

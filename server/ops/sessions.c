@@ -49,6 +49,7 @@ struct session {
 	uint64_t retry_ns;
 	uint64_t open_time_ns;
 	struct deadline deadline;
+	struct session_extra *extra;
 	char label[SESSION_LABEL_SIZE];
 	char peer[SESSION_PEER_SIZE];
 };
@@ -88,8 +89,12 @@ void sessions_free(struct sessions *all)
 {
 	if (!all)
 		return;
-	for (uint32_t i = 0; all->by_owner && i < all->options.seg->n_owners; i++)
-		free(all->by_owner[i]);
+	for (uint32_t i = 0; all->by_owner && i < all->options.seg->n_owners; i++) {
+		struct session *s = all->by_owner[i];
+		if (s && s->extra)
+			s->extra->free(s->extra, NULL);
+		free(s);
+	}
 	free(all->by_owner);
 	free(all->buckets);
 	deadlines_fini(&all->deadlines);
@@ -187,6 +192,8 @@ static void recover(struct sessions *all, struct session *s, struct lane *lane)
 	deadlines_remove(&all->deadlines, &s->deadline);
 	pthread_mutex_unlock(&all->mutex);
 	enum sabir_error error = owner_recover(lane, s->index);
+	if (!error && s->extra)
+		s->extra->free(s->extra, lane);
 	pthread_mutex_lock(&all->mutex);
 	if (!error) {
 		drop(all, s);
@@ -200,6 +207,24 @@ static void recover(struct sessions *all, struct session *s, struct lane *lane)
 	pthread_mutex_lock(&all->mutex);
 }
 
+struct session_extra *session_extra(struct sessions *all, struct session *session)
+{
+	pthread_mutex_lock(&all->mutex);
+	struct session_extra *extra = session->extra;
+	pthread_mutex_unlock(&all->mutex);
+	return extra;
+}
+
+struct session_extra *session_keep_extra(struct sessions *all, struct session *session, struct session_extra *extra)
+{
+	pthread_mutex_lock(&all->mutex);
+	if (!session->extra)
+		session->extra = extra;
+	extra = session->extra;
+	pthread_mutex_unlock(&all->mutex);
+	return extra;
+}
+
 /* With the mutex held, which is let go meanwhile; the session may be gone afterwards. */
 static void end(struct sessions *all, struct session *s, struct lane *lane)
 {
@@ -209,6 +234,9 @@ static void end(struct sessions *all, struct session *s, struct lane *lane)
 	s->uses++; /* ours: it stays, whoever else leaves it */
 	pthread_mutex_unlock(&all->mutex);
 	park_end(all->park, s->owner, SABIR_SESSION_ENDED);
+	struct session_extra *extra = session_extra(all, s);
+	if (extra)
+		extra->ended(extra);
 	pthread_mutex_lock(&all->mutex);
 	s->uses--;
 	recover(all, s, lane);

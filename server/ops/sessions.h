@@ -47,7 +47,10 @@ struct session_info {
 
 /* The park is where its calls wait; borrowed too. NULL when the process is out of memory. */
 struct sessions *sessions_new(const struct sessions_options *options, struct park *park);
-/* Forgets all without recovering anything: the memory goes too. Nobody uses a session any more. NULL is fine. */
+/*
+ * Forgets all without recovering anything: the memory goes too, so what fronts keep is freed without a lane. Nobody uses
+ * a session any more. NULL is fine.
+ */
 void sessions_free(struct sessions *all);
 
 /*
@@ -63,6 +66,19 @@ void session_keep(struct sessions *all, struct session *session);
 /* NULL is fine. */
 void session_release(struct sessions *all, struct session *session);
 uint64_t session_owner(const struct session *session);
+
+/* What a front keeps for a session: made when it is first needed, by who uses the session, and there until its end. */
+struct session_extra {
+	/* The session has ended: what uses it on the front's own account must let go of it. No lock is held. */
+	void (*ended)(struct session_extra *extra);
+	/* Nobody uses the session any more; its owner has been recovered. By a thread with a lane. */
+	void (*free)(struct session_extra *extra, struct lane *lane);
+};
+/* NULL: there is none. */
+struct session_extra *session_extra(struct sessions *all, struct session *session);
+/* Keeps it, if there is none yet; returns the one that is kept. */
+struct session_extra *session_keep_extra(struct sessions *all, struct session *session, struct session_extra *extra);
+
 /*
  * Whether it has ended while it is in use. Who parks a call for it asks behind park_add: an end that this does not see
  * finds the call in the park.

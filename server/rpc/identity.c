@@ -70,3 +70,13 @@ enum sabir_error identity_find(const struct call *call, struct identity *identit
 	identity->actor.owner = session_owner(identity->session);
 	return SABIR_OK;
 }
+
+struct span identity_token(const struct call *call)
+{
+	struct span token = { NULL, 0 }, thread = { NULL, 0 };
+	char detail[OP_DETAIL_SIZE];
+
+	if (read_metadata(call, &token, &thread, detail))
+		token.data = NULL;
+	return token;
+}

@@ -18,4 +18,7 @@ struct identity {
  */
 enum sabir_error identity_find(const struct call *call, struct identity *identity, char *detail);
 
+/* The token that the metadata name, as it came; data NULL: none, or more than one. */
+struct span identity_token(const struct call *call);
+
 #endif

@@ -44,6 +44,7 @@ static void parked_closed(grpc_completion_queue_functor *functor, int ok)
 {
 	struct call *call = CALL_TAKEN(functor, closed);
 	(void)ok;
+	pending_hold(&call->pending); /* it is part of the call, which the watch has a reference to */
 	pending_cancel(&call->pending, SABIR_CANCELLED);
 	call_unref(call);
 }

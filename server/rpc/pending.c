@@ -8,7 +8,7 @@
  *   DONE       it has its result
  *
  * Who of a result and a cancel wins is the park's to say (park_cancel). There are two references: one for `done`, one for
- * pending_park, which looks at the struct behind park_add; pending_cancel has its own for as long as it runs.
+ * pending_park, which looks at the struct behind park_add; a hold is a third, for pending_cancel.
  */
 #include "server/rpc/pending.h"
 
@@ -75,9 +75,13 @@ static void take_out(struct pending *p, enum sabir_error error)
 	finish(p, error, &none, "");
 }
 
-void pending_cancel(struct pending *p, enum sabir_error error)
+void pending_hold(struct pending *p)
 {
 	(void)fetch_add32(&p->refs, 1);
+}
+
+void pending_cancel(struct pending *p, enum sabir_error error)
+{
 	uint32_t state = load32_acquire(&p->state);
 	while (state != DONE && state != CANCELLED && !cas32(&p->state, &state, CANCELLED))
 		;
@@ -138,6 +142,7 @@ static enum sabir_error add(struct pending *p, const struct pending_task *task, 
 		.done = parked_done,
 		.gone = p->kind->gone ? parked_gone : NULL,
 		.context = p,
+		.receipt = &p->receipt,
 	};
 	p->session = session;
 	if (session)

@@ -36,6 +36,7 @@ struct pending {
 	struct rpc *rpc;
 	struct session *session;
 	uint64_t id;
+	struct op_receipt receipt; /* of a success, for op_undo */
 	uint32_t request_len;
 	uint32_t state; /* enum pending_state */
 	uint32_t refs;
@@ -63,9 +64,10 @@ bool pending_run(struct rpc *rpc, const struct pending_task *task, struct op_wai
 enum sabir_error pending_park(struct pending *p, const struct pending_task *task, const struct op_wait *wait,
 			      enum sabir_error error);
 /*
- * Ends one that is parked, or being parked, with `error`; one that is just being run may still succeed. The caller
- * knows that it was not released, as when `done` has not been called and is kept from returning by a lock of his.
+ * Ends one that is parked, or being parked, with `error`; one that is just being run may still succeed. The caller has a
+ * hold on it: taken while `done` was not called yet, or could not return for a lock that the caller had.
  */
 void pending_cancel(struct pending *p, enum sabir_error error);
+void pending_hold(struct pending *p);
 
 #endif

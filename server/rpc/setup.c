@@ -11,6 +11,7 @@
 #include "server/rpc/health.h"
 #include "server/rpc/operation.h"
 #include "server/rpc/reflection.h"
+#include "server/rpc/session_stream.h"
 
 #define DEFAULT_MAX_METADATA (16u << 10)
 #define DEFAULT_MAX_PARKED 65536u
@@ -36,6 +37,7 @@ static const struct method own_methods[] = {
 	{ .path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 	  .handle = reflection_handle,
 	  .takes_stream = true },
+	{ .path = "/sabir.v1.SessionService/Session", .handle = session_handle, .takes_stream = true },
 	{ .path = NULL, .handle = unknown_handle },
 };
 #define N_OWN_METHODS (sizeof(own_methods) / sizeof(own_methods[0]))

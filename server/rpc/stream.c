@@ -270,6 +270,7 @@ void stream_send(struct call *call, struct bytes *message)
 	call->unsent = message->len;
 	count(&call->rpc->unsent_bytes, (int64_t)call->unsent);
 	grpc_byte_buffer *buffer = call_message(message);
+	bytes_fini(message);
 	ops[n] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE };
 	ops[n++].data.send_message.send_message = buffer;
 	call_start(call, ops, n, &call->replied);

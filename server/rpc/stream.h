@@ -80,7 +80,10 @@ bool stream_is_leaving(const struct call *call);
 /* Whether the client has gone. */
 bool stream_is_closed(struct call *call);
 
-/* Ends the turn with a message: all that is in `message`, whose memory may be taken. */
+/*
+ * Ends the turn with a message: all that is in `message`, which is emptied. The next turn may begin on another thread
+ * before this returns.
+ */
 void stream_send(struct call *call, struct bytes *message);
 /* Ends the turn unless busy(). True: the call may be gone. */
 bool stream_rest(struct call *call);
