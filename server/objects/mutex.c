@@ -181,6 +181,19 @@ enum sabir_error mutex_release(struct lane *lane, uint64_t handle)
 	return end(&m, error, freed);
 }
 
+enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned)
+{
+	struct mutex m;
+	bool freed = false;
+	enum sabir_error error = lane->actor.owner ? begin(lane, handle, &m) : SABIR_SESSION_REQUIRED;
+	if (error)
+		return error;
+	error = holds(&m) && load64_relaxed(&m.body->token) == token ? try_release(&m, &freed) : SABIR_NOT_HELD;
+	if (freed && abandoned)
+		journal_store32(lane, &m.body->abandoned, SEG_LOCK_ABANDONED);
+	return end(&m, error, freed);
+}
+
 enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_state *state)
 {
 	struct mutex m;

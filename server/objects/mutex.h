@@ -30,6 +30,11 @@ enum sabir_error mutex_take(struct lane *lane, uint64_t handle, struct mutex_hol
  * only by its holder. Errors: NOT_HELD.
  */
 enum sabir_error mutex_release(struct lane *lane, uint64_t handle);
+/*
+ * Takes an acquisition of the actor's back of which he was never told: as if it had not been, if it is the last one still.
+ * Errors: NOT_HELD.
+ */
+enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned);
 enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_state *state);
 
 #endif

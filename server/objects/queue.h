@@ -38,6 +38,13 @@ enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes 
 typedef enum sabir_error queue_accept_fn(void *context, struct span head, uint32_t len);
 enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,
 			      struct bytes *out);
+/*
+ * Gives items back that this process got and could not hand over, to where they were: `ordinal` is lane->got_ordinal as the
+ * get left it. Of several that were not neighbours only the first has its own place again, the others follow it.
+ * A bounded queue may be fuller than its bound then. Errors: RESOURCE_EXHAUSTED, BUSY (then some may be lost).
+ */
+enum sabir_error queue_unget(struct lane *lane, uint64_t handle, uint64_t ordinal, const struct span *items,
+			     uint32_t n);
 /* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);
 

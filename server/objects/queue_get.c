@@ -206,6 +206,7 @@ static enum sabir_error take_one(struct queue *q, const uint64_t *follow, struct
 		return error == SABIR_FULL ? SABIR_EMPTY : error;
 	if (!queue_item_at(q->seg, segment_ref(q->seg, item), &len) || len > q->seg->max_item_bytes)
 		return queue_damaged(q);
+	q->got_ordinal = load64_relaxed(&item->ordinal);
 	/* A returned item has no follower that could be told by its number. */
 	*ordinal = returned ? UINT64_MAX : load64_relaxed(&item->ordinal);
 	uint8_t *to = bytes_reserve(out, len); /* there is room, unless the length has changed */
@@ -242,6 +243,8 @@ static enum sabir_error get_entered(struct queue *q, uint32_t n, struct bytes *o
 	while (!error && taken < n) {
 		follow = ordinal + 1;
 		error = take_one(q, taken && ordinal != UINT64_MAX ? &follow : NULL, out, &ordinal);
+		if (!error && !taken)
+			q->lane->got_ordinal = q->got_ordinal;
 		taken += !error;
 	}
 	/* An item that was damaged after it had been taken is in the chain too; what is in `out` is good. */

@@ -15,6 +15,7 @@ struct queue {
 	uint64_t handle;
 	queue_accept_fn *accept; /* a get that looks first: queue_get_if */
 	void *accept_context;
+	uint64_t got_ordinal; /* of the item taken last */
 };
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);

@@ -200,6 +200,75 @@ static void death_at_every_step_gives_back_or_finishes(void)
 	}
 }
 
+struct ungot {
+	uint64_t q;
+	uint64_t ordinal;
+};
+
+static void act_unget(struct lane *by, void *context)
+{
+	static const uint8_t bytes[] = { 0, 1 };
+	const struct ungot *u = context;
+	const struct span items[] = { { &bytes[0], 1 }, { &bytes[1], 1 } };
+	(void)queue_unget(by, u->q, u->ordinal, items, 2);
+}
+
+static struct ungot got_two(void)
+{
+	struct ungot u = { .q = make() };
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL(queue_get(&lane, u.q, 1, &out), SABIR_OK);
+	u.ordinal = lane.got_ordinal;
+	CU_ASSERT_EQUAL(queue_get(&lane, u.q, 1, &out), SABIR_OK);
+	CU_ASSERT_EQUAL(lane.got_ordinal, u.ordinal + 1);
+	CU_ASSERT(out.data[0] == 0 && out.data[1] == 1);
+	bytes_fini(&out);
+	return u;
+}
+
+static void what_was_got_for_nobody_is_in_its_old_place(void)
+{
+	struct ungot u = got_two();
+	act_unget(&lane, &u);
+	CU_ASSERT_EQUAL(size_of(u.q), N);
+	CU_ASSERT(holds_from(u.q, 0));
+	object_delete(&lane, u.q);
+}
+
+/* In any order: each goes to its own place. */
+static void what_is_given_back_later_may_belong_in_front(void)
+{
+	static const uint8_t bytes[] = { 0, 1 };
+	struct ungot u = got_two();
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, u.ordinal + 1, &(struct span){ &bytes[1], 1 }, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
+	CU_ASSERT(holds_from(u.q, 0));
+	object_delete(&lane, u.q);
+}
+
+/* It may lose what it had not made yet, for the copy of it dies too; the queue goes on, and nothing is there twice. */
+static void a_giver_that_dies_leaves_the_queue_whole(void)
+{
+	static const struct {
+		struct kit_step step;
+		uint64_t n_left;
+	} deaths[] = {
+		{ { "queue_unget.made", 1 }, N - 2 },    { { "queue_unget.taken", 1 }, N - 1 },
+		{ { "queue_unget.chained", 1 }, N - 1 }, { { "queue_unget.made", 2 }, N - 1 },
+		{ { "queue_unget.taken", 2 }, N },       { { "queue_unget.chained", 2 }, N },
+		{ { "queue_return.returned", 1 }, N },
+	};
+	for (size_t i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++) {
+		struct ungot u = got_two();
+		struct lane victim = kit_lane(&seg);
+		CU_ASSERT(kit_die_at(&deaths[i].step, act_unget, &victim, &u));
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		CU_ASSERT_EQUAL(size_of(u.q), deaths[i].n_left);
+		CU_ASSERT(deaths[i].n_left != N || holds_from(u.q, 0));
+		CU_ASSERT_EQUAL(object_delete(&lane, u.q), SABIR_OK);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -208,6 +277,9 @@ int main(void)
 		KIT_TEST(a_batch_that_runs_out_of_memory_ends_there),
 		KIT_TEST(a_held_lock_is_busy_and_nothing_is_taken),
 		KIT_TEST(death_at_every_step_gives_back_or_finishes),
+		KIT_TEST(what_was_got_for_nobody_is_in_its_old_place),
+		KIT_TEST(what_is_given_back_later_may_belong_in_front),
+		KIT_TEST(a_giver_that_dies_leaves_the_queue_whole),
 	};
 	return kit_run("queue, returned items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -41,6 +41,8 @@ static const struct op_service *const services[] = {
 
 /* How long an operation waits for a lock whose holder does not go on, before it says so. */
 #define LOCK_WAIT (10 * CLOCK_SECOND)
+/* The same for one that is undone. */
+#define UNDO_PATIENCE (100 * CLOCK_MILLISECOND)
 
 /* ---------------------------------------------------------------- the table */
 
@@ -114,7 +116,17 @@ bool op_can_undo(const struct op *op)
 
 enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op_receipt *receipt, struct span response)
 {
-	return op->undo ? op->undo(lane, receipt, response) : SABIR_UNIMPLEMENTED;
+	if (!op->undo)
+		return SABIR_UNIMPLEMENTED;
+	/* Nobody would try again, so it waits a moment for a lock. */
+	bool rings = lane->lock_rings;
+	uint64_t patience_ns = lane->lock_patience_ns;
+	lane->lock_rings = false;
+	lane->lock_patience_ns = UNDO_PATIENCE;
+	enum sabir_error error = op->undo(lane, receipt, response);
+	lane->lock_rings = rings;
+	lane->lock_patience_ns = patience_ns;
+	return error;
 }
 
 /* ---------------------------------------------------------------- running */

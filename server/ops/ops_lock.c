@@ -25,7 +25,14 @@ static enum sabir_error lock_service_acquire(struct op_call *c)
 	respond_number(c->response, 1, hold.token);
 	respond_number(c->response, 2, hold.depth);
 	respond_number(c->response, 3, hold.abandoned);
+	c->wait->receipt.number = hold.token << 1 | hold.abandoned;
 	return SABIR_OK;
+}
+
+static enum sabir_error undo_acquire(struct lane *lane, const struct op_receipt *receipt, struct span response)
+{
+	(void)response;
+	return mutex_untake(lane, receipt->handle, receipt->number >> 1, receipt->number & 1);
 }
 
 static enum sabir_error lock_service_release(struct op_call *c)
@@ -49,7 +56,7 @@ static enum sabir_error lock_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_WAITS(LockService, Acquire, "lock", lock_service_acquire, acquire_fields),
+	OP_WAITS_UNDONE(LockService, Acquire, "lock", lock_service_acquire, acquire_fields, undo_acquire),
 	OP(LockService, Release, "lock", lock_service_release, lock_fields),
 	OP(LockService, Status, "lock", lock_service_status, lock_fields),
 };

@@ -155,13 +155,40 @@ static enum sabir_error get_items(struct op_call *c, uint32_t n)
 	enum sabir_error error = lease_ns ? SABIR_WRONG_KIND : queue_get(c->lane, c->handle, n, c->response);
 	if (error == SABIR_WRONG_KIND)
 		error = task_queue_get(c->lane, c->handle, n, lease_ns, c->response, &lease);
+	else if (!error)
+		c->wait->receipt = (struct op_receipt){ .number = c->lane->got_ordinal, .items = true };
 	if (error == SABIR_WRONG_KIND && lease_ns && op_is_plain_queue(c))
 		return not_enabled(c, "a lease needs a task queue");
 	if (!error && lease_ns) {
 		respond_number(c->response, 2, lease.token);
 		respond_number(c->response, 3, lease.attempts);
+		c->wait->receipt.number = lease.token;
 	}
 	return op_may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS);
+}
+
+/*
+ * Of a plain queue the items are given back, of a lease the token; what was taken from a task queue for good is gone.
+ */
+static enum sabir_error undo_get(struct lane *lane, const struct op_receipt *receipt, struct span response)
+{
+	struct span few[N_ITEMS_ON_STACK], *items = few, rest = response, item;
+	uint32_t n = 0;
+
+	if (!receipt->items)
+		return receipt->number ? task_queue_nack(lane, receipt->handle, receipt->number, 0)
+				       : SABIR_UNIMPLEMENTED;
+	while (request_next(&rest, 1, &item))
+		n++;
+	if (n > N_ITEMS_ON_STACK && !(items = malloc(n * sizeof(*items))))
+		return SABIR_NO_MEMORY;
+	rest = response;
+	for (uint32_t i = 0; i < n && request_next(&rest, 1, &item); i++)
+		items[i] = item;
+	enum sabir_error error = queue_unget(lane, receipt->handle, receipt->number, items, n);
+	if (items != few)
+		free(items);
+	return error;
 }
 
 static enum sabir_error queue_service_get(struct op_call *c)
@@ -245,8 +272,8 @@ static enum sabir_error queue_service_close(struct op_call *c)
 static const struct op ops[] = {
 	OP_WAITS(QueueService, Put, "queue", queue_service_put, put_fields),
 	OP_WAITS(QueueService, PutMany, "queue", queue_service_put_many, put_many_fields),
-	OP_WAITS(QueueService, Get, "queue", queue_service_get, get_fields),
-	OP_WAITS(QueueService, GetMany, "queue", queue_service_get_many, get_many_fields),
+	OP_WAITS_UNDONE(QueueService, Get, "queue", queue_service_get, get_fields, undo_get),
+	OP_WAITS_UNDONE(QueueService, GetMany, "queue", queue_service_get_many, get_many_fields, undo_get),
 	OP(QueueService, Peek, "queue", queue_service_peek, queue_fields),
 	OP(QueueService, Size, "queue", queue_service_size, queue_fields),
 	OP(QueueService, Clear, "queue", queue_service_clear, queue_fields),

@@ -25,6 +25,12 @@ static enum sabir_error semaphore_service_acquire(struct op_call *c)
 	return op_may_wait(c, semaphore_take(c->lane, c->handle), SABIR_WOULD_BLOCK, SEG_EVENT_ITEMS);
 }
 
+static enum sabir_error undo_acquire(struct lane *lane, const struct op_receipt *receipt, struct span response)
+{
+	(void)response;
+	return semaphore_give(lane, receipt->handle, 1);
+}
+
 static enum sabir_error semaphore_service_release(struct op_call *c)
 {
 	uint64_t n = c->request.count;
@@ -45,7 +51,8 @@ static enum sabir_error semaphore_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_WAITS(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields),
+	OP_WAITS_UNDONE(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields,
+			undo_acquire),
 	OP(SemaphoreService, Release, "semaphore", semaphore_service_release, release_fields),
 	OP(SemaphoreService, Status, "semaphore", semaphore_service_status, semaphore_fields),
 };

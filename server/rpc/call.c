@@ -189,13 +189,18 @@ static void replied(grpc_completion_queue_functor *functor, int ok)
 	call_unref(call);
 }
 
-grpc_byte_buffer *call_message(struct bytes *bytes)
+static grpc_slice as_slice(struct bytes *bytes)
 {
 	const uint8_t *data = bytes->data;
 	size_t len = bytes->len;
 	uint8_t *memory = len > COPIED_RESPONSE ? bytes_take(bytes) : NULL;
-	grpc_slice slice = memory ? grpc_slice_new_with_user_data(memory, len, free, memory)
-				  : grpc_slice_from_copied_buffer((const char *)data, len);
+	return memory ? grpc_slice_new_with_user_data(memory, len, free, memory)
+		      : grpc_slice_from_copied_buffer((const char *)data, len);
+}
+
+grpc_byte_buffer *call_message(struct bytes *bytes)
+{
+	grpc_slice slice = as_slice(bytes);
 	grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&slice, 1);
 	grpc_slice_unref(slice);
 	return message;
@@ -243,13 +248,41 @@ static void reply(struct call *call, grpc_byte_buffer *message, const struct cal
 		grpc_byte_buffer_destroy(message);
 }
 
-static void reply_response(struct call *call, struct bytes *response)
+static void reply_response(struct call *call, struct bytes *response, bool keep)
 {
 	if (response->len > COPIED_RESPONSE) {
 		call->unsent = response->len;
 		count(&call->rpc->unsent_bytes, (int64_t)call->unsent);
 	}
-	reply(call, call_message(response), &(struct call_status){ .grpc_code = GRPC_STATUS_OK });
+	grpc_slice slice = as_slice(response);
+	grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&slice, 1);
+	if (keep)
+		call->sent = grpc_slice_ref(slice);
+	grpc_slice_unref(slice);
+	reply(call, message, &(struct call_status){ .grpc_code = GRPC_STATUS_OK });
+}
+
+/* The call is over: its batches have ended, and with them it is known how. */
+static void undo_if_lost(struct call *call)
+{
+	struct rpc *rpc = call->rpc;
+	const struct span response = { GRPC_SLICE_START_PTR(call->sent), GRPC_SLICE_LENGTH(call->sent) };
+	struct lane *lane = call->cancelled == 1 ? lanes_take(&rpc->lanes) : NULL;
+	if (lane) {
+		lane->actor = call->actor;
+		(void)op_undo(call->method->op, lane, &call->receipt, response);
+	}
+	lanes_give(&rpc->lanes, lane);
+	grpc_slice_unref(call->sent);
+}
+
+void call_reply_undoable(struct call *call, const struct op_receipt *receipt, struct actor actor,
+			 struct bytes *response)
+{
+	call->receipt = *receipt;
+	call->actor = actor;
+	call->fini = undo_if_lost;
+	reply_response(call, response, true);
 }
 
 static void reply_error(struct call *call, enum sabir_error error, const char *detail)
@@ -270,7 +303,7 @@ void call_reply(struct call *call, enum sabir_error error, const char *detail, s
 	if (error)
 		reply_error(call, error, detail);
 	else
-		reply_response(call, response);
+		reply_response(call, response, false);
 }
 
 void call_reject(struct call *call, int grpc_code, const char *text)

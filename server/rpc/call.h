@@ -32,6 +32,9 @@ struct call {
 		struct pending pending; /* the operation that waits */
 	};
 	grpc_completion_queue_functor read; /* streams: a message has come */
+	grpc_slice sent;                    /* operations that can be undone: the response */
+	struct op_receipt receipt;
+	struct actor actor;
 	struct call *next_free;
 };
 
@@ -50,6 +53,9 @@ void call_start(struct call *call, const grpc_op *ops, size_t n, grpc_completion
 
 /* Answers an operation: with `response`, whose memory may be taken, or with an error. Has the caller's reference. */
 void call_reply(struct call *call, enum sabir_error error, const char *detail, struct bytes *response);
+/* The same for a success that is undone if the client has gone before the response is out. */
+void call_reply_undoable(struct call *call, const struct op_receipt *receipt, struct actor actor,
+			 struct bytes *response);
 /* Answers with a gRPC status alone. Has the caller's reference. */
 void call_reject(struct call *call, int grpc_code, const char *text);
 

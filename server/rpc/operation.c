@@ -29,6 +29,8 @@ static void parked_done(struct pending *p, enum sabir_error error, struct bytes 
 	struct call *call = CALL_OF(p);
 	if (error && has_gone(call))
 		call_unref(call);
+	else if (!error && op_can_undo(call->method->op))
+		call_reply_undoable(call, &p->receipt, call->actor, response);
 	else
 		call_reply(call, error, detail, response);
 }
@@ -54,6 +56,7 @@ static enum sabir_error park(struct call *call, const struct pending_task *task,
 			     enum sabir_error error)
 {
 	pending_init(&call->pending, call->rpc, &parked_kind);
+	call->actor = task->who->actor;
 	/* What is not needed while it waits; it adds up. */
 	grpc_metadata_array_destroy(&call->metadata);
 	grpc_metadata_array_init(&call->metadata);
@@ -88,7 +91,7 @@ static void write_peer(void *context, char *to, size_t size)
 	gpr_free(peer);
 }
 
-/* Runs the operation. True: the call is left to the park; else `error` is the answer, with `detail` or worker->out. */
+/* Runs the operation. True: the call is answered or left to the park; else `error` is the answer, with `detail` or worker->out. */
 static bool run(struct call *call, struct worker *worker, struct span request, const struct identity *who,
 		enum sabir_error *error, char *detail)
 {
@@ -105,8 +108,12 @@ static bool run(struct call *call, struct worker *worker, struct span request, c
 	struct op_wait wait;
 	if (!worker->out.fixed) /* its memory was handed over with the last response */
 		bytes_init(&worker->out, worker->out_fixed, sizeof(worker->out_fixed));
-	if (!pending_run(call->rpc, &task, &wait, error))
-		return false;
+	if (!pending_run(call->rpc, &task, &wait, error)) {
+		bool undoable = !*error && op_can_undo(task.op);
+		if (undoable)
+			call_reply_undoable(call, &wait.receipt, who->actor, &worker->out);
+		return undoable;
+	}
 	*error = park(call, &task, &wait, *error);
 	return !*error;
 }
@@ -123,15 +130,15 @@ void operation_handle(struct call *call, struct worker *worker)
 		call_reply(call, error, detail, &worker->out);
 		return;
 	}
-	bool parked = false;
+	bool taken = false;
 	if (request_open(call, &request)) {
-		parked = run(call, worker, request.span, &who, &error, detail);
+		taken = run(call, worker, request.span, &who, &error, detail);
 		request_close(&request);
 	} else {
 		error = refuse(call, SABIR_INVALID_ARGUMENT, detail, "the call carries no request message");
 	}
 	session_release(call->rpc->sessions, who.session);
-	if (!parked)
+	if (!taken)
 		call_reply(call, error, detail, &worker->out);
 }
 

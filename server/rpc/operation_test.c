@@ -286,6 +286,19 @@ static void an_unknown_method_is_unimplemented(void)
 			GRPC_STATUS_UNIMPLEMENTED);
 }
 
+/* Its response is larger than what gRPC lets out to a client that does nothing. */
+static void a_get_whose_client_has_gone_gives_the_item_back(void)
+{
+	struct ask get;
+	struct form form = form_on("lost");
+	kit_put_huge(&kit, "lost");
+	ask_begin(&kit, &get, 0, KIT_GET, form_span(&form));
+	kit_await_size(&kit, "lost", 0);
+	(void)grpc_call_cancel(get.call, NULL);
+	kit_await_size(&kit, "lost", 1);
+	CU_ASSERT_EQUAL(ask_finish(&get), GRPC_STATUS_CANCELLED);
+}
+
 int main(void)
 {
 	const CU_TestInfo tests[] = {
@@ -307,6 +320,7 @@ int main(void)
 		KIT_TEST(an_oversized_message_is_refused),
 		KIT_TEST(a_compressed_message_is_refused),
 		KIT_TEST(an_unknown_method_is_unimplemented),
+		KIT_TEST(a_get_whose_client_has_gone_gives_the_item_back),
 	};
 	return kit_run("operations", start, stop, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -24,6 +24,12 @@ static uint64_t size_of(const char *queue)
 	return kit_number((struct span){ ask.response, ask.response_len }, 1);
 }
 
+static void call_on(const char *path, const char *object, uint64_t tag, struct batch *b)
+{
+	struct form form = form_on(object);
+	batch_call(b, tag, 0, path, form_span(&form));
+}
+
 static void put(const char *queue, const char *text)
 {
 	struct ask ask;
@@ -267,6 +273,75 @@ static void a_client_that_does_not_read_is_not_read_from(void)
 	free(large);
 }
 
+/* Answers that the client never reads: with those behind them they are more than gRPC lets out. */
+static void what_was_got_for_nobody_is_back_in_its_place(void)
+{
+	struct batch b = { .len = 0 };
+	struct form peek = form_on("huge");
+	kit_put_huge(&kit, "huge");
+	kit_create_queue(&kit, "place", 0);
+	put("place", "first");
+	put("place", "second");
+	put("place", "third");
+	talk_open(&kit, &talk, 0, NULL);
+	batch_get(&b, 31, 0, "place");
+	batch_get(&b, 32, 0, "place");
+	batch_call(&b, 34, 0, "/sabir.v1.QueueService/Peek", form_span(&peek));
+	talk_send(&talk, &b);
+	kit_await_size(&kit, "place", 1);
+	talk_break(&talk);
+	kit_await_size(&kit, "place", 3);
+	talk_open(&kit, &talk, 0, NULL);
+	b.len = 0;
+	batch_get(&b, 1, 0, "place");
+	batch_get(&b, 2, 0, "place");
+	batch_get(&b, 3, 0, "place");
+	talk_send(&talk, &b);
+	talk_await(&talk, 3);
+	CU_ASSERT_TRUE(result_holds(talk_result(&talk, 1), "first"));
+	CU_ASSERT_TRUE(result_holds(talk_result(&talk, 2), "second"));
+	CU_ASSERT_TRUE(result_holds(talk_result(&talk, 3), "third"));
+	CU_ASSERT_EQUAL(talk_close(&talk), GRPC_STATUS_OK);
+}
+
+static void create(const char *name, uint32_t kind)
+{
+	struct object_spec spec = { .kind = kind, .length = kind == SEG_KIND_SEMAPHORE };
+	uint64_t handle;
+	CU_ASSERT_EQUAL_FATAL(
+		object_create(&kit.lane, (struct span){ (const uint8_t *)name, strlen(name) }, &spec, false, &handle),
+		SABIR_OK);
+}
+
+#define ACQUIRE_LOCK "/sabir.v1.LockService/Acquire"
+#define ACQUIRE_SEMAPHORE "/sabir.v1.SemaphoreService/Acquire"
+
+/* The session goes on; only the stream on which it had acquired has broken, unread. */
+static void what_was_acquired_for_nobody_is_free(void)
+{
+	struct batch b = { .len = 0 }, again = { .len = 0 };
+	struct form peek = form_on("huge");
+	create("lock", SEG_KIND_LOCK);
+	create("semaphore", SEG_KIND_SEMAPHORE);
+	kit_create_queue(&kit, "mark", 0);
+	talk_open(&kit, &talk, 0, NULL);
+	call_on(ACQUIRE_LOCK, "lock", 31, &b);
+	call_on(ACQUIRE_SEMAPHORE, "semaphore", 32, &b);
+	batch_put(&b, 33, 0, "mark", "x");
+	batch_call(&b, 34, 0, "/sabir.v1.QueueService/Peek", form_span(&peek));
+	talk_send(&talk, &b);
+	kit_await_size(&kit, "mark", 1);
+	talk_open(&kit, &other, 1, NULL);
+	call_on(ACQUIRE_LOCK, "lock", 1, &again);
+	call_on(ACQUIRE_SEMAPHORE, "semaphore", 2, &again);
+	talk_send(&other, &again);
+	kit_await_waiting(&kit, 2);
+	talk_break(&talk);
+	talk_await(&other, 2);
+	CU_ASSERT_FALSE(talk_result(&other, 1)->failed || talk_result(&other, 2)->failed);
+	CU_ASSERT_EQUAL(talk_close(&other), GRPC_STATUS_OK);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -283,6 +358,8 @@ int main(void)
 	CU_ADD_TEST(suite, a_stream_ends_with_its_session);
 	CU_ADD_TEST(suite, a_token_that_is_not_valid_ends_the_stream);
 	CU_ADD_TEST(suite, a_client_that_does_not_read_is_not_read_from);
+	CU_ADD_TEST(suite, what_was_got_for_nobody_is_back_in_its_place);
+	CU_ADD_TEST(suite, what_was_acquired_for_nobody_is_free);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();

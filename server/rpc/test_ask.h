@@ -184,4 +184,33 @@ static inline void kit_await_waiting(struct kit *kit, uint64_t n)
 	CU_ASSERT_EQUAL_FATAL(counters.waiting, n);
 }
 
+/* Waits until a queue has so many items; looked at as a local program does, so no connection is touched. */
+static inline void kit_await_size(struct kit *kit, const char *queue, uint64_t n)
+{
+	struct queue_size size = { .size = n + 1 };
+	uint64_t handle, give_up = kit_now() + KIT_PATIENCE_MS * 1000000ull;
+	CU_ASSERT_EQUAL_FATAL(object_open(&kit->lane, (struct span){ (const uint8_t *)queue, strlen(queue) }, &handle),
+			      SABIR_OK);
+	while (queue_size(&kit->lane, handle, &size) == SABIR_OK && size.size != n && kit_now() < give_up)
+		usleep(200);
+	CU_ASSERT_EQUAL_FATAL(size.size, n);
+}
+
+/* Puts an item that is larger than what gRPC lets out of a message to a client that does not read. */
+#define KIT_HUGE 1000000u
+static inline void kit_put_huge(struct kit *kit, const char *queue)
+{
+	uint8_t *bytes = calloc(1, KIT_HUGE);
+	uint64_t handle;
+	uint32_t accepted;
+	kit_create_queue(kit, queue, 0);
+	uint8_t *p = wire_put_tag(bytes, 6, WIRE_LEN);
+	p = wire_put_varint(p, KIT_HUGE - 16);
+	struct queue_item item = { { NULL, 0 }, { bytes, (size_t)(p - bytes) + KIT_HUGE - 16 } };
+	CU_ASSERT_EQUAL_FATAL(object_open(&kit->lane, (struct span){ (const uint8_t *)queue, strlen(queue) }, &handle),
+			      SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(queue_put(&kit->lane, handle, &item, 1, &accepted), SABIR_OK);
+	free(bytes);
+}
+
 #endif
