@@ -297,6 +297,7 @@ static enum sabir_error start(struct server *s)
 	const struct sessions_options sessions = {
 		.seg = &s->seg,
 		.max_sessions = (uint32_t)config_number(s->config, OPTION_MAX_SESSIONS),
+		.admin = (enum session_admin)config_number(s->config, OPTION_ADMIN_SESSIONS),
 		.sooner = ring_sooner,
 		.context = s,
 	};

@@ -21,6 +21,7 @@ enum setting_type {
 	SETTING_GID,
 	SETTING_LEVEL,  /* enum log_level */
 	SETTING_FORMAT, /* enum log_format */
+	SETTING_ADMIN,  /* enum session_admin */
 	SETTING_SWITCH,
 };
 

@@ -122,6 +122,24 @@ static enum sabir_error session_service_close(struct op_call *c)
 
 /* ---------------------------------------------------------------- for operators */
 
+/* What is known of a peer is its address; that of a unix socket can't be another's. */
+static enum sabir_error check_operator(struct op_call *c, const struct sessions *all)
+{
+	char peer[SESSION_PEER_SIZE] = "";
+	enum session_admin admin = sessions_admin(all);
+
+	if (admin == SESSION_ADMIN_ALL)
+		return SABIR_OK;
+	if (admin == SESSION_ADMIN_NONE)
+		return op_fail(c, SABIR_PERMISSION_DENIED, "the server lets nobody do this (admin-sessions = none)");
+	if (c->front->peer)
+		c->front->peer(c->front->context, peer, sizeof(peer));
+	if (!strncmp(peer, "unix:", 5))
+		return SABIR_OK;
+	return op_fail(c, SABIR_PERMISSION_DENIED,
+		       "sessions are listed and ended over a unix socket of the server (admin-sessions = unix)");
+}
+
 static enum sabir_error list_some(struct op_call *c, struct sessions *all, uint32_t n, uint64_t *cursor,
 				  uint32_t *found)
 {
@@ -142,7 +160,9 @@ static enum sabir_error session_service_list(struct op_call *c)
 
 	if (!all)
 		return no_sessions(c);
-	enum sabir_error error = page_cursor(c, scope, &cursor);
+	enum sabir_error error = check_operator(c, all);
+	if (!error)
+		error = page_cursor(c, scope, &cursor);
 	if (error)
 		return error;
 	if (left > MAX_PAGE)
@@ -159,7 +179,10 @@ static enum sabir_error session_service_end(struct op_call *c)
 {
 	struct sessions *all = sessions_of(c);
 
-	return all ? no_session(c, sessions_end(all, c->request.count, c->lane)) : no_sessions(c);
+	if (!all)
+		return no_sessions(c);
+	enum sabir_error error = check_operator(c, all);
+	return error ? error : no_session(c, sessions_end(all, c->request.count, c->lane));
 }
 
 static const struct op ops[] = {

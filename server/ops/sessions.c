@@ -425,6 +425,11 @@ uint32_t sessions_list(struct sessions *all, uint64_t *cursor, struct session_in
 	return found;
 }
 
+enum session_admin sessions_admin(const struct sessions *all)
+{
+	return all->options.admin;
+}
+
 size_t sessions_count(struct sessions *all)
 {
 	pthread_mutex_lock(&all->mutex);

@@ -25,9 +25,17 @@ struct session;
 #define SESSION_LEASE_MIN (1 * 1000000000ull)
 #define SESSION_LEASE_MAX (3600 * 1000000000ull)
 
+/* Who may look at the sessions of others and end them. */
+enum session_admin {
+	SESSION_ADMIN_UNIX, /* who comes by a unix socket: its permissions have let him in */
+	SESSION_ADMIN_ALL,
+	SESSION_ADMIN_NONE,
+};
+
 struct sessions_options {
 	struct segment *seg;   /* borrowed until sessions_free */
 	uint32_t max_sessions; /* at a time; 0: as many as owners are free */
+	enum session_admin admin;
 	/* Called without a lock held when sessions_next() became earlier than it was; NULL where nobody sleeps. */
 	void (*sooner)(void *context);
 	void *context;
@@ -102,6 +110,7 @@ uint64_t sessions_next(struct sessions *all);
 /* Ends what has lapsed, and recovers what has ended. */
 void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns);
 
+enum session_admin sessions_admin(const struct sessions *all);
 size_t sessions_count(struct sessions *all);
 
 #endif

@@ -169,7 +169,7 @@ static void sessions_are_listed_with_their_address(void)
 	struct ask ask;
 	open_session(0);
 	kit.session = NULL;
-	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 1, LIST, (struct span){ (const uint8_t *)"", 0 }), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, LIST, (struct span){ (const uint8_t *)"", 0 }), GRPC_STATUS_OK);
 	struct span session = kit_field((struct span){ ask.response, ask.response_len }, 1);
 	CU_ASSERT_EQUAL(number_of(session, 1), session_id);
 	CU_ASSERT_TRUE(kit_field(session, 2).len == 4 && !memcmp(kit_field(session, 2).data, "test", 4));
@@ -177,6 +177,21 @@ static void sessions_are_listed_with_their_address(void)
 	CU_ASSERT_EQUAL(call_with_token(KEEP, &ask), GRPC_STATUS_OK);
 	CU_ASSERT_EQUAL(call_with_token(CLOSE, &ask), GRPC_STATUS_OK);
 	CU_ASSERT_EQUAL(call_with_token(CLOSE, &ask), GRPC_STATUS_FAILED_PRECONDITION);
+}
+
+static void who_comes_over_tcp_is_no_operator(void)
+{
+	struct ask ask;
+	struct form id = { .len = 0 };
+	open_session(0);
+	kit.session = NULL;
+	form_number(&id, 1, session_id);
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 1, END, form_span(&id)), GRPC_STATUS_PERMISSION_DENIED);
+	CU_ASSERT_STRING_EQUAL(ask.reason, "PERMISSION_DENIED");
+	CU_ASSERT_PTR_NOT_NULL(strstr(ask.message_text, "admin-sessions"));
+	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 1, LIST, (struct span){ (const uint8_t *)"", 0 }),
+			GRPC_STATUS_PERMISSION_DENIED);
+	CU_ASSERT_EQUAL(call_with_token(CLOSE, &ask), GRPC_STATUS_OK);
 }
 
 int main(void)
@@ -191,6 +206,7 @@ int main(void)
 	CU_ADD_TEST(suite, a_call_that_waits_holds_the_lease);
 	CU_ADD_TEST(suite, a_silent_session_ends);
 	CU_ADD_TEST(suite, sessions_are_listed_with_their_address);
+	CU_ADD_TEST(suite, who_comes_over_tcp_is_no_operator);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();

@@ -105,6 +105,10 @@ static void test_a_lost_session_is_told_once(void)
 	size_t n;
 	if (sabir_is_local(conn))
 		return;
+	if (!strstr(url, "unix")) { /* who may: see sabird's admin-sessions */
+		CHECK_ERROR(sabir_session_list(conn, &cursor, &sessions, &n), SABIR_PERMISSION_DENIED);
+		return;
+	}
 	sabir_conn *other;
 	NEED(sabir_connect(url, &(struct sabir_options){ sizeof(struct sabir_options), .label = "to be lost" },
 			   &other));
