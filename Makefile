@@ -216,11 +216,12 @@ SUITES := $(if $(LIBSABIR),$(SUITE_C:%.c=$(O)/%))
 
 $(EXAMPLES): $(O)/examples/%: bindings/c/examples/%.c
 $(SUITES): $(O)/%: %.c
+$(O)/tests/stress/wake: SUITE_LIBS := -lgrpc -lgpr
 $(EXAMPLES) $(SUITES): $(LIBSABIR) | $(GEN_H)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) $(SANITIZE) -I. -Ibindings/c -I$(G) -MMD -MP -MF $@.d -pthread -o $@ $(filter %.c,$^) \
-		-L$(O)/lib -Wl,-rpath,'$$ORIGIN/../lib:$$ORIGIN/../../lib' $(LDFLAGS) -lsabir -lm
+		-L$(O)/lib -Wl,-rpath,'$$ORIGIN/../lib:$$ORIGIN/../../lib' $(LDFLAGS) -lsabir $(SUITE_LIBS) -lm
 
 .PHONY: build programs
 programs: $(SABIRD) $(LIBSABIR) $(EXAMPLES)

@@ -52,11 +52,11 @@ enum sabir_error sabir_session_resume(sabir_conn *conn, const char *token);
 
 /*
  * The next page of the server's sessions: `n` > 0 of them in one block, or 0 and NULL after the last. Errors:
- * INVALID_ARGUMENT (cursor).
+ * INVALID_ARGUMENT (cursor), PERMISSION_DENIED (see sabird's admin-sessions).
  */
 enum sabir_error sabir_session_list(sabir_conn *conn, struct sabir_cursor *cursor, struct sabir_session_info **sessions,
 				    size_t *n);
-/* Ends any session, by its id. Errors: SESSION_ENDED. */
+/* Ends any session, by its id. Errors: SESSION_ENDED, PERMISSION_DENIED. */
 enum sabir_error sabir_session_end(sabir_conn *conn, uint64_t id);
 
 #ifdef __cplusplus
