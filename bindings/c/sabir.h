@@ -462,6 +462,7 @@ enum sabir_error sabir_queue_full(sabir_queue *queue, bool *full);
 enum sabir_error sabir_queue_clear(sabir_queue *queue, uint64_t *removed);
 /*
  * Closes the queue for everybody and for good: puts fail at once, gets take what is left and then fail. Twice is fine.
+ * Errors: RESOURCE_EXHAUSTED (the mark behind the last item has no room).
  */
 enum sabir_error sabir_queue_close(sabir_queue *queue);
 

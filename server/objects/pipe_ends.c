@@ -128,7 +128,10 @@ static enum sabir_error check_end(const struct lane *lane, uint32_t end)
 static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t end)
 {
 	struct pipe p;
-	enum sabir_error error = pipe_enter(lane, SEG_OP_PIPE_OPEN, handle, &p);
+	/* Each time: an end is never open without the queues that it leads to. */
+	enum sabir_error error = make_queues(lane, handle);
+	if (!error)
+		error = pipe_enter(lane, SEG_OP_PIPE_OPEN, handle, &p);
 	if (error)
 		return error;
 	error = lock_acquire(lane, &p.object->lock);
@@ -143,8 +146,6 @@ static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t e
 enum sabir_error pipe_open(struct lane *lane, uint64_t handle, uint32_t end)
 {
 	enum sabir_error error = check_end(lane, end);
-	if (!error)
-		error = make_queues(lane, handle);
 	if (!error)
 		error = open_once(lane, handle, end);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
