@@ -158,21 +158,13 @@ static enum sabir_error try_take(struct semaphore *s)
 	return SABIR_OK;
 }
 
-static enum sabir_error take_once(struct lane *lane, uint64_t handle)
+enum sabir_error semaphore_take(struct lane *lane, uint64_t handle)
 {
 	struct semaphore s;
 	enum sabir_error error = begin(lane, handle, &s);
 	if (error)
 		return error;
 	return end(&s, try_take(&s), false);
-}
-
-enum sabir_error semaphore_take(struct lane *lane, uint64_t handle)
-{
-	enum sabir_error error = take_once(lane, handle);
-	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
-		error = take_once(lane, handle);
-	return error;
 }
 
 /* One step: up to n units, of one owner if they are owned. Returns how many. */
