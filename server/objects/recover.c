@@ -36,7 +36,8 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	bool usable = state == SEG_OBJECT_LIVE || state == SEG_OBJECT_DYING;
 	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP;
 
-	if (works && usable && kind && segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
+	if (works && usable && kind && kind->recover &&
+	    segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
 		error = kind->recover(by, dead, dead_id, index, o);
 	if (error)
 		return error;
