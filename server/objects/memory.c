@@ -174,6 +174,4 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = block_size(lane->seg, load32_relaxed(&object->body));
 }
 
-const struct object_kind memory_kind = {
-	.create = create, .describe = describe
-};
+const struct object_kind memory_kind = { .create = create, .describe = describe };

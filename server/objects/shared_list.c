@@ -346,6 +346,4 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = v.size;
 }
 
-const struct object_kind shared_list_kind = {
-	.create = create, .describe = describe
-};
+const struct object_kind shared_list_kind = { .create = create, .describe = describe };

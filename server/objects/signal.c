@@ -128,6 +128,4 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 	return !s || is_over(load64_seq(&s->state), memory);
 }
 
-const struct object_kind signal_kind = {
-	.create = create, .describe = describe, .ready = ready
-};
+const struct object_kind signal_kind = { .create = create, .describe = describe, .ready = ready };

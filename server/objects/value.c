@@ -199,6 +199,4 @@ static uint64_t *part(const struct segment *seg, struct seg_object *object, uint
 	return v && n == 0 ? &v->lock : NULL;
 }
 
-const struct object_kind value_kind = {
-	.create = create, .describe = describe, .part = part
-};
+const struct object_kind value_kind = { .create = create, .describe = describe, .part = part };

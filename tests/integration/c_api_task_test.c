@@ -248,9 +248,10 @@ static void ids_count_once(void)
 /* SABIR_FOREVER is a time as any other, not the lack of one. */
 static void forever_is_the_longest_time(void)
 {
-	sabir_queue *queue = make("task", (struct sabir_task_spec){ .dedup_window_ns = SABIR_FOREVER,
-								    .ttl_ns = 20 * MS });
-	struct sabir_task never = { .delay_ns = SABIR_FOREVER, .ttl_ns = SABIR_FOREVER }, always = { .ttl_ns = SABIR_FOREVER };
+	sabir_queue *queue = make("task",
+				  (struct sabir_task_spec){ .dedup_window_ns = SABIR_FOREVER, .ttl_ns = 20 * MS });
+	struct sabir_task never = { .delay_ns = SABIR_FOREVER, .ttl_ns = SABIR_FOREVER },
+			  always = { .ttl_ns = SABIR_FOREVER };
 	struct sabir_task once = { .dedup_id = "once", .ttl_ns = SABIR_FOREVER };
 	struct sabir_task_state state;
 	struct sabir_lease as;
