@@ -385,6 +385,9 @@ static void print_dict(void)
 	FIELD(seg_dict, trim);
 	FIELD(seg_dict, trash_order);
 	FIELD(seg_dict, trash_tables);
+	FIELD(seg_dict, alarm);
+	FIELD(seg_dict, next_timed);
+	FIELD(seg_dict, timed);
 	FIELD(seg_dict, pad0);
 	END(seg_dict);
 }
