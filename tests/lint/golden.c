@@ -366,6 +366,14 @@ static void print_array(void)
 	END(seg_array);
 }
 
+static void print_timed(void)
+{
+	BEGIN(seg_timed);
+	FIELD(seg_timed, version);
+	FIELD(seg_timed, end);
+	END(seg_timed);
+}
+
 static void print_dict(void)
 {
 	BEGIN(seg_dict);
@@ -642,6 +650,7 @@ int main(void)
 	print_value();
 	print_array();
 	print_dict();
+	print_timed();
 	print_table();
 	print_cells();
 	print_order();
