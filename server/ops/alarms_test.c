@@ -47,9 +47,8 @@ static void a_dict_s_entries_go_at_their_end(void)
 	CU_ASSERT_EQUAL(rung, object_index(d));
 	alarms_note(&alarms, rung);
 	CU_ASSERT(alarms_next(&alarms) != CLOCK_NEVER);
-	alarms_answer(&alarms, &lane, CLOCK_NEVER - 1); /* too early: one look */
+	alarms_answer(&alarms, &lane, clock_now());
 	CU_ASSERT_EQUAL(there(d), 1);
-	CU_ASSERT(alarms_next(&alarms) != CLOCK_NEVER);
 	task_clock_ahead_ns += 3600ull * 1000000000u;
 	alarms_answer(&alarms, &lane, alarms_next(&alarms));
 	CU_ASSERT_EQUAL(there(d), 0);
