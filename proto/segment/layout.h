@@ -110,6 +110,7 @@ struct seg_owner {
 #define SEG_OP_CREATE 5u
 #define SEG_OP_DELETE 6u
 #define SEG_OP_SWEEP 7u
+#define SEG_OP_RECOVER 15u /* of another lane's operation on the object, whose lock it may take for that */
 #define SEG_OP_READ 8u
 #define SEG_OP_VALUE_WRITE 9u
 #define SEG_OP_QUEUE_CLOSE 10u
