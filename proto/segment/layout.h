@@ -384,9 +384,9 @@ struct seg_dict {
 	uint64_t trash_order; /* an order tree with all its nodes, out of use and to be freed */
 
 	/* line 2 */
-	uint64_t trash_tables;            /* up to two tables to be freed */
-	uint64_t alarm;                   /* no version ends before it; UINT64_MAX: none ends */
-	uint64_t next_timed;              /* the next ordinal in `timed` */
+	uint64_t trash_tables;           /* up to two tables to be freed */
+	uint64_t alarm;                  /* no version ends before it; UINT64_MAX: none ends */
+	uint64_t next_timed;             /* the next ordinal in `timed` */
 	uint32_t timed[SEG_SKIP_LEVELS]; /* seg_timed, in the order of their ends */
 	uint64_t pad0;
 };
@@ -434,8 +434,7 @@ struct seg_version {
 
 struct seg_timed {
 	struct seg_version version;
-	struct seg_skip end; /* key = CLOCK_BOOTTIME ns */
-			     /* the value follows */
+	struct seg_skip end; /* key = CLOCK_BOOTTIME ns; the value follows */
 };
 
 /*

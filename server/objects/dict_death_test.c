@@ -138,13 +138,20 @@ static void play_clear_ends(struct lane *by, uint64_t d, uint64_t i)
 }
 
 static const struct play plays[] = {
-	{ "update", play_update, 2, N_OLD }, { "refused update", play_refused_update, 1, N_OLD },
-	{ "set", play_set, 4, N_OLD },       { "set in an empty dict", play_set, 3, 0 },
-	{ "grow", play_grow, 18, N_OLD },    { "delete all", play_delete, 12, N_OLD },
-	{ "shrink", play_popitem, 8, 70 },   { "clear", play_clear, 3, 70 },
-	{ "modify", play_modify, 3, N_OLD }, { "modify the only key", play_modify, 3, 0 },
-	{ "large", play_large, 5, N_OLD },   { "ends", play_ends, 5, N_OLD },
-	{ "due", play_due, 4, N_OLD },       { "due in an empty dict", play_due, 4, 0 },
+	{ "update", play_update, 2, N_OLD },
+	{ "refused update", play_refused_update, 1, N_OLD },
+	{ "set", play_set, 4, N_OLD },
+	{ "set in an empty dict", play_set, 3, 0 },
+	{ "grow", play_grow, 18, N_OLD },
+	{ "delete all", play_delete, 12, N_OLD },
+	{ "shrink", play_popitem, 8, 70 },
+	{ "clear", play_clear, 3, 70 },
+	{ "modify", play_modify, 3, N_OLD },
+	{ "modify the only key", play_modify, 3, 0 },
+	{ "large", play_large, 5, N_OLD },
+	{ "ends", play_ends, 5, N_OLD },
+	{ "due", play_due, 4, N_OLD },
+	{ "due in an empty dict", play_due, 4, 0 },
 	{ "clear with ends", play_clear_ends, 3, N_OLD },
 };
 #define N_PLAYS (sizeof(plays) / sizeof(plays[0]))

@@ -135,8 +135,7 @@ static enum sabir_error copy_value(const struct dict *d, const struct dict_found
 	struct seg_version *version = found->version;
 	uint32_t len = found->value_len;
 	size_t head_len = dict_head_len(found->ends);
-	if (len > d->seg->max_item_bytes ||
-	    !segment_at(d->seg, segment_ref(d->seg, version), head_len + (uint64_t)len))
+	if (len > d->seg->max_item_bytes || !segment_at(d->seg, segment_ref(d->seg, version), head_len + (uint64_t)len))
 		return SABIR_DATA_LOSS;
 	uint8_t *to = bytes_reserve(out, len);
 	if (!to)

@@ -267,16 +267,11 @@ static void the_count_is_always_that_of_a_model(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		KIT_TEST(an_entry_is_gone_from_its_end_on),
-		KIT_TEST(a_set_takes_the_end_away_unless_it_keeps_it),
-		KIT_TEST(changing_a_value_keeps_its_end),
-		KIT_TEST(an_end_can_be_moved_and_taken_away),
-		KIT_TEST(a_key_that_is_set_after_its_end_is_new),
-		KIT_TEST(lists_and_popitem_pass_over_what_has_ended),
-		KIT_TEST(a_copy_ends_with_its_original),
-		KIT_TEST(the_server_removes_what_nobody_asks_for),
-		KIT_TEST(a_clear_takes_the_ends_along),
-		KIT_TEST(the_count_is_always_that_of_a_model),
+		KIT_TEST(an_entry_is_gone_from_its_end_on),       KIT_TEST(a_set_takes_the_end_away_unless_it_keeps_it),
+		KIT_TEST(changing_a_value_keeps_its_end),         KIT_TEST(an_end_can_be_moved_and_taken_away),
+		KIT_TEST(a_key_that_is_set_after_its_end_is_new), KIT_TEST(lists_and_popitem_pass_over_what_has_ended),
+		KIT_TEST(a_copy_ends_with_its_original),          KIT_TEST(the_server_removes_what_nobody_asks_for),
+		KIT_TEST(a_clear_takes_the_ends_along),           KIT_TEST(the_count_is_always_that_of_a_model),
 	};
 	return kit_run("dict, entries that end", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -109,7 +109,8 @@ static bool ends_well(const struct play *play, uint64_t q, const struct arena_st
 	enum sabir_error error;
 	while (!(error = queue_get(&lane, q, 64, &out)))
 		;
-	bool good = error == SABIR_EMPTY || error == SABIR_CLOSED || (error == SABIR_DELETED && play->act == act_delete);
+	bool good = error == SABIR_EMPTY || error == SABIR_CLOSED ||
+		    (error == SABIR_DELETED && play->act == act_delete);
 	size_t n = out.n_items;
 	bool all_or_none = play->act == act_clear || play->act == act_delete || play->act == act_close;
 	bool put = play->act == act_put;
@@ -117,8 +118,8 @@ static bool ends_well(const struct play *play, uint64_t q, const struct arena_st
 	for (size_t i = 0; i < n; i++)
 		good &= out.data[i] == (put ? 0 : N - n) + i;
 	bytes_fini(&out);
-	good &= error == SABIR_DELETED || (load64_relaxed(&seg.objects[object_index(q)].lock) == 0 &&
-					   object_delete(&lane, q) == SABIR_OK);
+	good &= error == SABIR_DELETED ||
+		(load64_relaxed(&seg.objects[object_index(q)].lock) == 0 && object_delete(&lane, q) == SABIR_OK);
 	kit_settle(&lane);
 	arena_stats(&seg, &after);
 	return good && after.n_blocks == before->n_blocks && after.used_bytes == before->used_bytes;

@@ -26,12 +26,8 @@ static const struct request_field key_fields[] = {
 	FIELDS_END,
 };
 static const struct request_field set_fields[] = {
-	REQUIRED(1, REF, ref, "dict"),
-	REQUIRED(2, KEY, key, "key"),
-	REQUIRED(3, VALUE, item, "value"),
-	FIELD(4, DURATION, ttl_ns, "ttl"),
-	FIELD(5, BOOL, keep_ttl, "keep_ttl"),
-	FIELDS_END,
+	REQUIRED(1, REF, ref, "dict"),     REQUIRED(2, KEY, key, "key"),         REQUIRED(3, VALUE, item, "value"),
+	FIELD(4, DURATION, ttl_ns, "ttl"), FIELD(5, BOOL, keep_ttl, "keep_ttl"), FIELDS_END,
 };
 static const struct request_field set_default_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
@@ -319,8 +315,8 @@ static enum sabir_error dict_service_ttl(struct op_call *c)
 	enum sabir_error error = dict_ttl(c->lane, c->handle, c->request.key, &ttl_ns);
 
 	if (!error && ttl_ns)
-		c->response->len = (size_t)(respond_put_time(c->response->data + c->response->len, 1, ttl_ns) -
-					    c->response->data);
+		c->response->len =
+			(size_t)(respond_put_time(c->response->data + c->response->len, 1, ttl_ns) - c->response->data);
 	return error;
 }
 

@@ -324,8 +324,8 @@ static void test_entries_that_end(void)
 	CU_ASSERT(ops_call("DictService/Set", D " key=$1 value=$1 ttl={seconds=1} keep_ttl=1") ==
 		  SABIR_INVALID_ARGUMENT);
 	CU_ASSERT(ops_call("DictService/Set", D " key=$1 value=$1 ttl={seconds=-1}") == SABIR_INVALID_ARGUMENT);
-	CU_ASSERT(ops_answers("DictService/Update", D " entries={key=$1 value=$1} entries={key=$3 value=$1} ttl={nanos=1}",
-			      "inserted=1"));
+	CU_ASSERT(ops_answers("DictService/Update",
+			      D " entries={key=$1 value=$1} entries={key=$3 value=$1} ttl={nanos=1}", "inserted=1"));
 	CU_ASSERT(ops_answers("DictService/Len", D, ""));
 	CU_ASSERT(ops_call("DictService/SetDefault", D " key=$1 value=$5 ttl={nanos=1}") == SABIR_OK);
 	CU_ASSERT(ops_call("DictService/Get", D " key=$1") == SABIR_KEY_NOT_FOUND);

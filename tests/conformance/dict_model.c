@@ -239,9 +239,9 @@ static void clear(sabir_dict *d)
 
 static void step(sabir_dict *d)
 {
-	static void (*const of_key[])(
-		sabir_dict *, int64_t) = { get,       set,              set,  setdefault, delete_or_pop,
-					     increment, compare_exchange, left, set_ttl,    expire };
+	static void (*const of_key[])(sabir_dict *, int64_t) = {
+		get, set, set, setdefault, delete_or_pop, increment, compare_exchange, left, set_ttl, expire
+	};
 	static void (*const of_all[])(sabir_dict *) = { popitem, update, list, copy };
 	unsigned op = random_below(50);
 	if (op < 40)
