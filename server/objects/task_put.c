@@ -204,6 +204,7 @@ static enum sabir_error insert_first(struct tasks *q, struct seg_lane *of)
 	tasks_count(q, &q->body->unfinished, 1);
 	journal_store32(q->lane, &of->chain, load32_relaxed(&item->block.next));
 	tasks_commit(q);
+	tasks_note(q, CHANGE_PUT);
 	return SABIR_OK;
 }
 
