@@ -73,7 +73,7 @@ static enum sabir_error enter(struct lane *lane, uint64_t handle, struct seg_obj
 static enum sabir_error open_log(struct lane *lane, uint32_t index, struct seg_object *object,
 				 struct seg_changes **found)
 {
-	struct seg_changes *log = NULL;
+	struct seg_changes *log;
 	uint64_t word;
 	/* One that ends just now is followed by another. */
 	while ((word = load64_seq(&object->changes)) == 0 || !(log = change_log(lane->seg, index))) {
@@ -214,7 +214,7 @@ static enum sabir_error read_once(struct lane *lane, uint64_t handle, uint64_t a
 				  struct change *changes, struct change_page *page)
 {
 	struct seg_object *o;
-	struct seg_changes *log;
+	struct seg_changes *log = NULL;
 	enum sabir_error error = enter(lane, handle, &o);
 	if (error)
 		return error;

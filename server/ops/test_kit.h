@@ -33,6 +33,7 @@
 #include "wire/sabir/v1/session.pb-c.h"
 #include "wire/sabir/v1/shared_list.pb-c.h"
 #include "wire/sabir/v1/value_service.pb-c.h"
+#include "wire/sabir/v1/watch.pb-c.h"
 
 /* clang-format off */
 static const ProtobufCServiceDescriptor *const ops_services[] = {
@@ -50,9 +51,16 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__shared_list_service__descriptor,
 	&sabir__v1__lock_service__descriptor,
 	&sabir__v1__semaphore_service__descriptor,
+	&sabir__v1__watch_service__descriptor,
 };
 /* clang-format on */
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))
+
+/* What is served as a stream is no operation of the table. */
+static inline bool ops_is_stream(const char *path)
+{
+	return !strcmp(path, "/sabir.v1.WatchService/Watch");
+}
 
 static struct segment ops_seg;
 static struct lane ops_lane;
