@@ -705,5 +705,6 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 #include <sabir_session.h>
 #include <sabir_sync.h>
 #include <sabir_task_queue.h>
+#include <sabir_watch.h>
 
 #endif
