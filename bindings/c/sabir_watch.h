@@ -41,9 +41,9 @@ enum sabir_change_kind {
 };
 
 struct sabir_watch_options {
-	size_t size;                   /* sizeof(struct sabir_watch_options) */
-	uint64_t after_sequence;       /* go on behind it, from an earlier watch of the object; 0: begin with a snapshot */
-	bool include_values;           /* dict, namespace: give the values of the keys that changed */
+	size_t size;             /* sizeof(struct sabir_watch_options) */
+	uint64_t after_sequence; /* go on behind it, from an earlier watch of the object; 0: begin with a snapshot */
+	bool include_values;     /* dict, namespace: give the values of the keys that changed */
 	const struct sabir_item *keys; /* dict, namespace: only these keys, n_keys up to 64; NULL: all */
 	size_t n_keys;
 	const char *key_prefix; /* dict, namespace: and keys that are text and begin so; NULL: none */
@@ -64,7 +64,7 @@ struct sabir_change {
 	uint64_t length; /* as in sabir_info; event: 1 = set; lock: 1 = held; semaphore: the count */
 	bool closed;
 	struct sabir_item number; /* value: what it holds */
-	uint64_t lost_from; /* the sequences that were lost before it, 0 = none */
+	uint64_t lost_from;       /* the sequences that were lost before it, 0 = none */
 	uint64_t lost_to;
 };
 

@@ -119,8 +119,8 @@ struct seg_owner {
 #define SEG_OP_PIPE_OPEN 40u
 #define SEG_OP_PIPE_CLOSE 41u
 #define SEG_OP_BLOCK_WRITE 42u
-#define SEG_OP_WATCH 65u /* args[0] = ref of a seg_changes: it is in use if the object leads to it */
-#define SEG_OP_ENTRY 66u /* only the object's entry is written */
+#define SEG_OP_WATCH 65u    /* args[0] = ref of a seg_changes: it is in use if the object leads to it */
+#define SEG_OP_ENTRY 66u    /* only the object's entry is written */
 #define SEG_OP_SYNC 20u     /* locks, semaphores, conditions, events, barriers */
 #define SEG_OP_TASK_PUT 50u /* args[0] = ref of the block with the id, or 0 */
 #define SEG_OP_TASK_GET 51u
@@ -254,9 +254,9 @@ struct seg_block {
 #define SEG_KIND_EVENT 12u
 #define SEG_KIND_TASK_QUEUE 16u
 
-#define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
-#define SEG_EVENT_ROOM 1u  /* there is room */
-#define SEG_EVENT_DONE 2u  /* task queue: all tasks are done */
+#define SEG_EVENT_ITEMS 0u   /* there is something to take, or the content changed */
+#define SEG_EVENT_ROOM 1u    /* there is room */
+#define SEG_EVENT_DONE 2u    /* task queue: all tasks are done */
 #define SEG_EVENT_CHANGED 3u /* there is a change behind those that were told, in an object that is watched */
 #define SEG_N_EVENTS 4u
 #define SEG_WAITING_LOCAL 1u
@@ -282,7 +282,7 @@ struct seg_object {
 	/* line 1 */
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
 	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
-	uint64_t changes; /* ref of its seg_changes, 0 = nobody watches it */
+	uint64_t changes;   /* ref of its seg_changes, 0 = nobody watches it */
 	uint64_t pad1[5];
 
 	/* line 2 */
@@ -654,7 +654,8 @@ struct seg_task_queue {
 
 struct seg_changes {
 	struct seg_block block;
-	uint64_t lock;     /* lane that writes a record, 0 = none; who can't have it claims a sequence and leaves it without */
+	uint64_t
+		lock; /* lane that writes a record, 0 = none; who can't have it claims a sequence and leaves it without */
 	uint64_t head;     /* the sequence of the next change */
 	uint64_t first;    /* the sequence that it began with */
 	uint64_t asked_ns; /* CLOCK_MONOTONIC: when somebody asked last */

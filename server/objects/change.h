@@ -13,18 +13,18 @@
  * Who dies in an operation on the object leaves a gap instead (change_recover), which tells the watchers to look at all of it.
  */
 enum change_what { /* as ChangeKind in proto/sabir/v1/watch.proto */
-	CHANGE_OTHER = 0,
-	CHANGE_SET = 1,
-	CHANGE_DELETED = 2,
-	CHANGE_CLEARED = 3,
-	CHANGE_PUT = 4,
-	CHANGE_TAKEN = 5,
-	CHANGE_ACQUIRED = 6,
-	CHANGE_RELEASED = 7,
-	CHANGE_SIGNALLED = 8,
-	CHANGE_UNSIGNALLED = 9,
-	CHANGE_CLOSED = 10,
-	CHANGE_TTL = 11,
+		   CHANGE_OTHER = 0,
+		   CHANGE_SET = 1,
+		   CHANGE_DELETED = 2,
+		   CHANGE_CLEARED = 3,
+		   CHANGE_PUT = 4,
+		   CHANGE_TAKEN = 5,
+		   CHANGE_ACQUIRED = 6,
+		   CHANGE_RELEASED = 7,
+		   CHANGE_SIGNALLED = 8,
+		   CHANGE_UNSIGNALLED = 9,
+		   CHANGE_CLOSED = 10,
+		   CHANGE_TTL = 11,
 };
 
 struct change {

@@ -179,11 +179,9 @@ static bool read_record(struct seg_changes *log, uint64_t sequence, struct chang
 static void lose(struct seg_changes *log, uint64_t from, struct change_page *page)
 {
 	uint64_t last = load64_seq(&log->head) - 1;
-	*page = (struct change_page){ .snapshot = true,
-				      .lost = true,
-				      .lost_from = from < last ? from : last,
-				      .lost_to = last,
-				      .last = last };
+	*page = (struct change_page){
+		.snapshot = true, .lost = true, .lost_from = from < last ? from : last, .lost_to = last, .last = last
+	};
 }
 
 static enum sabir_error read_log(struct seg_changes *log, uint64_t after, uint32_t max, struct change *changes,

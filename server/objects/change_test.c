@@ -232,8 +232,8 @@ static bool is_told(const struct mortal *m, const struct kit_step *step)
 	good &= look(handle, after) == SABIR_OK && page.n == 1 && changes[0].what == CHANGE_TTL;
 	CU_ASSERT_EQUAL(object_delete(&lane, handle), SABIR_OK);
 	if (!good)
-		printf("\n    kind %u, killed at %s #%u: %s", m->spec.kind, step ? step->name : "-", step ? step->nth : 0,
-		       error_name(error));
+		printf("\n    kind %u, killed at %s #%u: %s", m->spec.kind, step ? step->name : "-",
+		       step ? step->nth : 0, error_name(error));
 	return good;
 }
 

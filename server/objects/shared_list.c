@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "server/base/fault.h"
-#include "server/objects/change.h"
 #include "server/base/value_order.h"
 #include "server/base/wire.h"
+#include "server/objects/change.h"
 
 #define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
 

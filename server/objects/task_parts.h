@@ -18,12 +18,12 @@ struct tasks {
 	uint64_t now;
 	bool items; /* something became ready, or the last item went out of a closed queue */
 	bool room;
-	bool done; /* no task is unfinished any more */
-	bool ring; /* the server has to look sooner than it knows */
+	bool done;          /* no task is unfinished any more */
+	bool ring;          /* the server has to look sooner than it knows */
 	bool changed;       /* something was committed: */
 	uint32_t change;    /* what it was for a watcher */
 	uint64_t n_changed; /* and of how many items, where that is known */
-	bool send; /* there are dead letters, and a name where they are to go */
+	bool send;          /* there are dead letters, and a name where they are to go */
 };
 
 #define TASK_HAND_ITEM 0

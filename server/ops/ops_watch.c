@@ -21,10 +21,10 @@
 #define CHANGE_ROOM (64u + SEG_CHANGE_KEY_MAX)
 
 static const struct request_field next_fields[] = {
-	REQUIRED(1, REF, ref, "object"),          FIELD(2, U64, start, "after_sequence"),
-	FIELD(3, U32, n, "max_changes"),          FIELD(4, DURATION, timeout_ns, "timeout"),
-	FIELD(5, BOOL, flag, "include_values"),   FIELD(FIELD_KEYS, REPEATED, n_repeated, "keys"),
-	FIELD(7, BYTES, text, "key_prefix"),      FIELDS_END,
+	REQUIRED(1, REF, ref, "object"),        FIELD(2, U64, start, "after_sequence"),
+	FIELD(3, U32, n, "max_changes"),        FIELD(4, DURATION, timeout_ns, "timeout"),
+	FIELD(5, BOOL, flag, "include_values"), FIELD(FIELD_KEYS, REPEATED, n_repeated, "keys"),
+	FIELD(7, BYTES, text, "key_prefix"),    FIELDS_END,
 };
 
 /* ---------------------------------------------------------------- which changes */

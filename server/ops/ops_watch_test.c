@@ -29,15 +29,24 @@ static const struct row {
 	{ "QueueService/Resume", TASKS, Q, { "QueueService/Pause" }, { Q } },
 	{ "ValueService/Set", "value={type_code=6}", "value={name='w'} new_value={int_value=1}", { 0 }, { 0 } },
 	{ "ValueService/Add", "value={type_code=6}", "value={name='w'} delta={int_value=1}", { 0 }, { 0 } },
-	{ "ValueService/CompareExchange", "value={type_code=6}",
-	  "value={name='w'} expected={int_value=0} desired={int_value=1}", { 0 }, { 0 } },
+	{ "ValueService/CompareExchange",
+	  "value={type_code=6}",
+	  "value={name='w'} expected={int_value=0} desired={int_value=1}",
+	  { 0 },
+	  { 0 } },
 	{ "ValueService/Exchange", "value={type_code=6}", "value={name='w'} desired={int_value=1}", { 0 }, { 0 } },
 	{ "ArrayService/Set", "array={type_code=3 length=9}", A " index=4 value={int_value=1}", { 0 }, { 0 } },
 	{ "ArrayService/Add", "array={type_code=3 length=9}", A " index=4 delta={int_value=1}", { 0 }, { 0 } },
-	{ "ArrayService/CompareExchange", "array={type_code=3 length=9}",
-	  A " index=4 expected={int_value=0} desired={int_value=1}", { 0 }, { 0 } },
-	{ "ArrayService/SetSlice", "array={type_code=3 length=9}", A " start=2 elements={type_code=3 data='abc'}",
-	  { 0 }, { 0 } },
+	{ "ArrayService/CompareExchange",
+	  "array={type_code=3 length=9}",
+	  A " index=4 expected={int_value=0} desired={int_value=1}",
+	  { 0 },
+	  { 0 } },
+	{ "ArrayService/SetSlice",
+	  "array={type_code=3 length=9}",
+	  A " start=2 elements={type_code=3 data='abc'}",
+	  { 0 },
+	  { 0 } },
 	{ "ArrayService/Fill", "array={type_code=3 length=9}", A " value={int_value=1}", { 0 }, { 0 } },
 	{ "DictService/Set", "dict={}", D " key=$1 value=$2", { 0 }, { 0 } },
 	{ "DictService/Delete", "dict={}", D " key=$1", { "DictService/Set" }, { D " key=$1 value=$2" } },
@@ -49,8 +58,15 @@ static const struct row {
 	{ "DictService/CompareExchange", "dict={}", D " key=$1 desired=$2", { 0 }, { 0 } },
 	{ "DictService/Clear", "dict={}", D, { "DictService/Set" }, { D " key=$1 value=$2" } },
 	{ "NamespaceService/Set", "namespace={}", N " name='a' value=$2", { 0 }, { 0 } },
-	{ "NamespaceService/Delete", "namespace={}", N " name='a'", { "NamespaceService/Set" }, { N " name='a' value=$2" } },
-	{ "NamespaceService/Increment", "namespace={}", N " name='a' delta=$2", { "NamespaceService/Set" },
+	{ "NamespaceService/Delete",
+	  "namespace={}",
+	  N " name='a'",
+	  { "NamespaceService/Set" },
+	  { N " name='a' value=$2" } },
+	{ "NamespaceService/Increment",
+	  "namespace={}",
+	  N " name='a' delta=$2",
+	  { "NamespaceService/Set" },
 	  { N " name='a' value=$2" } },
 	{ "EventService/Set", "event={}", "event={name='w'}", { 0 }, { 0 } },
 	{ "EventService/Clear", "event={}", "event={name='w'}", { "EventService/Set" }, { "event={name='w'}" } },
@@ -58,10 +74,16 @@ static const struct row {
 	{ "PipeService/Close", "pipe={}", P " end=1", { "PipeService/Open" }, { P " end=1" } },
 	{ "PipeService/Send", "pipe={}", P " end=1 item=$1", { "PipeService/Open" }, { P " end=1" } },
 	{ "PipeService/SendBytes", "pipe={}", P " end=1 data='x'", { "PipeService/Open" }, { P " end=1" } },
-	{ "PipeService/Recv", "pipe={}", P " end=1",
-	  { "PipeService/Open", "PipeService/Send" }, { P " end=1", P " end=0 item=$1" } },
-	{ "PipeService/RecvBytes", "pipe={}", P " end=1",
-	  { "PipeService/Open", "PipeService/SendBytes" }, { P " end=1", P " end=0 data='x'" } },
+	{ "PipeService/Recv",
+	  "pipe={}",
+	  P " end=1",
+	  { "PipeService/Open", "PipeService/Send" },
+	  { P " end=1", P " end=0 item=$1" } },
+	{ "PipeService/RecvBytes",
+	  "pipe={}",
+	  P " end=1",
+	  { "PipeService/Open", "PipeService/SendBytes" },
+	  { P " end=1", P " end=0 data='x'" } },
 	{ "BlockService/Write", "block={size_bytes=64}", "block={name='w'} offset=3 data='abc'", { 0 }, { 0 } },
 	{ "ListService/Set", "list={}", L " value=$2", { "ListService/Append" }, { L " item=$1" } },
 	{ "ListService/Delete", "list={}", L, { "ListService/Append" }, { L " item=$1" } },
@@ -86,18 +108,20 @@ static const struct row {
 
 /* What changes no object that is there; and what needs a token or a second object, which has a test of its own below. */
 static const char *const others[] = {
-	"ManagerService/Create", "ManagerService/Open", "ManagerService/Delete", "ManagerService/List",
-	"ManagerService/Describe", "QueueService/Peek", "QueueService/Size", "QueueService/Join", "ValueService/Get",
-	"ValueService/GetLock", "ArrayService/Len", "ArrayService/Get", "ArrayService/GetSlice", "ArrayService/GetLock",
-	"DictService/Get", "DictService/Contains", "DictService/Len", "DictService/Keys", "DictService/Values",
-	"DictService/Items", "DictService/Copy", "DictService/FromKeys", "NamespaceService/Get",
-	"NamespaceService/Dir", "NamespaceService/List", "SessionService/Open", "SessionService/KeepAlive",
-	"SessionService/Close", "SessionService/List", "SessionService/End", "EventService/IsSet", "EventService/Wait",
-	"PipeService/Poll", "PipeService/State", "BlockService/Size", "BlockService/Read", "ListService/Len",
-	"ListService/Get", "ListService/GetSlice", "ListService/Index", "ListService/Count", "ListService/Contains",
-	"SharedListService/Len", "SharedListService/Get", "SharedListService/Items", "SharedListService/Index",
-	"SharedListService/Count", "LockService/Status", "SemaphoreService/Status", "WatchService/Next",
-	"QueueService/Ack", "QueueService/Nack", "QueueService/Extend", "QueueService/Requeue", "ListService/Copy",
+	"ManagerService/Create",   "ManagerService/Open",     "ManagerService/Delete",    "ManagerService/List",
+	"ManagerService/Describe", "QueueService/Peek",       "QueueService/Size",        "QueueService/Join",
+	"ValueService/Get",        "ValueService/GetLock",    "ArrayService/Len",         "ArrayService/Get",
+	"ArrayService/GetSlice",   "ArrayService/GetLock",    "DictService/Get",          "DictService/Contains",
+	"DictService/Len",         "DictService/Keys",        "DictService/Values",       "DictService/Items",
+	"DictService/Copy",        "DictService/FromKeys",    "NamespaceService/Get",     "NamespaceService/Dir",
+	"NamespaceService/List",   "SessionService/Open",     "SessionService/KeepAlive", "SessionService/Close",
+	"SessionService/List",     "SessionService/End",      "EventService/IsSet",       "EventService/Wait",
+	"PipeService/Poll",        "PipeService/State",       "BlockService/Size",        "BlockService/Read",
+	"ListService/Len",         "ListService/Get",         "ListService/GetSlice",     "ListService/Index",
+	"ListService/Count",       "ListService/Contains",    "SharedListService/Len",    "SharedListService/Get",
+	"SharedListService/Items", "SharedListService/Index", "SharedListService/Count",  "LockService/Status",
+	"SemaphoreService/Status", "WatchService/Next",       "QueueService/Ack",         "QueueService/Nack",
+	"QueueService/Extend",     "QueueService/Requeue",    "ListService/Copy",
 };
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
@@ -117,7 +141,8 @@ static void test_every_operation_is_known_here(void)
 		const char *method = op_path(op_at(i)) + strlen("/sabir.v1.");
 		CU_ASSERT(in_table(method));
 		if (!in_table(method))
-			fprintf(stderr, "\n%s: does it change an object? Then it is to note so, see change.h\n", method);
+			fprintf(stderr, "\n%s: does it change an object? Then it is to note so, see change.h\n",
+				method);
 	}
 }
 
@@ -188,8 +213,8 @@ static bool lease_is_told(const char *method, const char *more)
 	CU_ASSERT(ops_call("QueueService/Get", Q " lease_duration={seconds=60}") == SABIR_OK);
 	const char *token = strstr(ops_text, "lease_token=");
 	CU_ASSERT_FATAL(token != NULL);
-	snprintf(request, sizeof(request), Q " lease_token=%llu %s",
-		 strtoull(token + strlen("lease_token="), NULL, 10), more);
+	snprintf(request, sizeof(request), Q " lease_token=%llu %s", strtoull(token + strlen("lease_token="), NULL, 10),
+		 more);
 	bool good = next(after, "") == SABIR_OK && told(" kind=5 ");
 	after = last_sequence();
 	return good && ops_call(method, request) == SABIR_OK && next(after, "") == SABIR_OK && last_sequence() > after;
@@ -216,7 +241,8 @@ static void test_a_requeue_and_a_copy_are_told_to_who_watches_the_target(void)
 	(void)ops_call("ManagerService/Delete", "object={name='from'}");
 	CU_ASSERT(ops_call("ManagerService/Create", "name='from' list={}") == SABIR_OK);
 	CU_ASSERT(ops_call("ListService/Append", "list={name='from'} item=$1") == SABIR_OK);
-	CU_ASSERT(ops_call("ListService/Copy", "list={name='from'} to={name='w'}") == SABIR_OK && next(after, "") == SABIR_OK);
+	CU_ASSERT(ops_call("ListService/Copy", "list={name='from'} to={name='w'}") == SABIR_OK &&
+		  next(after, "") == SABIR_OK);
 }
 
 /* ---------------------------------------------------------------- what a change says */
@@ -304,7 +330,8 @@ static void test_who_is_too_slow_is_told_what_he_lost(void)
 	uint64_t after = snapshot();
 	for (int i = 0; i < 200; i++)
 		CU_ASSERT(ops_call("ValueService/Add", "value={name='w'} delta={int_value=1}") == SABIR_OK);
-	snprintf(lost, sizeof(lost), "lost={from_sequence=%" PRIu64 " to_sequence=%" PRIu64 "}", after + 1, after + 200);
+	snprintf(lost, sizeof(lost), "lost={from_sequence=%" PRIu64 " to_sequence=%" PRIu64 "}", after + 1,
+		 after + 200);
 	CU_ASSERT(next(after, "") == SABIR_OK && told(lost) && told("snapshot=true") && told("{int_value=200}"));
 	CU_ASSERT(last_sequence() == after + 200 && next(after + 200, "") == SABIR_WOULD_BLOCK);
 	CU_ASSERT(next(after + 73, "") == SABIR_OK && last_sequence() == after + 200 && !strstr(ops_text, "lost"));
