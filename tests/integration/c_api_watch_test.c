@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watches, and waiting for a value; see c_api.h. */
-#include "c_api.h"
+#include "tests/integration/c_api.h"
 
 #include <pthread.h>
 
