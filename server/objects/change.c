@@ -108,13 +108,13 @@ static uint32_t pipe_of(const struct segment *seg, uint32_t index, uint64_t *end
 	return at;
 }
 
-void change_note_slow(struct lane *lane, uint32_t index, const struct change *change)
+void change_note_slow(struct lane *lane, uint32_t index, uint32_t what, uint64_t first, uint64_t count)
 {
-	struct change of_pipe = *change;
-	append(lane, index, change);
-	uint32_t pipe = pipe_of(lane->seg, index, &of_pipe.first);
+	struct change change = { .what = what, .first = first, .count = count };
+	append(lane, index, &change);
+	uint32_t pipe = pipe_of(lane->seg, index, &change.first);
 	if (pipe)
-		append(lane, pipe, &of_pipe);
+		append(lane, pipe, &change);
 }
 
 void change_note_key(struct lane *lane, uint32_t index, uint32_t what, struct span key)

@@ -37,7 +37,8 @@ struct change {
 };
 
 /* For the functions below. The log of the object, or of what it is a part of. */
-void change_note_slow(struct lane *lane, uint32_t index, const struct change *change);
+__attribute__((noinline, cold)) void change_note_slow(struct lane *lane, uint32_t index, uint32_t what, uint64_t first,
+						     uint64_t count);
 
 static inline bool change_watched(const struct seg_object *object)
 {
@@ -51,7 +52,7 @@ static inline void change_note(struct lane *lane, uint32_t index, uint32_t what,
 	const struct seg_object *object = &lane->seg->objects[index];
 	if (__builtin_expect(!change_watched(object) && !load64_relaxed(&object->part_of), 1))
 		return;
-	change_note_slow(lane, index, &(struct change){ .what = what, .first = first, .count = count });
+	change_note_slow(lane, index, what, first, count);
 }
 /* The same for a key; one that is too long, or NULL, is any key. */
 void change_note_key(struct lane *lane, uint32_t index, uint32_t what, struct span key);
