@@ -54,7 +54,8 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $@)
 ##@ Packages
 
 # What the goals need beyond the build. The installer does nothing, and says nothing, when all is there.
-NEEDS_test := python node
+NEEDS_test := python node go
+NEEDS_linearize := python go
 NEEDS_demo := python node
 NEEDS_lint := lint python
 NEEDS_format := lint
@@ -281,10 +282,10 @@ $(BENCH): $(O)/%: %.cpp | packages
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
-QUICK := $(wildcard tests/integration/run tests/conformance/run bindings/*/tests/run)
+QUICK := $(wildcard tests/integration/run tests/conformance/run tests/linearizability/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint format asan tsan sanitized stress bench images demo
+.PHONY: unit test check lint format asan tsan sanitized stress linearize bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
@@ -313,6 +314,9 @@ sanitized: programs $(UNIT) $(SUITES)
 
 stress: programs $(SUITES) ## many processes on one queue, with kills; every item once
 	@$(TEST_ENV) tests/stress/run
+
+linearize: programs $(SUITES) ## concurrent histories, checked with Porcupine; SECONDS=600 or ROUNDS=n
+	@$(TEST_ENV) $(if $(ROUNDS),ROUNDS=$(ROUNDS),SECONDS=$(or $(SECONDS),600)) tests/linearizability/run
 
 bench: programs $(SUITES) $(BENCH) ## local operations and gRPC calls beside their peers
 	@$(TEST_ENV) tests/bench/run

@@ -111,7 +111,7 @@ func (t *tally) plant(h *history) {
 			continue
 		}
 		falsified.got.blind = true // it was noted from the true answers
-		result, _, _ := check(falsified, 2*time.Second)
+		result, _, _ := check(falsified, time.Second)
 		t.histories++
 		t.failed += int(truth(result == porcupine.Illegal))
 		t.undecided += int(truth(result == porcupine.Unknown))
