@@ -15,7 +15,7 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from libsabir import FOREVER, Connection, Failed, detail, task_waits
 
-PATIENCE = 5.0  # seconds, for what must happen
+PATIENCE = 20.0  # seconds, for what must happen
 
 
 # ---------------------------------------------------------------- messages
@@ -121,7 +121,7 @@ class Local(Connection):
         started.wait()
         return pending
 
-    def wait_until_parked(self, pending):
+    def wait_until_parked(self, pending, _n=1):
         until(lambda: task_waits(os.getpid(), pending.tid) or pending.done.is_set(), f"{pending.path} waits")
 
     def interrupt(self, pending):
@@ -160,8 +160,8 @@ class RemoteC(Local):
         super().__init__(url, label)
         self.sessions = Sessions(url.removeprefix("grpc://"))
 
-    def wait_until_parked(self, pending):
-        until(lambda: self.sessions.n_active(self.label) or pending.done.is_set(), f"{pending.path} waits")
+    def wait_until_parked(self, pending, n=1):
+        until(lambda: self.sessions.n_active(self.label) >= n or pending.done.is_set(), f"{pending.path} waits")
 
 
 class Remote:
@@ -214,8 +214,8 @@ class Remote:
         pending.future.add_done_callback(ended)
         return pending
 
-    def wait_until_parked(self, pending):
-        until(lambda: self.sessions.n_active(self.label) or pending.done.is_set(), f"{pending.path} waits")
+    def wait_until_parked(self, pending, n=1):
+        until(lambda: self.sessions.n_active(self.label) >= n or pending.done.is_set(), f"{pending.path} waits")
 
     def wait_until_idle(self):
         until(lambda: not self.sessions.n_active(self.label), "the server has seen the cancellation")
