@@ -17,7 +17,7 @@
 #define N_PROCESSES 4u /* half of them local, half remote */
 #define N_THREADS 2u
 #define N_CLIENTS (N_PROCESSES * N_THREADS)
-#define PARENT N_CLIENTS    /* the client that looks at the object in the end */
+#define PARENT N_CLIENTS     /* the client that looks at the object in the end */
 #define NEMESIS (PARENT + 1) /* the client whose operations are deaths */
 #define MAX_RECORDS 96u
 #define MAX_ARGS 5u
@@ -39,7 +39,7 @@ struct client {
 	uint32_t id;
 	uint32_t n;
 	uint64_t random_state;
-	int64_t seen; /* what it read last, for compare_exchange */
+	int64_t seen;   /* what it read last, for compare_exchange */
 	uint32_t holds; /* semaphore: how many it took */
 	struct record records[MAX_RECORDS];
 };

@@ -9,8 +9,8 @@
 #include "tests/linearizability/history.h"
 
 enum kind_flag {
-	NO_KILLS = 1,   /* outcomes that the model can't leave open */
-	OWNERSHIP = 2,  /* a process's death is an operation of its own */
+	NO_KILLS = 1,  /* outcomes that the model can't leave open */
+	OWNERSHIP = 2, /* a process's death is an operation of its own */
 };
 
 struct kind {
@@ -143,15 +143,15 @@ static void do_close(struct client *c, sabir_queue *queue)
 static void queue_step(struct client *c, const struct kind *kind, union object object)
 {
 	unsigned what = random_below(c, 200);
-	if (what < 70)
+	if (what < 50)
 		do_put(c, kind, object.queue);
-	else if (what < 90)
+	else if (what < 70)
 		do_put_many(c, object.queue);
-	else if (what < 150)
+	else if (what < 135)
 		(void)do_get(c, object.queue, random_timeout(c));
-	else if (what < 175)
+	else if (what < 165)
 		do_get_many(c, object.queue);
-	else if (what < 195)
+	else if (what < 193)
 		do_look(c, object.queue);
 	else if (what < 199)
 		do_clear(c, object.queue);
@@ -163,9 +163,9 @@ static void queue_step(struct client *c, const struct kind *kind, union object o
 static void single_step(struct client *c, const struct kind *kind, union object object)
 {
 	unsigned what = random_below(c, 100);
-	if (what < 45)
+	if (what < 40)
 		do_put(c, kind, object.queue);
-	else if (what < 90)
+	else if (what < 88)
 		(void)do_get(c, object.queue, random_timeout(c));
 	else
 		do_look(c, object.queue);

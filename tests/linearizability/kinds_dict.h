@@ -96,7 +96,8 @@ static void dict_increment(struct client *c, sabir_dict *dict, int64_t k)
 /* The desired value is now and then "none": a delete. */
 static void dict_cas(struct client *c, sabir_dict *dict, int64_t k)
 {
-	struct sabir_item key = sabir_int(k), expected = sabir_int(c->seen), desired = sabir_int(fresh(c)), *found = NULL;
+	struct sabir_item key = sabir_int(k), expected = sabir_int(c->seen), desired = sabir_int(fresh(c)),
+			  *found = NULL;
 	bool exchanged = false, deletes = !random_below(c, 4);
 	struct record *r = begin(c, "cas", 3, k, c->seen, deletes ? NONE : desired.as.i);
 	enum sabir_error error = sabir_dict_compare_exchange(dict, &key, c->seen == NONE ? NULL : &expected,
@@ -110,10 +111,10 @@ static void dict_cas(struct client *c, sabir_dict *dict, int64_t k)
 
 static void dict_step(struct client *c, const struct kind *kind, union object object)
 {
-	static void (*const steps[])(struct client *, sabir_dict *, int64_t) = {
-		dict_get, dict_get,      dict_set,	dict_set,       dict_setdefault, dict_delete,
-		dict_pop, dict_contains, dict_increment, dict_increment, dict_cas,	  dict_cas
-	};
+	static void (*const steps[])(struct client *, sabir_dict *,
+				     int64_t) = { dict_get,        dict_get,       dict_set, dict_set,
+						  dict_setdefault, dict_delete,    dict_pop, dict_contains,
+						  dict_increment,  dict_increment, dict_cas, dict_cas };
 	(void)kind;
 	steps[random_below(c, sizeof(steps) / sizeof(steps[0]))](c, object.dict, random_below(c, N_KEYS));
 }

@@ -41,6 +41,7 @@ static const struct kind kinds[] = {
 	{ "queue", NO_KILLS, 0, queue_create, QUEUE },
 	{ "queue", NO_KILLS, 4, queue_create, QUEUE },
 	{ "task_queue", 0, 4, task_create, SINGLE },
+	{ "task_queue", NO_KILLS, 4, task_create, QUEUE },
 	{ "priority", 0, 6, task_create, SINGLE },
 	{ "value", 0, 'q', value_create, value_open, value_step, value_finish, value_free },
 	{ "value", 0, 'i', value_create, value_open, value_step, value_finish, value_free },
@@ -61,16 +62,16 @@ static const struct kind kinds[] = {
 
 /* What the processes share. A word that somebody sleeps on is changed before it is woken. */
 static struct shared {
-	uint32_t round;             /* the history that is on; threads sleep on it */
-	uint32_t go;                /* = round: all have opened the object */
-	uint32_t news;              /* counts what clients have to tell; the parent sleeps on it */
-	uint32_t ready[N_CLIENTS];  /* = round: has opened it */
-	uint32_t done[N_CLIENTS];   /* = round: has made all its calls */
+	uint32_t round;            /* the history that is on; threads sleep on it */
+	uint32_t go;               /* = round: all have opened the object */
+	uint32_t news;             /* counts what clients have to tell; the parent sleeps on it */
+	uint32_t ready[N_CLIENTS]; /* = round: has opened it */
+	uint32_t done[N_CLIENTS];  /* = round: has made all its calls */
 	uint32_t n_steps;
 	uint32_t kind;
 	char name[64];
 	struct client clients[N_CLIENTS + 2];
-} *shared;
+} * shared;
 
 static const char *urls[2];
 static pid_t server, pids[N_PROCESSES];
@@ -271,7 +272,8 @@ static void begin_round(uint32_t round, const struct kind *kind)
 		shared->clients[i].random_state = seed + i * 0x9e3779b97f4a7c15ull;
 	}
 	shared->kind = (uint32_t)(kind - kinds);
-	shared->n_steps = 10 + random_below(&chance, 16);
+	/* Of many items at a time few calls are enough to make a search long. */
+	shared->n_steps = (10 + random_below(&chance, 16)) / (kind->flags & NO_KILLS ? 2 : 1);
 	snprintf(shared->name, sizeof(shared->name), "linearizability/%ld/%u", (long)getpid(), round);
 }
 

@@ -43,6 +43,16 @@ var stories = []story{
 	{"two are lost with one getter", "queue", 0, false, []string{
 		"0 10 20 OK put 1 0 /", "0 21 22 OK put 2 0 /", "2 25 - ? get /", "1 30 40 EMPTY get /"}},
 	{"a bounded queue takes one too many", "queue", 1, false, []string{"0 10 20 OK put 1 0 /", "0 30 40 OK put 2 0 /"}},
+	{"many are taken one by one", "queue", 0, true, []string{
+		"0 10 20 OK put_many 1 2 / 2", "1 30 60 OK get_many 3 / 1 2", "2 40 50 OK peek / 2", "2 70 80 EMPTY get /"}},
+	{"but of a task queue in one step", "task_queue", 0, false, []string{
+		"0 10 20 OK put_many 1 2 / 2", "1 30 60 OK get_many 3 / 1 2", "2 40 50 OK peek / 2", "2 70 80 EMPTY get /"}},
+	{"a getter among the many of another", "queue", 0, false, []string{
+		"0 10 20 OK put_many 1 3 / 3", "1 30 60 OK get_many 3 / 1 3", "2 40 50 OK get / 2"}},
+	{"a clear takes what there is, item by item", "queue", 0, true, []string{
+		"0 10 20 OK put_many 1 3 / 3", "1 30 60 OK clear / 2", "2 40 50 OK get / 2", "2 70 80 EMPTY get /"}},
+	{"an item survives a clear", "queue", 0, false, []string{
+		"0 10 20 OK put_many 1 3 / 3", "1 30 60 OK clear / 2", "2 70 80 OK get / 3"}},
 	{"the most urgent first", "priority", 0, true, []string{
 		"0 10 20 OK put 1 2 /", "0 30 40 OK put 2 0 /", "1 50 60 OK get / 2", "1 70 80 OK get / 1"}},
 	{"the less urgent first", "priority", 0, false, []string{

@@ -26,6 +26,8 @@ type input struct {
 	process int
 	unknown bool
 	id      int // its number among the unknown ones, from 1 on
+	bulk    int // its number among all
+	more    bool
 	got     *gets
 }
 
@@ -36,16 +38,26 @@ type gets struct {
 	lossy bool // items can go without a get
 	call  map[int64]int64
 	ret   map[int64]int64
+	seen  map[int64]bool // of items that were peeked at
 }
 
 func (g *gets) note(in input, out output, call, ret int64) {
 	g.lossy = g.lossy || in.op == "clear"
 	g.blind = g.blind || (in.unknown && (in.op == "get" || in.op == "get_many"))
+	if out.err == "OK" && in.op == "peek" {
+		g.seen[out.res[0]] = true
+	}
 	if out.err == "OK" && (in.op == "get" || in.op == "get_many") {
 		for _, value := range out.res {
 			g.call[value], g.ret[value] = call, ret
 		}
 	}
+}
+
+// isNameless tells whether nobody ever saw the item: then it is like any other such item, and so is their order.
+func (g *gets) isNameless(value int64) bool {
+	_, got := g.ret[value]
+	return !got && !g.seen[value] && (g.lossy || g.blind)
 }
 
 // before tells whether the one was got before the other for sure.
@@ -75,7 +87,7 @@ type history struct {
 }
 
 func newHistory(number, kind string, parameter int64) *history {
-	got := gets{call: map[int64]int64{}, ret: map[int64]int64{}}
+	got := gets{call: map[int64]int64{}, ret: map[int64]int64{}, seen: map[int64]bool{}}
 	return &history{number: number, kind: kind, parameter: parameter, got: got}
 }
 
@@ -138,7 +150,7 @@ func (h *history) append(in input, out output, call, ret int64) {
 		lane = 100 + in.id // its client may go on: in a picture they would overlap
 	}
 	h.got.note(in, out, call, ret)
-	in.got = &h.got
+	in.got, in.bulk = &h.got, len(h.ops)+1
 	h.ops = append(h.ops, porcupine.Operation{ClientId: lane, Input: in, Call: call, Output: out, Return: ret})
 	if in.unknown && in.op == "get" && models[h.kind].givesBack {
 		in.op = "give_back"

@@ -29,14 +29,26 @@ func check(h *history, limit time.Duration) (porcupine.CheckResult, porcupine.Mo
 	m := models[h.kind]
 	ops := m.operations(h)
 	made := m.of(h.parameter)
+	if m.wrong != nil {
+		if text := m.wrong(h); text != "" {
+			fmt.Printf("history %s: %s\n", h.number, text)
+			return porcupine.Illegal, made, ops
+		}
+	}
 	return porcupine.CheckOperationsTimeout(made, ops, limit), made, ops
+}
+
+// save leaves the history in the folder, and gives the name of its file without the ending.
+func save(h *history, folder string) string {
+	name := filepath.Join(folder, fmt.Sprintf("%s-%s", h.kind, h.number))
+	text := fmt.Sprintf("H %s %s %d\n%s\nE\n", h.number, h.kind, h.parameter, strings.Join(h.lines, "\n"))
+	_ = os.WriteFile(name+".txt", []byte(text), 0o644)
+	return name
 }
 
 // explain tells how far an order was found, and which calls are left that no order can go on with.
 func explain(h *history, m porcupine.Model, ops []porcupine.Operation, folder string) {
-	name := filepath.Join(folder, fmt.Sprintf("%s-%s", h.kind, h.number))
-	text := fmt.Sprintf("H %s %s %d\n%s\nE\n", h.number, h.kind, h.parameter, strings.Join(h.lines, "\n"))
-	_ = os.WriteFile(name+".txt", []byte(text), 0o644)
+	name := save(h, folder)
 	fmt.Printf("FAILED: history %s of a %s (%d) is not linearizable: %s.txt, %s.html\n", h.number, h.kind, h.parameter, name, name)
 	parts := [][]porcupine.Operation{ops}
 	if m.Partition != nil {
@@ -114,7 +126,8 @@ func main() {
 			t.undecided += int(truth(result == porcupine.Unknown))
 		}
 		if result == porcupine.Unknown {
-			fmt.Printf("undecided: history %s of a %s (%d), %d calls, %d of unknown outcome\n", h.number, h.kind, h.parameter, len(ops), h.nUnknown)
+			fmt.Printf("undecided: history %s of a %s (%d), %d calls, %d of unknown outcome: %s.txt\n", h.number, h.kind, h.parameter,
+				len(ops), h.nUnknown, save(h, flag.Arg(0)))
 		}
 		if result == porcupine.Illegal {
 			explain(h, m, ops, flag.Arg(0))

@@ -19,14 +19,16 @@ type model struct {
 	part func(in input) int64
 	// expand replaces a call by those that it is made of; nil: it is one.
 	expand func(porcupine.Operation) []porcupine.Operation
+	// wrong says what is wrong with the history by a rule of its own; nil: there is none.
+	wrong func(h *history) string
 	// What an unknown get has taken may come back to its place: of a getter that died.
 	givesBack bool
 }
 
 var models = map[string]*model{
 	"queue":             queueModel,
-	"task_queue":        queueModel,
-	"priority":          queueModel,
+	"task_queue":        taskModel,
+	"priority":          taskModel,
 	"value":             valueModel,
 	"array":             arrayModel,
 	"dict":              dictModel,

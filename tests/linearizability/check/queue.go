@@ -2,6 +2,12 @@
 
 package main
 
+import (
+	"fmt"
+
+	"github.com/anishathalye/porcupine"
+)
+
 // A queue's items are a string of entries, in the order in which they will be got; those that an unknown get may have
 // taken are kept apart, so that they can come back to their places.
 type queueState struct {
@@ -10,6 +16,7 @@ type queueState struct {
 	taken  string // the number of the get, then its entry
 	puts   uint16 // so far
 	closed bool
+	open   int // the get_many that has taken something and will take more
 }
 
 // An entry: its priority, its number among the puts, and its value; their strings compare as they are got.
@@ -37,13 +44,17 @@ func (s queueState) insert(e string) queueState {
 	return s
 }
 
-func (s queueState) put(priority, value int64) queueState {
+// put puts an item; false: the items could not be got in the order in which they were.
+func (s queueState) put(in input, priority, value int64) (queueState, bool) {
 	s.puts++
-	return s.insert(entry(priority, s.puts, value))
+	if in.got.isNameless(value) {
+		return s.insert(entry(priority, s.puts, 0)), true
+	}
+	s = s.insert(entry(priority, s.puts, value))
+	return s, s.isPossible(in.got, value)
 }
 
-// possible tells whether the items can be got in the order in which they were, as far as the last put goes.
-func (s queueState) possible(got *gets, value int64) bool {
+func (s queueState) isPossible(got *gets, value int64) bool {
 	behind := false
 	for at := 0; at < len(s.items); at += entryLen {
 		other := valueOf(s.items[at:])
@@ -78,8 +89,8 @@ func (s queueState) stepPut(in input, out output) (bool, interface{}) {
 	case full:
 		return answers(in, out, "FULL"), s
 	case in.op == "put":
-		s = s.put(in.args[1], in.args[0])
-		return answers(in, out, "OK") && s.possible(in.got, in.args[0]), s
+		s, possible := s.put(in, in.args[1], in.args[0])
+		return answers(in, out, "OK") && possible, s
 	}
 	n := in.args[1]
 	if s.max > 0 && n > s.max-s.len() {
@@ -90,8 +101,8 @@ func (s queueState) stepPut(in input, out output) (bool, interface{}) {
 		n = out.res[0]
 	}
 	for value := in.args[0]; value < in.args[0]+n; value++ {
-		s = s.put(0, value)
-		if !s.possible(in.got, value) {
+		var possible bool
+		if s, possible = s.put(in, 0, value); !possible {
 			return false, s
 		}
 	}
@@ -103,8 +114,17 @@ func (s queueState) stepGet(in input, out output) (bool, interface{}) {
 		return answers(in, out, s.gone()), s
 	}
 	first := s.items[:entryLen]
-	if in.op == "peek" {
+	switch {
+	case in.op == "peek":
 		return answers(in, out, "OK", valueOf(first)), s
+	case s.open != 0 && s.open != in.bulk:
+		return false, s
+	case in.op == "take":
+		return true, s.drop(1)
+	}
+	s.open = 0
+	if in.more {
+		s.open = in.bulk
 	}
 	if in.unknown {
 		s.taken += string([]byte{byte(in.id)}) + first
@@ -148,7 +168,7 @@ func stepQueue(state interface{}, in input, out output) (bool, interface{}) {
 	switch in.op {
 	case "put", "put_many":
 		return s.stepPut(in, out)
-	case "get", "peek":
+	case "get", "peek", "take":
 		return s.stepGet(in, out)
 	case "get_many":
 		return s.stepGetMany(in, out)
@@ -166,8 +186,64 @@ func stepQueue(state interface{}, in input, out output) (bool, interface{}) {
 	return false, s
 }
 
-var queueModel = &model{
+// A task queue does everything in one step.
+var taskModel = &model{
 	init:      func(max int64) interface{} { return queueState{max: max} },
 	step:      stepQueue,
 	givesBack: true,
+}
+
+// A plain queue takes many items one after the other: no other getter comes in between, but who looks may see it half
+// done. And a clear takes what was there when it began, item by item.
+func expandBulk(op porcupine.Operation) []porcupine.Operation {
+	in, out := op.Input.(input), op.Output.(output)
+	if in.unknown || out.err != "OK" || (in.op != "get_many" && in.op != "clear") {
+		return []porcupine.Operation{op}
+	}
+	n := len(out.res)
+	if in.op == "clear" {
+		n = int(out.res[0])
+	}
+	var list []porcupine.Operation
+	for i := 0; i < n; i++ {
+		part, answer := in, output{err: "OK"}
+		part.op = "take"
+		if in.op == "get_many" {
+			part.op, part.more = "get", i < n-1
+			answer.res = out.res[i : i+1]
+		}
+		op.Input, op.Output = part, answer
+		list = append(list, op)
+	}
+	return list
+}
+
+var queueModel = &model{init: taskModel.init, step: stepQueue, expand: expandBulk, wrong: survivor, givesBack: true}
+
+// survivor tells of an item that was there before a clear began, and was got after it had ended.
+func survivor(h *history) string {
+	put := map[int64]int64{}
+	for _, op := range h.ops {
+		in, out := op.Input.(input), op.Output.(output)
+		if out.err == "OK" && in.op == "put" {
+			put[in.args[0]] = op.Return
+		}
+		if out.err == "OK" && in.op == "put_many" {
+			for i := int64(0); i < out.res[0]; i++ {
+				put[in.args[0]+i] = op.Return
+			}
+		}
+	}
+	for _, op := range h.ops {
+		in, out := op.Input.(input), op.Output.(output)
+		if in.op != "clear" || out.err != "OK" {
+			continue
+		}
+		for value, call := range h.got.call {
+			if done, known := put[value]; known && done < op.Call && call > op.Return {
+				return fmt.Sprintf("item %d survived the clear of %d..%d", value, op.Call, op.Return)
+			}
+		}
+	}
+	return ""
 }
