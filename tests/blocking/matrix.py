@@ -235,7 +235,7 @@ def sleep_late(into):
 
 
 def sample(case):
-    """How late one time-out was, and how late the machine itself is at the same time: a sleep, and a call that does not wait."""
+    """How late one time-out was, and how late the machine is at the same time: of a sleep, and a call that does not wait."""
     slept = []
     sleeper = threading.Thread(target=sleep_late, args=(slept,))
     sleeper.start()
@@ -296,7 +296,8 @@ def check_rows():
     waiting = set()
     for name in glob.glob("server/ops/*.c"):
         with open(name, encoding="utf-8") as source:
-            waiting |= {f"{s}/{m}" for s, m in re.findall(r"^\tOP_WAITS\w*\((\w+), (\w+),", source.read(), re.MULTILINE)}
+            found = re.findall(r"^\tOP_WAITS\w*\((\w+), (\w+),", source.read(), re.MULTILINE)
+        waiting |= {f"{service}/{method}" for service, method in found}
     with_timeout = {path for path, method in METHODS.items() if "timeout" in method.input_type.fields_by_name}
     rows = {row.path for row in ROWS}
     same(sorted(waiting ^ rows), [], "operations that wait, or have a row, but not both")
@@ -314,7 +315,7 @@ def run_column(tally, world, name, column):
 
 
 def run_end_of(tally, world, who, name):
-    """One process is waited for by everybody, and is killed: a local one, or one with a session, whose lease must end first."""
+    """One process is waited for by everybody, and is killed: a local one, or one whose session's lease must end first."""
     holder = Fellow(world, who)
     rows = [row for row in ROWS if row.holder]
     cases = [Case(row, caller, world, taken=False) for row in rows for caller in world.callers]

@@ -290,5 +290,6 @@ class SendBytes(Send):
         return {"end": 1, "data": b"y"}
 
 
-ROWS = [Get, GetMany, GetTask, Put, PutMany, PutTask, Join, Lock, RLock, Semaphore, PlainSemaphore, Event, Recv, RecvBytes,
-        Poll, Send, SendBytes]
+ROWS = [Get, GetMany, GetTask, Put, PutMany, PutTask, Join]
+ROWS += [Lock, RLock, Semaphore, PlainSemaphore, Event]
+ROWS += [Recv, RecvBytes, Poll, Send, SendBytes]

@@ -4,10 +4,11 @@
  *
  *   record LOCAL_URL REMOTE_URL SERVER_PID
  *
- * A history: one new object, N_PROCESSES processes with N_THREADS threads each, half of them in shared memory and half over
- * gRPC, all of which make random operations on it at the same time, and note when each was called and when it answered.
- * Some processes are killed (SIGKILL) in the middle, and now and then the server is stopped for longer than its clients
- * wait. What has no answer by then may have been performed or not. In the end the parent looks at the object.
+ * A history: one new object, N_PROCESSES processes with N_THREADS threads each, half of them in shared memory and half
+ * over gRPC, all of which make random operations on it at the same time, and note when each was called and when it
+ * answered. Some processes are killed (SIGKILL) in the middle, and now and then the server is stopped for longer than
+ * its clients wait. What has no answer by then may have been performed or not. In the end the parent looks at the
+ * object.
  *
  * ROUNDS=n histories, or SECONDS=n; SEED=n; KIND=name for one kind alone. Exits with 1 if something hangs or fails.
  */
@@ -24,6 +25,8 @@
 #include <unistd.h>
 
 #include "tests/linearizability/kinds_dict.h"
+#include "tests/linearizability/kinds_queue.h"
+#include "tests/linearizability/kinds_scalar.h"
 #include "tests/linearizability/kinds_sync.h"
 
 #define ANSWER_TIME (300 * SABIR_MILLISECOND) /* of a remote call, beyond what it waits for */
@@ -125,7 +128,7 @@ static void pause_at_random(struct client *c, unsigned most_us)
 	nanosleep(&pause, NULL);
 }
 
-/* Local calls are many times as fast as remote ones: without pauses they would all be over before the first of these. */
+/* Local calls are many times as fast as remote ones: without pauses they would all be over before the first of those. */
 static void make_calls(struct client *c, const struct kind *kind, union object object)
 {
 	for (uint32_t i = 0; i < shared->n_steps; i++) {

@@ -107,7 +107,11 @@ func TestStories(t *testing.T) {
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
 			result, _, _ := check(s.history(t), time.Minute)
-			if wanted := map[bool]porcupine.CheckResult{true: porcupine.Ok, false: porcupine.Illegal}[s.right]; result != wanted {
+			wanted := porcupine.CheckResult(porcupine.Illegal)
+			if s.right {
+				wanted = porcupine.Ok
+			}
+			if result != wanted {
 				t.Errorf("is %v, not %v", result, wanted)
 			}
 		})
@@ -115,7 +119,9 @@ func TestStories(t *testing.T) {
 }
 
 func TestLinesThatAreNone(t *testing.T) {
-	for _, text := range []string{"O 0 0 1 2 OK get /\n", "H 1 submarine 0\nE\n", "H 1 queue 0\nO 0 0 1 2 OK get\nE\n", "rubbish\n"} {
+	for _, text := range []string{
+		"O 0 0 1 2 OK get /\n", "H 1 submarine 0\nE\n", "H 1 queue 0\nO 0 0 1 2 OK get\nE\n", "rubbish\n",
+	} {
 		if readHistories(strings.NewReader(text), func(*history) error { return nil }) == nil {
 			t.Errorf("%q was taken", text)
 		}

@@ -49,7 +49,7 @@ func save(h *history, folder string) string {
 // explain tells how far an order was found, and which calls are left that no order can go on with.
 func explain(h *history, m porcupine.Model, ops []porcupine.Operation, folder string) {
 	name := save(h, folder)
-	fmt.Printf("FAILED: history %s of a %s (%d) is not linearizable: %s.txt, %s.html\n", h.number, h.kind, h.parameter, name, name)
+	fmt.Printf("FAILED: history %s of a %s (%d) is not linearizable: %s.txt and .html\n", h.number, h.kind, h.parameter, name)
 	parts := [][]porcupine.Operation{ops}
 	if m.Partition != nil {
 		parts = m.Partition(ops)
@@ -126,8 +126,8 @@ func main() {
 			t.undecided += int(truth(result == porcupine.Unknown))
 		}
 		if result == porcupine.Unknown {
-			fmt.Printf("undecided: history %s of a %s (%d), %d calls, %d of unknown outcome: %s.txt\n", h.number, h.kind, h.parameter,
-				len(ops), h.nUnknown, save(h, flag.Arg(0)))
+			fmt.Printf("undecided: history %s of a %s (%d), %d calls, %d of unknown outcome: %s.txt\n",
+				h.number, h.kind, h.parameter, len(ops), h.nUnknown, save(h, flag.Arg(0)))
 		}
 		if result == porcupine.Illegal {
 			explain(h, m, ops, flag.Arg(0))

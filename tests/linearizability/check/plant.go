@@ -16,8 +16,13 @@ type anomaly struct {
 	plant func(h *history) bool
 }
 
-var anomalies = []anomaly{{"an item got twice", getTwice}, {"an accepted item lost", losePut}, {"a stale read", readStale},
-	{"a fencing token given twice", tokenTwice}, {"a semaphore that miscounts", miscount}}
+var anomalies = []anomaly{
+	{"an item got twice", getTwice},
+	{"an accepted item lost", losePut},
+	{"a stale read", readStale},
+	{"a fencing token given twice", tokenTwice},
+	{"a semaphore that miscounts", miscount},
+}
 
 // find gives the last operation that was answered so.
 func (h *history) find(op string, found func(in input, out output) bool) int {
@@ -73,7 +78,9 @@ func readStale(h *history) bool {
 }
 
 func tokenTwice(h *history) bool {
-	at := h.find("acquire", func(_ input, out output) bool { return len(out.res) == 3 && out.res[0] > 1 && out.res[1] == 1 })
+	at := h.find("acquire", func(_ input, out output) bool {
+		return len(out.res) == 3 && out.res[0] > 1 && out.res[1] == 1
+	})
 	if at < 0 {
 		return false
 	}
