@@ -124,6 +124,9 @@ class Local(Connection):
     def wait_until_parked(self, pending, _n=1):
         until(lambda: task_waits(os.getpid(), pending.tid) or pending.done.is_set(), f"{pending.path} waits")
 
+    def wait_until_idle(self):
+        """Until who performs the calls knows of every one that was given up: here that is the caller himself."""
+
     def interrupt(self, pending):
         """A signal that the program handles, in the thread that waits."""
         signal.pthread_kill(pending.thread.ident, signal.SIGUSR1)
@@ -162,6 +165,9 @@ class RemoteC(Local):
 
     def wait_until_parked(self, pending, n=1):
         until(lambda: self.sessions.n_active(self.label) >= n or pending.done.is_set(), f"{pending.path} waits")
+
+    def wait_until_idle(self):
+        until(lambda: not self.sessions.n_active(self.label), "the server has seen the deadline")
 
 
 class Remote:

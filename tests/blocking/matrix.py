@@ -155,8 +155,7 @@ def ends_at_its_deadline(case):
     same(pending.outcome(), case.caller.deadline_error, "the wait")
     if pending.took() < SHORT:
         raise Wrong(f"ended after {pending.took():.6f} of {SHORT} s")
-    if case.caller.can_cancel:
-        case.caller.wait_until_idle()
+    case.caller.wait_until_idle()
     case.works()
 
 
