@@ -38,7 +38,7 @@ struct change {
 
 /* For the functions below. The log of the object, or of what it is a part of. */
 __attribute__((noinline, cold)) void change_note_slow(struct lane *lane, uint32_t index, uint32_t what, uint64_t first,
-						     uint64_t count);
+						      uint64_t count);
 
 static inline bool change_watched(const struct seg_object *object)
 {
