@@ -290,6 +290,23 @@ class SendBytes(Send):
         return {"end": 1, "data": b"y"}
 
 
+class Watch(Row):
+    path = "WatchService/Next"
+    object_field = "object"
+    wakes_all = True
+
+    def create(self):
+        handle = self.new(event={})
+        self.seen = self.admin.call("WatchService/Next", object={"handle": handle}).last_sequence
+        return handle
+
+    def fields(self):
+        return {"after_sequence": self.seen}
+
+    def complete(self):
+        self.admin.call("EventService/Set", event=self.ref)
+
+
 ROWS = [Get, GetMany, GetTask, Put, PutMany, PutTask, Join]
 ROWS += [Lock, RLock, Semaphore, PlainSemaphore, Event]
-ROWS += [Recv, RecvBytes, Poll, Send, SendBytes]
+ROWS += [Recv, RecvBytes, Poll, Send, SendBytes, Watch]
