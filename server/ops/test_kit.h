@@ -153,10 +153,22 @@ static inline uint8_t *ops_encode_number(const ProtobufCFieldDescriptor *f, cons
 	return wire_put_varint(to, *t == 't' ? 1 : *t == '-' ? (uint64_t)strtoll(t, NULL, 10) : strtoull(t, NULL, 10));
 }
 
+/* Room for a field's head; its content stands behind it. */
+#define OPS_HEAD 16
+
+static inline uint8_t *ops_wrap(uint8_t *to, uint32_t id, size_t len)
+{
+	uint8_t head[OPS_HEAD], *content = to + OPS_HEAD;
+	size_t n = (size_t)(wire_put_varint(wire_put_tag(head, id, WIRE_LEN), len) - head);
+	memcpy(to, head, n);
+	memmove(to + n, content, len);
+	return to + n + len;
+}
+
 /* Fields until the end of the text or a brace; moves behind them. */
 static inline size_t ops_encode(const ProtobufCMessageDescriptor *m, const char **text, uint8_t *to)
 {
-	uint8_t *begin = to, inner[4096];
+	uint8_t *begin = to;
 	while (**text && **text != '}') {
 		if (**text == ' ' && ++*text)
 			continue;
@@ -171,12 +183,12 @@ static inline size_t ops_encode(const ProtobufCMessageDescriptor *m, const char 
 		}
 		if (**text == '{') {
 			++*text;
-			size_t n = ops_encode(f->descriptor, text, inner);
+			size_t n = ops_encode(f->descriptor, text, to + OPS_HEAD);
 			++*text;
-			to = wire_put_bytes(to, f->id, inner, n);
+			to = ops_wrap(to, f->id, n);
 		} else if (**text == '$') {
 			++*text;
-			to = wire_put_bytes(to, f->id, inner, ops_encode_value(text, inner));
+			to = ops_wrap(to, f->id, ops_encode_value(text, to + OPS_HEAD));
 		} else if (**text == '\'') {
 			struct span s = ops_quoted(text);
 			to = wire_put_bytes(to, f->id, s.data, s.len);
