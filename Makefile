@@ -8,10 +8,11 @@
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
 #   tests/<suite>/*.c       one program each, linked with libsabir
 #   tests/crash/*.c         one program, linked with the server's objects
+#   tests/fuzz/*.c          one fuzzer each, linked with them too, but for stage.c, which they share
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
-# VARIANT=asan or tsan builds the same tree with a sanitizer into build/asan or build/tsan. JOBS=n compiles n files at a time.
+# VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on. JOBS=n compiles n files at a time.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -28,11 +29,12 @@ endif
 G := build/gen
 O := build$(if $(VARIANT),/$(VARIANT))
 
-CC := gcc
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
 INCLUDES := -I. -Ibindings/c -I$(G) -I$(G)/wire
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE_tsan := -fsanitize=thread -Wno-tsan
+SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE := $(SANITIZE_$(VARIANT))
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) -fPIC -fno-plt -fvisibility=hidden \
@@ -65,6 +67,7 @@ NEEDS_asan := python
 NEEDS_tsan := python
 NEEDS_bench := bench python
 NEEDS_models := models
+NEEDS_fuzz := fuzz
 NEEDS_images := images
 NEEDS := $(if $(filter-out images,$(MAKECMDGOALS)),build) $(sort $(foreach goal,$(MAKECMDGOALS),$(NEEDS_$(goal))))
 
@@ -83,8 +86,9 @@ CLIENT_C := $(filter bindings/c/%,$(SRC))
 MAIN_C := $(filter server/main/main.c,$(SRC))
 UPPER_C := $(filter-out $(CORE_C) $(CLIENT_C) $(MAIN_C),$(SRC))
 EXAMPLE_C := $(wildcard bindings/c/examples/*.c)
-SUITE_C := $(filter-out tests/lint/% tests/crash/%,$(wildcard tests/*/*.c))
+SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/%,$(wildcard tests/*/*.c))
 CRASH_C := $(wildcard tests/crash/*.c)
+FUZZ_C := $(wildcard tests/fuzz/*.c)
 
 ##@ Generated code
 
@@ -259,6 +263,18 @@ $(SWEEP): $(call OBJ,$(CORE_C) $(CRASH_C)) $(WIRE_O)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
 
+##@ Fuzzers
+
+FUZZERS := $(patsubst %.c,$(O)/%,$(filter-out tests/fuzz/stage.c,$(FUZZ_C)))
+FUZZ_O := $(call OBJ,$(CORE_C) server/main/config.c server/main/setting.c server/main/runtime.c tests/fuzz/stage.c tests/crash/world.c) $(WIRE_O)
+$(FUZZERS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
 ##@ Benchmarks
 
 # The peers are in C++, and so are the clients that drive a peer and sabird alike; nothing else is.
@@ -297,7 +313,7 @@ $(BENCH): $(O)/%: %.cpp | packages
 QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint format asan tsan sanitized stress linearize crash crash-sample models bench images demo
+.PHONY: unit test check lint format asan tsan sanitized stress linearize crash crash-sample fuzz models bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
@@ -335,6 +351,10 @@ crash: $(SWEEP) ## every operation, killed at every instruction; RECOVERY=1: the
 
 crash-sample: $(SWEEP) ## some of it, at random
 	@$(SWEEP) --sample 25 --kills 3
+
+fuzz: | packages ## coverage-guided fuzzers; SECONDS_EACH=60, FUZZERS="names"
+	@$(MAKE) VARIANT=fuzz fuzzers
+	@tests/fuzz/run
 
 models: | packages ## the protocols of queue, lock and event, checked with spin
 	@tests/crash/models
