@@ -213,6 +213,7 @@ static void do_again(struct check *c, struct text *text)
 	drop_field(text->at, "create_time={", "}");
 	drop_field(text->at, "ttl={", "}");
 	drop_field(text->at, "handle=", " }");
+	drop_field(text->at, "last_sequence=", " }");
 	text->len = strlen(text->at);
 }
 
