@@ -28,7 +28,8 @@
  * child: fork first, then connect.
  *
  * Time-outs are in nanoseconds: 0 does not wait, SABIR_FOREVER waits without end. Only the functions with a timeout_ns
- * wait for other programs.
+ * wait for other programs. A wait ends with what it waits for, with its time-out, and when the object is deleted or closed; a
+ * signal that the program handles does not end it.
  *
  * Memory. What a function hands out as a pointer to a pointer is one block of the caller's, freed with sabir_free().
  */
@@ -436,7 +437,8 @@ enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct
 enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, struct sabir_buffer *buffer,
 				      struct sabir_item *item);
 /*
- * Takes, in one step, the items that are there, up to max (1 to 65536); waits for the first. `n` is at least 1.
+ * Takes the items that are there, up to max (1 to 65536); waits for the first. `n` is at least 1. No other getter's item is
+ * between them; where one takes the next, it ends with what it has. Of a plain queue peek and state may see it half done.
  * Errors: as sabir_queue_get, and INVALID_ARGUMENT (max).
  */
 enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items,
@@ -458,10 +460,11 @@ enum sabir_error sabir_queue_state(sabir_queue *queue, struct sabir_queue_state 
 enum sabir_error sabir_queue_size(sabir_queue *queue, uint64_t *size);
 enum sabir_error sabir_queue_empty(sabir_queue *queue, bool *empty);
 enum sabir_error sabir_queue_full(sabir_queue *queue, bool *full);
-/* Removes all items. `removed` or NULL: how many. */
+/* Removes the items that are there; of a plain queue one by one: gets may come in between. `removed` or NULL: how many. */
 enum sabir_error sabir_queue_clear(sabir_queue *queue, uint64_t *removed);
 /*
  * Closes the queue for everybody and for good: puts fail at once, gets take what is left and then fail. Twice is fine.
+ * Errors: RESOURCE_EXHAUSTED (the mark behind the last item has no room).
  */
 enum sabir_error sabir_queue_close(sabir_queue *queue);
 
@@ -657,6 +660,25 @@ enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabi
 enum sabir_error sabir_dict_clear(sabir_dict *dict, uint64_t *removed);
 
 /*
+ * Entries that end: so many nanoseconds from now on, then they are gone for everybody, and neither found nor counted nor
+ * listed; SABIR_KEEP_TTL: when the key's present entry does, 0: never. What sets a key without saying so takes its end
+ * away; increment and compare_exchange keep it, a copy's entries end when the original's do. The rest is as for the
+ * function of the same name. Errors: INVALID_ARGUMENT (setdefault: SABIR_KEEP_TTL).
+ */
+#define SABIR_KEEP_TTL UINT64_MAX
+enum sabir_error sabir_dict_set_ttl(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *value,
+				    uint64_t ttl_ns, bool *inserted);
+enum sabir_error sabir_dict_setdefault_ttl(sabir_dict *dict, const struct sabir_item *key,
+					   const struct sabir_item *preset, uint64_t ttl_ns, struct sabir_item **value,
+					   bool *inserted);
+enum sabir_error sabir_dict_update_ttl(sabir_dict *dict, const struct sabir_entry *entries, size_t n, uint64_t ttl_ns,
+				       uint64_t *inserted);
+/* Gives an entry another time to live; 0: it does not end any more. Errors: KEY_NOT_FOUND, INVALID_ARGUMENT (SABIR_KEEP_TTL). */
+enum sabir_error sabir_dict_expire(sabir_dict *dict, const struct sabir_item *key, uint64_t ttl_ns);
+/* What is left of an entry's time to live; 0: it does not end. Errors: KEY_NOT_FOUND. */
+enum sabir_error sabir_dict_ttl(sabir_dict *dict, const struct sabir_item *key, uint64_t *ttl_ns);
+
+/*
  * The next page of keys, values or entries in insertion order: `n` > 0 of them in one block, or 0 and NULL after the
  * last. page_size: the most in one page, 0 = 1000, at most 10000 count. An entry that is there all the time comes
  * exactly once. Errors: INVALID_ARGUMENT (the cursor is of something else).
@@ -685,5 +707,6 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 #include <sabir_session.h>
 #include <sabir_sync.h>
 #include <sabir_task_queue.h>
+#include <sabir_watch.h>
 
 #endif

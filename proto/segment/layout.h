@@ -110,6 +110,7 @@ struct seg_owner {
 #define SEG_OP_CREATE 5u
 #define SEG_OP_DELETE 6u
 #define SEG_OP_SWEEP 7u
+#define SEG_OP_RECOVER 15u /* of another lane's operation on the object, whose lock it may take for that */
 #define SEG_OP_READ 8u
 #define SEG_OP_VALUE_WRITE 9u
 #define SEG_OP_QUEUE_CLOSE 10u
@@ -118,6 +119,8 @@ struct seg_owner {
 #define SEG_OP_PIPE_OPEN 40u
 #define SEG_OP_PIPE_CLOSE 41u
 #define SEG_OP_BLOCK_WRITE 42u
+#define SEG_OP_WATCH 65u    /* args[0] = ref of a seg_changes: it is in use if the object leads to it */
+#define SEG_OP_ENTRY 66u    /* only the object's entry is written */
 #define SEG_OP_SYNC 20u     /* locks, semaphores, conditions, events, barriers */
 #define SEG_OP_TASK_PUT 50u /* args[0] = ref of the block with the id, or 0 */
 #define SEG_OP_TASK_GET 51u
@@ -251,10 +254,11 @@ struct seg_block {
 #define SEG_KIND_EVENT 12u
 #define SEG_KIND_TASK_QUEUE 16u
 
-#define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
-#define SEG_EVENT_ROOM 1u  /* there is room */
-#define SEG_EVENT_DONE 2u  /* task queue: all tasks are done */
-#define SEG_N_EVENTS 3u
+#define SEG_EVENT_ITEMS 0u   /* there is something to take, or the content changed */
+#define SEG_EVENT_ROOM 1u    /* there is room */
+#define SEG_EVENT_DONE 2u    /* task queue: all tasks are done */
+#define SEG_EVENT_CHANGED 3u /* there is a change behind those that were told, in an object that is watched */
+#define SEG_N_EVENTS 4u
 #define SEG_WAITING_LOCAL 1u
 #define SEG_WAITING_SERVER 2u
 
@@ -278,11 +282,12 @@ struct seg_object {
 	/* line 1 */
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
 	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
-	uint64_t pad1[6];
+	uint64_t changes;   /* ref of its seg_changes, 0 = nobody watches it */
+	uint64_t pad1[5];
 
 	/* line 2 */
 	struct seg_event event[SEG_N_EVENTS];
-	uint64_t pad2[5];
+	uint64_t pad2[4];
 };
 
 /* ------------------------------------------------------------------ the kinds' structures */
@@ -347,9 +352,18 @@ struct seg_array {
 	/* elements follow */
 };
 
+/* A node of a skip list. Its links count only while it is in one. */
+#define SEG_SKIP_LEVELS 8u
+struct seg_skip {
+	int64_t key;
+	uint64_t ordinal; /* among equal keys */
+	uint32_t next[SEG_SKIP_LEVELS];
+};
+
 /*
  * A dict is an index of cells over nodes, one for each key; a node's value is the newest of its versions that
  * `committed` has reached. The order tree leads from insertion numbers to nodes: 64-fold, a leaf holds the refs of nodes.
+ * Versions whose time ends (CLOCK_BOOTTIME) are in a skip list too, by their ends.
  */
 #define SEG_CELL_GONE 0xffffffffull /* a cell whose node went away or moved to the newer table */
 #define SEG_ORDER_FAN 64u
@@ -374,8 +388,11 @@ struct seg_dict {
 	uint64_t trash_order; /* an order tree with all its nodes, out of use and to be freed */
 
 	/* line 2 */
-	uint64_t trash_tables; /* up to two tables to be freed */
-	uint64_t pad0[7];
+	uint64_t trash_tables;           /* up to two tables to be freed */
+	uint64_t alarm;                  /* no version ends before it; UINT64_MAX: none ends */
+	uint64_t next_timed;             /* the next ordinal in `timed` */
+	uint32_t timed[SEG_SKIP_LEVELS]; /* seg_timed, in the order of their ends */
+	uint64_t pad0;
 };
 
 struct seg_table {
@@ -413,7 +430,15 @@ struct seg_version {
 	uint64_t seq;
 	uint32_t node; /* 0: a later version of the same write took its place */
 	uint32_t pending_next;
-	/* the value follows */
+	/* the value follows, where it is no seg_timed */
+};
+
+/* A version that ends, in a block of its own. From the end on the key is gone for everybody, whoever removes it. */
+#define SEG_VERSION_TIMED (1ull << 63) /* in seq */
+
+struct seg_timed {
+	struct seg_version version;
+	struct seg_skip end; /* key = CLOCK_BOOTTIME ns; the value follows */
 };
 
 /*
@@ -551,13 +576,6 @@ struct seg_units {
  * taken, `time` by when something becomes of them. A set's links of a node count only while the node is in the set. All
  * of it is under the object's lock. Times are CLOCK_BOOTTIME.
  */
-#define SEG_SKIP_LEVELS 8u
-struct seg_skip {
-	int64_t key;
-	uint64_t ordinal; /* among equal keys */
-	uint32_t next[SEG_SKIP_LEVELS];
-};
-
 #define SEG_TASK_READY 1u   /* in `ready`; with a time to live in `time` too */
 #define SEG_TASK_DELAYED 2u /* in `time` */
 #define SEG_TASK_LEASED 3u  /* in `time` */
@@ -627,6 +645,35 @@ struct seg_task_queue {
 	uint32_t ids[SEG_SKIP_LEVELS];
 };
 
+/*
+ * The last changes of an object that is watched. A sequence is claimed by the fetch-and-add of `head`, its record written by
+ * who has the lock: a sequence without a record is a change of which it is not known what it was.
+ */
+#define SEG_N_CHANGES 127u
+#define SEG_CHANGE_KEY_MAX 96u
+
+struct seg_changes {
+	struct seg_block block;
+	uint64_t
+		lock; /* lane that writes a record, 0 = none; who can't have it claims a sequence and leaves it without */
+	uint64_t head;     /* the sequence of the next change */
+	uint64_t first;    /* the sequence that it began with */
+	uint64_t asked_ns; /* CLOCK_MONOTONIC: when somebody asked last */
+	uint32_t ready;    /* 1: every writer under way has seen it */
+	uint32_t pad0;
+	uint64_t pad1;
+	/* SEG_N_CHANGES seg_change follow; sequence s is in number s % SEG_N_CHANGES */
+};
+
+struct seg_change {
+	uint64_t stamp; /* its sequence when it is complete */
+	uint64_t first; /* index, end of a pipe */
+	uint64_t count;
+	uint32_t what; /* as ChangeKind of the contract */
+	uint32_t key_len;
+	uint8_t key[SEG_CHANGE_KEY_MAX];
+};
+
 #define SEG_TASK_FIFO 0u
 #define SEG_TASK_LIFO 1u
 #define SEG_TASK_PRIORITY 2u
@@ -659,6 +706,7 @@ SEG_ASSERT(sizeof(struct seg_slab) == 1600);
 SEG_ASSERT(sizeof(struct seg_block) == 16);
 SEG_AT(seg_object, lock, 64);
 SEG_AT(seg_object, expire_ns, 72);
+SEG_AT(seg_object, changes, 80);
 SEG_AT(seg_object, event, 128);
 SEG_ASSERT(sizeof(struct seg_object) == 192);
 SEG_ASSERT(sizeof(struct seg_item) == 32);
@@ -678,6 +726,9 @@ SEG_AT(seg_order, slot, 64);
 SEG_ASSERT(sizeof(struct seg_order) == 320);
 SEG_ASSERT(sizeof(struct seg_node) == 32);
 SEG_ASSERT(sizeof(struct seg_version) == 32);
+SEG_AT(seg_timed, end, 32);
+SEG_ASSERT(sizeof(struct seg_timed) == 80);
+SEG_AT(seg_dict, timed, 152);
 SEG_AT(seg_list, writing, 64);
 SEG_ASSERT(sizeof(struct seg_list) == 128);
 SEG_AT(seg_list_node, entry, 32);
@@ -697,6 +748,10 @@ SEG_ASSERT(sizeof(struct seg_units) == 64);
 SEG_AT(seg_mutex, owner, 24);
 SEG_ASSERT(sizeof(struct seg_mutex) == 56);
 SEG_ASSERT(sizeof(struct seg_signal) == 128);
+SEG_AT(seg_changes, head, 24);
+SEG_ASSERT(sizeof(struct seg_changes) == 64);
+SEG_AT(seg_change, key, 32);
+SEG_ASSERT(sizeof(struct seg_change) == 128);
 SEG_ASSERT(sizeof(struct seg_skip) == 48);
 SEG_AT(seg_task, order, 16);
 SEG_AT(seg_task, time, 64);

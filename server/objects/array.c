@@ -15,6 +15,7 @@
 
 #include "server/base/fault.h"
 #include "server/objects/array_parts.h"
+#include "server/objects/change.h"
 
 /* ---------------------------------------------------------------- in and out */
 
@@ -61,8 +62,10 @@ enum sabir_error array_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 static enum sabir_error leave(struct lane *lane, const struct array_view *a, bool changed)
 {
 	FAULT("array.changed");
-	if (changed)
+	if (changed) {
+		change_note(lane, a->index, CHANGE_SET, a->element, 1);
 		event_notify(lane->seg, a->index, SEG_EVENT_ITEMS, INT32_MAX);
+	}
 	FAULT("array.notified");
 	object_leave(lane);
 	return SABIR_OK;
@@ -81,6 +84,7 @@ static enum sabir_error enter_element(struct lane *lane, uint32_t op, uint64_t h
 		object_leave(lane);
 		return SABIR_OUT_OF_RANGE;
 	}
+	a->element = (uint64_t)i;
 	*at = a->elements + (uint64_t)i * a->width;
 	return SABIR_OK;
 }
@@ -316,14 +320,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that an array has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	struct array_view a;
@@ -343,5 +339,5 @@ static uint64_t *part(const struct segment *seg, struct seg_object *object, uint
 }
 
 const struct object_kind array_kind = {
-	.create = create, .destroy = destroy, .recover = array_recover, .describe = describe, .part = part
+	.create = create, .recover = array_recover, .describe = describe, .part = part
 };

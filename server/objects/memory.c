@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 struct view {
 	uint8_t *bytes;
@@ -122,8 +123,10 @@ enum sabir_error memory_write(struct lane *lane, uint64_t handle, uint64_t offse
 	if (error)
 		return error;
 	copy_in(v.bytes + offset, bytes.data, bytes.len);
-	fence_release();
+	/* Before the looks at who watches and who waits, as there is no lock and no swap that orders them. */
+	fence_full();
 	FAULT("memory.written");
+	change_note(lane, object_index(handle), CHANGE_SET, offset, bytes.len);
 	event_notify(lane->seg, object_index(handle), SEG_EVENT_ITEMS, INT32_MAX);
 	object_leave(lane);
 	return SABIR_OK;
@@ -163,26 +166,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that a block has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-/* Each word is written or not, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	struct view v;
@@ -194,6 +177,4 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = block_size(lane->seg, load32_relaxed(&object->body));
 }
 
-const struct object_kind memory_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe
-};
+const struct object_kind memory_kind = { .create = create, .describe = describe };

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 struct mutex {
 	struct lane *lane;
@@ -27,6 +28,7 @@ struct mutex {
 	struct seg_mutex *body;
 	uint32_t index;
 	bool reentrant;
+	uint32_t change; /* what the operation does, CHANGE_OTHER = nothing */
 };
 
 static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, struct mutex *m)
@@ -38,6 +40,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 	m->lane = lane;
 	m->index = object_index(handle);
 	m->reentrant = kind == SEG_KIND_RLOCK;
+	m->change = CHANGE_OTHER;
 	if (kind != SEG_KIND_LOCK && kind != SEG_KIND_RLOCK) {
 		object_leave(lane);
 		return SABIR_WRONG_KIND;
@@ -68,6 +71,8 @@ static enum sabir_error end(struct mutex *m, enum sabir_error error, bool freed)
 	FAULT("mutex.written");
 	journal_commit(m->lane);
 	FAULT("mutex.committed");
+	if (m->change)
+		change_note(m->lane, m->index, m->change, 0, 1);
 	lock_release(m->lane, &m->object->lock);
 	FAULT("mutex.unlocked");
 	if (freed)
@@ -98,6 +103,7 @@ static void set_holder(struct mutex *m, uint64_t owner, uint64_t thread, uint64_
 	journal_store64(m->lane, &m->body->owner, owner);
 	journal_store64(m->lane, &m->body->thread, thread);
 	journal_store64(m->lane, &m->body->depth, depth);
+	m->change = depth ? CHANGE_ACQUIRED : CHANGE_RELEASED;
 }
 
 static void take(struct mutex *m, struct mutex_hold *hold)
@@ -126,6 +132,7 @@ static enum sabir_error try_take(struct mutex *m, struct mutex_hold *hold)
 	if (depth == UINT64_MAX)
 		return SABIR_OUT_OF_RANGE;
 	journal_store64(m->lane, &m->body->depth, depth + 1);
+	m->change = CHANGE_ACQUIRED;
 	*hold = (struct mutex_hold){ .token = load64_relaxed(&m->body->token), .depth = depth + 1 };
 	return SABIR_OK;
 }
@@ -150,6 +157,7 @@ static enum sabir_error forgive(struct mutex *m)
 	if (m->reentrant || strict || load32_relaxed(&m->body->abandoned) != SEG_LOCK_ABANDONED)
 		return SABIR_NOT_HELD;
 	journal_store32(m->lane, &m->body->abandoned, SEG_LOCK_FORGIVEN);
+	m->change = CHANGE_RELEASED;
 	return SABIR_OK;
 }
 
@@ -163,6 +171,7 @@ static enum sabir_error try_release(struct mutex *m, bool *freed)
 		return SABIR_NOT_HELD;
 	if (depth > 1) {
 		journal_store64(m->lane, &m->body->depth, depth - 1);
+		m->change = CHANGE_RELEASED;
 		return SABIR_OK;
 	}
 	set_holder(m, 0, 0, 0);

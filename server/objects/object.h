@@ -99,10 +99,11 @@ enum sabir_error object_delete(struct lane *lane, uint64_t handle);
 enum sabir_error object_set_ttl(struct lane *lane, uint64_t handle, uint64_t ttl_ns);
 uint64_t object_ttl_next(const struct segment *seg);
 void object_ttl_expire(struct lane *lane, uint64_t now_ns);
-/* For object and recover: the end in an entry; an entry's end is to be seen to; somebody may have died before he said so. */
+/* For object and recover: the end in an entry; an entry's end is to be seen to; somebody may have died before he said so; the server is to look at `ns`. */
 uint64_t object_ttl_end(uint64_t ttl_ns);
 void object_ttl_announce(const struct segment *seg, uint32_t index);
 void object_ttl_look_again(const struct segment *seg);
+void object_ttl_look_at(const struct segment *seg, uint32_t index, uint64_t ns);
 enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info);
 #define OBJECT_NAME_MAX 255
 /* Only its name, copied to `to`. Errors: NOT_FOUND (also: it has none), DELETED, DATA_LOSS. */
@@ -155,8 +156,10 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  * What a kind gives to the code above: one constant table in its file, listed in object.c. Kinds may share functions.
  * create   allocates and fills the body; it is in hand[0] (PRIVATE) on success and becomes the object's by the caller; what
  *          else it needs it makes later, on first use, or keeps in hand[1..] until it is reachable from a LIVE body
- * destroy  frees everything that the object has; nobody else uses it; restartable (it may have been begun before by a dead lane)
- * recover  a lane died in one of the kind's operations on this object: finish or undo; the lane's journal has been undone already
+ * destroy  NULL: it has nothing but its body, which its caller frees. Or: frees everything else that the object has; nobody
+ *          uses it any more; restartable (it may have been begun before by a dead lane)
+ * recover  NULL: a change is done or not done, and whoever waits is woken in any case. Or:
+ *          a lane died in one of the kind's operations on this object: finish or undo; the lane's journal has been undone already
  *          and the object's lock may still be held by the dead lane: recover runs before it is released. Answers OK, or BUSY if it
  *          needs a lock that somebody else holds: it is called again later
  * describe fills length, memory_bytes and its own fields

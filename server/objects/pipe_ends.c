@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/pipe_parts.h"
 
 /* The next segment of a list of holders, NULL at its end; *n counts them against a damaged list. */
@@ -128,12 +129,17 @@ static enum sabir_error check_end(const struct lane *lane, uint32_t end)
 static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t end)
 {
 	struct pipe p;
-	enum sabir_error error = pipe_enter(lane, SEG_OP_PIPE_OPEN, handle, &p);
+	/* Each time: an end is never open without the queues that it leads to. */
+	enum sabir_error error = make_queues(lane, handle);
+	if (!error)
+		error = pipe_enter(lane, SEG_OP_PIPE_OPEN, handle, &p);
 	if (error)
 		return error;
 	error = lock_acquire(lane, &p.object->lock);
 	if (!error) {
 		error = open_locked(&p, end);
+		if (!error)
+			change_note(lane, p.index, CHANGE_OTHER, end, 0);
 		lock_release(lane, &p.object->lock);
 	}
 	pipe_leave(&p);
@@ -143,8 +149,6 @@ static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t e
 enum sabir_error pipe_open(struct lane *lane, uint64_t handle, uint32_t end)
 {
 	enum sabir_error error = check_end(lane, end);
-	if (!error)
-		error = make_queues(lane, handle);
 	if (!error)
 		error = open_once(lane, handle, end);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
@@ -188,6 +192,12 @@ static enum sabir_error close_if_left(struct pipe *p, uint32_t end)
 	return error;
 }
 
+static void note_left(const struct pipe *p, uint32_t end)
+{
+	bool closed = pipe_bit(&p->body->closed, end);
+	change_note(p->lane, p->index, closed ? CHANGE_CLOSED : CHANGE_OTHER, end, 0);
+}
+
 /* The owner's other threads may wait at the end that it no longer holds. */
 static void wake(const struct pipe *p)
 {
@@ -211,6 +221,8 @@ enum sabir_error pipe_close(struct lane *lane, uint64_t handle, uint32_t end)
 		error = remove_holder(&p, end, lane->actor.owner, false);
 		if (!error)
 			error = close_if_left(&p, end);
+		if (!error)
+			note_left(&p, end);
 		lock_release(lane, &p.object->lock);
 	}
 	bool tell = load16_relaxed(&p.body->closed) != load16_relaxed(&p.body->told);
@@ -218,7 +230,7 @@ enum sabir_error pipe_close(struct lane *lane, uint64_t handle, uint32_t end)
 		wake(&p);
 	pipe_leave(&p);
 	if (tell)
-		pipe_tell(lane, handle);
+		(void)pipe_tell(lane, handle);
 	return error;
 }
 
@@ -231,12 +243,13 @@ static void close_queue(struct lane *lane, uint64_t queue)
 		event_notify_all(lane->seg, object_index(queue));
 }
 
-void pipe_tell(struct lane *lane, uint64_t handle)
+enum sabir_error pipe_tell(struct lane *lane, uint64_t handle)
 {
 	struct pipe p;
 	uint64_t queue[PIPE_N_ENDS], removed;
+	enum sabir_error error = SABIR_OK;
 	if (pipe_enter(lane, SEG_OP_READ, handle, &p))
-		return;
+		return SABIR_OK;
 	uint16_t closed = load16_acquire(&p.body->closed);
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++)
 		queue[end] = load64_acquire(&p.body->queue[end]);
@@ -248,15 +261,16 @@ void pipe_tell(struct lane *lane, uint64_t handle)
 		close_queue(lane, queue[1 - end]);
 		FAULT("pipe_tell.one");
 		close_queue(lane, queue[end]);
-		if (object_index(queue[end]))
-			(void)queue_clear(lane, queue[end], &removed);
+		if (object_index(queue[end]) && queue_clear(lane, queue[end], &removed) == SABIR_BUSY)
+			error = SABIR_BUSY;
 	}
 	FAULT("pipe_tell.both");
-	if (pipe_enter(lane, SEG_OP_READ, handle, &p))
-		return;
+	if (error || pipe_enter(lane, SEG_OP_READ, handle, &p))
+		return error;
 	/* Others may tell at the same time: whatever they store, it was told. */
 	store16_release(&p.body->told, closed);
 	pipe_leave(&p);
+	return SABIR_OK;
 }
 
 /* Whether the owner's end leaves something to do here. */
@@ -280,6 +294,7 @@ static enum sabir_error let_go(struct pipe *p, uint64_t owner)
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++) {
 		(void)remove_holder(p, end, owner, true);
 		(void)close_if_left(p, end);
+		note_left(p, end);
 	}
 	lock_release(p->lane, &p->object->lock);
 	return SABIR_OK;
@@ -293,9 +308,7 @@ enum sabir_error pipe_owner_gone(struct lane *by, uint64_t handle, uint64_t owne
 	bool work = concerns(&p, owner);
 	enum sabir_error error = work ? let_go(&p, owner) : SABIR_OK;
 	pipe_leave(&p);
-	if (work && !error)
-		pipe_tell(by, handle);
-	return error;
+	return work && !error ? pipe_tell(by, handle) : error;
 }
 
 /* ---------------------------------------------------------------- death and end */

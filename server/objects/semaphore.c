@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 struct semaphore {
 	struct lane *lane;
@@ -21,6 +22,8 @@ struct semaphore {
 	struct seg_semaphore *body;
 	uint32_t index;
 	bool owned;
+	uint32_t change; /* what was committed: ACQUIRED or RELEASED, 0 = nothing */
+	uint64_t n;      /* and how many */
 };
 
 static bool is_of(const struct seg_block *block, uint32_t index)
@@ -37,6 +40,8 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 	if (error)
 		return error;
 	s->lane = lane;
+	s->change = CHANGE_OTHER;
+	s->n = 0;
 	s->index = object_index(handle);
 	error = is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock) : object_damaged(s->object);
 	if (error)
@@ -47,15 +52,19 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 }
 
 /* Publishes what was journaled. */
-static void commit(struct semaphore *s)
+static void commit(struct semaphore *s, uint32_t change, uint64_t n)
 {
 	FAULT("semaphore.written");
 	journal_commit(s->lane);
 	FAULT("semaphore.committed");
+	s->change = change;
+	s->n += n;
 }
 
 static enum sabir_error end(struct semaphore *s, enum sabir_error error, bool given)
 {
+	if (s->change)
+		change_note(s->lane, s->index, s->change, 0, s->n);
 	lock_release(s->lane, &s->object->lock);
 	FAULT("semaphore.unlocked");
 	if (given)
@@ -153,7 +162,7 @@ static enum sabir_error try_take(struct semaphore *s)
 	if (error)
 		return error;
 	journal_store64(s->lane, &s->body->value, value - 1);
-	commit(s);
+	commit(s, CHANGE_ACQUIRED, 1);
 	store32_relaxed(&s->lane->shared->hand[0], 0);
 	return SABIR_OK;
 }
@@ -182,7 +191,7 @@ static uint64_t give_some(struct semaphore *s, uint64_t n)
 		journal_store64(s->lane, &u->n, held - n);
 	}
 	journal_store64(s->lane, &s->body->value, value + n);
-	commit(s);
+	commit(s, CHANGE_RELEASED, n);
 	return n;
 }
 
@@ -296,9 +305,10 @@ static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t ow
 		return error;
 	struct seg_units *u = s.owned ? find_units(&s, owner, NULL) : NULL;
 	if (u) {
-		journal_store64(by, &s.body->value, load64_relaxed(&s.body->value) + load64_relaxed(&u->n));
+		uint64_t n = load64_relaxed(&u->n);
+		journal_store64(by, &s.body->value, load64_relaxed(&s.body->value) + n);
 		journal_store64(by, &u->n, 0);
-		commit(&s);
+		commit(&s, CHANGE_RELEASED, n);
 	}
 	return end(&s, SABIR_OK, u != NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 #define IS_SET 1ull
 
@@ -37,9 +38,12 @@ enum sabir_error signal_set(struct lane *lane, uint64_t handle)
 	if (error)
 		return error;
 	uint64_t found = load64_seq(state);
-	while (!(found & IS_SET) && !cas64(state, &found, (found + 2) | IS_SET))
+	bool was_set;
+	while (!(was_set = found & IS_SET) && !cas64(state, &found, (found + 2) | IS_SET))
 		;
 	FAULT("signal.set");
+	if (!was_set)
+		change_note(lane, object_index(handle), CHANGE_SIGNALLED, 0, 0);
 	/* Also if it was set already: whoever set it may be dead, and not yet have told. */
 	event_notify(lane->seg, object_index(handle), SEG_EVENT_ITEMS, INT32_MAX);
 	FAULT("signal.told");
@@ -53,8 +57,10 @@ enum sabir_error signal_clear(struct lane *lane, uint64_t handle)
 	enum sabir_error error = enter(lane, SEG_OP_SYNC, handle, &state);
 	if (error)
 		return error;
-	(void)fetch_and64(state, ~IS_SET);
+	bool was_set = fetch_and64(state, ~IS_SET) & IS_SET;
 	FAULT("signal.cleared");
+	if (was_set)
+		change_note(lane, object_index(handle), CHANGE_UNSIGNALLED, 0, 0);
 	object_leave(lane);
 	return SABIR_OK;
 }
@@ -113,26 +119,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that it has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-/* A change is done or not done, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	uint32_t ref = load32_relaxed(&object->body);
@@ -148,6 +134,4 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 	return !s || is_over(load64_seq(&s->state), memory);
 }
 
-const struct object_kind signal_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .ready = ready
-};
+const struct object_kind signal_kind = { .create = create, .describe = describe, .ready = ready };

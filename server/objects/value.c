@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 struct access {
 	struct seg_object *object;
@@ -39,8 +40,10 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 static enum sabir_error leave(struct lane *lane, const struct access *a, bool changed)
 {
 	FAULT("value.changed");
-	if (changed)
+	if (changed) {
+		change_note(lane, a->index, CHANGE_SET, 0, 0);
 		event_notify(lane->seg, a->index, SEG_EVENT_ITEMS, INT32_MAX);
+	}
 	FAULT("value.notified");
 	object_leave(lane);
 	return SABIR_OK;
@@ -181,26 +184,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that a value has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-/* A change is done or not done, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	uint32_t ref = load32_relaxed(&object->body);
@@ -219,6 +202,4 @@ static uint64_t *part(const struct segment *seg, struct seg_object *object, uint
 	return v && n == 0 ? &v->lock : NULL;
 }
 
-const struct object_kind value_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .part = part
-};
+const struct object_kind value_kind = { .create = create, .describe = describe, .part = part };

@@ -35,6 +35,7 @@ static const struct op_service *const services[] = {
 	&shared_list_service,
 	&lock_service,
 	&semaphore_service,
+	&watch_service,
 };
 /* clang-format on */
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))

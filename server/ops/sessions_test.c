@@ -18,7 +18,8 @@ static int setup(void)
 	if (ops_setup())
 		return 1;
 	park = park_new(&ops_seg, NULL, NULL);
-	all = sessions_new(&(struct sessions_options){ .seg = &ops_seg, .max_sessions = 16, .admin = SESSION_ADMIN_ALL }, park);
+	all = sessions_new(
+		&(struct sessions_options){ .seg = &ops_seg, .max_sessions = 16, .admin = SESSION_ADMIN_ALL }, park);
 	return !park || !all;
 }
 

@@ -62,6 +62,7 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_CREATE);
 	CONSTANT(SEG_OP_DELETE);
 	CONSTANT(SEG_OP_SWEEP);
+	CONSTANT(SEG_OP_RECOVER);
 	CONSTANT(SEG_OP_READ);
 	CONSTANT(SEG_OP_VALUE_WRITE);
 	CONSTANT(SEG_OP_QUEUE_CLOSE);
@@ -70,6 +71,8 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_PIPE_OPEN);
 	CONSTANT(SEG_OP_PIPE_CLOSE);
 	CONSTANT(SEG_OP_BLOCK_WRITE);
+	CONSTANT(SEG_OP_WATCH);
+	CONSTANT(SEG_OP_ENTRY);
 	CONSTANT(SEG_OP_SYNC);
 	CONSTANT(SEG_PHASE_OPEN);
 	CONSTANT(SEG_PHASE_COMMITTED);
@@ -115,8 +118,11 @@ static void print_states(void)
 	CONSTANT(SEG_OP_TASK_MOVE);
 	CONSTANT(SEG_KIND_TASK_QUEUE);
 	CONSTANT(SEG_EVENT_DONE);
+	CONSTANT(SEG_EVENT_CHANGED);
 	CONSTANT(SEG_N_EVENTS);
 	CONSTANT(SEG_SKIP_LEVELS);
+	CONSTANT(SEG_N_CHANGES);
+	CONSTANT(SEG_CHANGE_KEY_MAX);
 	CONSTANT(SEG_TASK_READY);
 	CONSTANT(SEG_TASK_DELAYED);
 	CONSTANT(SEG_TASK_LEASED);
@@ -296,10 +302,33 @@ static void print_object(void)
 	FIELD(seg_object, part_of);
 	FIELD(seg_object, lock);
 	FIELD(seg_object, expire_ns);
+	FIELD(seg_object, changes);
 	FIELD(seg_object, pad1);
 	FIELD(seg_object, event);
 	FIELD(seg_object, pad2);
 	END(seg_object);
+}
+
+static void print_changes(void)
+{
+	BEGIN(seg_changes);
+	FIELD(seg_changes, block);
+	FIELD(seg_changes, lock);
+	FIELD(seg_changes, head);
+	FIELD(seg_changes, first);
+	FIELD(seg_changes, asked_ns);
+	FIELD(seg_changes, ready);
+	FIELD(seg_changes, pad0);
+	FIELD(seg_changes, pad1);
+	END(seg_changes);
+	BEGIN(seg_change);
+	FIELD(seg_change, stamp);
+	FIELD(seg_change, first);
+	FIELD(seg_change, count);
+	FIELD(seg_change, what);
+	FIELD(seg_change, key_len);
+	FIELD(seg_change, key);
+	END(seg_change);
 }
 
 static void print_item(void)
@@ -366,6 +395,14 @@ static void print_array(void)
 	END(seg_array);
 }
 
+static void print_timed(void)
+{
+	BEGIN(seg_timed);
+	FIELD(seg_timed, version);
+	FIELD(seg_timed, end);
+	END(seg_timed);
+}
+
 static void print_dict(void)
 {
 	BEGIN(seg_dict);
@@ -385,6 +422,9 @@ static void print_dict(void)
 	FIELD(seg_dict, trim);
 	FIELD(seg_dict, trash_order);
 	FIELD(seg_dict, trash_tables);
+	FIELD(seg_dict, alarm);
+	FIELD(seg_dict, next_timed);
+	FIELD(seg_dict, timed);
 	FIELD(seg_dict, pad0);
 	END(seg_dict);
 }
@@ -633,12 +673,14 @@ int main(void)
 	print_block();
 	print_event();
 	print_object();
+	print_changes();
 	print_item();
 	print_slots();
 	print_queue();
 	print_value();
 	print_array();
 	print_dict();
+	print_timed();
 	print_table();
 	print_cells();
 	print_order();
