@@ -87,6 +87,17 @@ static inline void ask_send(struct ask *ask, struct span request, bool last)
 		grpc_byte_buffer_destroy(message);
 }
 
+/* Sends a message and finishes, and asks for nothing in return. */
+static inline void ask_tell(struct ask *ask, struct span request)
+{
+	grpc_op ops[2] = { { .op = GRPC_OP_SEND_MESSAGE }, { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT } };
+	grpc_byte_buffer *message = kit_message(request);
+	ops[0].data.send_message.send_message = message;
+	CU_ASSERT_FATAL(grpc_call_start_batch(ask->call, ops, 2, &ask->read_batch, NULL) == GRPC_CALL_OK);
+	ask_wait(ask, &ask->read_batch);
+	grpc_byte_buffer_destroy(message);
+}
+
 /* Waits for the message that was asked for; false: there is none. */
 static inline bool ask_read(struct ask *ask)
 {
