@@ -299,7 +299,8 @@ static enum sabir_error deliver_again(struct asker *asker, const struct asked *k
 		return SABIR_NO_MEMORY;
 	}
 	*a = *known;
-	memcpy(result, known->result, known->result_len);
+	if (known->result_len)
+		memcpy(result, known->result, known->result_len);
 	a->result = result;
 	a->tag = tag;
 	a->refs = 1;

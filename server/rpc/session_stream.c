@@ -82,7 +82,7 @@ static void answer(struct turn *t, uint64_t tag, enum sabir_error error, const c
 static const struct op *find_op(struct span method)
 {
 	char path[MAX_PATH];
-	if (method.len >= sizeof(path) || memchr(method.data, 0, method.len))
+	if (!method.len || method.len >= sizeof(path) || memchr(method.data, 0, method.len))
 		return NULL;
 	memcpy(path, method.data, method.len);
 	path[method.len] = '\0';

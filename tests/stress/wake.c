@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SERVICE "/sabir.v1.SessionService/"
 #define EVENT_SPEC 21 /* CreateRequest.event */
@@ -40,6 +41,7 @@ static grpc_completion_queue *queues[MAX_CONNECTIONS];
 static int n_connections;
 static long n_done;
 static long server_pid;
+static char event_name[32]; /* no other run's */
 
 static uint64_t now_ns(void)
 {
@@ -106,8 +108,9 @@ static void add(struct message *m, unsigned field, const void *data, size_t len)
 
 static struct message on_event(void)
 {
+	snprintf(event_name, sizeof(event_name), "wake/%ld", (long)getpid());
 	struct message ref = { .len = 0 }, m = { .len = 0 };
-	add(&ref, 1, "wake", 4);
+	add(&ref, 1, event_name, strlen(event_name));
 	add(&m, 1, ref.bytes, ref.len);
 	return m;
 }
@@ -227,7 +230,7 @@ static void call_once(const char *path, const struct message *m)
 static void create_event(void)
 {
 	struct message m = { .len = 0 };
-	add(&m, 1, "wake", 4);
+	add(&m, 1, event_name, strlen(event_name));
 	add(&m, EVENT_SPEC, "", 0);
 	call_once("/sabir.v1.ManagerService/Create", &m);
 }
