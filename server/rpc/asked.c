@@ -109,6 +109,7 @@ static void asks_free(struct session_extra *extra, struct lane *lane)
 			undo(a, lane, (struct actor){ 0 });
 		unref(a);
 	}
+	keyed_fini(&asks->ids); /* reserved, and not used */
 	pthread_mutex_destroy(&asks->mutex);
 	free(asks);
 }
@@ -330,7 +331,7 @@ static enum sabir_error begin(struct asks *asks, struct asker *asker, const stru
 			      const char **detail)
 {
 	struct keyed *known = r->id ? keyed_find(&asks->ids, r->id) : NULL;
-	if (!keyed_reserve(&asker->tags) || !keyed_reserve(&asks->ids))
+	if (!keyed_reserve(&asker->tags) || (r->id && !keyed_reserve(&asks->ids)))
 		return SABIR_NO_MEMORY;
 	if (keyed_find(&asker->tags, r->tag)) {
 		*detail = "a request of this tag waits already";

@@ -429,6 +429,7 @@ static void session_fini(struct call *call)
 	asked_drop_undelivered(s->sending);
 	if (s->has_message)
 		request_close(&s->message);
+	keyed_fini(&s->asker.tags); /* reserved, and not used */
 	bytes_fini(&s->out);
 	session_release(s->rpc->sessions, s->who.session);
 	free(s);
