@@ -248,7 +248,9 @@ struct seg_block {
 #define SEG_KIND_LOCK 8u
 #define SEG_KIND_RLOCK 9u
 #define SEG_KIND_SEMAPHORE 10u
+#define SEG_KIND_CONDITION 11u
 #define SEG_KIND_EVENT 12u
+#define SEG_KIND_BARRIER 13u
 #define SEG_KIND_TASK_QUEUE 16u
 
 #define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
@@ -511,6 +513,41 @@ struct seg_signal {
 	uint64_t pad1[7];
 };
 
+/*
+ * Those who wait for something that one gets after the other: a line in the order of their coming. At its head stand those
+ * who have been called and did not yet go; `waiting` is the first who was not. All of it is under the object's lock.
+ */
+#define SEG_TURN_WAITING 1u
+#define SEG_TURN_CALLED 2u /* what he waited for is his: he has only to come for it */
+#define SEG_TURN_BROKEN 3u /* a barrier's: it was broken */
+#define SEG_TURN_EXPIRED 4u /* a condition's: its time passed, and he waits for the lock only */
+#define SEG_TURN_TICKET 0x1fffffffu
+
+struct seg_turns {
+	uint32_t waiting; /* ref of the first who waits, 0 = nobody does */
+	uint32_t first;
+	uint32_t last;
+	uint32_t n;         /* in the line */
+	uint32_t n_waiting; /* who were not called */
+	uint32_t ticket;    /* of the next who comes, SEG_TURN_TICKET wide */
+};
+
+struct seg_turn {
+	struct seg_block block; /* next = who came later */
+	uint64_t owner;         /* as in seg_object.owner */
+	uint64_t thread;
+	/*
+	 * Lock, semaphore: CLOCK_MONOTONIC when he came; lock, when he is called: the token. Condition: how often he had the lock.
+	 * Barrier: his index.
+	 */
+	uint64_t number;
+	uint64_t link; /* lock: his place in the line of the condition that sent him, 0 = none */
+	uint32_t prev;
+	uint32_t ticket;
+	uint32_t state; /* SEG_TURN_* */
+	uint32_t mark;  /* called; lock: `abandoned` before; condition: tickets below it were there at the notify */
+};
+
 /* A lock or an rlock. All but the settings is written under the object's lock. */
 #define SEG_LOCK_STRICT 1u    /* only its holder may release it */
 #define SEG_LOCK_ABANDONED 1u /* its last holder died or left with it */
@@ -524,6 +561,7 @@ struct seg_mutex {
 	uint64_t thread;    /* of its holder */
 	uint64_t depth;     /* how often the holder has it; 0 = free */
 	uint64_t token;     /* the number of its last acquisition */
+	struct seg_turns turns;
 };
 
 /* A semaphore. All but the settings is written under the object's lock. */
@@ -536,7 +574,7 @@ struct seg_semaphore {
 	uint32_t units; /* ref of the first seg_units */
 	uint64_t initial;
 	uint64_t value;
-	uint64_t pad0[3];
+	struct seg_turns turns;
 };
 
 struct seg_units {
@@ -544,6 +582,29 @@ struct seg_units {
 	uint64_t owner;         /* as in seg_object.owner */
 	uint64_t n;             /* 0: the entry is free */
 	uint64_t pad0[4];
+};
+
+/*
+ * A condition. Who waits stands in its line until he has the lock again; the events he sleeps on are the lock's.
+ */
+struct seg_condition {
+	struct seg_block block;
+	uint64_t lock;        /* handle of the lock that it was made over; 0 = its own */
+	uint64_t own;         /* handle of its own rlock, a part of it; 0 = nobody has asked for it yet */
+	uint32_t owed;        /* notifications of the last notify that are still to be given */
+	uint32_t owed_before; /* to those with a ticket below this */
+	struct seg_turns turns;
+};
+
+/* A barrier. */
+struct seg_barrier {
+	struct seg_block block;
+	uint32_t parties;
+	uint32_t broken; /* 1: until it is reset */
+	uint32_t ending; /* 0, or the SEG_TURN_* that all who wait are still to be given */
+	uint32_t pad0;
+	uint64_t cycle; /* how often all came together */
+	struct seg_turns turns;
 };
 
 /*
@@ -695,7 +756,14 @@ SEG_AT(seg_semaphore, value, 32);
 SEG_ASSERT(sizeof(struct seg_semaphore) == 64);
 SEG_ASSERT(sizeof(struct seg_units) == 64);
 SEG_AT(seg_mutex, owner, 24);
-SEG_ASSERT(sizeof(struct seg_mutex) == 56);
+SEG_AT(seg_mutex, turns, 56);
+SEG_ASSERT(sizeof(struct seg_mutex) == 80);
+SEG_ASSERT(sizeof(struct seg_turns) == 24);
+SEG_ASSERT(sizeof(struct seg_turn) == 64);
+SEG_AT(seg_condition, turns, 40);
+SEG_ASSERT(sizeof(struct seg_condition) == 64);
+SEG_AT(seg_barrier, turns, 40);
+SEG_ASSERT(sizeof(struct seg_barrier) == 64);
 SEG_ASSERT(sizeof(struct seg_signal) == 128);
 SEG_ASSERT(sizeof(struct seg_skip) == 48);
 SEG_AT(seg_task, order, 16);
