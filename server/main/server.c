@@ -329,6 +329,7 @@ static void drain(struct server *s)
 	if (s->rpc)
 		rpc_drain(s->rpc);
 	park_drain(s->park, SABIR_UNAVAILABLE);
+	park_ring(s->park, &s->parked); /* those who waited leave their lines */
 	control_drain(s->control);
 	/* The rest of the time is for what comes behind. */
 	if (s->rpc)

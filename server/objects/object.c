@@ -45,8 +45,12 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &mutex_kind;
 	case SEG_KIND_SEMAPHORE:
 		return &semaphore_kind;
+	case SEG_KIND_CONDITION:
+		return &condition_kind;
 	case SEG_KIND_EVENT:
 		return &signal_kind;
+	case SEG_KIND_BARRIER:
+		return &barrier_kind;
 	case SEG_KIND_TASK_QUEUE:
 		return &task_queue_kind;
 	default:

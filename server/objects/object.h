@@ -26,10 +26,11 @@ struct task_spec {
 struct object_spec {
 	uint32_t kind;           /* SEG_KIND_* */
 	uint32_t type_code;      /* value, array: the letter of Python's array and struct modules */
-	uint64_t length;         /* array: elements */
+	uint64_t length;         /* array: elements; barrier: parties */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	uint32_t flags;          /* lock, semaphore: SEG_LOCK_*, SEG_SEMAPHORE_* */
+	uint64_t over;           /* condition: handle of its lock; 0 = it gets an rlock of its own */
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 	bool one_way;            /* pipe: end 0 receives and end 1 sends */
 	uint64_t part_of;        /* for object_part alone */
@@ -52,6 +53,7 @@ struct object_info {
 	uint64_t create_time_ns; /* CLOCK_REALTIME */
 	uint32_t closed;
 	uint32_t flags; /* as in the spec */
+	uint64_t over;  /* condition: of its lock; 0 = its own */
 	bool one_way;
 	bool ephemeral;
 	uint64_t ttl_ns; /* what is left of it; 0 = it has none */
@@ -192,5 +194,6 @@ bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
 extern const struct object_kind list_kind, shared_list_kind;
 extern const struct object_kind signal_kind, mutex_kind, semaphore_kind, task_queue_kind;
+extern const struct object_kind condition_kind, barrier_kind;
 
 #endif

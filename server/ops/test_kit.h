@@ -20,7 +20,9 @@
 #include "server/ops/call.h"
 #include "server/shm/test_kit.h"
 #include "wire/sabir/v1/array.pb-c.h"
+#include "wire/sabir/v1/barrier.pb-c.h"
 #include "wire/sabir/v1/block.pb-c.h"
+#include "wire/sabir/v1/condition.pb-c.h"
 #include "wire/sabir/v1/dict.pb-c.h"
 #include "wire/sabir/v1/event.pb-c.h"
 #include "wire/sabir/v1/list.pb-c.h"
@@ -50,6 +52,8 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__shared_list_service__descriptor,
 	&sabir__v1__lock_service__descriptor,
 	&sabir__v1__semaphore_service__descriptor,
+	&sabir__v1__condition_service__descriptor,
+	&sabir__v1__barrier_service__descriptor,
 };
 /* clang-format on */
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))

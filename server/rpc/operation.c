@@ -126,6 +126,8 @@ static enum sabir_error park_call(struct call *call, struct worker *worker, stru
 	};
 	char full[OP_DETAIL_SIZE];
 	enum sabir_error refused = enter_park(call, request.len, full);
+	if (refused)
+		park_abandon(call->rpc->park, &worker->lane, &entry);
 	if (refused && wait->side == OP_WAIT_LOCK)
 		return error;
 	if (refused) {
