@@ -172,6 +172,10 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 		request_varint(r, 2, (spec->flags & SEG_SEMAPHORE_BOUNDED) != 0);
 		request_varint(r, 3, (spec->flags & SEG_SEMAPHORE_OWNED) != 0);
 	}
+	if (spec->kind == SABIR_KIND_CONDITION && spec->lock)
+		request_object(r, spec->lock);
+	if (spec->kind == SABIR_KIND_BARRIER)
+		request_varint(r, 1, spec->length);
 	if (spec->kind == SABIR_KIND_LOCK)
 		request_varint(r, 1, spec->flags & SEG_LOCK_STRICT);
 	if (spec->kind == SABIR_KIND_ARRAY)
@@ -196,6 +200,7 @@ static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const st
 				 .max_items = spec->max_items,
 				 .max_item_bytes = spec->max_item_bytes,
 				 .one_way = spec->one_way,
+				 .over = spec->kind == SABIR_KIND_CONDITION ? spec->lock : 0,
 				 .initial = { spec->initial, spec->initial_len },
 				 .ttl_ns = spec->ttl_ns };
 	uint64_t id;

@@ -293,7 +293,9 @@ enum sabir_kind {
 	SABIR_KIND_LOCK = 8,
 	SABIR_KIND_RLOCK = 9,
 	SABIR_KIND_SEMAPHORE = 10,
+	SABIR_KIND_CONDITION = 11,
 	SABIR_KIND_EVENT = 12,
+	SABIR_KIND_BARRIER = 13,
 	SABIR_KIND_SHARED_LIST = 14,
 	SABIR_KIND_BLOCK = 15
 };
@@ -307,7 +309,7 @@ struct sabir_info {
 	uint64_t handle;
 	uint32_t kind;           /* enum sabir_kind */
 	uint32_t type_code;      /* value, array: the letter; else 0 */
-	uint64_t length;         /* items, elements, entries, messages or bytes; 1 for a value */
+	uint64_t length;         /* items, elements, entries, messages, bytes or waiting; 1 for a value */
 	uint64_t max_items;      /* queue, pipe: 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue: of an encoded item */
 	uint64_t memory_bytes;   /* shared memory that it takes */
@@ -325,7 +327,7 @@ struct sabir_spec {
 	size_t size;             /* sizeof(struct sabir_spec) */
 	uint32_t kind;           /* enum sabir_kind; required */
 	uint32_t type_code;      /* value, array: a letter; required */
-	uint64_t length;         /* array: number of elements; block: bytes; semaphore: the count at the beginning */
+	uint64_t length;         /* array: number of elements; block: bytes; semaphore: the count at the beginning; barrier: parties */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	const void *initial;     /* value: one element, array: the first ones, NULL: zeros; shared list: its spec */
@@ -333,6 +335,7 @@ struct sabir_spec {
 	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 	uint32_t flags;          /* lock: 1 = strict; semaphore: 1 = bounded, 2 = owned */
 	uint64_t ttl_ns;         /* it ends by itself so long after it was made; 0 = it does not; see sabir_set_ttl */
+	uint64_t lock;           /* condition: handle of its lock; 0 = an rlock of its own */
 };
 
 /* For creating: an existing object of the same kind and spec is opened. Without it: ALREADY_EXISTS. */
@@ -679,6 +682,7 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 }
 #endif
 
+#include <sabir_condition.h>
 #include <sabir_list.h>
 #include <sabir_namespace.h>
 #include <sabir_pipe.h>

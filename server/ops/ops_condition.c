@@ -74,6 +74,7 @@ static enum sabir_error condition_service_wait(struct op_call *c)
 	respond_number(c->response, 1, w.notified);
 	respond_number(c->response, 2, w.hold.token);
 	respond_number(c->response, 3, w.hold.abandoned);
+	respond_number(c->response, 4, w.hold.depth);
 	return SABIR_OK;
 }
 
