@@ -297,22 +297,31 @@ enum sabir_error condition_wait(struct lane *lane, uint64_t handle, struct condi
 	return error;
 }
 
+/* One of its owner's turns: the line of the lock, which knew which, is gone, and so all of them end. */
+static enum sabir_error leave_any(struct lane *lane, uint64_t handle)
+{
+	struct condition c;
+	enum sabir_error error = begin(lane, handle, &c);
+	if (error)
+		return error;
+	struct seg_turn *turn = turns_of(&c.turns, lane->actor.owner);
+	/* Those who wait stand behind those who don't. */
+	if (turn && load32_relaxed(&turn->state) != SEG_TURN_WAITING)
+		error = turns_leave(&c.turns, turn);
+	return end(&c, error);
+}
+
 enum sabir_error condition_give_up(struct lane *lane, uint64_t handle, const struct condition_wait *w)
 {
-	uint64_t place = w->memory, link = 0;
+	uint64_t place = turn_with_phase(w->memory, 0), link = 0;
 	uint32_t state;
-	enum sabir_error error = SABIR_OK;
-	if (turn_phase(place) == LOCKING) {
-		place = turn_with_phase(place, 0);
-		error = mutex_link(lane, w->lock, place, &link);
-		if (error == SABIR_BUSY)
-			return error;
-		error = leave(lane, handle, link, false, &state);
-		if (error == SABIR_BUSY)
-			return error;
-		return mutex_give_up(lane, w->lock, place);
-	}
-	return leave(lane, handle, place, turn_phase(place) == LOCKED, &state);
+	if (turn_phase(w->memory) != LOCKING)
+		return leave(lane, handle, place, turn_phase(w->memory) == LOCKED, &state);
+	enum sabir_error error = mutex_link(lane, w->lock, place, &link);
+	if (error == SABIR_BUSY)
+		return error;
+	error = link ? leave(lane, handle, link, false, &state) : leave_any(lane, handle);
+	return error == SABIR_BUSY ? error : mutex_give_up(lane, w->lock, place);
 }
 
 /* ---------------------------------------------------------------- notify */
