@@ -325,12 +325,18 @@ static void abandon_op(struct lane *lane, struct op_call *call)
 	memcpy(call->detail, detail, sizeof(detail));
 }
 
+static uint64_t deadline_from(uint64_t begin_ns, uint64_t timeout_ns)
+{
+	return timeout_ns > UINT64_MAX - begin_ns ? EVENT_FOREVER : begin_ns + timeout_ns;
+}
+
 static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t timeout_ns)
 {
-	uint64_t mine_ns = clock_deadline(timeout_ns);
+	uint64_t begin_ns = clock_now();
+	uint64_t mine_ns = deadline_from(begin_ns, timeout_ns);
 	enum sabir_error error = op_run(call->op, lane, call->request, call->response, &call->wait, call->detail);
 	while (error_would_wait(error) && call->wait.wanted) {
-		uint64_t its_ns = clock_deadline(call->wait.timeout_ns);
+		uint64_t its_ns = deadline_from(begin_ns, call->wait.timeout_ns);
 		error = wait_for_op(lane, call, mine_ns < its_ns ? mine_ns : its_ns);
 		if (call->moved || !error_would_wait(error))
 			continue;
