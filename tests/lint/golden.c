@@ -129,12 +129,19 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_LOCK);
 	CONSTANT(SEG_KIND_RLOCK);
 	CONSTANT(SEG_KIND_SEMAPHORE);
+	CONSTANT(SEG_KIND_CONDITION);
 	CONSTANT(SEG_KIND_EVENT);
+	CONSTANT(SEG_KIND_BARRIER);
 	CONSTANT(SEG_SEMAPHORE_BOUNDED);
 	CONSTANT(SEG_SEMAPHORE_OWNED);
 	CONSTANT(SEG_LOCK_STRICT);
 	CONSTANT(SEG_LOCK_ABANDONED);
 	CONSTANT(SEG_LOCK_FORGIVEN);
+	CONSTANT(SEG_TURN_WAITING);
+	CONSTANT(SEG_TURN_CALLED);
+	CONSTANT(SEG_TURN_BROKEN);
+	CONSTANT(SEG_TURN_EXPIRED);
+	CONSTANT(SEG_TURN_TICKET);
 	CONSTANT(SEG_EVENT_ITEMS);
 	CONSTANT(SEG_EVENT_ROOM);
 	CONSTANT(SEG_WAITING_LOCAL);
@@ -539,7 +546,48 @@ static void print_mutex(void)
 	FIELD(seg_mutex, thread);
 	FIELD(seg_mutex, depth);
 	FIELD(seg_mutex, token);
+	FIELD(seg_mutex, turns);
 	END(seg_mutex);
+}
+
+static void print_turns(void)
+{
+	BEGIN(seg_turns);
+	FIELD(seg_turns, waiting);
+	FIELD(seg_turns, first);
+	FIELD(seg_turns, last);
+	FIELD(seg_turns, n);
+	FIELD(seg_turns, n_waiting);
+	FIELD(seg_turns, ticket);
+	END(seg_turns);
+	BEGIN(seg_turn);
+	FIELD(seg_turn, block);
+	FIELD(seg_turn, owner);
+	FIELD(seg_turn, thread);
+	FIELD(seg_turn, number);
+	FIELD(seg_turn, link);
+	FIELD(seg_turn, prev);
+	FIELD(seg_turn, ticket);
+	FIELD(seg_turn, state);
+	FIELD(seg_turn, mark);
+	END(seg_turn);
+	BEGIN(seg_condition);
+	FIELD(seg_condition, block);
+	FIELD(seg_condition, lock);
+	FIELD(seg_condition, own);
+	FIELD(seg_condition, owed);
+	FIELD(seg_condition, owed_before);
+	FIELD(seg_condition, turns);
+	END(seg_condition);
+	BEGIN(seg_barrier);
+	FIELD(seg_barrier, block);
+	FIELD(seg_barrier, parties);
+	FIELD(seg_barrier, broken);
+	FIELD(seg_barrier, ending);
+	FIELD(seg_barrier, pad0);
+	FIELD(seg_barrier, cycle);
+	FIELD(seg_barrier, turns);
+	END(seg_barrier);
 }
 
 static void print_semaphore(void)
@@ -550,7 +598,7 @@ static void print_semaphore(void)
 	FIELD(seg_semaphore, units);
 	FIELD(seg_semaphore, initial);
 	FIELD(seg_semaphore, value);
-	FIELD(seg_semaphore, pad0);
+	FIELD(seg_semaphore, turns);
 	END(seg_semaphore);
 	BEGIN(seg_units);
 	FIELD(seg_units, block);
@@ -654,6 +702,7 @@ int main(void)
 	print_signal();
 	print_mutex();
 	print_semaphore();
+	print_turns();
 	print_tasks();
 	return wrong;
 }
