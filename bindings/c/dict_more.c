@@ -27,6 +27,7 @@ struct entry_op {
 	const struct sabir_item *items[3];
 	uint32_t value_field;
 	uint32_t flag_field;
+	uint64_t ttl_ns;
 };
 
 static enum sabir_error run_entry_op(const struct handle *h, const struct entry_op *op, struct sabir_item **value,
@@ -35,7 +36,8 @@ static enum sabir_error run_entry_op(const struct handle *h, const struct entry_
 	struct bytes out = { 0 };
 	if (result_begin(&out, sizeof(**value)))
 		return fail(SABIR_NO_MEMORY, "%s", h->name);
-	enum sabir_error error = dict_call(h, op->method, op->items, 3, &out);
+	enum sabir_error error = op->ttl_ns ? dict_call_ttl(h, op->method, op->items, op->ttl_ns, &out)
+					    : dict_call(h, op->method, op->items, 3, &out);
 	if (error) {
 		bytes_fini(&out);
 		return error;
@@ -53,15 +55,24 @@ static enum sabir_error run_entry_op(const struct handle *h, const struct entry_
 enum sabir_error sabir_dict_setdefault(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *preset,
 				       struct sabir_item **value, bool *inserted)
 {
-	struct entry_op op = { METHOD_DICT_SETDEFAULT, { key, preset }, 1, 2 };
+	return sabir_dict_setdefault_ttl(dict, key, preset, 0, value, inserted);
+}
+
+enum sabir_error sabir_dict_setdefault_ttl(sabir_dict *dict, const struct sabir_item *key,
+					   const struct sabir_item *preset, uint64_t ttl_ns, struct sabir_item **value,
+					   bool *inserted)
+{
+	struct entry_op op = { METHOD_DICT_SETDEFAULT, { key, preset }, 1, 2, ttl_ns };
 	if (!dict || !key || !preset)
 		return FAIL_NULL();
+	if (ttl_ns == SABIR_KEEP_TTL)
+		return fail(SABIR_INVALID_ARGUMENT, "a key that is missing has no end to keep");
 	return run_entry_op(&dict->h, &op, value, inserted);
 }
 
 enum sabir_error sabir_dict_pop(sabir_dict *dict, const struct sabir_item *key, struct sabir_item **value)
 {
-	struct entry_op op = { METHOD_DICT_POP, { key }, 1, 0 };
+	struct entry_op op = { METHOD_DICT_POP, { key }, 1, 0, 0 };
 	if (!dict || !key || !value)
 		return FAIL_NULL();
 	return run_entry_op(&dict->h, &op, value, NULL);
@@ -71,7 +82,7 @@ enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabi
 					     const struct sabir_item *expected, const struct sabir_item *desired,
 					     bool *exchanged, struct sabir_item **found)
 {
-	struct entry_op op = { METHOD_DICT_COMPARE_EXCHANGE, { key, expected, desired }, 2, 1 };
+	struct entry_op op = { METHOD_DICT_COMPARE_EXCHANGE, { key, expected, desired }, 2, 1, 0 };
 	if (!dict || !key || !exchanged)
 		return FAIL_NULL();
 	return run_entry_op(&dict->h, &op, found, exchanged);
@@ -118,6 +129,12 @@ enum sabir_error sabir_dict_popitem_first(sabir_dict *dict, struct sabir_entry *
 
 enum sabir_error sabir_dict_update(sabir_dict *dict, const struct sabir_entry *entries, size_t n, uint64_t *inserted)
 {
+	return sabir_dict_update_ttl(dict, entries, n, 0, inserted);
+}
+
+enum sabir_error sabir_dict_update_ttl(sabir_dict *dict, const struct sabir_entry *entries, size_t n, uint64_t ttl_ns,
+				       uint64_t *inserted)
+{
 	struct bytes out = { 0 };
 	struct request r;
 	enum sabir_error error = SABIR_OK;
@@ -133,6 +150,7 @@ enum sabir_error sabir_dict_update(sabir_dict *dict, const struct sabir_entry *e
 			error = request_item(&r, 2, &entries[i].value);
 		request_end(&r, begin);
 	}
+	dict_request_ttl(&r, 3, ttl_ns);
 	if (error) {
 		request_fini(&r);
 		return error;

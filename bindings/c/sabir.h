@@ -465,6 +465,7 @@ enum sabir_error sabir_queue_full(sabir_queue *queue, bool *full);
 enum sabir_error sabir_queue_clear(sabir_queue *queue, uint64_t *removed);
 /*
  * Closes the queue for everybody and for good: puts fail at once, gets take what is left and then fail. Twice is fine.
+ * Errors: RESOURCE_EXHAUSTED (the mark behind the last item has no room).
  */
 enum sabir_error sabir_queue_close(sabir_queue *queue);
 
@@ -658,6 +659,25 @@ enum sabir_error sabir_dict_compare_exchange(sabir_dict *dict, const struct sabi
 					     bool *exchanged, struct sabir_item **found);
 /* Deletes all entries. `removed` or NULL: how many. */
 enum sabir_error sabir_dict_clear(sabir_dict *dict, uint64_t *removed);
+
+/*
+ * Entries that end: so many nanoseconds from now on, then they are gone for everybody, and neither found nor counted nor
+ * listed; SABIR_KEEP_TTL: when the key's present entry does, 0: never. What sets a key without saying so takes its end
+ * away; increment and compare_exchange keep it, a copy's entries end when the original's do. The rest is as for the
+ * function of the same name. Errors: INVALID_ARGUMENT (setdefault: SABIR_KEEP_TTL).
+ */
+#define SABIR_KEEP_TTL UINT64_MAX
+enum sabir_error sabir_dict_set_ttl(sabir_dict *dict, const struct sabir_item *key, const struct sabir_item *value,
+				    uint64_t ttl_ns, bool *inserted);
+enum sabir_error sabir_dict_setdefault_ttl(sabir_dict *dict, const struct sabir_item *key,
+					   const struct sabir_item *preset, uint64_t ttl_ns, struct sabir_item **value,
+					   bool *inserted);
+enum sabir_error sabir_dict_update_ttl(sabir_dict *dict, const struct sabir_entry *entries, size_t n, uint64_t ttl_ns,
+				       uint64_t *inserted);
+/* Gives an entry another time to live; 0: it does not end any more. Errors: KEY_NOT_FOUND, INVALID_ARGUMENT (SABIR_KEEP_TTL). */
+enum sabir_error sabir_dict_expire(sabir_dict *dict, const struct sabir_item *key, uint64_t ttl_ns);
+/* What is left of an entry's time to live; 0: it does not end. Errors: KEY_NOT_FOUND. */
+enum sabir_error sabir_dict_ttl(sabir_dict *dict, const struct sabir_item *key, uint64_t *ttl_ns);
 
 /*
  * The next page of keys, values or entries in insertion order: `n` > 0 of them in one block, or 0 and NULL after the

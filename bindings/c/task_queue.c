@@ -4,6 +4,12 @@
  */
 #include "bindings/c/request.h"
 
+/* A time that is no wait: without the field it would be none at all. */
+static void write_time(struct request *r, uint32_t field, uint64_t ns)
+{
+	request_timeout(r, field, ns < SABIR_FOREVER ? ns : SABIR_FOREVER - 1);
+}
+
 /* ---------------------------------------------------------------- create */
 
 static enum sabir_error read_spec(const struct sabir_task_spec *given, struct sabir_task_spec *spec)
@@ -26,8 +32,8 @@ static void write_spec(struct request *r, const struct sabir_task_spec *spec)
 	request_varint(r, 6, spec->max_attempts);
 	if (spec->dead_letter && *spec->dead_letter)
 		request_bytes(r, 7, spec->dead_letter, strlen(spec->dead_letter));
-	request_timeout(r, 8, spec->dedup_window_ns);
-	request_timeout(r, 9, spec->ttl_ns);
+	write_time(r, 8, spec->dedup_window_ns);
+	write_time(r, 9, spec->ttl_ns);
 	request_end(r, begin);
 }
 
@@ -41,7 +47,7 @@ enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, con
 
 	if (!conn || !spec || !queue)
 		return FAIL_NULL();
-	if (flags & ~SABIR_EXIST_OK)
+	if (flags & ~(SABIR_EXIST_OK | SABIR_EPHEMERAL))
 		return fail(SABIR_INVALID_ARGUMENT, "unknown flags %#x", flags);
 	enum sabir_error error = read_spec(spec, &s);
 	if (error)
@@ -50,6 +56,7 @@ enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, con
 	if (name && *name)
 		request_bytes(&r, 1, name, strlen(name));
 	request_varint(&r, 2, flags & SABIR_EXIST_OK);
+	request_varint(&r, 3, (flags & SABIR_EPHEMERAL) != 0);
 	write_spec(&r, &s);
 	error = conn_call(conn, METHOD_CREATE, &r, 0, &out);
 	if (!error && (!response_find(bytes_item(&out, 0), 1, &f) || f.type != WIRE_LEN))
@@ -108,8 +115,8 @@ enum sabir_error sabir_task_queue_put(sabir_queue *queue, const struct sabir_ite
 	}
 	request_timeout(&r, 3, timeout_ns);
 	request_varint(&r, 4, (uint64_t)how.priority);
-	request_timeout(&r, 5, how.delay_ns);
-	request_timeout(&r, 6, how.ttl_ns);
+	write_time(&r, 5, how.delay_ns);
+	write_time(&r, 6, how.ttl_ns);
 	if (how.dedup_id && *how.dedup_id)
 		request_bytes(&r, 7, how.dedup_id, strlen(how.dedup_id));
 	error = conn_call(queue->h.conn, METHOD_QUEUE_PUT, &r, timeout_ns, &out);
@@ -134,7 +141,7 @@ enum sabir_error sabir_task_queue_lease(sabir_queue *queue, uint64_t lease_ns, u
 		return fail(SABIR_NO_MEMORY, "%s", queue->h.name);
 	begin(&r, queue, 64);
 	request_timeout(&r, 2, timeout_ns);
-	request_timeout(&r, 3, lease_ns < SABIR_FOREVER ? lease_ns : SABIR_FOREVER - 1);
+	write_time(&r, 3, lease_ns);
 	enum sabir_error error = conn_call(queue->h.conn, METHOD_QUEUE_GET, &r, timeout_ns, &out);
 	if (!error && (!response_find(bytes_item(&out, 1), 1, &f) || f.type != WIRE_LEN))
 		error = fail(SABIR_INTERNAL, "the queue's item is missing");
@@ -170,7 +177,7 @@ enum sabir_error sabir_task_queue_nack(sabir_queue *queue, uint64_t token, uint6
 		return FAIL_NULL();
 	begin(&r, queue, 64);
 	request_varint(&r, 2, token);
-	request_timeout(&r, 3, delay_ns < SABIR_FOREVER ? delay_ns : SABIR_FOREVER - 1);
+	write_time(&r, 3, delay_ns);
 	return send_it(queue, METHOD_QUEUE_NACK, &r, 0);
 }
 
@@ -181,7 +188,7 @@ enum sabir_error sabir_task_queue_extend(sabir_queue *queue, uint64_t token, uin
 		return FAIL_NULL();
 	begin(&r, queue, 64);
 	request_varint(&r, 2, token);
-	request_timeout(&r, 3, lease_ns < SABIR_FOREVER ? lease_ns : SABIR_FOREVER - 1);
+	write_time(&r, 3, lease_ns);
 	return send_it(queue, METHOD_QUEUE_EXTEND, &r, 0);
 }
 

@@ -110,6 +110,7 @@ struct seg_owner {
 #define SEG_OP_CREATE 5u
 #define SEG_OP_DELETE 6u
 #define SEG_OP_SWEEP 7u
+#define SEG_OP_RECOVER 15u /* of another lane's operation on the object, whose lock it may take for that */
 #define SEG_OP_READ 8u
 #define SEG_OP_VALUE_WRITE 9u
 #define SEG_OP_QUEUE_CLOSE 10u
@@ -349,9 +350,18 @@ struct seg_array {
 	/* elements follow */
 };
 
+/* A node of a skip list. Its links count only while it is in one. */
+#define SEG_SKIP_LEVELS 8u
+struct seg_skip {
+	int64_t key;
+	uint64_t ordinal; /* among equal keys */
+	uint32_t next[SEG_SKIP_LEVELS];
+};
+
 /*
  * A dict is an index of cells over nodes, one for each key; a node's value is the newest of its versions that
  * `committed` has reached. The order tree leads from insertion numbers to nodes: 64-fold, a leaf holds the refs of nodes.
+ * Versions whose time ends (CLOCK_BOOTTIME) are in a skip list too, by their ends.
  */
 #define SEG_CELL_GONE 0xffffffffull /* a cell whose node went away or moved to the newer table */
 #define SEG_ORDER_FAN 64u
@@ -376,8 +386,11 @@ struct seg_dict {
 	uint64_t trash_order; /* an order tree with all its nodes, out of use and to be freed */
 
 	/* line 2 */
-	uint64_t trash_tables; /* up to two tables to be freed */
-	uint64_t pad0[7];
+	uint64_t trash_tables;           /* up to two tables to be freed */
+	uint64_t alarm;                  /* no version ends before it; UINT64_MAX: none ends */
+	uint64_t next_timed;             /* the next ordinal in `timed` */
+	uint32_t timed[SEG_SKIP_LEVELS]; /* seg_timed, in the order of their ends */
+	uint64_t pad0;
 };
 
 struct seg_table {
@@ -415,7 +428,15 @@ struct seg_version {
 	uint64_t seq;
 	uint32_t node; /* 0: a later version of the same write took its place */
 	uint32_t pending_next;
-	/* the value follows */
+	/* the value follows, where it is no seg_timed */
+};
+
+/* A version that ends, in a block of its own. From the end on the key is gone for everybody, whoever removes it. */
+#define SEG_VERSION_TIMED (1ull << 63) /* in seq */
+
+struct seg_timed {
+	struct seg_version version;
+	struct seg_skip end; /* key = CLOCK_BOOTTIME ns; the value follows */
 };
 
 /*
@@ -612,13 +633,6 @@ struct seg_barrier {
  * taken, `time` by when something becomes of them. A set's links of a node count only while the node is in the set. All
  * of it is under the object's lock. Times are CLOCK_BOOTTIME.
  */
-#define SEG_SKIP_LEVELS 8u
-struct seg_skip {
-	int64_t key;
-	uint64_t ordinal; /* among equal keys */
-	uint32_t next[SEG_SKIP_LEVELS];
-};
-
 #define SEG_TASK_READY 1u   /* in `ready`; with a time to live in `time` too */
 #define SEG_TASK_DELAYED 2u /* in `time` */
 #define SEG_TASK_LEASED 3u  /* in `time` */
@@ -739,6 +753,9 @@ SEG_AT(seg_order, slot, 64);
 SEG_ASSERT(sizeof(struct seg_order) == 320);
 SEG_ASSERT(sizeof(struct seg_node) == 32);
 SEG_ASSERT(sizeof(struct seg_version) == 32);
+SEG_AT(seg_timed, end, 32);
+SEG_ASSERT(sizeof(struct seg_timed) == 80);
+SEG_AT(seg_dict, timed, 152);
 SEG_AT(seg_list, writing, 64);
 SEG_ASSERT(sizeof(struct seg_list) == 128);
 SEG_AT(seg_list_node, entry, 32);

@@ -316,14 +316,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that an array has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	struct array_view a;
@@ -343,5 +335,5 @@ static uint64_t *part(const struct segment *seg, struct seg_object *object, uint
 }
 
 const struct object_kind array_kind = {
-	.create = create, .destroy = destroy, .recover = array_recover, .describe = describe, .part = part
+	.create = create, .recover = array_recover, .describe = describe, .part = part
 };

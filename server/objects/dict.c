@@ -2,7 +2,7 @@
 /*
  * The dict's operations and its kind. How its parts work stands in dict_index.c (from a key to its node),
  * dict_order.c (from an insertion number to its node), dict_read.c (reading without a lock), dict_write.c (changing,
- * in versions) and dict_settle.c (what follows a write, or its writer's death).
+ * in versions), dict_time.c (entries that end) and dict_settle.c (what follows a write, or its writer's death).
  *
  *   body ──► tables ──► parts ──► cells ──┐
  *     └────► order tree ──────────────────┴─► node (key) ──► version (value) ──► the version that it replaces
@@ -27,6 +27,7 @@ struct job {
 	enum sabir_error (*run)(const struct dict *d, struct dict_write *w, struct job *job);
 	struct span key;
 	struct span value;
+	uint64_t ends;
 	struct bytes *out;
 	const struct dict_entry *entries;
 	uint32_t n;
@@ -54,18 +55,22 @@ static enum sabir_error run_locked(const struct dict *d, struct job *job, bool *
 static enum sabir_error run_once(struct lane *lane, uint64_t handle, struct job *job)
 {
 	struct dict d;
-	bool changed = false;
+	bool changed = false, ring = false;
 	enum sabir_error error = dict_enter(lane, SEG_OP_DICT_WRITE, handle, &d);
 	if (error)
 		return error;
-	error = dict_lock(&d);
+	error = dict_lock_current(&d);
 	if (!error) {
+		uint64_t alarm = load64_relaxed(&d.body->alarm);
 		error = run_locked(&d, job, &changed);
+		ring = load64_relaxed(&d.body->alarm) < alarm;
 		dict_unlock(&d);
 		FAULT("dict_write.unlocked");
 	}
 	if (changed)
 		event_notify(lane->seg, d.index, SEG_EVENT_ITEMS, INT_MAX);
+	if (ring)
+		bell_ring(lane->seg, d.index);
 	object_leave(lane);
 	return error;
 }
@@ -89,33 +94,58 @@ static struct dict_key key_of(const struct dict *d, struct span key)
 	return (struct dict_key){ key, dict_hash(d, key) };
 }
 
-static enum sabir_error put(const struct dict *d, struct dict_write *w, struct span key, struct span value,
-			    bool *inserted)
+static enum sabir_error put(const struct dict *d, struct dict_write *w, const struct dict_entry *entry, bool *inserted)
 {
 	uint64_t most = d->seg->max_item_bytes;
+	struct span key = entry->key, value = entry->value;
 	/* Together, so that an entry fits into one message. */
 	if (key.len > most || value.len > most - key.len || key.len > arena_max_block(d->seg) ||
 	    value.len > arena_max_block(d->seg))
 		return SABIR_TOO_LARGE;
 	struct dict_key k = key_of(d, key);
-	return dict_put(d, w, &k, value, inserted);
+	return dict_put(d, w, &k, entry, inserted);
 }
 
 static enum sabir_error run_set(const struct dict *d, struct dict_write *w, struct job *job)
 {
+	const struct dict_entry entry = { job->key, job->value, job->ends };
 	bool inserted = false;
-	enum sabir_error error = put(d, w, job->key, job->value, &inserted);
+	enum sabir_error error = put(d, w, &entry, &inserted);
 	job->number = inserted;
 	return error;
 }
 
 enum sabir_error dict_set(struct lane *lane, uint64_t handle, struct span key, struct span value, bool *inserted)
 {
-	struct job job = { .run = run_set, .key = key, .value = value };
+	const struct dict_entry entry = { key, value, 0 };
+	return dict_set_entry(lane, handle, &entry, inserted);
+}
+
+enum sabir_error dict_set_entry(struct lane *lane, uint64_t handle, const struct dict_entry *entry, bool *inserted)
+{
+	struct job job = { .run = run_set, .key = entry->key, .value = entry->value, .ends = entry->ends };
 	enum sabir_error error = run(lane, handle, &job);
 	if (!error && inserted)
 		*inserted = job.number;
 	return error;
+}
+
+static enum sabir_error run_expire(const struct dict *d, struct dict_write *w, struct job *job)
+{
+	struct dict_key key = key_of(d, job->key);
+	struct dict_entry entry = { job->key, { NULL, 0 }, job->ends };
+	struct dict_found found;
+	bool inserted;
+	enum sabir_error error = dict_present(d, &key, &found, &entry.value);
+	if (error || (!found.ends && !job->ends))
+		return error;
+	return put(d, w, &entry, &inserted);
+}
+
+enum sabir_error dict_expire(struct lane *lane, uint64_t handle, struct span key, uint64_t ends)
+{
+	struct job job = { .run = run_expire, .key = key, .ends = ends };
+	return run(lane, handle, &job);
 }
 
 static enum sabir_error run_remove(const struct dict *d, struct dict_write *w, struct job *job)
@@ -183,14 +213,23 @@ static enum sabir_error run_setdefault(const struct dict *d, struct dict_write *
 		return error;
 	job->number = 1;
 	error = bytes_add(job->out, job->value.data, job->value.len);
-	return error ? error : put(d, w, job->key, job->value, &inserted);
+	const struct dict_entry entry = { job->key, job->value, job->ends };
+	return error ? error : put(d, w, &entry, &inserted);
 }
 
 enum sabir_error dict_setdefault(struct lane *lane, uint64_t handle, struct span key, struct span value,
 				 struct bytes *out, bool *inserted)
 {
-	struct job job = { .run = run_setdefault, .key = key, .value = value, .out = out };
-	enum sabir_error error = dict_get(lane, handle, key, out); /* mostly it is there: without the lock */
+	const struct dict_entry entry = { key, value, 0 };
+	return dict_setdefault_entry(lane, handle, &entry, out, inserted);
+}
+
+enum sabir_error dict_setdefault_entry(struct lane *lane, uint64_t handle, const struct dict_entry *entry,
+				       struct bytes *out, bool *inserted)
+{
+	struct job job = { .run = run_setdefault, .key = entry->key, .value = entry->value, .ends = entry->ends };
+	job.out = out;
+	enum sabir_error error = dict_get(lane, handle, entry->key, out); /* mostly it is there: without the lock */
 	if (error == SABIR_KEY_NOT_FOUND)
 		error = run(lane, handle, &job);
 	if (!error && inserted)
@@ -203,7 +242,7 @@ static enum sabir_error run_update(const struct dict *d, struct dict_write *w, s
 	enum sabir_error error = SABIR_OK;
 	for (uint32_t i = 0; !error && i < job->n; i++) {
 		bool inserted = false;
-		error = put(d, w, job->entries[i].key, job->entries[i].value, &inserted);
+		error = put(d, w, &job->entries[i], &inserted);
 		job->number += inserted;
 	}
 	return error;
@@ -227,8 +266,9 @@ static enum sabir_error modify_copy(const struct dict *d, struct dict_write *w, 
 	enum sabir_error error = job->modify(job->context, now, &next, &write);
 	if (error || !write)
 		return error;
+	const struct dict_entry entry = { job->key, next, DICT_KEEP_END };
 	if (next.data)
-		return put(d, w, job->key, next, &inserted);
+		return put(d, w, &entry, &inserted);
 	if (there)
 		dict_remove(d, w, found);
 	return SABIR_OK;
@@ -304,6 +344,7 @@ static enum sabir_error dict_create(struct lane *lane, uint32_t index, const str
 		return error;
 	memset(block + 1, 0, sizeof(struct seg_dict) - sizeof(*block));
 	((struct seg_dict *)block)->next_order = 1;
+	((struct seg_dict *)block)->alarm = DICT_NEVER;
 	*body = block;
 	return SABIR_OK;
 }
@@ -334,8 +375,13 @@ static enum sabir_error dict_recover(struct lane *by, struct seg_lane *dead, uin
 	struct dict d;
 	(void)dead;
 	/* Without the lock the dead lane has changed nothing. */
-	if (lock_held_by(&object->lock, dead_id) && open_body(by, index, object, &d) && dict_settle(&d))
+	if (!open_body(by, index, object, &d))
+		return SABIR_OK;
+	if (lock_held_by(&object->lock, dead_id) && dict_settle(&d))
 		(void)object_damaged(object);
+	/* It may have set the alarm and not rung. */
+	if (load64_relaxed(&d.body->alarm) != DICT_NEVER)
+		bell_ring(d.seg, index);
 	return SABIR_OK;
 }
 
@@ -344,7 +390,8 @@ static void dict_describe(struct lane *lane, uint32_t index, struct seg_object *
 	struct dict d;
 	if (!open_body(lane, index, object, &d))
 		return;
-	info->length = dict_count(&d);
+	if (dict_count(&d, &info->length)) /* the lock is not to be had: as far as it has been removed */
+		info->length = load64_acquire(&d.body->count[load64_acquire(&d.body->committed) & 1]);
 	info->memory_bytes = load64_relaxed(&d.body->bytes) + block_size(d.seg, load32_relaxed(&object->body));
 }
 

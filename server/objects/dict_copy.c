@@ -7,6 +7,7 @@
  * half-made object, which its recovery deletes.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/objects/dict.h"
 
@@ -29,14 +30,22 @@ enum sabir_error dict_make(struct lane *lane, struct span name, const struct dic
 	return object_create(lane, name, &spec, bind, handle);
 }
 
+/* The i-th entry of a page with ends: it ends when the original does. */
+static struct dict_entry copied(const struct bytes *all, size_t i)
+{
+	struct dict_entry entry = { bytes_item(all, 3 * i), bytes_item(all, 3 * i + 1), 0 };
+	memcpy(&entry.ends, bytes_item(all, 3 * i + 2).data, sizeof(entry.ends));
+	return entry;
+}
+
 enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, bool bind, uint64_t *copy)
 {
 	struct dict_entry *entries = NULL;
 	struct bytes all;
 	uint64_t cursor = 0;
 	bytes_init(&all, NULL, 0);
-	enum sabir_error error = dict_page(lane, handle, DICT_ITEMS, UINT32_MAX, &cursor, &all);
-	uint32_t n = (uint32_t)(all.n_items / 2);
+	enum sabir_error error = dict_page(lane, handle, DICT_ITEMS | DICT_ENDS, UINT32_MAX, &cursor, &all);
+	uint32_t n = (uint32_t)(all.n_items / 3);
 	if (!error && cursor)
 		error = SABIR_TOO_LARGE;
 	if (!error && n) {
@@ -44,8 +53,7 @@ enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name,
 		error = entries ? SABIR_OK : SABIR_NO_MEMORY;
 	}
 	for (uint32_t i = 0; !error && i < n; i++)
-		entries[i] = (struct dict_entry){ bytes_item(&all, 2 * (size_t)i),
-						  bytes_item(&all, 2 * (size_t)i + 1) };
+		entries[i] = copied(&all, i);
 	if (!error)
 		error = dict_make(lane, name, entries, n, bind, copy);
 	free(entries);

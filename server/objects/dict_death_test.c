@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "server/objects/dict_test_kit.h"
+#include "server/objects/task_queue.h"
 
 #define N_OLD 12
 #define MOST_STATES 20
@@ -26,7 +27,7 @@ static void play_update(struct lane *by, uint64_t d, uint64_t i)
 	uint64_t keys[6] = { 3, 100, 4, 101, 100, 3 }, values[6] = { 1000, 1001, 1002, 1003, 1004, 1005 + i };
 	struct dict_entry entries[6];
 	for (int k = 0; k < 6; k++)
-		entries[k] = (struct dict_entry){ number_span(&keys[k]), number_span(&values[k]) };
+		entries[k] = (struct dict_entry){ number_span(&keys[k]), number_span(&values[k]), 0 };
 	dict_update(by, d, entries, 6, NULL);
 }
 
@@ -37,7 +38,7 @@ static void play_refused_update(struct lane *by, uint64_t d, uint64_t i)
 	uint64_t keys[4] = { 3, 100, 3, 101 };
 	struct dict_entry entries[4];
 	for (int k = 0; k < 4; k++)
-		entries[k] = (struct dict_entry){ number_span(&keys[k]), number_span(&i) };
+		entries[k] = (struct dict_entry){ number_span(&keys[k]), number_span(&i), 0 };
 	entries[3].value = (struct span){ data, sizeof(data) };
 	dict_update(by, d, entries, 4, NULL);
 }
@@ -103,13 +104,55 @@ static void play_large(struct lane *by, uint64_t d, uint64_t i)
 		dict_delete(by, d, i == 3 ? long_key : number_span(&key));
 }
 
+/* Sets two entries that end, then one that has ended: the next operation removes it first. */
+static void play_ends(struct lane *by, uint64_t d, uint64_t i)
+{
+	uint64_t keys[3] = { 3, 400 + i % 2, 3 }, values[3] = { i, i, i + 1 };
+	struct dict_entry entries[3];
+	for (int k = 0; k < 3; k++)
+		entries[k] = (struct dict_entry){ number_span(&keys[k]), number_span(&values[k]),
+						  dict_end_after(1000000000000ull + (uint64_t)k) };
+	if (i % 3 != 2)
+		dict_update(by, d, entries, 3, NULL);
+	else
+		dict_expire(by, d, number_span(&keys[1]), 0);
+}
+
+/* One operation removes what is due, in steps that all look the same to a reader. */
+static void play_due(struct lane *by, uint64_t d, uint64_t i)
+{
+	struct dict_entry entry = { number_span(&i), number_span(&i), 1 }; /* long ago */
+	if (i < 3)
+		dict_set_entry(by, d, &entry, NULL);
+	else
+		dict_remove_due(by, d);
+}
+
+static void play_clear_ends(struct lane *by, uint64_t d, uint64_t i)
+{
+	uint64_t removed;
+	if (i == 1)
+		dict_clear(by, d, &removed);
+	else
+		play_ends(by, d, i);
+}
+
 static const struct play plays[] = {
-	{ "update", play_update, 2, N_OLD }, { "refused update", play_refused_update, 1, N_OLD },
-	{ "set", play_set, 4, N_OLD },       { "set in an empty dict", play_set, 3, 0 },
-	{ "grow", play_grow, 18, N_OLD },    { "delete all", play_delete, 12, N_OLD },
-	{ "shrink", play_popitem, 8, 70 },   { "clear", play_clear, 3, 70 },
-	{ "modify", play_modify, 3, N_OLD }, { "modify the only key", play_modify, 3, 0 },
+	{ "update", play_update, 2, N_OLD },
+	{ "refused update", play_refused_update, 1, N_OLD },
+	{ "set", play_set, 4, N_OLD },
+	{ "set in an empty dict", play_set, 3, 0 },
+	{ "grow", play_grow, 18, N_OLD },
+	{ "delete all", play_delete, 12, N_OLD },
+	{ "shrink", play_popitem, 8, 70 },
+	{ "clear", play_clear, 3, 70 },
+	{ "modify", play_modify, 3, N_OLD },
+	{ "modify the only key", play_modify, 3, 0 },
 	{ "large", play_large, 5, N_OLD },
+	{ "ends", play_ends, 5, N_OLD },
+	{ "due", play_due, 4, N_OLD },
+	{ "due in an empty dict", play_due, 4, 0 },
+	{ "clear with ends", play_clear_ends, 3, N_OLD },
 };
 #define N_PLAYS (sizeof(plays) / sizeof(plays[0]))
 
@@ -279,6 +322,9 @@ static const struct {
 	{ 5, "dict_write.committed", 12 },       { 6, "journal.stored", 9 },
 	{ 7, "dict_write.clearing", 1 },         { 7, "dict_write.committed", 1 },
 	{ 7, "dict_order.entry_freed", 5 },      { 10, "dict_write.committed", 2 },
+	{ 11, "dict_write.replaced", 2 },        { 11, "dict_write.committed", 2 },
+	{ 12, "dict_write.marked", 2 },          { 12, "dict_time.dropped", 3 },
+	{ 13, "dict_settle.entry_removed", 1 },  { 14, "dict_write.committed", 2 },
 };
 
 /* The victim dies at one step, its first recovery at another; a second one repairs both. */

@@ -13,6 +13,8 @@ struct dict {
 	uint32_t index;
 };
 
+#define DICT_NEVER UINT64_MAX
+
 struct dict_key {
 	struct span bytes;
 	uint32_t hash;
@@ -25,6 +27,8 @@ struct dict_found {
 	struct seg_version *version;
 	uint64_t version_word;
 	uint32_t value_len;
+	uint64_t ends; /* of the version; 0: never */
+	uint64_t now;  /* the time as of which the look is; 0: the clock has not been needed yet */
 };
 
 /*
@@ -75,6 +79,11 @@ static inline bool dict_is_inside(const struct seg_version *version)
 {
 	uint64_t word = load64_relaxed(&version->block.word);
 	return block_state(word) == SEG_BLOCK_LIVE && block_lane(word) == DICT_INSIDE;
+}
+/* Where the value of a version begins. */
+static inline size_t dict_head_len(uint64_t ends)
+{
+	return ends ? sizeof(struct seg_timed) : sizeof(struct seg_version);
 }
 /* dict_block for versions of both sorts; under the lock. */
 static inline struct seg_version *dict_version(const struct dict *d, uint32_t ref)
@@ -158,6 +167,8 @@ bool dict_unsettled(const struct dict *d);
 /* Index and order begin anew from nothing; what they were is trash. Restartable. */
 void dict_throw_away(const struct dict *d);
 enum sabir_error dict_lock(const struct dict *d);
+/* dict_lock, with nothing in the dict that is due. */
+enum sabir_error dict_lock_current(const struct dict *d);
 void dict_unlock(const struct dict *d);
 
 /* ---- dict_write.c: a write, under the lock: changes, then the publishing store */
@@ -174,19 +185,35 @@ enum sabir_error dict_present(const struct dict *d, const struct dict_key *key, 
 /* The last inserted entry, the first one. Errors: EMPTY, DATA_LOSS. */
 enum sabir_error dict_newest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value);
 enum sabir_error dict_oldest(const struct dict *d, struct dict_found *found, struct span *key, struct span *value);
-enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key, struct span value,
-			  bool *inserted);
+enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key,
+			  const struct dict_entry *entry, bool *inserted);
 /* Needs no memory. At most one in a write, and nothing else beside it. */
 void dict_remove(const struct dict *d, struct dict_write *w, const struct dict_found *found);
 void dict_remove_all(const struct dict *d, struct dict_write *w);
 /* The publishing store, then the cleaning up. */
 enum sabir_error dict_publish(const struct dict *d, const struct dict_write *w);
 
+/* ---- dict_time.c: entries that end */
+
+/* When the version ends, 0 = never; UINT64_MAX: it is damaged. Under the lock. */
+uint64_t dict_version_ends(const struct dict *d, const struct seg_version *version);
+/* The version is still private; in a transaction, before it is adopted. Errors: DATA_LOSS (nothing was stored). */
+enum sabir_error dict_time_insert(const struct dict *d, struct seg_version *version, uint64_t ends);
+/* In a transaction: a version goes, if it ends at all; before it is disowned. */
+void dict_time_remove(const struct dict *d, struct seg_version *version);
+/* In a transaction: all of them go. */
+void dict_time_clear(const struct dict *d);
+/* Whether something is due, as far as one can tell without the lock: maybe nothing is. */
+bool dict_is_due(const struct dict *d);
+/* Under the lock: removes some of what is due; *more: there was more. Errors: DATA_LOSS. */
+enum sabir_error dict_drop_due(const struct dict *d, bool *more);
+
 /* ---- dict_read.c: reading without the lock */
 
 enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, struct dict *d);
 /* Which version of found->node counts as of the sequence number: a look. */
 enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_found *found);
-uint64_t dict_count(const struct dict *d);
+/* How many entries there are now. Errors: those of a lock, where something is due. */
+enum sabir_error dict_count(const struct dict *d, uint64_t *count);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/task_queue.h"
 
 #define MOST_BROKEN 1000u       /* looks that made no sense, before the memory counts as damaged */
 #define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
@@ -31,13 +32,23 @@ enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 	return object_enter(lane, op, handle, kind, sizeof(*d->body), &d->object, &d->body);
 }
 
-uint64_t dict_count(const struct dict *d)
+enum sabir_error dict_count(const struct dict *d, uint64_t *count)
 {
 	for (;;) {
 		uint64_t seq = load64_acquire(&d->body->committed);
-		uint64_t count = load64_acquire(&d->body->count[seq & 1]);
-		if (load64_acquire(&d->body->committed) == seq)
-			return count;
+		uint64_t n = load64_acquire(&d->body->count[seq & 1]);
+		if (dict_is_due(d)) {
+			enum sabir_error error = dict_lock_current(d);
+			if (error)
+				return error;
+			dict_unlock(d);
+			continue;
+		}
+		fence_acquire();
+		if (load64_acquire(&d->body->committed) == seq) {
+			*count = n;
+			return SABIR_OK;
+		}
 	}
 }
 
@@ -60,15 +71,28 @@ static enum sabir_error open_version(const struct dict *d, uint32_t ref, struct 
 	uint64_t word = version ? load64_acquire(&version->block.word) : 0;
 	if (!version || !dict_word_is_live(d, word))
 		return SABIR_DATA_LOSS;
-	*seq = load64_relaxed(&version->seq);
+	uint64_t made = load64_relaxed(&version->seq);
+	const struct seg_timed *timed = made & SEG_VERSION_TIMED ? segment_at(d->seg, ref, sizeof(*timed)) : NULL;
+	found->ends = timed ? load64_relaxed((const uint64_t *)&timed->end.key) : 0;
+	*seq = made & ~SEG_VERSION_TIMED;
 	*next = load32_relaxed(&version->block.next);
 	found->value_len = load32_relaxed(&version->block.len);
 	fence_acquire();
 	if (load64_relaxed(&version->block.word) != word)
 		return SABIR_BUSY;
+	if (!found->ends != !(made & SEG_VERSION_TIMED))
+		return SABIR_DATA_LOSS;
 	found->version = version;
 	found->version_word = word;
 	return SABIR_OK;
+}
+
+/* A version that ends: its key is there until then. The answer is true as of the time that was read, if that is still so. */
+static enum sabir_error in_time(const struct dict *d, uint64_t seq, struct dict_found *found)
+{
+	if (!found->now)
+		found->now = task_clock();
+	return found->now < found->ends ? SABIR_OK : absent(d, seq);
 }
 
 enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_found *found)
@@ -96,8 +120,10 @@ enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_fo
 		return error;
 	fence_acquire();
 	/* The version may stand in the node's block: as long as that is the node's, what was read there was a version. */
+	if (!error && load64_relaxed(&node->block.word) != found->node_word)
+		return SABIR_BUSY;
 	if (!error)
-		return load64_relaxed(&node->block.word) == found->node_word ? SABIR_OK : SABIR_BUSY;
+		return found->ends ? in_time(d, seq, found) : SABIR_OK;
 	bool same = load64_relaxed(&node->block.word) == found->node_word && load32_relaxed(&node->block.next) == ref &&
 		    load64_relaxed(&d->body->committed) == seq;
 	return same ? SABIR_DATA_LOSS : SABIR_BUSY;
@@ -108,13 +134,13 @@ static enum sabir_error copy_value(const struct dict *d, const struct dict_found
 {
 	struct seg_version *version = found->version;
 	uint32_t len = found->value_len;
-	if (len > d->seg->max_item_bytes ||
-	    !segment_at(d->seg, segment_ref(d->seg, version), sizeof(*version) + (uint64_t)len))
+	size_t head_len = dict_head_len(found->ends);
+	if (len > d->seg->max_item_bytes || !segment_at(d->seg, segment_ref(d->seg, version), head_len + (uint64_t)len))
 		return SABIR_DATA_LOSS;
 	uint8_t *to = bytes_reserve(out, len);
 	if (!to)
 		return SABIR_NO_MEMORY;
-	memcpy(to, version + 1, len);
+	memcpy(to, (const uint8_t *)version + head_len, len);
 	fence_acquire();
 	if (load64_relaxed(&version->block.word) != found->version_word ||
 	    load64_relaxed(&found->node->block.word) != found->node_word)
@@ -132,8 +158,9 @@ static bool again(enum sabir_error error, uint32_t *tries)
 	return ++*tries < (error == SABIR_BUSY ? MOST_CHANGED : MOST_BROKEN);
 }
 
-/* The value of a key, or without `out` only whether there is one. */
-static enum sabir_error read_key(struct lane *lane, uint64_t handle, struct span key, struct bytes *out)
+/* The value of a key, without `out` only whether there is one, and with `ttl_ns` what is left to it. */
+static enum sabir_error read_key(struct lane *lane, uint64_t handle, struct span key, struct bytes *out,
+				 uint64_t *ttl_ns)
 {
 	struct dict d;
 	struct dict_found found;
@@ -144,6 +171,7 @@ static enum sabir_error read_key(struct lane *lane, uint64_t handle, struct span
 	struct dict_key k = { key, dict_hash(&d, key) };
 	do {
 		uint64_t seq = load64_acquire(&d.body->committed);
+		found.now = 0;
 		error = dict_look(&d, &k, &found);
 		if (!error)
 			error = dict_visible(&d, seq, &found);
@@ -151,17 +179,24 @@ static enum sabir_error read_key(struct lane *lane, uint64_t handle, struct span
 			error = copy_value(&d, &found, out);
 	} while (again(error, &tries));
 	object_leave(lane);
+	if (!error && ttl_ns)
+		*ttl_ns = found.ends ? found.ends - found.now : 0;
 	return error == SABIR_BUSY || error == SABIR_DATA_LOSS ? object_damaged(d.object) : error;
 }
 
 enum sabir_error dict_get(struct lane *lane, uint64_t handle, struct span key, struct bytes *out)
 {
-	return read_key(lane, handle, key, out);
+	return read_key(lane, handle, key, out, NULL);
+}
+
+enum sabir_error dict_ttl(struct lane *lane, uint64_t handle, struct span key, uint64_t *ttl_ns)
+{
+	return read_key(lane, handle, key, NULL, ttl_ns);
 }
 
 enum sabir_error dict_contains(struct lane *lane, uint64_t handle, struct span key, bool *found)
 {
-	enum sabir_error error = read_key(lane, handle, key, NULL);
+	enum sabir_error error = read_key(lane, handle, key, NULL, NULL);
 	if (error && error != SABIR_KEY_NOT_FOUND)
 		return error;
 	*found = !error;
@@ -174,9 +209,9 @@ enum sabir_error dict_len(struct lane *lane, uint64_t handle, uint64_t *length)
 	enum sabir_error error = dict_enter(lane, SEG_OP_READ, handle, &d);
 	if (error)
 		return error;
-	*length = dict_count(&d);
+	error = dict_count(&d, length);
 	object_leave(lane);
-	return SABIR_OK;
+	return error;
 }
 
 /* ---------------------------------------------------------------- pages */
@@ -205,6 +240,8 @@ static enum sabir_error add_entry(const struct dict *d, const struct page *p, co
 						     : bytes_add(p->out, NULL, 0);
 	if (!error)
 		error = p->part & DICT_VALUES ? copy_value(d, found, p->out) : bytes_add(p->out, NULL, 0);
+	if (!error && p->part & DICT_ENDS)
+		error = bytes_add(p->out, &found->ends, sizeof(found->ends));
 	fence_acquire();
 	if (!error && load64_relaxed(&found->node->block.word) != found->node_word)
 		return SABIR_BUSY;
@@ -213,7 +250,7 @@ static enum sabir_error add_entry(const struct dict *d, const struct page *p, co
 
 static bool is_full(const struct page *p, const struct dict_found *found, uint32_t key_len)
 {
-	size_t n = (p->out->n_items - p->n_before) / 2;
+	size_t n = (p->out->n_items - p->n_before) / (p->part & DICT_ENDS ? 3 : 2);
 	size_t len = p->part & DICT_KEYS ? key_len : 0;
 	len += p->part & DICT_VALUES ? found->value_len : 0;
 	return n >= p->n || !bytes_fits(p->out, len) || (n > 0 && p->out->len - p->len_before + len > PAGE_BYTES);
@@ -251,7 +288,7 @@ static enum sabir_error read_page(const struct dict *d, struct page *p)
 	uint64_t seq = load64_acquire(&d->body->committed);
 	uint64_t floor = load64_acquire(&d->body->floor[seq & 1]);
 	uint64_t order = p->cursor, last = p->cursor;
-	struct dict_found found;
+	struct dict_found found = { .now = 0 };
 	enum sabir_error error;
 	uint32_t ref, key_len;
 	if (p->part & DICT_REVERSED)

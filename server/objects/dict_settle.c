@@ -71,6 +71,7 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 	dict_empty_cell(d, &cell);
 	dict_order_remove(d, leaf, order);
 	journal_store32(d->lane, list, rest);
+	dict_time_remove(d, version);
 	dict_disown(d, &node->block, DICT_HAND_FREED);
 	dict_disown_version(d, version, DICT_HAND_FREED_TOO);
 	dict_end_transaction(d);
@@ -88,6 +89,7 @@ static void drop_version(const struct dict *d, struct seg_version *version, stru
 	if (link)
 		journal_store32(d->lane, link, version == old ? load32_relaxed(&version->block.next) : 0);
 	journal_store32(d->lane, &d->body->pending, load32_relaxed(&version->pending_next));
+	dict_time_remove(d, old);
 	dict_disown_version(d, old, DICT_HAND_FREED);
 	dict_end_transaction(d);
 	FAULT("dict_settle.version_dropped");
@@ -129,7 +131,7 @@ static enum sabir_error settle_pending(const struct dict *d, uint64_t committed)
 			return SABIR_DATA_LOSS;
 		if (!load32_relaxed(&version->node))
 			drop_version(d, version, version, NULL);
-		else if (load64_relaxed(&version->seq) <= committed)
+		else if ((load64_relaxed(&version->seq) & ~SEG_VERSION_TIMED) <= committed)
 			error = finish_version(d, version);
 		else
 			error = undo_version(d, version);
@@ -173,6 +175,7 @@ void dict_throw_away(const struct dict *d)
 	journal_store64(d->lane, &d->body->tables, 0);
 	journal_store64(d->lane, &d->body->n_used, 0);
 	journal_store32(d->lane, &d->body->clearing, 0);
+	dict_time_clear(d);
 	dict_end_transaction(d);
 	FAULT("dict_settle.thrown_away");
 	dict_free_tables(d);

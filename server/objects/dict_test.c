@@ -124,7 +124,7 @@ static void step_update(uint64_t d, uint64_t value)
 		keys[i] = (uint64_t)rand() % 40 + (uint64_t)rand() % (N_KEYS - 40);
 		keys[i] = i == 5 ? keys[1] : keys[i];
 		values[i] = value * 16 + (uint64_t)i;
-		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&values[i]) };
+		entries[i] = (struct dict_entry){ number_span(&keys[i]), number_span(&values[i]), 0 };
 		expected += !m.order[keys[i]];
 		model_set(keys[i], values[i]);
 	}
@@ -248,7 +248,7 @@ static void a_huge_batch_is_one_step(void)
 	struct dict_entry *entries = malloc(n * sizeof(*entries));
 	for (uint32_t i = 0; i < n; i++) {
 		numbers[i] = i % 50000; /* the last 10,000 come for the second time */
-		entries[i] = (struct dict_entry){ number_span(&numbers[i]), number_span(&numbers[i ? i - 1 : 0]) };
+		entries[i] = (struct dict_entry){ number_span(&numbers[i]), number_span(&numbers[i ? i - 1 : 0]), 0 };
 	}
 	set(&lane, d, 7, 7);
 	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, n, &inserted), SABIR_OK);
@@ -293,9 +293,9 @@ static void a_refused_batch_leaves_nothing(void)
 	static uint8_t data[(1 << 20) + 1];
 	uint64_t d = make_dict(), keys[3] = { 1, 2, 3 }, got = 0, inserted = 9;
 	struct arena_stats before, after;
-	struct dict_entry entries[3] = { { number_span(&keys[0]), number_span(&keys[1]) },
-					 { number_span(&keys[1]), number_span(&keys[1]) },
-					 { number_span(&keys[2]), { data, sizeof(data) } } };
+	struct dict_entry entries[3] = { { number_span(&keys[0]), number_span(&keys[1]), 0 },
+					 { number_span(&keys[1]), number_span(&keys[1]), 0 },
+					 { number_span(&keys[2]), { data, sizeof(data) }, 0 } };
 	set(&lane, d, 1, 100);
 	account(&before);
 	CU_ASSERT_EQUAL(dict_update(&lane, d, entries, 3, &inserted), SABIR_TOO_LARGE);

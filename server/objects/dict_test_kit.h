@@ -109,8 +109,8 @@ static inline int write_pairs(struct lane *by, uint64_t d, uint64_t n)
 {
 	uint64_t keys[2] = { 1, 2 };
 	for (uint64_t i = 1; i <= n; i++) {
-		struct dict_entry entries[2] = { { number_span(&keys[0]), number_span(&i) },
-						 { number_span(&keys[1]), number_span(&i) } };
+		struct dict_entry entries[2] = { { number_span(&keys[0]), number_span(&i), 0 },
+						 { number_span(&keys[1]), number_span(&i), 0 } };
 		if (dict_update(by, d, entries, 2, NULL))
 			return 1;
 	}

@@ -34,9 +34,11 @@ static enum sabir_error newest_version(const struct dict *d, struct dict_found *
 	if (!found->version)
 		return SABIR_DATA_LOSS;
 	uint32_t len = load32_relaxed(&found->version->block.len);
-	if (!segment_at(d->seg, ref, sizeof(*found->version) + (uint64_t)len))
+	found->ends = dict_version_ends(d, found->version);
+	size_t head_len = dict_head_len(found->ends);
+	if (found->ends == UINT64_MAX || !segment_at(d->seg, ref, head_len + (uint64_t)len))
 		return SABIR_DATA_LOSS;
-	*value = (struct span){ (const uint8_t *)(found->version + 1), len };
+	*value = (struct span){ (const uint8_t *)found->version + head_len, len };
 	return SABIR_OK;
 }
 
@@ -82,47 +84,54 @@ enum sabir_error dict_oldest(const struct dict *d, struct dict_found *found, str
 /* ---------------------------------------------------------------- changes */
 
 /* Atomic stores: who still looks at the block's life before reads them, and throws away what it read. */
-static void fill_version(const struct dict *d, struct seg_version *version, struct span value)
+static void fill_version(const struct dict *d, struct seg_version *version, const struct dict_entry *entry)
 {
+	uint64_t seq = load64_relaxed(&d->body->committed) + 1;
+	struct span value = entry->value;
 	store32_relaxed(&version->block.next, 0);
 	store32_relaxed(&version->block.len, (uint32_t)value.len);
-	store64_relaxed(&version->seq, load64_relaxed(&d->body->committed) + 1);
+	store64_relaxed(&version->seq, entry->ends ? seq | SEG_VERSION_TIMED : seq);
 	version->pending_next = load32_relaxed(&d->body->pending);
+	if (entry->ends)
+		store64_relaxed((uint64_t *)&((struct seg_timed *)version)->end.key, entry->ends);
 	if (value.len)
-		memcpy(version + 1, value.data, value.len);
+		memcpy((uint8_t *)version + dict_head_len(entry->ends), value.data, value.len);
 }
 
-static enum sabir_error new_version(const struct dict *d, struct span value, struct seg_version **version)
+static enum sabir_error new_version(const struct dict *d, const struct dict_entry *entry, struct seg_version **version)
 {
 	struct seg_block *block;
-	enum sabir_error error = block_alloc(d->lane, sizeof(**version) + value.len, DICT_HAND_VERSION, &block);
+	size_t size = dict_head_len(entry->ends) + entry->value.len;
+	enum sabir_error error = block_alloc(d->lane, size, DICT_HAND_VERSION, &block);
 	if (error)
 		return error;
 	*version = (struct seg_version *)block;
-	fill_version(d, *version, value);
+	fill_version(d, *version, entry);
 	return SABIR_OK;
 }
 
 /* The first version, in the node's own block. It is reached through the node only, so it can be LIVE before that is. */
-static struct seg_version *version_inside(const struct dict *d, struct seg_node *node, size_t off, struct span value)
+static struct seg_version *version_inside(const struct dict *d, struct seg_node *node, size_t off,
+					  const struct dict_entry *entry)
 {
 	struct seg_version *version = (struct seg_version *)((uint8_t *)node + off);
 	uint64_t tag = block_tag(load64_relaxed(&node->block.word));
 	store64_relaxed(&version->block.word, block_word(SEG_BLOCK_LIVE, DICT_INSIDE, d->index, tag));
-	fill_version(d, version, value);
+	fill_version(d, version, entry);
 	return version;
 }
 
 /* A node with its first version, each in the lane's hand, if they are two blocks. */
-static enum sabir_error new_node(const struct dict *d, struct span key, struct span value, struct seg_node **node,
+static enum sabir_error new_node(const struct dict *d, const struct dict_entry *entry, struct seg_node **node,
 				 struct seg_version **version)
 {
 	struct seg_block *block;
+	struct span key = entry->key, value = entry->value;
 	size_t off = dict_inside_off(key.len);
-	bool inside = off + sizeof(**version) <= DICT_MOST_INSIDE &&
+	bool inside = !entry->ends && off + sizeof(**version) <= DICT_MOST_INSIDE &&
 		      value.len <= DICT_MOST_INSIDE - off - sizeof(**version);
 	size_t size = inside ? off + sizeof(**version) + value.len : sizeof(**node) + key.len;
-	enum sabir_error error = inside ? SABIR_OK : new_version(d, value, version);
+	enum sabir_error error = inside ? SABIR_OK : new_version(d, entry, version);
 	if (error)
 		return error;
 	error = block_alloc(d->lane, size, DICT_HAND_NODE, &block);
@@ -137,7 +146,7 @@ static enum sabir_error new_node(const struct dict *d, struct span key, struct s
 	if (key.len)
 		memcpy(made + 1, key.data, key.len);
 	if (inside)
-		*version = version_inside(d, made, off, value);
+		*version = version_inside(d, made, off, entry);
 	(*version)->node = segment_ref(d->seg, made);
 	store32_relaxed(&block->next, segment_ref(d->seg, *version));
 	*node = made;
@@ -151,7 +160,7 @@ static void hands_off(const struct dict *d)
 }
 
 static enum sabir_error insert(const struct dict *d, struct dict_write *w, const struct dict_key *key,
-			       struct span value)
+			       const struct dict_entry *entry)
 {
 	uint64_t order = load64_relaxed(&d->body->next_order);
 	struct seg_version *version;
@@ -162,12 +171,14 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
 	if (!error)
 		error = dict_order_reserve(d, order, &leaf);
 	if (!error)
-		error = new_node(d, key->bytes, value, &node, &version);
+		error = new_node(d, entry, &node, &version);
 	if (error)
 		return error;
 	uint32_t ref = segment_ref(d->seg, node);
 	FAULT("dict_write.prepared");
 
+	if (dict_time_insert(d, version, entry->ends))
+		return SABIR_DATA_LOSS;
 	if (!dict_is_inside(version))
 		dict_adopt(d, &version->block);
 	dict_adopt(d, &node->block);
@@ -185,18 +196,20 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
  * A version in front of the present one. If that one belongs to this write too, the new one stands for it, and it
  * only waits on the pending list to be freed: a node never has more than two versions.
  */
-static enum sabir_error replace(const struct dict *d, const struct dict_found *found, struct span value)
+static enum sabir_error replace(const struct dict *d, const struct dict_found *found, const struct dict_entry *entry)
 {
 	struct seg_version *present = found->version, *version;
-	enum sabir_error error = new_version(d, value, &version);
+	enum sabir_error error = new_version(d, entry, &version);
 	if (error)
 		return error;
-	bool own = load64_relaxed(&present->seq) == load64_relaxed(&version->seq);
+	bool own = ((load64_relaxed(&present->seq) ^ load64_relaxed(&version->seq)) & ~SEG_VERSION_TIMED) == 0;
 	uint32_t replaced = own ? load32_relaxed(&present->block.next) : segment_ref(d->seg, present);
 	version->node = segment_ref(d->seg, found->node);
 	store32_relaxed(&version->block.next, replaced);
 	FAULT("dict_write.prepared");
 
+	if (dict_time_insert(d, version, entry->ends))
+		return SABIR_DATA_LOSS;
 	dict_adopt(d, &version->block);
 	journal_store32(d->lane, &found->node->block.next, segment_ref(d->seg, version));
 	if (own) {
@@ -209,16 +222,19 @@ static enum sabir_error replace(const struct dict *d, const struct dict_found *f
 	return SABIR_OK;
 }
 
-enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key, struct span value,
-			  bool *inserted)
+enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const struct dict_key *key,
+			  const struct dict_entry *entry, bool *inserted)
 {
+	struct dict_entry made = *entry;
 	struct dict_found found;
 	struct span present;
 	dict_tend_index(d, w->count);
 	enum sabir_error look = dict_present(d, key, &found, &present);
 	if (look && look != SABIR_KEY_NOT_FOUND)
 		return look;
-	enum sabir_error error = look ? insert(d, w, key, value) : replace(d, &found, value);
+	if (made.ends == DICT_KEEP_END)
+		made.ends = look ? 0 : found.ends;
+	enum sabir_error error = look ? insert(d, w, key, &made) : replace(d, &found, &made);
 	if (error)
 		return error;
 	hands_off(d);

@@ -95,7 +95,8 @@ static bool same_as_model(uint64_t list)
 static void model_splice(uint32_t at, uint32_t gone, const uint32_t *put, uint32_t n)
 {
 	memmove(model + at + n, model + at + gone, (n_model - at - gone) * sizeof(*model));
-	memcpy(model + at, put, n * sizeof(*put));
+	if (n)
+		memcpy(model + at, put, n * sizeof(*put));
 	n_model += n - gone;
 }
 

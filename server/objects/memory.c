@@ -163,26 +163,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that a block has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-/* Each word is written or not, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	struct view v;
@@ -194,6 +174,4 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = block_size(lane->seg, load32_relaxed(&object->body));
 }
 
-const struct object_kind memory_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe
-};
+const struct object_kind memory_kind = { .create = create, .describe = describe };

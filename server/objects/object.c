@@ -236,7 +236,7 @@ static void unbuild(struct lane *lane, uint32_t index)
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
-	if (kind && load32_relaxed(&o->body))
+	if (kind && kind->destroy && load32_relaxed(&o->body))
 		kind->destroy(lane, index, o);
 	FAULT("object_sweep.destroyed");
 	object_free_block(lane, index, load32_relaxed(&o->body));

@@ -157,8 +157,10 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  * What a kind gives to the code above: one constant table in its file, listed in object.c. Kinds may share functions.
  * create   allocates and fills the body; it is in hand[0] (PRIVATE) on success and becomes the object's by the caller; what
  *          else it needs it makes later, on first use, or keeps in hand[1..] until it is reachable from a LIVE body
- * destroy  frees everything that the object has; nobody else uses it; restartable (it may have been begun before by a dead lane)
- * recover  a lane died in one of the kind's operations on this object: finish or undo; the lane's journal has been undone already
+ * destroy  NULL: it has nothing but its body, which its caller frees. Or: frees everything else that the object has; nobody
+ *          uses it any more; restartable (it may have been begun before by a dead lane)
+ * recover  NULL: a change is done or not done, and whoever waits is woken in any case. Or:
+ *          a lane died in one of the kind's operations on this object: finish or undo; the lane's journal has been undone already
  *          and the object's lock may still be held by the dead lane: recover runs before it is released. Answers OK, or BUSY if it
  *          needs a lock that somebody else holds: it is called again later
  * describe fills length, memory_bytes and its own fields

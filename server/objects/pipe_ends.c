@@ -128,7 +128,10 @@ static enum sabir_error check_end(const struct lane *lane, uint32_t end)
 static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t end)
 {
 	struct pipe p;
-	enum sabir_error error = pipe_enter(lane, SEG_OP_PIPE_OPEN, handle, &p);
+	/* Each time: an end is never open without the queues that it leads to. */
+	enum sabir_error error = make_queues(lane, handle);
+	if (!error)
+		error = pipe_enter(lane, SEG_OP_PIPE_OPEN, handle, &p);
 	if (error)
 		return error;
 	error = lock_acquire(lane, &p.object->lock);
@@ -143,8 +146,6 @@ static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t e
 enum sabir_error pipe_open(struct lane *lane, uint64_t handle, uint32_t end)
 {
 	enum sabir_error error = check_end(lane, end);
-	if (!error)
-		error = make_queues(lane, handle);
 	if (!error)
 		error = open_once(lane, handle, end);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
@@ -218,7 +219,7 @@ enum sabir_error pipe_close(struct lane *lane, uint64_t handle, uint32_t end)
 		wake(&p);
 	pipe_leave(&p);
 	if (tell)
-		pipe_tell(lane, handle);
+		(void)pipe_tell(lane, handle);
 	return error;
 }
 
@@ -231,12 +232,13 @@ static void close_queue(struct lane *lane, uint64_t queue)
 		event_notify_all(lane->seg, object_index(queue));
 }
 
-void pipe_tell(struct lane *lane, uint64_t handle)
+enum sabir_error pipe_tell(struct lane *lane, uint64_t handle)
 {
 	struct pipe p;
 	uint64_t queue[PIPE_N_ENDS], removed;
+	enum sabir_error error = SABIR_OK;
 	if (pipe_enter(lane, SEG_OP_READ, handle, &p))
-		return;
+		return SABIR_OK;
 	uint16_t closed = load16_acquire(&p.body->closed);
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++)
 		queue[end] = load64_acquire(&p.body->queue[end]);
@@ -248,15 +250,16 @@ void pipe_tell(struct lane *lane, uint64_t handle)
 		close_queue(lane, queue[1 - end]);
 		FAULT("pipe_tell.one");
 		close_queue(lane, queue[end]);
-		if (object_index(queue[end]))
-			(void)queue_clear(lane, queue[end], &removed);
+		if (object_index(queue[end]) && queue_clear(lane, queue[end], &removed) == SABIR_BUSY)
+			error = SABIR_BUSY;
 	}
 	FAULT("pipe_tell.both");
-	if (pipe_enter(lane, SEG_OP_READ, handle, &p))
-		return;
+	if (error || pipe_enter(lane, SEG_OP_READ, handle, &p))
+		return error;
 	/* Others may tell at the same time: whatever they store, it was told. */
 	store16_release(&p.body->told, closed);
 	pipe_leave(&p);
+	return SABIR_OK;
 }
 
 /* Whether the owner's end leaves something to do here. */
@@ -293,9 +296,7 @@ enum sabir_error pipe_owner_gone(struct lane *by, uint64_t handle, uint64_t owne
 	bool work = concerns(&p, owner);
 	enum sabir_error error = work ? let_go(&p, owner) : SABIR_OK;
 	pipe_leave(&p);
-	if (work && !error)
-		pipe_tell(by, handle);
-	return error;
+	return work && !error ? pipe_tell(by, handle) : error;
 }
 
 /* ---------------------------------------------------------------- death and end */

@@ -23,8 +23,11 @@ static inline bool pipe_bit(const uint16_t *bits, uint32_t end)
 
 /* How often the end is held: by `owner`, or by anybody if that is 0. Errors: DATA_LOSS. */
 enum sabir_error pipe_holders(const struct pipe *p, uint32_t end, uint64_t owner, uint32_t *n);
-/* Tells the queues of the ends that are closed. Outside operations; can be done again. */
-void pipe_tell(struct lane *lane, uint64_t handle);
+/*
+ * Tells the queues of the ends that are closed. Outside operations; can be done again. Errors: BUSY (one of them is not
+ * emptied yet: somebody has its lock).
+ */
+enum sabir_error pipe_tell(struct lane *lane, uint64_t handle);
 enum sabir_error pipe_owner_gone(struct lane *by, uint64_t handle, uint64_t owner);
 enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			      struct seg_object *object);

@@ -332,6 +332,42 @@ static void recover_owner(struct lane *by, void *context)
 	(void)owner_recover(by, *(uint32_t *)context);
 }
 
+static uint64_t n_waiting(uint64_t pipe, uint32_t end)
+{
+	struct pipe_state state = { 0 };
+	CU_ASSERT_EQUAL(pipe_state(&a, pipe, &state), SABIR_OK);
+	return state.n_messages[end];
+}
+
+static void act_get(struct lane *by, void *queue)
+{
+	struct bytes out = { 0 };
+	queue_get(by, *(uint64_t *)queue, 1, &out);
+	bytes_fini(&out);
+}
+
+/* A message that a dead receiver gave back is taken under the queue's lock. */
+static void a_closed_end_is_emptied_when_its_queue_can_be_locked(void)
+{
+	const struct kit_step taken = { "queue_get.chained", 1 };
+	struct lane dying = kit_lane(&seg), other = kit_lane(&seg);
+	uint64_t pipe = open_pipe(), queue = 0;
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(object_part(&a, pipe, 1, &(struct object_spec){ .kind = SEG_KIND_QUEUE }, &queue), SABIR_OK);
+	CU_ASSERT(kit_die_at(&taken, act_get, &dying, &queue));
+	CU_ASSERT_EQUAL(owner_recover(&a, dying.owner), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&a, &seg.objects[object_index(queue)].lock), SABIR_OK);
+	b.lock_patience_ns = 1000000;
+	CU_ASSERT_EQUAL(pipe_close(&b, pipe, 1), SABIR_OK);
+	b.lock_patience_ns = 0;
+	CU_ASSERT_EQUAL(n_waiting(pipe, 1), 1);
+	lock_release(&a, &seg.objects[object_index(queue)].lock);
+	CU_ASSERT_EQUAL(owner_recover(&a, other.owner), SABIR_OK);
+	CU_ASSERT_EQUAL(n_waiting(pipe, 1), 0);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 2), SABIR_BROKEN_PIPE);
+	object_delete(&a, pipe);
+}
+
 static void a_recovery_that_dies_at_any_step_is_done_again(void)
 {
 	struct kit_steps *steps = kit_shared(sizeof(*steps));
@@ -401,6 +437,7 @@ int main(void)
 		KIT_TEST(a_holder_that_dies_at_any_step_closes_its_end),
 		KIT_TEST(a_holder_that_dies_while_it_makes_the_queues_leaves_a_whole_pipe),
 		KIT_TEST(a_holder_that_dies_in_a_full_list_closes_its_end),
+		KIT_TEST(a_closed_end_is_emptied_when_its_queue_can_be_locked),
 		KIT_TEST(a_recovery_that_dies_at_any_step_is_done_again),
 		KIT_TEST(a_deleter_that_dies_at_any_step_leaves_nothing),
 	};

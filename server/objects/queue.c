@@ -250,7 +250,7 @@ enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queu
 	return error;
 }
 
-enum sabir_error queue_close(struct lane *lane, uint64_t handle)
+static enum sabir_error close_once(struct lane *lane, uint64_t handle)
 {
 	struct queue q;
 	struct place place;
@@ -267,6 +267,14 @@ enum sabir_error queue_close(struct lane *lane, uint64_t handle)
 		event_notify_all(q.seg, q.index);
 	queue_leave(&q);
 	return error == SABIR_CLOSED ? SABIR_OK : error;
+}
+
+enum sabir_error queue_close(struct lane *lane, uint64_t handle)
+{
+	enum sabir_error error = close_once(lane, handle);
+	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
+		error = close_once(lane, handle);
+	return error;
 }
 
 /* ---------------------------------------------------------------- size */

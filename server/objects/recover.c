@@ -7,7 +7,8 @@
  * lock; wake everybody on the object (the lane may have died between its publishing store and its wake-up, or after it was
  * woken in place of another); finish a create or delete; free its blocks; free the lane. When all lanes are done, what the
  * owner itself holds, as the actor of its operations, is let go by the objects' kinds. Every step can be done again, so a
- * recovery that dies is followed by another one.
+ * recovery that dies is followed by another one: first of the dead recoverer, whose lane names the object that it worked
+ * on, so that a lock which it took is released, then of the lane that it was repairing.
  */
 #include <string.h>
 
@@ -34,9 +35,12 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
 	uint32_t state = object_state(load64_acquire(&o->word));
 	bool usable = state == SEG_OBJECT_LIVE || state == SEG_OBJECT_DYING;
-	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP;
+	/* What a dead recoverer had begun is begun anew when its own dead lane is recovered; only the lock is left here. */
+	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP && op != SEG_OP_RECOVER;
 
-	if (works && usable && kind && segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
+	store32_relaxed(&by->shared->object, index);
+	if (works && usable && kind && kind->recover &&
+	    segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
 		error = kind->recover(by, dead, dead_id, index, o);
 	if (error)
 		return error;
@@ -89,7 +93,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	struct seg_lane *dead = &seg->lanes[lane_id - 1];
 	struct lane view = { .seg = seg, .shared = dead, .id = lane_id };
 
-	lane_begin(by, SEG_OP_READ, 0);
+	lane_begin(by, SEG_OP_RECOVER, 0);
 	journal_undo(&view);
 	enum sabir_error error = repair_object(by, dead, lane_id);
 	if (!error) {

@@ -335,25 +335,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that it has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	struct view v;
@@ -365,6 +346,4 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = v.size;
 }
 
-const struct object_kind shared_list_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe
-};
+const struct object_kind shared_list_kind = { .create = create, .describe = describe };

@@ -113,26 +113,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that it has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-/* A change is done or not done, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	uint32_t ref = load32_relaxed(&object->body);
@@ -148,6 +128,4 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 	return !s || is_over(load64_seq(&s->state), memory);
 }
 
-const struct object_kind signal_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .ready = ready
-};
+const struct object_kind signal_kind = { .create = create, .describe = describe, .ready = ready };

@@ -181,26 +181,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that a value has, and its caller frees that. */
-static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
-{
-	(void)lane;
-	(void)index;
-	(void)object;
-}
-
-/* A change is done or not done, and recovery wakes everybody in any case. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	uint32_t ref = load32_relaxed(&object->body);
@@ -219,6 +199,4 @@ static uint64_t *part(const struct segment *seg, struct seg_object *object, uint
 	return v && n == 0 ? &v->lock : NULL;
 }
 
-const struct object_kind value_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .part = part
-};
+const struct object_kind value_kind = { .create = create, .describe = describe, .part = part };

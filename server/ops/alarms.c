@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "server/base/clock.h"
+#include "server/objects/dict.h"
 #include "server/objects/task_queue.h"
 
 struct alarm {
@@ -22,6 +23,18 @@ struct alarm {
 };
 
 #define ALARM_OF(node) ((struct alarm *)((uint8_t *)(node)-offsetof(struct alarm, deadline)))
+
+static bool next_of(const struct alarms *alarms, uint32_t object, uint64_t *handle, uint64_t *at_ns)
+{
+	return task_queue_alarm(alarms->seg, object, handle, at_ns) || dict_alarm(alarms->seg, object, handle, at_ns);
+}
+
+/* WRONG_KIND: it is the other one. */
+static enum sabir_error do_due(struct lane *lane, uint64_t handle)
+{
+	enum sabir_error error = task_queue_settle(lane, handle);
+	return error == SABIR_WRONG_KIND ? dict_remove_due(lane, handle) : error;
+}
 
 bool alarms_init(struct alarms *alarms, struct segment *seg)
 {
@@ -50,7 +63,7 @@ void alarms_note(struct alarms *alarms, uint32_t object)
 {
 	struct alarm *alarm = alarms->of_object[object];
 	uint64_t handle, at_ns, now = task_clock();
-	if (!task_queue_alarm(alarms->seg, object, &handle, &at_ns) || at_ns == UINT64_MAX) {
+	if (!next_of(alarms, object, &handle, &at_ns) || at_ns == UINT64_MAX) {
 		if (alarm)
 			drop(alarms, alarm);
 		return;
@@ -81,8 +94,7 @@ void alarms_answer(struct alarms *alarms, struct lane *lane, uint64_t now_ns)
 		uint32_t object = ALARM_OF(first)->object;
 		uint64_t handle, at_ns;
 		drop(alarms, ALARM_OF(first));
-		if (task_queue_alarm(alarms->seg, object, &handle, &at_ns) &&
-		    task_queue_settle(lane, handle) == SABIR_OK)
+		if (next_of(alarms, object, &handle, &at_ns) && do_due(lane, handle) == SABIR_OK)
 			alarms_note(alarms, object);
 	}
 }

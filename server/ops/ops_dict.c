@@ -26,14 +26,27 @@ static const struct request_field key_fields[] = {
 	FIELDS_END,
 };
 static const struct request_field set_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),     REQUIRED(2, KEY, key, "key"),         REQUIRED(3, VALUE, item, "value"),
+	FIELD(4, DURATION, ttl_ns, "ttl"), FIELD(5, BOOL, keep_ttl, "keep_ttl"), FIELDS_END,
+};
+static const struct request_field set_default_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
 	REQUIRED(2, KEY, key, "key"),
 	REQUIRED(3, VALUE, item, "value"),
+	FIELD(4, DURATION, ttl_ns, "ttl"),
+	FIELDS_END,
+};
+static const struct request_field expire_fields[] = {
+	REQUIRED(1, REF, ref, "dict"),
+	REQUIRED(2, KEY, key, "key"),
+	FIELD(3, DURATION, ttl_ns, "ttl"),
 	FIELDS_END,
 };
 static const struct request_field update_fields[] = {
 	REQUIRED(1, REF, ref, "dict"),
 	FIELD(2, REPEATED, n_repeated, "entries"),
+	FIELD(3, DURATION, ttl_ns, "ttl"),
+	FIELD(4, BOOL, keep_ttl, "keep_ttl"),
 	FIELDS_END,
 };
 static const struct request_field entry_fields[] = {
@@ -86,11 +99,23 @@ static enum sabir_error dict_service_get(struct op_call *c)
 	return dict_get(c->lane, c->handle, c->request.key, c->response);
 }
 
+/* When what the request sets ends. */
+static enum sabir_error read_end(struct op_call *c, uint64_t *ends)
+{
+	if (c->request.keep_ttl && c->request.ttl_ns)
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "fields 'ttl' and 'keep_ttl' exclude each other");
+	*ends = c->request.keep_ttl ? DICT_KEEP_END : dict_end_after(c->request.ttl_ns);
+	return SABIR_OK;
+}
+
 static enum sabir_error dict_service_set(struct op_call *c)
 {
+	struct dict_entry entry = { c->request.key, c->request.item, 0 };
 	bool inserted;
-	enum sabir_error error = dict_set(c->lane, c->handle, c->request.key, c->request.item, &inserted);
+	enum sabir_error error = read_end(c, &entry.ends);
 
+	if (!error)
+		error = dict_set_entry(c->lane, c->handle, &entry, &inserted);
 	if (error)
 		return explain(c, error);
 	respond_number(c->response, 1, inserted);
@@ -124,11 +149,11 @@ static enum sabir_error dict_service_len(struct op_call *c)
 
 static enum sabir_error dict_service_set_default(struct op_call *c)
 {
+	const struct dict_entry entry = { c->request.key, c->request.item, dict_end_after(c->request.ttl_ns) };
 	bool inserted;
 
 	frame(c, 1);
-	enum sabir_error error = dict_setdefault(c->lane, c->handle, c->request.key, c->request.item, c->response,
-						 &inserted);
+	enum sabir_error error = dict_setdefault_entry(c->lane, c->handle, &entry, c->response, &inserted);
 	if (error)
 		return explain(c, error);
 	respond_number(c->response, 2, inserted);
@@ -158,7 +183,11 @@ static enum sabir_error read_entries(struct op_call *c, struct dict_entry *entri
 {
 	struct span rest = c->message, encoded;
 	struct op_request r;
+	uint64_t ends = 0;
+	enum sabir_error ended = read_end(c, &ends);
 
+	if (ended)
+		return ended;
 	/* All keys together are shorter than the request: the scratch memory does not move while keys point into it. */
 	if (!bytes_reserve(&c->scratch, c->message.len))
 		return SABIR_NO_MEMORY;
@@ -166,7 +195,7 @@ static enum sabir_error read_entries(struct op_call *c, struct dict_entry *entri
 		enum sabir_error error = request_read(c, encoded, entry_fields, &r);
 		if (error)
 			return error;
-		entries[i] = (struct dict_entry){ r.key, r.item };
+		entries[i] = (struct dict_entry){ r.key, r.item, ends };
 	}
 	return SABIR_OK;
 }
@@ -275,6 +304,22 @@ static enum sabir_error dict_service_compare_exchange(struct op_call *c)
 	return SABIR_OK;
 }
 
+static enum sabir_error dict_service_expire(struct op_call *c)
+{
+	return dict_expire(c->lane, c->handle, c->request.key, dict_end_after(c->request.ttl_ns));
+}
+
+static enum sabir_error dict_service_ttl(struct op_call *c)
+{
+	uint64_t ttl_ns;
+	enum sabir_error error = dict_ttl(c->lane, c->handle, c->request.key, &ttl_ns);
+
+	if (!error && ttl_ns)
+		c->response->len =
+			(size_t)(respond_put_time(c->response->data + c->response->len, 1, ttl_ns) - c->response->data);
+	return error;
+}
+
 static enum sabir_error dict_service_clear(struct op_call *c)
 {
 	uint64_t removed;
@@ -291,13 +336,15 @@ static const struct op ops[] = {
 	OP_OF_KIND(DictService, Delete, "dict", SEG_KIND_DICT, dict_service_delete, key_fields),
 	OP_OF_KIND(DictService, Contains, "dict", SEG_KIND_DICT, dict_service_contains, key_fields),
 	OP_OF_KIND(DictService, Len, "dict", SEG_KIND_DICT, dict_service_len, dict_fields),
-	OP_OF_KIND(DictService, SetDefault, "dict", SEG_KIND_DICT, dict_service_set_default, set_fields),
+	OP_OF_KIND(DictService, SetDefault, "dict", SEG_KIND_DICT, dict_service_set_default, set_default_fields),
 	OP_OF_KIND(DictService, Pop, "dict", SEG_KIND_DICT, dict_service_pop, key_fields),
 	OP_OF_KIND(DictService, PopItem, "dict", SEG_KIND_DICT, dict_service_pop_item, pop_item_fields),
 	OP_OF_KIND(DictService, Update, "dict", SEG_KIND_DICT, dict_service_update, update_fields),
 	OP_OF_KIND(DictService, Increment, "dict", SEG_KIND_DICT, dict_service_increment, increment_fields),
 	OP_OF_KIND(DictService, CompareExchange, "dict", SEG_KIND_DICT, dict_service_compare_exchange,
 		   compare_exchange_fields),
+	OP_OF_KIND(DictService, Expire, "dict", SEG_KIND_DICT, dict_service_expire, expire_fields),
+	OP_OF_KIND(DictService, Ttl, "dict", SEG_KIND_DICT, dict_service_ttl, key_fields),
 	OP_OF_KIND(DictService, Clear, "dict", SEG_KIND_DICT, dict_service_clear, dict_fields),
 };
 

@@ -60,6 +60,7 @@ static enum sabir_error read_keys(struct op_call *c, struct span value, struct d
 		if (error)
 			return op_fail(c, error, "field 'keys'");
 		entries[i].value = value;
+		entries[i].ends = 0;
 	}
 	return SABIR_OK;
 }

@@ -308,6 +308,29 @@ static void test_clear(void)
 	CU_ASSERT(ops_answers("DictService/Clear", D, ""));
 }
 
+static void test_entries_that_end(void)
+{
+	make_dict();
+	CU_ASSERT(ops_answers("DictService/Set", D " key=$1 value=$10 ttl={seconds=100}", "inserted=true"));
+	CU_ASSERT(ops_call("DictService/Ttl", D " key=$1") == SABIR_OK);
+	CU_ASSERT(ops_response.len > 0);
+	CU_ASSERT(ops_answers("DictService/Set", D " key=$1 value=$11 keep_ttl=1", ""));
+	CU_ASSERT(ops_call("DictService/Ttl", D " key=$1") == SABIR_OK);
+	CU_ASSERT(ops_response.len > 0);
+	CU_ASSERT(ops_answers("DictService/Expire", D " key=$1", ""));
+	CU_ASSERT(ops_answers("DictService/Ttl", D " key=$1", ""));
+	CU_ASSERT(ops_call("DictService/Ttl", D " key=$2") == SABIR_KEY_NOT_FOUND);
+	CU_ASSERT(ops_call("DictService/Expire", D " key=$2 ttl={seconds=1}") == SABIR_KEY_NOT_FOUND);
+	CU_ASSERT(ops_call("DictService/Set", D " key=$1 value=$1 ttl={seconds=1} keep_ttl=1") ==
+		  SABIR_INVALID_ARGUMENT);
+	CU_ASSERT(ops_call("DictService/Set", D " key=$1 value=$1 ttl={seconds=-1}") == SABIR_INVALID_ARGUMENT);
+	CU_ASSERT(ops_answers("DictService/Update",
+			      D " entries={key=$1 value=$1} entries={key=$3 value=$1} ttl={nanos=1}", "inserted=1"));
+	CU_ASSERT(ops_answers("DictService/Len", D, ""));
+	CU_ASSERT(ops_call("DictService/SetDefault", D " key=$1 value=$5 ttl={nanos=1}") == SABIR_OK);
+	CU_ASSERT(ops_call("DictService/Get", D " key=$1") == SABIR_KEY_NOT_FOUND);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -325,6 +348,7 @@ int main(void)
 		KIT_TEST(test_bad_keys_and_values_are_refused),
 		KIT_TEST(test_every_entry_fits_into_a_response),
 		KIT_TEST(test_clear),
+		KIT_TEST(test_entries_that_end),
 	};
 
 	return kit_run("ops_dict", ops_setup, ops_teardown, tests, sizeof(tests) / sizeof(tests[0]));

@@ -112,6 +112,7 @@ struct op_request {
 	bool flag; /* reverse, append */
 	bool ephemeral;
 	bool reverse;
+	bool keep_ttl;
 	bool first;
 	bool strict;
 	bool bounded;

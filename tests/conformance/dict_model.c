@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dict against an array of keys and integers in the order of their insertion. */
+/*
+ * The dict against an array of keys and integers in the order of their insertion. Entries that end do so at once, or in
+ * hours: those that are due are not in the model.
+ */
 #include "tests/conformance/model.h"
 
 #define N_KEYS 24u
@@ -7,6 +10,7 @@
 struct entry {
 	int64_t key;
 	int64_t value;
+	bool ends;
 };
 static struct entry model[N_KEYS];
 static unsigned n_model;
@@ -28,10 +32,29 @@ static void forget(struct entry *e)
 static struct entry *remember(int64_t key, int64_t value)
 {
 	struct entry *e = find(key);
-	if (!e)
+	if (!e) {
 		e = &model[n_model++];
-	*e = (struct entry){ key, value };
+		e->ends = false;
+	}
+	e->key = key;
+	e->value = value;
 	return e;
+}
+
+/* 0, hours, as it is; or at once, and then the entry is none. */
+static uint64_t some_ttl(void)
+{
+	static const uint64_t ttls[] = { 0, 5000 * SABIR_SECOND, SABIR_KEEP_TTL, 1 };
+	return ttls[random_below(4)];
+}
+
+static void note_end(int64_t key, uint64_t ttl_ns)
+{
+	struct entry *e = find(key);
+	if (ttl_ns != SABIR_KEEP_TTL)
+		e->ends = ttl_ns != 0;
+	if (ttl_ns == 1)
+		forget(e);
 }
 
 static bool is_int(const struct sabir_item *item, int64_t v)
@@ -55,12 +78,42 @@ static void get(sabir_dict *d, int64_t key)
 	sabir_free(value);
 }
 
+static void left(sabir_dict *d, int64_t key)
+{
+	struct sabir_item k = sabir_int(key);
+	struct entry *e = find(key);
+	uint64_t ttl_ns = 0;
+	SAME(sabir_dict_ttl(d, &k, &ttl_ns) == (e ? SABIR_OK : SABIR_KEY_NOT_FOUND));
+	SAME(!e || (ttl_ns != 0) == e->ends);
+}
+
+static void set_ttl(sabir_dict *d, int64_t key)
+{
+	struct sabir_item k = sabir_int(key), v = sabir_int(random_below(1000));
+	uint64_t ttl_ns = some_ttl();
+	bool inserted, had = find(key) != NULL;
+	SAME(!sabir_dict_set_ttl(d, &k, &v, ttl_ns, &inserted) && inserted == !had);
+	remember(key, v.as.i);
+	note_end(key, ttl_ns);
+}
+
+static void expire(sabir_dict *d, int64_t key)
+{
+	struct sabir_item k = sabir_int(key);
+	uint64_t ttl_ns = some_ttl();
+	if (ttl_ns == SABIR_KEEP_TTL)
+		ttl_ns = 0;
+	SAME(sabir_dict_expire(d, &k, ttl_ns) == (find(key) ? SABIR_OK : SABIR_KEY_NOT_FOUND));
+	if (find(key))
+		note_end(key, ttl_ns);
+}
+
 static void set(sabir_dict *d, int64_t key)
 {
 	struct sabir_item k = sabir_int(key), v = sabir_int(random_below(1000));
 	bool inserted, had = find(key) != NULL;
 	SAME(!sabir_dict_set(d, &k, &v, &inserted) && inserted == !had);
-	remember(key, v.as.i);
+	remember(key, v.as.i)->ends = false;
 }
 
 static void setdefault(sabir_dict *d, int64_t key)
@@ -140,7 +193,7 @@ static void update(sabir_dict *d)
 	uint64_t inserted;
 	for (unsigned i = 0; i < n; i++) {
 		entries[i] = (struct sabir_entry){ sabir_int(random_below(N_KEYS)), sabir_int(random_below(1000)) };
-		remember(entries[i].key.as.i, entries[i].value.as.i);
+		remember(entries[i].key.as.i, entries[i].value.as.i)->ends = false;
 	}
 	SAME(!sabir_dict_update(d, entries, n, &inserted) && inserted == n_model - before);
 }
@@ -186,12 +239,13 @@ static void clear(sabir_dict *d)
 
 static void step(sabir_dict *d)
 {
-	static void (*const of_key[])(
-		sabir_dict *, int64_t) = { get, set, set, setdefault, delete_or_pop, increment, compare_exchange };
+	static void (*const of_key[])(sabir_dict *, int64_t) = {
+		get, set, set, setdefault, delete_or_pop, increment, compare_exchange, left, set_ttl, expire
+	};
 	static void (*const of_all[])(sabir_dict *) = { popitem, update, list, copy };
 	unsigned op = random_below(50);
-	if (op < 35)
-		of_key[op % 7](d, random_below(N_KEYS));
+	if (op < 40)
+		of_key[op % 10](d, random_below(N_KEYS));
 	else if (op < 49)
 		of_all[op % 4](d);
 	else

@@ -278,6 +278,10 @@ NUMBERS = [0, 1, 2, -1, True, False, 1.0, 0.0, -0.0, 2.5, 2**53, 2**53 + 1, floa
 TEXTS = ["", "a", "b", "ab", "\x00", "\u00e9", "\U0001f600", "\uffff", "a text that has a block of its own", "a" * 300]
 
 
+# The ends of what an index can be; C writes "open" as the lowest of all, so it comes one later.
+FAR = [2**63 - 1, 2**63 - 2, 1 - 2**63, 2 - 2**63, 2**32, -(2**32), 2**62, -(2**62), 2**31]
+
+
 def values(rng, taste):
     if taste == "numbers":
         return rng.choice(NUMBERS) if rng.random() < 0.5 else rng.randrange(-5, 6)
@@ -293,16 +297,16 @@ def values(rng, taste):
 
 def operation(rng, taste, n):
     """A random operation as text for people, and as a function of the list."""
-    index = lambda: rng.randrange(-n - 2, n + 3)
+    index = lambda: rng.randrange(-n - 2, n + 3) if rng.random() < 0.97 else rng.choice(FAR)
     maybe = lambda: None if rng.random() < 0.3 else index()
     v = lambda: values(rng, taste)
     some = lambda most: [v() for _ in range(rng.randrange(most))]
     steps = [None, 1, 1, 2, 3, -1, -2, -5, 7]
-    s = slice(maybe(), maybe(), rng.choice(steps))
+    s = slice(maybe(), maybe(), rng.choice(steps) if rng.random() < 0.95 else rng.choice(FAR))
     near = slice(s.start, s.stop)
     i, x, xs, flag = index(), v(), some(5), rng.random() < 0.5
     many = [v() for _ in range(rng.randrange(200))] if rng.random() < 0.1 and n < 2000 else xs
-    times = rng.randrange(-1, 4) if n < 300 else 1
+    times = rng.randrange(-1, 4) if n < 300 else rng.choice([1, 0, -(2**63)]) if rng.random() < 0.05 else 1
     fit = [v() for _ in range(len(range(*s.indices(n))) + (rng.random() < 0.1))]
 
     def put(where, what):

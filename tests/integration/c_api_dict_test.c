@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dict's part of the C API against a real server. */
+#include <time.h>
+
 #include "tests/integration/c_api.h"
 
 static sabir_dict *new_dict(void)
@@ -301,6 +303,53 @@ static void pages_from_the_end(void)
 	drop(d);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * SABIR_SECOND + (uint64_t)t.tv_nsec;
+}
+
+static void an_entry_ends_in_time(void)
+{
+	sabir_dict *d = new_dict();
+	struct sabir_item key = sabir_text("k"), one = sabir_int(1);
+	uint64_t begin = now_ns(), left = 0, ttl = 100 * SABIR_MILLISECOND;
+	bool inserted;
+	set(d, "stays", 2);
+	NEED(sabir_dict_set_ttl(d, &key, &one, ttl, &inserted));
+	CHECK(inserted);
+	while (at(d, "k") == 1 && now_ns() - begin < 10 * SABIR_SECOND)
+		CHECK(sabir_dict_ttl(d, &key, &left) || (left > 0 && left <= ttl));
+	CHECK(now_ns() - begin >= ttl && now_ns() - begin < 10 * SABIR_SECOND);
+	CHECK(length(d) == 1 && at(d, "stays") == 2);
+	drop(d);
+}
+
+static void ends_are_kept_moved_and_taken_away(void)
+{
+	sabir_dict *d = new_dict(), *copy;
+	struct sabir_item key = sabir_text("k"), one = sabir_int(1), *value;
+	struct sabir_entry entry = { key, one };
+	uint64_t left = 0, hour = 3600 * SABIR_SECOND;
+	CHECK_ERROR(sabir_dict_expire(d, &key, hour), SABIR_KEY_NOT_FOUND);
+	CHECK_ERROR(sabir_dict_setdefault_ttl(d, &key, &one, SABIR_KEEP_TTL, &value, NULL), SABIR_INVALID_ARGUMENT);
+	CHECK_OK(sabir_dict_setdefault_ttl(d, &key, &one, hour, NULL, NULL));
+	CHECK(!sabir_dict_ttl(d, &key, &left) && left > hour / 2 && left <= hour);
+	CHECK_OK(sabir_dict_set_ttl(d, &key, &one, SABIR_KEEP_TTL, NULL));
+	CHECK_OK(sabir_dict_increment(d, &key, &one, NULL));
+	NEED(sabir_dict_copy(d, NULL, &copy));
+	CHECK(!sabir_dict_ttl(copy, &key, &left) && left > hour / 2 && left <= hour);
+	CHECK_OK(sabir_dict_expire(d, &key, 0));
+	CHECK(!sabir_dict_ttl(d, &key, &left) && left == 0 && at(d, "k") == 2);
+	CHECK_OK(sabir_dict_update_ttl(d, &entry, 1, hour, NULL));
+	CHECK(!sabir_dict_ttl(d, &key, &left) && left > hour / 2);
+	set(d, "k", 5);
+	CHECK(!sabir_dict_ttl(d, &key, &left) && left == 0);
+	drop(copy);
+	drop(d);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -317,6 +366,8 @@ int main(int argc, char **argv)
 		TEST(malformed_items_are_refused),
 		TEST(copies_and_fromkeys),
 		TEST(pages_from_the_end),
+		TEST(an_entry_ends_in_time),
+		TEST(ends_are_kept_moved_and_taken_away),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -7,6 +7,8 @@
 
 #define MS SABIR_MILLISECOND
 
+static const char *url;
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -243,6 +245,51 @@ static void ids_count_once(void)
 	drop(queue);
 }
 
+/* SABIR_FOREVER is a time as any other, not the lack of one. */
+static void forever_is_the_longest_time(void)
+{
+	sabir_queue *queue = make("task",
+				  (struct sabir_task_spec){ .dedup_window_ns = SABIR_FOREVER, .ttl_ns = 20 * MS });
+	struct sabir_task never = { .delay_ns = SABIR_FOREVER, .ttl_ns = SABIR_FOREVER },
+			  always = { .ttl_ns = SABIR_FOREVER };
+	struct sabir_task once = { .dedup_id = "once", .ttl_ns = SABIR_FOREVER };
+	struct sabir_task_state state;
+	struct sabir_lease as;
+	put(queue, 1, never);
+	put(queue, 2, always);
+	put(queue, 3, (struct sabir_task){ 0 });
+	put(queue, 4, once);
+	put(queue, 5, once);
+	CHECK_OK(sabir_task_queue_pause(queue));
+	CHECK(get(queue, 60 * MS) == FAILED(SABIR_EMPTY));
+	CHECK_OK(sabir_task_queue_resume(queue));
+	CHECK_OK(sabir_task_queue_state(queue, &state));
+	CHECK(state.ready == 2 && state.delayed == 1);
+	CHECK(lease(queue, SABIR_FOREVER, &as) == 2 && get(queue, 0) == 4 && get(queue, 0) == FAILED(SABIR_EMPTY));
+	CHECK_OK(sabir_task_queue_nack(queue, as.token, SABIR_FOREVER));
+	CHECK(get(queue, 20 * MS) == FAILED(SABIR_EMPTY));
+	drop(queue);
+}
+
+/* Made by a connection of its own, and gone with it. */
+static void a_task_queue_can_go_with_its_maker(void)
+{
+	const struct sabir_task_spec spec = { .size = sizeof(spec), .joinable = 1 };
+	const char *name = name_of("ephemeral");
+	struct sabir_info info;
+	sabir_queue *queue;
+	sabir_conn *own;
+	NEED(sabir_connect(url, NULL, &own));
+	NEED(sabir_task_queue_create(own, name, &spec, SABIR_EPHEMERAL, &queue));
+	CHECK_OK(sabir_describe(conn, name, &info));
+	CHECK(info.ephemeral);
+	sabir_queue_free(queue);
+	sabir_close(own);
+	for (int i = 0; i < 5000 && sabir_describe(conn, name, &info) == SABIR_OK; i++)
+		usleep(1000);
+	CHECK_ERROR(sabir_describe(conn, name, &info), SABIR_NOT_FOUND);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -255,6 +302,9 @@ int main(int argc, char **argv)
 		TEST(a_join_ends_with_the_last_task),
 		TEST(plain_queues_refuse_what_they_do_not_know),
 		TEST(ids_count_once),
+		TEST(forever_is_the_longest_time),
+		TEST(a_task_queue_can_go_with_its_maker),
 	};
+	url = argc > 1 ? argv[1] : "";
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -62,6 +62,7 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_CREATE);
 	CONSTANT(SEG_OP_DELETE);
 	CONSTANT(SEG_OP_SWEEP);
+	CONSTANT(SEG_OP_RECOVER);
 	CONSTANT(SEG_OP_READ);
 	CONSTANT(SEG_OP_VALUE_WRITE);
 	CONSTANT(SEG_OP_QUEUE_CLOSE);
@@ -373,6 +374,14 @@ static void print_array(void)
 	END(seg_array);
 }
 
+static void print_timed(void)
+{
+	BEGIN(seg_timed);
+	FIELD(seg_timed, version);
+	FIELD(seg_timed, end);
+	END(seg_timed);
+}
+
 static void print_dict(void)
 {
 	BEGIN(seg_dict);
@@ -392,6 +401,9 @@ static void print_dict(void)
 	FIELD(seg_dict, trim);
 	FIELD(seg_dict, trash_order);
 	FIELD(seg_dict, trash_tables);
+	FIELD(seg_dict, alarm);
+	FIELD(seg_dict, next_timed);
+	FIELD(seg_dict, timed);
 	FIELD(seg_dict, pad0);
 	END(seg_dict);
 }
@@ -687,6 +699,7 @@ int main(void)
 	print_value();
 	print_array();
 	print_dict();
+	print_timed();
 	print_table();
 	print_cells();
 	print_order();

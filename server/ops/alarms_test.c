@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server does when its time has come, on objects that nobody else touches. The clock is moved by the test. */
+#include "server/base/clock.h"
+#include "server/objects/dict.h"
+#include "server/objects/task_queue.h"
+#include "server/ops/alarms.h"
+#include "server/shm/test_kit.h"
+
+static struct segment seg;
+static struct lane lane;
+
+static int setup(void)
+{
+	if (kit_segment(16 << 20, &seg))
+		return -1;
+	lane = kit_lane(&seg);
+	return object_init_directory(&lane) ? -1 : 0;
+}
+
+static int teardown(void)
+{
+	lane_close(&lane);
+	segment_unmap(&seg);
+	return 0;
+}
+
+static uint64_t there(uint64_t d)
+{
+	const struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	return body->count[body->committed & 1];
+}
+
+static void a_dict_s_entries_go_at_their_end(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_DICT };
+	struct dict_entry entry = { { (const uint8_t *)"k", 1 }, { (const uint8_t *)"v", 1 }, 0 };
+	struct alarms alarms;
+	uint64_t d;
+	uint32_t rung;
+	CU_ASSERT_FATAL(alarms_init(&alarms, &seg));
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &d), SABIR_OK);
+	while (bell_next(&seg, &rung))
+		;
+	entry.ends = dict_end_after(3600ull * 1000000000u);
+	CU_ASSERT_EQUAL(dict_set_entry(&lane, d, &entry, NULL), SABIR_OK);
+	CU_ASSERT_FATAL(bell_next(&seg, &rung));
+	CU_ASSERT_EQUAL(rung, object_index(d));
+	alarms_note(&alarms, rung);
+	CU_ASSERT(alarms_next(&alarms) != CLOCK_NEVER);
+	alarms_answer(&alarms, &lane, clock_now());
+	CU_ASSERT_EQUAL(there(d), 1);
+	task_clock_ahead_ns += 3600ull * 1000000000u;
+	alarms_answer(&alarms, &lane, alarms_next(&alarms));
+	CU_ASSERT_EQUAL(there(d), 0);
+	CU_ASSERT_EQUAL(alarms_next(&alarms), CLOCK_NEVER);
+	alarms_fini(&alarms);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_dict_s_entries_go_at_their_end),
+	};
+	return kit_run("alarms", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
