@@ -8,9 +8,7 @@
 enum sabir_error sabir_condition_create(sabir_conn *conn, const char *name, const sabir_lock *lock, unsigned flags,
 					sabir_condition **condition)
 {
-	struct sabir_spec spec = { .size = sizeof(spec),
-				   .kind = SABIR_KIND_CONDITION,
-				   .lock = lock ? lock->h.id : 0 };
+	struct sabir_spec spec = { .size = sizeof(spec), .kind = SABIR_KIND_CONDITION, .lock = lock ? lock->h.id : 0 };
 	return handle_create(conn, name, &spec, flags, condition);
 }
 

@@ -94,7 +94,8 @@ struct handle {
 	uint64_t id;
 	uint32_t kind;
 	uint32_t type_code;
-	uint64_t part; /* value, array, condition: 0, or the address of the handle of its lock, which is freed with it */
+	uint64_t
+		part; /* value, array, condition: 0, or the address of the handle of its lock, which is freed with it */
 	char name[];
 };
 struct sabir_queue {

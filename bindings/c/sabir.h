@@ -324,10 +324,11 @@ struct sabir_info {
 
 /* How an object is made. All-zero members are the defaults. */
 struct sabir_spec {
-	size_t size;             /* sizeof(struct sabir_spec) */
-	uint32_t kind;           /* enum sabir_kind; required */
-	uint32_t type_code;      /* value, array: a letter; required */
-	uint64_t length;         /* array: number of elements; block: bytes; semaphore: the count at the beginning; barrier: parties */
+	size_t size;        /* sizeof(struct sabir_spec) */
+	uint32_t kind;      /* enum sabir_kind; required */
+	uint32_t type_code; /* value, array: a letter; required */
+	uint64_t
+		length; /* array: number of elements; block: bytes; semaphore: the count at the beginning; barrier: parties */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	const void *initial;     /* value: one element, array: the first ones, NULL: zeros; shared list: its spec */

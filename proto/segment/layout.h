@@ -539,8 +539,8 @@ struct seg_signal {
  * who have been called and did not yet go; `waiting` is the first who was not. All of it is under the object's lock.
  */
 #define SEG_TURN_WAITING 1u
-#define SEG_TURN_CALLED 2u /* what he waited for is his: he has only to come for it */
-#define SEG_TURN_BROKEN 3u /* a barrier's: it was broken */
+#define SEG_TURN_CALLED 2u  /* what he waited for is his: he has only to come for it */
+#define SEG_TURN_BROKEN 3u  /* a barrier's: it was broken */
 #define SEG_TURN_EXPIRED 4u /* a condition's: its time passed, and he waits for the lock only */
 #define SEG_TURN_TICKET 0x1fffffffu
 

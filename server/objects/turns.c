@@ -191,9 +191,9 @@ void turns_destroy(struct turns *t)
 		if (!turn || !block_size(t->lane->seg, ref))
 			return;
 		store32_relaxed(&t->lane->shared->hand[TURN_HAND], ref);
-		journal_store64(t->lane, &turn->block.word,
-				block_word(SEG_BLOCK_PRIVATE, t->lane->id, 0,
-					   block_tag(load64_relaxed(&turn->block.word))));
+		journal_store64(
+			t->lane, &turn->block.word,
+			block_word(SEG_BLOCK_PRIVATE, t->lane->id, 0, block_tag(load64_relaxed(&turn->block.word))));
 		journal_store32(t->lane, &t->line->first, load32_relaxed(&turn->block.next));
 		journal_store32(t->lane, &t->line->n, left);
 		journal_commit(t->lane);

@@ -66,7 +66,8 @@ static void a_release_hands_over_to_who_has_waited_long(void)
 	uint64_t lock = make_lock();
 	struct mutex_wait w[2] = { { 0 } };
 	CU_ASSERT(!take(&lane, lock));
-	CU_ASSERT(wait_for(&other, lock, &w[0]) == SABIR_WOULD_BLOCK && wait_for(&third, lock, &w[1]) == SABIR_WOULD_BLOCK);
+	CU_ASSERT(wait_for(&other, lock, &w[0]) == SABIR_WOULD_BLOCK &&
+		  wait_for(&third, lock, &w[1]) == SABIR_WOULD_BLOCK);
 	age(lock);
 	CU_ASSERT(!mutex_release(&lane, lock) && is_mine(&other, lock));
 	CU_ASSERT(take(&lane, lock) == SABIR_WOULD_BLOCK && wait_for(&third, lock, &w[1]) == SABIR_WOULD_BLOCK);
@@ -95,7 +96,8 @@ static void who_gives_up_passes_on_what_he_was_given(void)
 	uint64_t lock = make_lock();
 	struct mutex_wait w[2] = { { 0 } };
 	CU_ASSERT(!take(&lane, lock));
-	CU_ASSERT(wait_for(&other, lock, &w[0]) == SABIR_WOULD_BLOCK && wait_for(&third, lock, &w[1]) == SABIR_WOULD_BLOCK);
+	CU_ASSERT(wait_for(&other, lock, &w[0]) == SABIR_WOULD_BLOCK &&
+		  wait_for(&third, lock, &w[1]) == SABIR_WOULD_BLOCK);
 	age(lock);
 	CU_ASSERT(!mutex_release(&lane, lock) && is_mine(&other, lock));
 	CU_ASSERT(!mutex_give_up(&other, lock, w[0].place) && is_mine(&third, lock));
@@ -143,7 +145,8 @@ static void units_go_to_who_has_waited_long(void)
 {
 	uint32_t flags[] = { 0, SEG_SEMAPHORE_OWNED };
 	for (int i = 0; i < 2; i++) {
-		uint64_t s = kit_make(&(struct object_spec){ .kind = SEG_KIND_SEMAPHORE, .flags = flags[i] }), place = 0;
+		uint64_t s = kit_make(&(struct object_spec){ .kind = SEG_KIND_SEMAPHORE, .flags = flags[i] }),
+			 place = 0;
 		uint64_t second = 0;
 		struct lane victim = kit_lane(&seg);
 		CU_ASSERT_EQUAL(semaphore_take_in_turn(&victim, s, &place, false), SABIR_WOULD_BLOCK);
@@ -271,7 +274,8 @@ static void acquire_waiting(struct lane *mine, uint64_t lock)
 		uint32_t key = event_prepare(e, SEG_WAITING_LOCAL);
 		if (mutex_take_in_turn(mine, lock, &w, &hold) != SABIR_WOULD_BLOCK)
 			return;
-		(void)event_wait_call(mine, object_index(lock), SEG_EVENT_ITEMS, key, EVENT_FOREVER, turn_bits(w.place));
+		(void)event_wait_call(mine, object_index(lock), SEG_EVENT_ITEMS, key, EVENT_FOREVER,
+				      turn_bits(w.place));
 	}
 }
 

@@ -36,7 +36,8 @@ bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key,
 	return event_wait_call(lane, object, side, key, deadline_ns, FUTEX_BITSET_MATCH_ANY);
 }
 
-bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns, uint32_t bits)
+bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns,
+		     uint32_t bits)
 {
 	struct seg_event *event = &lane->seg->objects[object].event[side];
 	struct timespec at = { (time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u) };

@@ -64,8 +64,9 @@ static void *consume(void *context)
 static void start_consumers(struct consumer *c, unsigned n, sabir_condition *condition, uint64_t *order)
 {
 	for (unsigned i = 0; i < n; i++) {
-		c[i] = (struct consumer){ .condition = condition, .timeout_ns = SABIR_FOREVER, .depth = 1 + i % 3,
-					  .order = order };
+		c[i] = (struct consumer){
+			.condition = condition, .timeout_ns = SABIR_FOREVER, .depth = 1 + i % 3, .order = order
+		};
 		pthread_create(&c[i].thread, NULL, consume, &c[i]);
 		wait_until_n_wait(condition, i + 1);
 	}
