@@ -288,9 +288,16 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 	return !b || load32_relaxed(&b->ending) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
 }
 
+static bool any_ready(const struct segment *seg, const struct seg_object *object)
+{
+	const struct seg_barrier *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	return !b || load32_relaxed(&b->ending) || turns_any_called(&b->turns);
+}
+
 const struct object_kind barrier_kind = { .create = create,
 					  .destroy = destroy,
 					  .recover = recover,
 					  .describe = describe,
 					  .owner_gone = owner_gone,
-					  .ready = ready };
+					  .ready = ready,
+					  .any_ready = any_ready };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conditions: who is notified, what becomes of the lock, and the death of everybody concerned at each of their steps. */
+#include <sched.h>
+
 #include "server/objects/condition.h"
 #include "server/objects/turns_test_kit.h"
 
@@ -324,6 +326,58 @@ static void death_at_every_step_leaves_it_usable(void)
 	}
 }
 
+/* ---------------------------------------------------------------- several processes */
+
+/* Sleeps until the wait ends: 0 if it was notified. */
+static int wait_asleep(uint64_t c)
+{
+	struct lane mine = kit_lane(&seg);
+	struct condition_wait w = { 0 };
+	uint32_t lock = object_index(lock_of(c));
+	enum sabir_error error;
+	if (take(&mine, c))
+		return 9;
+	for (;;) {
+		/* What it waits for may change while it looks: both keys are from before. */
+		uint32_t done = event_prepare(&seg.objects[lock].event[SEG_EVENT_DONE], SEG_WAITING_LOCAL);
+		uint32_t items = event_prepare(&seg.objects[lock].event[SEG_EVENT_ITEMS], SEG_WAITING_LOCAL);
+		error = condition_wait(&mine, c, &w);
+		if (error != SABIR_WOULD_BLOCK)
+			break;
+		event_wait_call(&mine, lock, w.locking ? SEG_EVENT_ITEMS : SEG_EVENT_DONE, w.locking ? items : done,
+				EVENT_FOREVER, turn_bits(w.memory));
+	}
+	return error || !w.notified || depth(&mine, c) != 1;
+}
+
+static void act_notify_and_release(struct lane *by, void *context)
+{
+	uint64_t c = *(uint64_t *)context, n;
+	(void)condition_notify(by, c, 1, &n);
+	(void)mutex_release(by, lock_of(c));
+}
+
+static void who_sleeps_is_woken_though_the_one_who_notified_him_died(void)
+{
+	static const char *const names[] = { "condition.unlocked", "event.calling", "event.called", "condition.told" };
+	for (int i = 0; i < 4; i++) {
+		struct kit_step step = { .nth = 1 };
+		struct lane victim = kit_lane(&seg);
+		uint64_t c = make(0);
+		snprintf(step.name, sizeof(step.name), "%s", names[i]);
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(wait_asleep(c));
+		while (!n_waiting(c) || take(&victim, c))
+			sched_yield();
+		CU_ASSERT(kit_die_at(&step, act_notify_and_release, &victim, &c));
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		alarm(60);
+		CU_ASSERT_EQUAL(kit_wait(pid), 0);
+		alarm(0);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -336,6 +390,7 @@ int main(void)
 		KIT_TEST(a_late_comer_does_not_inherit),
 		KIT_TEST(the_end_of_either_ends_the_wait),
 		KIT_TEST(death_at_every_step_leaves_it_usable),
+		KIT_TEST(who_sleeps_is_woken_though_the_one_who_notified_him_died),
 	};
 	return kit_run("condition", kit_setup, kit_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

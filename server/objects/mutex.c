@@ -414,9 +414,16 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 	return !m || !load64_seq(&m->owner) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
 }
 
+static bool any_ready(const struct segment *seg, const struct seg_object *object)
+{
+	const struct seg_mutex *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	return !b || !load64_seq(&b->owner) || turns_any_called(&b->turns);
+}
+
 const struct object_kind mutex_kind = { .create = create,
 					.destroy = destroy,
 					.recover = recover,
 					.describe = describe,
 					.owner_gone = owner_gone,
-					.ready = ready };
+					.ready = ready,
+					.any_ready = any_ready };

@@ -125,18 +125,32 @@ enum sabir_error object_damaged(struct seg_object *object)
 	return SABIR_DATA_LOSS;
 }
 
-bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory)
+/* The object and its kind, if there is one that can tell; NULL: whoever waits is to look himself. */
+static const struct object_kind *kind_to_ask(const struct segment *seg, uint64_t handle, const struct seg_object **object)
 {
 	uint32_t index = object_index(handle);
-	if (!memory || index >= seg->n_objects)
-		return true;
-	const struct seg_object *o = &seg->objects[index];
+	if (index >= seg->n_objects)
+		return NULL;
+	const struct seg_object *o = *object = &seg->objects[index];
 	uint64_t word = load64_seq(&o->word);
-	if (word != ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE))
-		return true;
+	if (word != ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE) || load64_relaxed(&o->damaged))
+		return NULL;
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
-	return !kind || !kind->ready || load64_relaxed(&o->damaged) || kind->ready(seg, o, memory) ||
-	       load64_seq(&o->word) != word;
+	return load64_seq(&o->word) == word ? kind : NULL;
+}
+
+bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory)
+{
+	const struct seg_object *o;
+	const struct object_kind *kind = memory ? kind_to_ask(seg, handle, &o) : NULL;
+	return !kind || !kind->ready || kind->ready(seg, o, memory) || !kind_to_ask(seg, handle, &o);
+}
+
+bool object_any_ready(const struct segment *seg, uint64_t handle)
+{
+	const struct seg_object *o;
+	const struct object_kind *kind = kind_to_ask(seg, handle, &o);
+	return !kind || !kind->any_ready || kind->any_ready(seg, o) || !kind_to_ask(seg, handle, &o);
 }
 
 /* ---------------------------------------------------------------- making */

@@ -171,6 +171,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          done again. Answers OK, or BUSY if it needs a lock that somebody else holds: then all of it is done again later
  * ready    NULL, or: whether a wait that keeps `memory` (not 0) would end if it were run now. Looks without an operation, at
  *          memory that may be anything, and may err on either side when the object is just being deleted
+ * any_ready NULL, or: whether `ready` may be true of any wait that keeps something; so that many need not be asked in vain
  */
 struct object_kind {
 	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
@@ -182,6 +183,7 @@ struct object_kind {
 	uint64_t *(*part)(const struct segment *seg, struct seg_object *object, uint32_t n);
 	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
 	bool (*ready)(const struct segment *seg, const struct seg_object *object, uint64_t memory);
+	bool (*any_ready)(const struct segment *seg, const struct seg_object *object);
 };
 
 /* The table's entry for a SEG_KIND_*, or NULL. */
@@ -192,6 +194,8 @@ const struct object_kind *object_kind_of(uint32_t kind);
  * would wait on.
  */
 bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
+/* Whether that may be true of any wait that keeps something. */
+bool object_any_ready(const struct segment *seg, uint64_t handle);
 
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
 extern const struct object_kind list_kind, shared_list_kind;

@@ -68,6 +68,11 @@ bool turn_is_due(const struct seg_turn *turn);
 
 /* For object_kind.ready: the state of the turn at the place, without the lock; 0: it is not there. */
 uint32_t turn_peek(const struct segment *seg, uint32_t index, uint64_t place);
+/* For any_ready: whether somebody has been called and did not yet go. */
+static inline bool turns_any_called(const struct seg_turns *line)
+{
+	return load32_relaxed(&line->first) != load32_relaxed(&line->waiting);
+}
 
 /* Whether an owner, as in lane->actor.owner, is still there. */
 bool turn_owner_is_live(const struct segment *seg, uint64_t owner);

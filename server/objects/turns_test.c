@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fairness of locks and semaphores: who has waited long is not overtaken, whoever dies or gives up on the way. */
+#include <sched.h>
+
 #include "server/base/clock.h"
 #include "server/objects/mutex.h"
 #include "server/objects/semaphore.h"
@@ -329,6 +331,39 @@ static void nobody_starves_beside_those_who_never_sleep(void)
 	munmap(race, sizeof(*race));
 }
 
+static void act_release(struct lane *by, void *context)
+{
+	uint64_t lock = *(uint64_t *)context;
+	(void)mutex_release(by, lock);
+}
+
+static void who_sleeps_is_woken_though_the_one_who_called_him_died(void)
+{
+	static const char *const names[] = { "mutex.committed", "mutex.unlocked", "event.calling", "event.called" };
+	for (int i = 0; i < 4; i++) {
+		struct kit_step step = { .nth = 1 };
+		struct lane victim = kit_lane(&seg);
+		uint64_t lock = make_lock();
+		struct seg_mutex *body = kit_body(lock);
+		snprintf(step.name, sizeof(step.name), "%s", names[i]);
+		CU_ASSERT_EQUAL(take(&victim, lock), SABIR_OK);
+		pid_t pid = fork();
+		if (pid == 0) {
+			struct lane mine = kit_lane(&seg);
+			acquire_waiting(&mine, lock);
+			_exit(!is_mine(&mine, lock));
+		}
+		while (!load32_seq(&body->turns.n_waiting))
+			sched_yield();
+		age(lock);
+		CU_ASSERT(kit_die_at(&step, act_release, &victim, &lock));
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		alarm(60);
+		CU_ASSERT_EQUAL(kit_wait(pid), 0);
+		alarm(0);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -341,6 +376,7 @@ int main(void)
 		KIT_TEST(units_go_to_who_has_waited_long),
 		KIT_TEST(death_at_every_step_leaves_a_line_without_the_dead),
 		KIT_TEST(a_damaged_line_is_noticed),
+		KIT_TEST(who_sleeps_is_woken_though_the_one_who_called_him_died),
 		KIT_TEST(nobody_starves_beside_those_who_never_sleep),
 	};
 	return kit_run("turns", kit_setup, kit_teardown, tests, sizeof(tests) / sizeof(tests[0]));

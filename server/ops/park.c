@@ -252,6 +252,8 @@ static struct parked *first_ready(const struct park *park, struct line *line)
 		line_unlink(&w->place);
 	if (!w || is_ready(park, w))
 		return w;
+	if (!object_any_ready(park->seg, w->wait.handle))
+		return NULL;
 	for (struct waiter *next = w->place.next; next; next = next->next)
 		if (is_ready(park, PARKED_AT(next)) && !has_gone(PARKED_AT(next)))
 			return PARKED_AT(next);
