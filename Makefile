@@ -7,10 +7,12 @@
 #   *_test.c beside these   one CUnit program each, linked with code that has fault points
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
 #   tests/<suite>/*.c       one program each, linked with libsabir
+#   tests/crash/*.c         one program, linked with the server's objects
+#   tests/fuzz/*.c          one fuzzer each, linked with them too, but for stage.c, which they share
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
-# VARIANT=asan or tsan builds the same tree with a sanitizer into build/asan or build/tsan. JOBS=n compiles n files at a time.
+# VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on. JOBS=n compiles n files at a time.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -27,11 +29,12 @@ endif
 G := build/gen
 O := build$(if $(VARIANT),/$(VARIANT))
 
-CC := gcc
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
 INCLUDES := -I. -Ibindings/c -I$(G) -I$(G)/wire
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE_tsan := -fsanitize=thread -Wno-tsan
+SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE := $(SANITIZE_$(VARIANT))
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) -fPIC -fno-plt -fvisibility=hidden \
@@ -54,7 +57,8 @@ say = $(if $(V),,@printf '  %-8s %s\n' $(1) $@)
 ##@ Packages
 
 # What the goals need beyond the build. The installer does nothing, and says nothing, when all is there.
-NEEDS_test := python node
+NEEDS_test := python node go
+NEEDS_linearize := python go
 NEEDS_demo := python node
 NEEDS_lint := lint python
 NEEDS_format := lint
@@ -62,6 +66,8 @@ NEEDS_stress := python
 NEEDS_asan := python
 NEEDS_tsan := python
 NEEDS_bench := bench python
+NEEDS_models := models
+NEEDS_fuzz := fuzz
 NEEDS_images := images
 NEEDS := $(if $(filter-out images,$(MAKECMDGOALS)),build) $(sort $(foreach goal,$(MAKECMDGOALS),$(NEEDS_$(goal))))
 
@@ -80,7 +86,9 @@ CLIENT_C := $(filter bindings/c/%,$(SRC))
 MAIN_C := $(filter server/main/main.c,$(SRC))
 UPPER_C := $(filter-out $(CORE_C) $(CLIENT_C) $(MAIN_C),$(SRC))
 EXAMPLE_C := $(wildcard bindings/c/examples/*.c)
-SUITE_C := $(filter-out tests/lint/%,$(wildcard tests/*/*.c))
+SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/%,$(wildcard tests/*/*.c))
+CRASH_C := $(wildcard tests/crash/*.c)
+FUZZ_C := $(wildcard tests/fuzz/*.c)
 
 ##@ Generated code
 
@@ -246,6 +254,27 @@ $(UNIT): $(O)/unit/%: $(O)/faults/%.o $(O)/faults/core.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB) -lm
 
+##@ The crash sweep
+
+# The objects are those of the product: no fault points, the same optimization.
+SWEEP := $(O)/tests/crash/sweep
+$(SWEEP): $(call OBJ,$(CORE_C) $(CRASH_C)) $(WIRE_O)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
+
+##@ Fuzzers
+
+FUZZERS := $(patsubst %.c,$(O)/%,$(filter-out tests/fuzz/stage.c,$(FUZZ_C)))
+FUZZ_O := $(call OBJ,$(CORE_C) server/main/config.c server/main/setting.c server/main/runtime.c tests/fuzz/stage.c tests/crash/world.c) $(WIRE_O)
+$(FUZZERS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
 ##@ Benchmarks
 
 # The peers are in C++, and so are the clients that drive a peer and sabird alike; nothing else is.
@@ -281,16 +310,16 @@ $(BENCH): $(O)/%: %.cpp | packages
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
-QUICK := $(wildcard tests/integration/run tests/conformance/run bindings/*/tests/run)
+QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint format asan tsan sanitized stress bench images demo
+.PHONY: unit test check lint format asan tsan sanitized stress linearize crash crash-sample fuzz models bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
 test: check ## the whole quick suite: unit, integration and binding tests
 
-check: programs $(UNIT) $(SUITES)
+check: programs $(UNIT) $(SUITES) $(SWEEP)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(QUICK)
 
 lint: $(GEN_H) $(LIBSABIR) ## layers, headers, layout, warnings, format, protos
@@ -313,6 +342,22 @@ sanitized: programs $(UNIT) $(SUITES)
 
 stress: programs $(SUITES) ## many processes on one queue, with kills; every item once
 	@$(TEST_ENV) tests/stress/run
+
+linearize: programs $(SUITES) ## concurrent histories, checked with Porcupine; SECONDS=600 or ROUNDS=n
+	@$(TEST_ENV) $(if $(ROUNDS),ROUNDS=$(ROUNDS),SECONDS=$(or $(SECONDS),600)) tests/linearizability/run
+
+crash: $(SWEEP) ## every operation, killed at every instruction; RECOVERY=1: the recovery too; ONLY=text
+	@$(SWEEP) --kills 3 --recovery $(or $(RECOVERY),0) $(if $(ONLY),--only '$(ONLY)')
+
+crash-sample: $(SWEEP) ## some of it, at random
+	@$(SWEEP) --sample 25 --kills 3
+
+fuzz: | packages ## coverage-guided fuzzers; SECONDS_EACH=60, FUZZERS="names"
+	@$(MAKE) VARIANT=fuzz fuzzers
+	@tests/fuzz/run
+
+models: | packages ## the protocols of queue, lock and event, checked with spin
+	@tests/crash/models
 
 bench: programs $(SUITES) $(BENCH) ## local operations and gRPC calls beside their peers
 	@$(TEST_ENV) tests/bench/run
@@ -362,6 +407,6 @@ clean: ## remove build/
 
 help:
 	@echo 'Sabir $(VERSION). Targets:'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(O)/obj $(O)/faults $(O)/examples $(O)/tests -name '*.d' 2>/dev/null)

@@ -28,7 +28,8 @@
  * child: fork first, then connect.
  *
  * Time-outs are in nanoseconds: 0 does not wait, SABIR_FOREVER waits without end. Only the functions with a timeout_ns
- * wait for other programs.
+ * wait for other programs. A wait ends with what it waits for, with its time-out, and when the object is deleted or closed; a
+ * signal that the program handles does not end it.
  *
  * Memory. What a function hands out as a pointer to a pointer is one block of the caller's, freed with sabir_free().
  */
@@ -440,7 +441,8 @@ enum sabir_error sabir_queue_get(sabir_queue *queue, uint64_t timeout_ns, struct
 enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, struct sabir_buffer *buffer,
 				      struct sabir_item *item);
 /*
- * Takes, in one step, the items that are there, up to max (1 to 65536); waits for the first. `n` is at least 1.
+ * Takes the items that are there, up to max (1 to 65536); waits for the first. `n` is at least 1. No other getter's item is
+ * between them; where one takes the next, it ends with what it has. Of a plain queue peek and state may see it half done.
  * Errors: as sabir_queue_get, and INVALID_ARGUMENT (max).
  */
 enum sabir_error sabir_queue_get_many(sabir_queue *queue, size_t max, uint64_t timeout_ns, struct sabir_item **items,
@@ -462,7 +464,7 @@ enum sabir_error sabir_queue_state(sabir_queue *queue, struct sabir_queue_state 
 enum sabir_error sabir_queue_size(sabir_queue *queue, uint64_t *size);
 enum sabir_error sabir_queue_empty(sabir_queue *queue, bool *empty);
 enum sabir_error sabir_queue_full(sabir_queue *queue, bool *full);
-/* Removes all items. `removed` or NULL: how many. */
+/* Removes the items that are there; of a plain queue one by one: gets may come in between. `removed` or NULL: how many. */
 enum sabir_error sabir_queue_clear(sabir_queue *queue, uint64_t *removed);
 /*
  * Closes the queue for everybody and for good: puts fail at once, gets take what is left and then fail. Twice is fine.
@@ -710,5 +712,6 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 #include <sabir_session.h>
 #include <sabir_sync.h>
 #include <sabir_task_queue.h>
+#include <sabir_watch.h>
 
 #endif

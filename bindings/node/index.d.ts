@@ -98,7 +98,7 @@ export class Queue implements Shared, AsyncIterable<Got> {
 	/** Takes the first item; waits while the queue is empty, then Empty. */
 	get(options?: Wait): Promise<Got>;
 	getNowait(): Promise<Got>;
-	/** Takes, in one step, all the items that there are, 1 to maxItems; waits for the first. */
+	/** Takes all the items that there are, 1 to maxItems, with no other getter in between; waits for the first. */
 	getMany(maxItems: number, options?: Wait): Promise<Got[]>;
 	/** The first item, left in place. */
 	peek(): Promise<Got>;

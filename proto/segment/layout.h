@@ -119,6 +119,8 @@ struct seg_owner {
 #define SEG_OP_PIPE_OPEN 40u
 #define SEG_OP_PIPE_CLOSE 41u
 #define SEG_OP_BLOCK_WRITE 42u
+#define SEG_OP_WATCH 65u    /* args[0] = ref of a seg_changes: it is in use if the object leads to it */
+#define SEG_OP_ENTRY 66u    /* only the object's entry is written */
 #define SEG_OP_SYNC 20u     /* locks, semaphores, conditions, events, barriers */
 #define SEG_OP_TASK_PUT 50u /* args[0] = ref of the block with the id, or 0 */
 #define SEG_OP_TASK_GET 51u
@@ -254,10 +256,11 @@ struct seg_block {
 #define SEG_KIND_BARRIER 13u
 #define SEG_KIND_TASK_QUEUE 16u
 
-#define SEG_EVENT_ITEMS 0u /* there is something to take, or the content changed */
-#define SEG_EVENT_ROOM 1u  /* there is room */
-#define SEG_EVENT_DONE 2u  /* task queue: all tasks are done */
-#define SEG_N_EVENTS 3u
+#define SEG_EVENT_ITEMS 0u   /* there is something to take, or the content changed */
+#define SEG_EVENT_ROOM 1u    /* there is room */
+#define SEG_EVENT_DONE 2u    /* task queue: all tasks are done */
+#define SEG_EVENT_CHANGED 3u /* there is a change behind those that were told, in an object that is watched */
+#define SEG_N_EVENTS 4u
 #define SEG_WAITING_LOCAL 1u
 #define SEG_WAITING_SERVER 2u
 
@@ -281,11 +284,12 @@ struct seg_object {
 	/* line 1 */
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
 	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
-	uint64_t pad1[6];
+	uint64_t changes;   /* ref of its seg_changes, 0 = nobody watches it */
+	uint64_t pad1[5];
 
 	/* line 2 */
 	struct seg_event event[SEG_N_EVENTS];
-	uint64_t pad2[5];
+	uint64_t pad2[4];
 };
 
 /* ------------------------------------------------------------------ the kinds' structures */
@@ -702,6 +706,35 @@ struct seg_task_queue {
 	uint32_t ids[SEG_SKIP_LEVELS];
 };
 
+/*
+ * The last changes of an object that is watched. A sequence is claimed by the fetch-and-add of `head`, its record written by
+ * who has the lock: a sequence without a record is a change of which it is not known what it was.
+ */
+#define SEG_N_CHANGES 127u
+#define SEG_CHANGE_KEY_MAX 96u
+
+struct seg_changes {
+	struct seg_block block;
+	uint64_t
+		lock; /* lane that writes a record, 0 = none; who can't have it claims a sequence and leaves it without */
+	uint64_t head;     /* the sequence of the next change */
+	uint64_t first;    /* the sequence that it began with */
+	uint64_t asked_ns; /* CLOCK_MONOTONIC: when somebody asked last */
+	uint32_t ready;    /* 1: every writer under way has seen it */
+	uint32_t pad0;
+	uint64_t pad1;
+	/* SEG_N_CHANGES seg_change follow; sequence s is in number s % SEG_N_CHANGES */
+};
+
+struct seg_change {
+	uint64_t stamp; /* its sequence when it is complete */
+	uint64_t first; /* index, end of a pipe */
+	uint64_t count;
+	uint32_t what; /* as ChangeKind of the contract */
+	uint32_t key_len;
+	uint8_t key[SEG_CHANGE_KEY_MAX];
+};
+
 #define SEG_TASK_FIFO 0u
 #define SEG_TASK_LIFO 1u
 #define SEG_TASK_PRIORITY 2u
@@ -734,6 +767,7 @@ SEG_ASSERT(sizeof(struct seg_slab) == 1600);
 SEG_ASSERT(sizeof(struct seg_block) == 16);
 SEG_AT(seg_object, lock, 64);
 SEG_AT(seg_object, expire_ns, 72);
+SEG_AT(seg_object, changes, 80);
 SEG_AT(seg_object, event, 128);
 SEG_ASSERT(sizeof(struct seg_object) == 192);
 SEG_ASSERT(sizeof(struct seg_item) == 32);
@@ -782,6 +816,10 @@ SEG_ASSERT(sizeof(struct seg_condition) == 64);
 SEG_AT(seg_barrier, turns, 40);
 SEG_ASSERT(sizeof(struct seg_barrier) == 64);
 SEG_ASSERT(sizeof(struct seg_signal) == 128);
+SEG_AT(seg_changes, head, 24);
+SEG_ASSERT(sizeof(struct seg_changes) == 64);
+SEG_AT(seg_change, key, 32);
+SEG_ASSERT(sizeof(struct seg_change) == 128);
 SEG_ASSERT(sizeof(struct seg_skip) == 48);
 SEG_AT(seg_task, order, 16);
 SEG_AT(seg_task, time, 64);

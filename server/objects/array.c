@@ -15,6 +15,7 @@
 
 #include "server/base/fault.h"
 #include "server/objects/array_parts.h"
+#include "server/objects/change.h"
 
 /* ---------------------------------------------------------------- in and out */
 
@@ -61,8 +62,10 @@ enum sabir_error array_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 static enum sabir_error leave(struct lane *lane, const struct array_view *a, bool changed)
 {
 	FAULT("array.changed");
-	if (changed)
+	if (changed) {
+		change_note(lane, a->index, CHANGE_SET, a->element, 1);
 		event_notify(lane->seg, a->index, SEG_EVENT_ITEMS, INT32_MAX);
+	}
 	FAULT("array.notified");
 	object_leave(lane);
 	return SABIR_OK;
@@ -81,6 +84,7 @@ static enum sabir_error enter_element(struct lane *lane, uint32_t op, uint64_t h
 		object_leave(lane);
 		return SABIR_OUT_OF_RANGE;
 	}
+	a->element = (uint64_t)i;
 	*at = a->elements + (uint64_t)i * a->width;
 	return SABIR_OK;
 }

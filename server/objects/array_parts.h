@@ -14,6 +14,7 @@ struct array_view {
 	uint32_t width;
 	uint32_t type_code;
 	uint32_t index;
+	uint64_t element; /* that the operation is on, if it is on one */
 };
 
 /* Looks at the body of an object and checks all that it says of itself; false: damaged. */

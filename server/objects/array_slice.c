@@ -25,6 +25,7 @@
 
 #include "server/base/fault.h"
 #include "server/objects/array_parts.h"
+#include "server/objects/change.h"
 
 /* seg_lane.args of SEG_OP_ARRAY_WRITE; offsets and lengths are in bytes of elements. */
 enum {
@@ -202,6 +203,7 @@ static enum sabir_error write_locked(struct lane *lane, const struct array_view 
 	if (data)
 		block_free(lane, data);
 	FAULT("array_slice.freed");
+	change_note(lane, a->index, CHANGE_SET, start / a->width, len / a->width);
 	/* Its exchange also orders the stores above before the look at the waiters below. */
 	lock_release(lane, &a->object->lock);
 	FAULT("array_slice.released");

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/turns.h"
 
 struct barrier {
@@ -26,11 +27,13 @@ struct barrier {
 	struct turns turns;
 	uint32_t index;
 	uint32_t called;
+	bool changed;
 };
 
 static void commit(struct barrier *b)
 {
 	FAULT("barrier.written");
+	b->changed |= load32_relaxed(&b->lane->shared->n_undo) != 0;
 	journal_commit(b->lane);
 	FAULT("barrier.committed");
 	turns_done(&b->turns);
@@ -61,6 +64,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct barrier
 	b->lane = lane;
 	b->index = object_index(handle);
 	b->called = 0;
+	b->changed = false;
 	b->turns = (struct turns){ lane, b->object, b->index, &b->body->turns, NULL };
 	uint64_t word = load64_acquire(&b->body->block.word);
 	bool whole = block_state(word) == SEG_BLOCK_LIVE && block_object(word) == b->index;
@@ -78,6 +82,8 @@ static enum sabir_error end(struct barrier *b, enum sabir_error error)
 		journal_undo(b->lane);
 	commit(b);
 	settle(b);
+	if (b->changed)
+		change_note(b->lane, b->index, CHANGE_OTHER, 0, 0);
 	lock_release(b->lane, &b->object->lock);
 	FAULT("barrier.unlocked");
 	if (b->called)

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/turns.h"
 
 #define ENTERED 1u
@@ -35,6 +36,7 @@ struct condition {
 	struct turns turns;
 	uint32_t index;
 	uint32_t called;
+	bool changed;
 };
 
 static bool is_of(const struct seg_block *block, uint32_t index)
@@ -46,6 +48,7 @@ static bool is_of(const struct seg_block *block, uint32_t index)
 static void commit(struct condition *c)
 {
 	FAULT("condition.written");
+	c->changed |= load32_relaxed(&c->lane->shared->n_undo) != 0;
 	journal_commit(c->lane);
 	FAULT("condition.committed");
 	turns_done(&c->turns);
@@ -89,6 +92,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct conditi
 	c->lane = lane;
 	c->index = object_index(handle);
 	c->called = 0;
+	c->changed = false;
 	c->turns = (struct turns){ lane, c->object, c->index, &c->body->turns, NULL };
 	error = is_of(&c->body->block, c->index) ? lock_acquire(lane, &c->object->lock) : object_damaged(c->object);
 	if (error)
@@ -126,6 +130,8 @@ static enum sabir_error end(struct condition *c, enum sabir_error error)
 		journal_undo(c->lane);
 	commit(c);
 	settle(c);
+	if (c->changed)
+		change_note(c->lane, c->index, CHANGE_OTHER, 0, 0);
 	lock_release(c->lane, &c->object->lock);
 	FAULT("condition.unlocked");
 	if (c->called && lock < c->lane->seg->n_objects)

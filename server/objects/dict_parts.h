@@ -173,10 +173,17 @@ void dict_unlock(const struct dict *d);
 
 /* ---- dict_write.c: a write, under the lock: changes, then the publishing store */
 
+#define DICT_MAX_NOTES 16u
 struct dict_write {
 	uint64_t count; /* entries as of this write */
 	uint64_t floor;
 	bool changed;
+	/* For watchers: the keys of this write in the order of its changes; more of them than have room are any key. */
+	uint32_t n_notes;
+	struct dict_note {
+		uint32_t what;
+		struct span key;
+	} notes[DICT_MAX_NOTES];
 };
 void dict_write_begin(const struct dict *d, struct dict_write *w);
 /* One look under the lock: the present value, those of this write included. Errors: KEY_NOT_FOUND, DATA_LOSS. */

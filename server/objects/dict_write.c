@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 void dict_write_begin(const struct dict *d, struct dict_write *w)
 {
@@ -22,9 +23,36 @@ void dict_write_begin(const struct dict *d, struct dict_write *w)
 	w->count = load64_relaxed(&d->body->count[committed & 1]);
 	w->floor = load64_relaxed(&d->body->floor[committed & 1]);
 	w->changed = false;
+	w->n_notes = 0;
+}
+
+/* The key's bytes stay until dict_publish has told. */
+static void note(const struct dict *d, struct dict_write *w, uint32_t what, struct span key)
+{
+	if (!change_watched(d->object))
+		return;
+	if (w->n_notes < DICT_MAX_NOTES)
+		w->notes[w->n_notes] = (struct dict_note){ what, key };
+	w->n_notes++;
+}
+
+static void tell(const struct dict *d, const struct dict_write *w)
+{
+	for (uint32_t i = 0; w->n_notes <= DICT_MAX_NOTES && i < w->n_notes; i++)
+		change_note_key(d->lane, d->index, w->notes[i].what, w->notes[i].key);
+	if (w->n_notes > DICT_MAX_NOTES)
+		change_note_key(d->lane, d->index, CHANGE_OTHER, (struct span){ NULL, 0 });
 }
 
 /* ---------------------------------------------------------------- looking under the lock */
+
+/* The node's key; empty if it does not fit into the memory. */
+static struct span node_key(const struct dict *d, const struct seg_node *node)
+{
+	uint32_t len = load32_relaxed(&node->block.len);
+	bool fits = segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len) != NULL;
+	return (struct span){ fits ? (const uint8_t *)(node + 1) : NULL, fits ? len : 0 };
+}
 
 /* The newest version of found->node, and its value in place. */
 static enum sabir_error newest_version(const struct dict *d, struct dict_found *found, struct span *value)
@@ -238,6 +266,7 @@ enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const stru
 	if (error)
 		return error;
 	hands_off(d);
+	note(d, w, CHANGE_SET, key->bytes);
 	w->changed = true;
 	*inserted = look != SABIR_OK;
 	return SABIR_OK;
@@ -251,6 +280,7 @@ void dict_remove(const struct dict *d, struct dict_write *w, const struct dict_f
 	dict_end_transaction(d);
 	FAULT("dict_write.marked");
 	w->count -= w->count > 0;
+	note(d, w, CHANGE_DELETED, node_key(d, found->node));
 	w->changed = true;
 }
 
@@ -260,6 +290,7 @@ void dict_remove_all(const struct dict *d, struct dict_write *w)
 	FAULT("dict_write.clearing");
 	w->count = 0;
 	w->floor = load64_relaxed(&d->body->next_order);
+	note(d, w, CHANGE_CLEARED, (struct span){ NULL, 0 });
 	w->changed = true;
 }
 
@@ -273,5 +304,7 @@ enum sabir_error dict_publish(const struct dict *d, const struct dict_write *w)
 	/* Pairs with the readers' load of `committed`: who sees the number sees the versions. */
 	store64_seq(&d->body->committed, next);
 	FAULT("dict_write.committed");
+	/* Before the cleaning up, which frees a removed key. */
+	tell(d, w);
 	return dict_settle(d);
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/list_parts.h"
 
 /* ---------------------------------------------------------------- writes */
@@ -29,6 +30,8 @@ static enum sabir_error run_locked(const struct list *l, struct list_job *job, b
 		error = job->run(&w, job);
 	*changed = !error && w.changed;
 	settled = *changed ? list_publish(&w) : list_settle(l);
+	if (*changed)
+		change_note(l->lane, l->index, CHANGE_SET, 0, 0);
 	return error == SABIR_DATA_LOSS || settled ? object_damaged(l->object) : error;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 struct view {
 	uint8_t *bytes;
@@ -122,8 +123,10 @@ enum sabir_error memory_write(struct lane *lane, uint64_t handle, uint64_t offse
 	if (error)
 		return error;
 	copy_in(v.bytes + offset, bytes.data, bytes.len);
-	fence_release();
+	/* Before the looks at who watches and who waits, as there is no lock and no swap that orders them. */
+	fence_full();
 	FAULT("memory.written");
+	change_note(lane, object_index(handle), CHANGE_SET, offset, bytes.len);
 	event_notify(lane->seg, object_index(handle), SEG_EVENT_ITEMS, INT32_MAX);
 	object_leave(lane);
 	return SABIR_OK;

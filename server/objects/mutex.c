@@ -24,6 +24,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/turns.h"
 
 struct mutex {
@@ -34,7 +35,9 @@ struct mutex {
 	uint32_t index;
 	uint32_t called; /* bits of those who are to be told that it is theirs */
 	bool reentrant;
-	bool freed; /* it is to be told that nobody has it */
+	bool freed;    /* it is to be told that nobody has it */
+	bool acquired; /* for who watches: */
+	bool released;
 };
 
 static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, struct mutex *m)
@@ -47,7 +50,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 	m->index = object_index(handle);
 	m->reentrant = kind == SEG_KIND_RLOCK;
 	m->called = 0;
-	m->freed = false;
+	m->freed = m->acquired = m->released = false;
 	m->turns = (struct turns){ lane, m->object, m->index, &m->body->turns, NULL };
 	if (kind != SEG_KIND_LOCK && kind != SEG_KIND_RLOCK) {
 		object_leave(lane);
@@ -87,6 +90,10 @@ static enum sabir_error end(struct mutex *m, enum sabir_error error)
 	if (error == SABIR_DATA_LOSS)
 		journal_undo(m->lane);
 	commit(m);
+	if (m->released)
+		change_note(m->lane, m->index, CHANGE_RELEASED, 0, 1);
+	if (m->acquired)
+		change_note(m->lane, m->index, CHANGE_ACQUIRED, 0, 1);
 	lock_release(m->lane, &m->object->lock);
 	FAULT("mutex.unlocked");
 	if (m->called)
@@ -110,6 +117,7 @@ static void set_holder(struct mutex *m, uint64_t owner, uint64_t thread, uint64_
 	journal_store64(m->lane, &m->body->owner, owner);
 	journal_store64(m->lane, &m->body->thread, thread);
 	journal_store64(m->lane, &m->body->depth, depth);
+	m->acquired |= depth != 0;
 }
 
 /* ---------------------------------------------------------------- whose turn it is */
@@ -130,6 +138,7 @@ static void hand_over(struct mutex *m, struct seg_turn *first)
 static void let_go(struct mutex *m)
 {
 	struct seg_turn *first = turns_first(&m->turns);
+	m->released = true;
 	if (first && turn_is_due(first)) {
 		hand_over(m, first);
 		return;
@@ -186,6 +195,7 @@ static enum sabir_error enter_again(struct mutex *m, struct mutex_hold *hold)
 	if (depth == UINT64_MAX)
 		return SABIR_OUT_OF_RANGE;
 	journal_store64(m->lane, &m->body->depth, depth + 1);
+	m->acquired = true;
 	*hold = (struct mutex_hold){ .token = load64_relaxed(&m->body->token), .depth = depth + 1 };
 	return SABIR_OK;
 }
@@ -282,6 +292,7 @@ static enum sabir_error forgive(struct mutex *m)
 	if (m->reentrant || strict || load32_relaxed(&m->body->abandoned) != SEG_LOCK_ABANDONED)
 		return SABIR_NOT_HELD;
 	journal_store32(m->lane, &m->body->abandoned, SEG_LOCK_FORGIVEN);
+	m->released = true;
 	return SABIR_OK;
 }
 
@@ -295,6 +306,7 @@ static enum sabir_error try_release(struct mutex *m)
 		return SABIR_NOT_HELD;
 	if (depth > 1) {
 		journal_store64(m->lane, &m->body->depth, depth - 1);
+		m->released = true;
 		return SABIR_OK;
 	}
 	let_go(m);

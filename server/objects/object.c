@@ -206,6 +206,7 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 	o->part_of = spec->part_of;
 	store64_relaxed(&o->expire_ns, object_ttl_end(spec->ttl_ns));
 	store64_relaxed(&o->lock, 0);
+	store64_relaxed(&o->changes, 0);
 	/* The events' sequence numbers go on: somebody may still be on his way out of a wait for the last life. */
 	for (uint32_t side = 0; side < SEG_N_EVENTS; side++)
 		store32_relaxed(&o->event[side].waiting, 0);
@@ -255,10 +256,12 @@ static void unbuild(struct lane *lane, uint32_t index)
 	FAULT("object_sweep.destroyed");
 	object_free_block(lane, index, load32_relaxed(&o->body));
 	object_free_block(lane, index, load32_relaxed(&o->name));
+	object_free_block(lane, index, (uint32_t)load64_relaxed(&o->changes));
 	FAULT("object_sweep.freed");
 	/* The next life may end before it has a body of its own. */
 	store32_relaxed(&o->body, 0);
 	store32_relaxed(&o->name, 0);
+	store64_relaxed(&o->changes, 0);
 	store64_release(&o->word, object_word(SEG_OBJECT_FREE, 0, (uint32_t)(load64_relaxed(&o->word) >> 32)));
 }
 

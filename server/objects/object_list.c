@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/objects/change.h"
 #include "server/objects/object_names.h"
 
 enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct object_info *info)
@@ -32,6 +33,7 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
 		kind->describe(lane, object_index(handle), o, &made);
 	else
 		error = object_damaged(o);
+	made.memory_bytes += change_memory(lane->seg, o);
 	object_leave(lane);
 	if (!error)
 		*info = made;

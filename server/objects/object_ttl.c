@@ -6,8 +6,10 @@
  * dies between his two stores is recovered, and that has the server look.
  */
 #include "server/base/clock.h"
-#include "server/objects/object.h"
+#include "server/base/fault.h"
+#include "server/objects/change.h"
 
+/* Lowers the time. */
 static void look_at(const struct segment *seg, uint64_t ns)
 {
 	uint64_t *next = &seg->header->expiry_ns;
@@ -21,6 +23,12 @@ void object_ttl_announce(const struct segment *seg, uint32_t index)
 	uint64_t ns = load64_seq(&seg->objects[index].expire_ns);
 	if (!ns)
 		return;
+	look_at(seg, ns);
+	bell_ring(seg, index);
+}
+
+void object_ttl_look_at(const struct segment *seg, uint32_t index, uint64_t ns)
+{
 	look_at(seg, ns);
 	bell_ring(seg, index);
 }
@@ -40,10 +48,12 @@ enum sabir_error object_set_ttl(struct lane *lane, uint64_t handle, uint64_t ttl
 {
 	struct seg_object *o;
 	struct seg_block *body;
-	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body);
+	enum sabir_error error = object_enter(lane, SEG_OP_ENTRY, handle, 0, sizeof(*body), &o, &body);
 	if (error)
 		return error;
 	(void)exchange64(&o->expire_ns, object_ttl_end(ttl_ns));
+	FAULT("object_ttl.set");
+	change_note(lane, object_index(handle), CHANGE_TTL, 0, 0);
 	object_leave(lane);
 	object_ttl_announce(lane->seg, object_index(handle));
 	return SABIR_OK;
@@ -53,6 +63,16 @@ uint64_t object_ttl_next(const struct segment *seg)
 {
 	uint64_t ns = load64_seq(&seg->header->expiry_ns);
 	return ns ? ns : CLOCK_NEVER;
+}
+
+/* The log of changes of an object that is not watched any more. */
+static void expire_log(struct lane *lane, uint64_t handle, uint64_t now_ns)
+{
+	uint64_t ns = change_end_ns(lane->seg, object_index(handle));
+	if (ns > now_ns)
+		look_at(lane->seg, ns);
+	else if (ns)
+		change_expire(lane, handle, now_ns);
 }
 
 void object_ttl_expire(struct lane *lane, uint64_t now_ns)
@@ -68,11 +88,13 @@ void object_ttl_expire(struct lane *lane, uint64_t now_ns)
 	for (uint32_t i = 1; i < seg->n_objects; i++) {
 		uint64_t word = load64_seq(&seg->objects[i].word);
 		uint64_t ns = load64_seq(&seg->objects[i].expire_ns);
-		if ((word & 15) != SEG_OBJECT_LIVE || !ns)
+		uint64_t handle = i | (word & 0xffffffff00000000ull);
+		if ((word & 15) != SEG_OBJECT_LIVE)
 			continue;
+		expire_log(lane, handle, now_ns);
 		if (ns > now_ns)
 			look_at(seg, ns);
-		else
-			(void)object_delete(lane, i | (word & 0xffffffff00000000ull));
+		else if (ns)
+			(void)object_delete(lane, handle);
 	}
 }

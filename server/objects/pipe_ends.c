@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/pipe_parts.h"
 
 /* The next segment of a list of holders, NULL at its end; *n counts them against a damaged list. */
@@ -137,6 +138,8 @@ static enum sabir_error open_once(struct lane *lane, uint64_t handle, uint32_t e
 	error = lock_acquire(lane, &p.object->lock);
 	if (!error) {
 		error = open_locked(&p, end);
+		if (!error)
+			change_note(lane, p.index, CHANGE_OTHER, end, 0);
 		lock_release(lane, &p.object->lock);
 	}
 	pipe_leave(&p);
@@ -189,6 +192,12 @@ static enum sabir_error close_if_left(struct pipe *p, uint32_t end)
 	return error;
 }
 
+static void note_left(const struct pipe *p, uint32_t end)
+{
+	bool closed = pipe_bit(&p->body->closed, end);
+	change_note(p->lane, p->index, closed ? CHANGE_CLOSED : CHANGE_OTHER, end, 0);
+}
+
 /* The owner's other threads may wait at the end that it no longer holds. */
 static void wake(const struct pipe *p)
 {
@@ -212,6 +221,8 @@ enum sabir_error pipe_close(struct lane *lane, uint64_t handle, uint32_t end)
 		error = remove_holder(&p, end, lane->actor.owner, false);
 		if (!error)
 			error = close_if_left(&p, end);
+		if (!error)
+			note_left(&p, end);
 		lock_release(lane, &p.object->lock);
 	}
 	bool tell = load16_relaxed(&p.body->closed) != load16_relaxed(&p.body->told);
@@ -283,6 +294,7 @@ static enum sabir_error let_go(struct pipe *p, uint64_t owner)
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++) {
 		(void)remove_holder(p, end, owner, true);
 		(void)close_if_left(p, end);
+		note_left(p, end);
 	}
 	lock_release(p->lane, &p->object->lock);
 	return SABIR_OK;

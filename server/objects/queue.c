@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/queue_kind.h"
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q)
@@ -202,6 +203,7 @@ enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted)
 	place.i++;
 	queue_note(q, &q->lane->put, &place, ordinal + n);
 	FAULT("queue_put.tail_moved");
+	change_note(q->lane, q->index, CHANGE_PUT, 0, n);
 	event_notify(q->seg, q->index, SEG_EVENT_ITEMS, n);
 	*accepted = n;
 	return SABIR_OK;
@@ -263,8 +265,10 @@ static enum sabir_error close_once(struct lane *lane, uint64_t handle)
 		error = queue_end(&q, &place, &ordinal);
 	} while (!error && !cas64(&place.slots->slot[place.i], &none, SEG_SLOT_CLOSED));
 	FAULT("queue_close.marked");
-	if (!error)
+	if (!error) {
+		change_note(lane, q.index, CHANGE_CLOSED, 0, 0);
 		event_notify_all(q.seg, q.index);
+	}
 	queue_leave(&q);
 	return error == SABIR_CLOSED ? SABIR_OK : error;
 }

@@ -24,8 +24,8 @@ enum sabir_error queue_put(struct lane *lane, uint64_t handle, const struct queu
 enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct queue_item *item);
 
 /*
- * Takes up to n items, fewer where more would pass the limit of `out`, in one step and adds them to `out`. Errors: EMPTY,
- * CLOSED (and empty), NO_MEMORY (nothing was taken).
+ * Takes up to n items, fewer where more would pass the limit of `out` or another getter comes in between, and adds them to
+ * `out`. Errors: EMPTY, CLOSED (and empty), NO_MEMORY (nothing was taken).
  */
 enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out);
 /* Takes one item: the same, and quicker where the lane has taken from this queue before. */

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/queue_parts.h"
 
 /* ---------------------------------------------------------------- returned items */
@@ -227,6 +228,7 @@ static void commit_taken(struct queue *q, uint32_t n)
 	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
 	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
 	FAULT("queue_get.freed");
+	change_note(q->lane, q->index, CHANGE_TAKEN, 0, n);
 	if (load64_relaxed(&q->body->max_items)) {
 		/* Pairs with the flag that a waiting putter sets before it looks at the slots that we changed. */
 		event_notify(q->seg, q->index, SEG_EVENT_ROOM, n);

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "server/objects/change.h"
 #include "server/objects/queue_parts.h"
 
 #define HINT_EVERY 16u /* slots, a power of two */
@@ -127,6 +128,7 @@ enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct 
 	if (tail)
 		cas64(&at->body->tail, &tail, at->ref | (uint64_t)at->i << 32);
 	FAULT("queue_put.tail_moved");
+	change_note(lane, object_index(handle), CHANGE_PUT, 0, 1);
 	event_notify(lane->seg, object_index(handle), SEG_EVENT_ITEMS, 1);
 	lane_end(lane);
 	return SABIR_OK;
@@ -201,6 +203,7 @@ static inline void finish_get(struct queue *q, struct seg_item *item, uint32_t r
 		block_free(q->lane, &item->block);
 	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
 	FAULT("queue_get.freed");
+	change_note(q->lane, q->index, CHANGE_TAKEN, 0, 1);
 	/* Pairs with the flag that a waiting putter sets before it looks at the slots that we changed. */
 	if (load64_relaxed(&q->body->max_items))
 		event_notify(q->seg, q->index, SEG_EVENT_ROOM, 1);

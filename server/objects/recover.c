@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/object_word.h"
 
 static void release_lock(struct seg_object *o, uint32_t dead_id)
@@ -36,7 +37,8 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	uint32_t state = object_state(load64_acquire(&o->word));
 	bool usable = state == SEG_OBJECT_LIVE || state == SEG_OBJECT_DYING;
 	/* What a dead recoverer had begun is begun anew when its own dead lane is recovered; only the lock is left here. */
-	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP && op != SEG_OP_RECOVER;
+	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP && op != SEG_OP_RECOVER &&
+		     op != SEG_OP_WATCH;
 
 	store32_relaxed(&by->shared->object, index);
 	if (works && usable && kind && kind->recover &&
@@ -44,6 +46,8 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 		error = kind->recover(by, dead, dead_id, index, o);
 	if (error)
 		return error;
+	if (op != SEG_OP_CREATE && op != SEG_OP_SWEEP && usable)
+		change_recover(by, dead, dead_id, index);
 	FAULT("recover.object_repaired");
 	release_lock(o, dead_id);
 	event_notify_all(seg, index);

@@ -17,6 +17,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/turns.h"
 
 struct semaphore {
@@ -27,7 +28,9 @@ struct semaphore {
 	uint32_t index;
 	uint32_t called; /* bits of those who are to be told that they have one */
 	bool owned;
-	bool given; /* everybody is to be told that there are some */
+	bool given;       /* everybody is to be told that there are some */
+	uint64_t n_taken; /* for who watches: how many were taken, and given */
+	uint64_t n_given;
 };
 
 static bool is_of(const struct seg_block *block, uint32_t index)
@@ -44,6 +47,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 	if (error)
 		return error;
 	s->lane = lane;
+	s->n_taken = s->n_given = 0;
 	s->index = object_index(handle);
 	s->called = 0;
 	s->given = false;
@@ -70,6 +74,10 @@ static enum sabir_error end(struct semaphore *s, enum sabir_error error)
 {
 	if (error == SABIR_DATA_LOSS)
 		journal_undo(s->lane);
+	if (s->n_given)
+		change_note(s->lane, s->index, CHANGE_RELEASED, 0, s->n_given);
+	if (s->n_taken)
+		change_note(s->lane, s->index, CHANGE_ACQUIRED, 0, s->n_taken);
 	lock_release(s->lane, &s->object->lock);
 	FAULT("semaphore.unlocked");
 	if (s->called)
@@ -152,9 +160,11 @@ static enum sabir_error note_unit(struct semaphore *s, uint64_t owner)
 static enum sabir_error take_unit(struct semaphore *s, uint64_t owner)
 {
 	enum sabir_error error = s->owned ? note_unit(s, owner) : SABIR_OK;
-	if (!error)
-		journal_store64(s->lane, &s->body->value, load64_relaxed(&s->body->value) - 1);
-	return error;
+	if (error)
+		return error;
+	journal_store64(s->lane, &s->body->value, load64_relaxed(&s->body->value) - 1);
+	s->n_taken++;
+	return SABIR_OK;
 }
 
 /*
@@ -195,8 +205,10 @@ static enum sabir_error end_turn(struct semaphore *s, struct seg_turn *turn)
 	if (u)
 		journal_store64(s->lane, &u->n, load64_relaxed(&u->n) - 1);
 	/* Of an owned one somebody may have released his for him. */
-	if (called && (u || !s->owned))
+	if (called && (u || !s->owned)) {
 		journal_store64(s->lane, &s->body->value, load64_relaxed(&s->body->value) + 1);
+		s->n_given++;
+	}
 	commit(s);
 	(void)serve_line(s, NULL);
 	s->given |= load64_relaxed(&s->body->value) != 0;
@@ -273,6 +285,7 @@ static uint64_t give_some(struct semaphore *s, uint64_t n)
 		journal_store64(s->lane, &u->n, held - n);
 	}
 	journal_store64(s->lane, &s->body->value, value + n);
+	s->n_given += n;
 	commit(s);
 	return n;
 }
@@ -393,8 +406,10 @@ static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t ow
 		error = end_turn(&s, turn);
 	struct seg_units *u = s.owned && !error ? find_units(&s, owner, NULL) : NULL;
 	if (u) {
-		journal_store64(by, &s.body->value, load64_relaxed(&s.body->value) + load64_relaxed(&u->n));
+		uint64_t n = load64_relaxed(&u->n);
+		journal_store64(by, &s.body->value, load64_relaxed(&s.body->value) + n);
 		journal_store64(by, &u->n, 0);
+		s.n_given += n;
 		commit(&s);
 		(void)serve_line(&s, NULL);
 		s.given = true;

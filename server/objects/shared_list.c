@@ -18,6 +18,7 @@
 #include "server/base/fault.h"
 #include "server/base/value_order.h"
 #include "server/base/wire.h"
+#include "server/objects/change.h"
 
 #define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
 
@@ -36,6 +37,7 @@ struct slot {
 	struct seg_shared_slot *at;
 	uint8_t *half[2];
 	uint32_t room;
+	uint64_t number;
 };
 
 static bool look_at(const struct segment *seg, uint32_t index, struct seg_object *object, struct view *v)
@@ -73,7 +75,7 @@ static enum sabir_error open_slot(const struct view *v, uint64_t i, struct slot 
 	uint64_t off = load32_relaxed(&at->room_off), room = load32_relaxed(&at->room);
 	if (off > v->size || 2 * room > v->size - off)
 		return object_damaged(v->object);
-	*slot = (struct slot){ at, { v->block + off, v->block + off + room }, (uint32_t)room };
+	*slot = (struct slot){ at, { v->block + off, v->block + off + room }, (uint32_t)room, i };
 	return SABIR_OK;
 }
 
@@ -197,6 +199,7 @@ static enum sabir_error set_locked(struct lane *lane, const struct view *v, cons
 	FAULT("shared_list.written");
 	store64_seq(&slot->at->word, value.len | (second ? SEG_SLOT_SECOND : 0) | ((word >> 32) + 1) << 32);
 	FAULT("shared_list.published");
+	change_note(lane, v->index, CHANGE_SET, slot->number, 1);
 	lock_release(lane, &v->object->lock);
 	event_notify(lane->seg, v->index, SEG_EVENT_ITEMS, INT_MAX);
 	return SABIR_OK;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 #define IS_SET 1ull
 
@@ -37,9 +38,12 @@ enum sabir_error signal_set(struct lane *lane, uint64_t handle)
 	if (error)
 		return error;
 	uint64_t found = load64_seq(state);
-	while (!(found & IS_SET) && !cas64(state, &found, (found + 2) | IS_SET))
+	bool was_set;
+	while (!(was_set = found & IS_SET) && !cas64(state, &found, (found + 2) | IS_SET))
 		;
 	FAULT("signal.set");
+	if (!was_set)
+		change_note(lane, object_index(handle), CHANGE_SIGNALLED, 0, 0);
 	/* Also if it was set already: whoever set it may be dead, and not yet have told. */
 	event_notify(lane->seg, object_index(handle), SEG_EVENT_ITEMS, INT32_MAX);
 	FAULT("signal.told");
@@ -53,8 +57,10 @@ enum sabir_error signal_clear(struct lane *lane, uint64_t handle)
 	enum sabir_error error = enter(lane, SEG_OP_SYNC, handle, &state);
 	if (error)
 		return error;
-	(void)fetch_and64(state, ~IS_SET);
+	bool was_set = fetch_and64(state, ~IS_SET) & IS_SET;
 	FAULT("signal.cleared");
+	if (was_set)
+		change_note(lane, object_index(handle), CHANGE_UNSIGNALLED, 0, 0);
 	object_leave(lane);
 	return SABIR_OK;
 }

@@ -52,6 +52,7 @@ static enum sabir_error lease_item(struct tasks *q, struct seg_task *item, uint6
 	journal_store64(q->lane, &item->holder, q->lane->actor.owner);
 	journal_store32(q->lane, &item->attempts, attempts);
 	tasks_commit(q);
+	tasks_note(q, CHANGE_TAKEN);
 	*lease = (struct task_lease){ (uint64_t)segment_ref(q->seg, item) << 32 | (uint32_t)number, attempts };
 	return SABIR_OK;
 }
@@ -66,6 +67,7 @@ static enum sabir_error take_item(struct tasks *q, struct seg_task *item)
 	journal_store32(q->lane, &item->block.next, load32_relaxed(&shared->chain));
 	journal_store32(q->lane, &shared->chain, segment_ref(q->seg, item));
 	tasks_commit(q);
+	tasks_note(q, CHANGE_TAKEN);
 	FAULT("task_get.taken");
 	return SABIR_OK;
 }

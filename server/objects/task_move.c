@@ -42,6 +42,8 @@ static enum sabir_error lock_other(struct tasks *q, uint64_t handle, struct task
 
 static void unlock_other(struct tasks *q, struct tasks *other)
 {
+	if (other->items)
+		change_note(q->lane, other->index, CHANGE_OTHER, 0, 0);
 	lock_release(q->lane, &other->object->lock);
 	FAULT("task_move.other_unlocked");
 	if (other->items)

@@ -57,6 +57,14 @@ enum sabir_error tasks_begin(struct lane *lane, uint32_t op, uint64_t handle, st
 	return object_enter(lane, op, handle, SEG_KIND_TASK_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
 
+/* Under the lock. */
+static void tell_changes(struct tasks *q)
+{
+	if (q->changed)
+		change_note(q->lane, q->index, q->change, 0, q->n_changed);
+	q->changed = false;
+}
+
 enum sabir_error tasks_lock(struct tasks *q)
 {
 	enum sabir_error error = lock_acquire(q->lane, &q->object->lock);
@@ -68,6 +76,7 @@ enum sabir_error tasks_lock(struct tasks *q)
 	FAULT("task.locked");
 	q->now = task_clock();
 	error = tasks_settle(q);
+	tell_changes(q); /* apart from those of the operation */
 	return error ? tasks_leave(q, error) : SABIR_OK;
 }
 
@@ -105,6 +114,7 @@ enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error)
 		q->send = q->body->n_dead && q->body->block.len;
 		q->items |= is_drained(q);
 	}
+	tell_changes(q);
 	store32_relaxed(&q->lane->shared->phase, SEG_PHASE_OPEN);
 	lock_release(q->lane, &o->lock);
 	FAULT("task.unlocked");
@@ -221,6 +231,7 @@ void tasks_commit(struct tasks *q)
 	FAULT("task.committing");
 	journal_commit(q->lane);
 	FAULT("task.committed");
+	q->changed = true;
 }
 
 /* ---------------------------------------------------------------- transactions */

@@ -3,6 +3,7 @@
 #define SABIR_OBJECTS_TASK_PARTS_H
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/skip.h"
 #include "server/objects/task_queue.h"
 
@@ -17,9 +18,12 @@ struct tasks {
 	uint64_t now;
 	bool items; /* something became ready, or the last item went out of a closed queue */
 	bool room;
-	bool done; /* no task is unfinished any more */
-	bool ring; /* the server has to look sooner than it knows */
-	bool send; /* there are dead letters, and a name where they are to go */
+	bool done;          /* no task is unfinished any more */
+	bool ring;          /* the server has to look sooner than it knows */
+	bool changed;       /* something was committed: */
+	uint32_t change;    /* what it was for a watcher */
+	uint64_t n_changed; /* and of how many items, where that is known */
+	bool send;          /* there are dead letters, and a name where they are to go */
 };
 
 #define TASK_HAND_ITEM 0
@@ -87,6 +91,13 @@ void tasks_finish_one(struct tasks *q);
 void tasks_adopt(struct tasks *q, struct seg_block *block);
 void tasks_disown(struct tasks *q, struct seg_block *block);
 void tasks_commit(struct tasks *q);
+
+/* For watchers: what the operation does, to one more item. */
+static inline void tasks_note(struct tasks *q, uint32_t change)
+{
+	q->change = change;
+	q->n_changed++;
+}
 
 /* Whole transactions. */
 /* Removes the item for good; `done`: it also counts as a task done. */

@@ -15,10 +15,10 @@
 
 void tasks_drop_chain(struct lane *by, struct seg_lane *of, uint32_t of_id, uint32_t *head)
 {
-	uint32_t ref;
-	/* A dead lane may have had a block between the chain and its freedom. */
-	if (of != by->shared)
-		arena_free_of(by, load32_relaxed(&of->hand[TASK_HAND_FREED]), of_id);
+	uint32_t ref = load32_relaxed(&of->hand[TASK_HAND_FREED]);
+	/* A dead lane may have had a block between the chain and its freedom; one that heads the chain still leads to the rest. */
+	if (of != by->shared && ref != load32_relaxed(head))
+		arena_free_of(by, ref, of_id);
 	while ((ref = load32_relaxed(head)) != 0) {
 		struct seg_block *block = segment_at(by->seg, ref, sizeof(*block));
 		uint64_t word = block ? load64_relaxed(&block->word) : 0;
@@ -29,6 +29,7 @@ void tasks_drop_chain(struct lane *by, struct seg_lane *of, uint32_t of_id, uint
 		uint32_t next = load32_relaxed(&block->next);
 		store32_relaxed(&of->hand[TASK_HAND_FREED], ref);
 		fence_compiler();
+		FAULT("task_chain.noted");
 		store32_relaxed(head, next);
 		FAULT("task_chain.shortened");
 		if (of == by->shared)
@@ -204,6 +205,7 @@ static enum sabir_error insert_first(struct tasks *q, struct seg_lane *of)
 	tasks_count(q, &q->body->unfinished, 1);
 	journal_store32(q->lane, &of->chain, load32_relaxed(&item->block.next));
 	tasks_commit(q);
+	tasks_note(q, CHANGE_PUT);
 	return SABIR_OK;
 }
 

@@ -70,6 +70,8 @@ enum sabir_error task_queue_close(struct lane *lane, uint64_t handle)
 		return error;
 	store32_release(&q.body->closed, 1);
 	FAULT("task_close.marked");
+	q.changed = true;
+	q.change = CHANGE_CLOSED;
 	q.items = q.room = true;
 	return tasks_end(&q, SABIR_OK);
 }
@@ -82,6 +84,7 @@ enum sabir_error task_queue_pause(struct lane *lane, uint64_t handle, bool pause
 		return error;
 	store32_release(&q.body->paused, paused);
 	FAULT("task_pause.marked");
+	q.changed = true;
 	q.items = true;
 	return tasks_end(&q, SABIR_OK);
 }

@@ -34,6 +34,7 @@ static void release_other(struct tasks *q, struct seg_lane *dead, uint32_t dead_
 	if (index >= q->seg->n_objects)
 		return;
 	struct seg_object *other = &q->seg->objects[index];
+	change_recover_other(q->lane, dead_id, (uint32_t)index);
 	if (lock_held_by(&other->lock, dead_id))
 		store64_seq(&other->lock, 0);
 	FAULT("task_recover.other_released");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "server/base/fault.h"
+#include "server/objects/change.h"
 
 struct access {
 	struct seg_object *object;
@@ -39,8 +40,10 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 static enum sabir_error leave(struct lane *lane, const struct access *a, bool changed)
 {
 	FAULT("value.changed");
-	if (changed)
+	if (changed) {
+		change_note(lane, a->index, CHANGE_SET, 0, 0);
 		event_notify(lane->seg, a->index, SEG_EVENT_ITEMS, INT32_MAX);
+	}
 	FAULT("value.notified");
 	object_leave(lane);
 	return SABIR_OK;

@@ -64,7 +64,7 @@ extern const struct op_service manager_service, queue_service, value_service, ar
 	dict_page_service, dict_copy_service, namespace_service;
 extern const struct op_service list_service, shared_list_service;
 extern const struct op_service session_service, event_service, pipe_service, block_service;
-extern const struct op_service lock_service, semaphore_service, task_service;
+extern const struct op_service lock_service, semaphore_service, task_service, watch_service;
 extern const struct op_service condition_service, barrier_service;
 
 /* Writes the detail (printf) and returns the error. */

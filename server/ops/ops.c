@@ -37,6 +37,7 @@ static const struct op_service *const services[] = {
 	&semaphore_service,
 	&condition_service,
 	&barrier_service,
+	&watch_service,
 };
 /* clang-format on */
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))

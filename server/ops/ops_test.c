@@ -12,12 +12,14 @@ static void test_every_method_has_its_operation_in_order(void)
 	size_t n = 0;
 
 	for (size_t s = 0; s < N_OPS_SERVICES; s++) {
-		for (unsigned i = 0; i < ops_services[s]->n_methods; i++, n++) {
+		for (unsigned i = 0; i < ops_services[s]->n_methods; i++) {
 			char path[128];
 			snprintf(path, sizeof(path), "/%s/%s", ops_services[s]->name, ops_services[s]->methods[i].name);
+			if (ops_is_stream(path))
+				continue;
 			CU_ASSERT_FATAL(n < op_count());
 			CU_ASSERT_STRING_EQUAL(op_path(op_at(n)), path);
-			CU_ASSERT(op_find(path) == op_at(n));
+			CU_ASSERT(op_find(path) == op_at(n++));
 		}
 	}
 	CU_ASSERT(n == op_count());

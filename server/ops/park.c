@@ -30,7 +30,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
-#include "server/objects/object.h"
+#include "server/objects/change.h"
 #include "server/ops/alarms.h"
 #include "server/ops/deadlines.h"
 #include "server/ops/lines.h"
@@ -237,6 +237,8 @@ static bool has_gone(const struct parked *w)
 
 static bool is_ready(const struct park *park, const struct parked *w)
 {
+	if (w->wait.side == SEG_EVENT_CHANGED)
+		return change_ready(park->seg, w->wait.handle, w->wait.memory);
 	return w->wait.side == OP_WAIT_LOCK || object_ready(park->seg, w->wait.handle, w->wait.memory);
 }
 
@@ -252,7 +254,7 @@ static struct parked *first_ready(const struct park *park, struct line *line)
 		line_unlink(&w->place);
 	if (!w || is_ready(park, w))
 		return w;
-	if (!object_any_ready(park->seg, w->wait.handle))
+	if (line->side != SEG_EVENT_CHANGED && !object_any_ready(park->seg, w->wait.handle))
 		return NULL;
 	for (struct waiter *next = w->place.next; next; next = next->next)
 		if (is_ready(park, PARKED_AT(next)) && !has_gone(PARKED_AT(next)))
@@ -293,6 +295,11 @@ static bool wait_again(struct park *park, struct line *line, struct parked *w)
 	bool sooner = false;
 
 	w->state = WAITING;
+	if (line && line_is_of(line, &w->wait) && line->side == SEG_EVENT_CHANGED) {
+		/* The change was not one that it waits for. It is the next one's all the same. */
+		line_append(line, &w->place);
+		return true;
+	}
 	if (line && line_is_of(line, &w->wait)) {
 		line_push_front(line, &w->place);
 		return false;
@@ -346,7 +353,7 @@ static bool after_run(struct park *park, struct line *line, struct parked *w, bo
 	return true;
 }
 
-/* Runs the first one, which is claimed by that. False: it waits again. */
+/* Runs the first one, which is claimed by that. False: it waits again, and so would those behind it. */
 static bool run(struct park *park, struct lane *lane, struct line *line, struct parked *w)
 {
 	uint8_t fixed[RESPONSE_ON_STACK];
@@ -422,7 +429,9 @@ static void serve(struct park *park, struct lane *lane, struct line *line)
 		line->again = false;
 		if (line->side != OP_WAIT_LOCK)
 			event_prepare(&event[line->side], SEG_WAITING_SERVER);
-		while ((w = first_ready(park, line)) && run(park, lane, line, w))
+		/* No more than there are: what comes in meanwhile rings. */
+		size_t most = line->side == SEG_EVENT_CHANGED ? park->count : SIZE_MAX;
+		while (most-- && (w = first_ready(park, line)) && run(park, lane, line, w))
 			;
 	} while (line->again && line->head);
 	line->serving = false;

@@ -35,6 +35,7 @@
 #include "wire/sabir/v1/session.pb-c.h"
 #include "wire/sabir/v1/shared_list.pb-c.h"
 #include "wire/sabir/v1/value_service.pb-c.h"
+#include "wire/sabir/v1/watch.pb-c.h"
 
 /* clang-format off */
 static const ProtobufCServiceDescriptor *const ops_services[] = {
@@ -54,9 +55,16 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__semaphore_service__descriptor,
 	&sabir__v1__condition_service__descriptor,
 	&sabir__v1__barrier_service__descriptor,
+	&sabir__v1__watch_service__descriptor,
 };
 /* clang-format on */
 #define N_OPS_SERVICES (sizeof(ops_services) / sizeof(ops_services[0]))
+
+/* What is served as a stream is no operation of the table. */
+static inline bool ops_is_stream(const char *path)
+{
+	return !strcmp(path, "/sabir.v1.WatchService/Watch");
+}
 
 static struct segment ops_seg;
 static struct lane ops_lane;
@@ -149,10 +157,22 @@ static inline uint8_t *ops_encode_number(const ProtobufCFieldDescriptor *f, cons
 	return wire_put_varint(to, *t == 't' ? 1 : *t == '-' ? (uint64_t)strtoll(t, NULL, 10) : strtoull(t, NULL, 10));
 }
 
+/* Room for a field's head; its content stands behind it. */
+#define OPS_HEAD 16
+
+static inline uint8_t *ops_wrap(uint8_t *to, uint32_t id, size_t len)
+{
+	uint8_t head[OPS_HEAD], *content = to + OPS_HEAD;
+	size_t n = (size_t)(wire_put_varint(wire_put_tag(head, id, WIRE_LEN), len) - head);
+	memcpy(to, head, n);
+	memmove(to + n, content, len);
+	return to + n + len;
+}
+
 /* Fields until the end of the text or a brace; moves behind them. */
 static inline size_t ops_encode(const ProtobufCMessageDescriptor *m, const char **text, uint8_t *to)
 {
-	uint8_t *begin = to, inner[4096];
+	uint8_t *begin = to;
 	while (**text && **text != '}') {
 		if (**text == ' ' && ++*text)
 			continue;
@@ -167,12 +187,12 @@ static inline size_t ops_encode(const ProtobufCMessageDescriptor *m, const char 
 		}
 		if (**text == '{') {
 			++*text;
-			size_t n = ops_encode(f->descriptor, text, inner);
+			size_t n = ops_encode(f->descriptor, text, to + OPS_HEAD);
 			++*text;
-			to = wire_put_bytes(to, f->id, inner, n);
+			to = ops_wrap(to, f->id, n);
 		} else if (**text == '$') {
 			++*text;
-			to = wire_put_bytes(to, f->id, inner, ops_encode_value(text, inner));
+			to = ops_wrap(to, f->id, ops_encode_value(text, to + OPS_HEAD));
 		} else if (**text == '\'') {
 			struct span s = ops_quoted(text);
 			to = wire_put_bytes(to, f->id, s.data, s.len);

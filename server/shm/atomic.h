@@ -81,6 +81,12 @@ static inline void fence_release(void)
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
+/* Stores before it are seen before loads behind it are done: for the flag protocols of `_seq`, behind plain stores. */
+static inline void fence_full(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 /*
  * Keeps the compiler from moving stores across it. Enough between the steps of one operation for its recovery: the
  * stores of a thread are seen in full once its death is proved, so only their order in the program counts.

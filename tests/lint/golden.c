@@ -71,6 +71,8 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_PIPE_OPEN);
 	CONSTANT(SEG_OP_PIPE_CLOSE);
 	CONSTANT(SEG_OP_BLOCK_WRITE);
+	CONSTANT(SEG_OP_WATCH);
+	CONSTANT(SEG_OP_ENTRY);
 	CONSTANT(SEG_OP_SYNC);
 	CONSTANT(SEG_PHASE_OPEN);
 	CONSTANT(SEG_PHASE_COMMITTED);
@@ -116,8 +118,11 @@ static void print_states(void)
 	CONSTANT(SEG_OP_TASK_MOVE);
 	CONSTANT(SEG_KIND_TASK_QUEUE);
 	CONSTANT(SEG_EVENT_DONE);
+	CONSTANT(SEG_EVENT_CHANGED);
 	CONSTANT(SEG_N_EVENTS);
 	CONSTANT(SEG_SKIP_LEVELS);
+	CONSTANT(SEG_N_CHANGES);
+	CONSTANT(SEG_CHANGE_KEY_MAX);
 	CONSTANT(SEG_TASK_READY);
 	CONSTANT(SEG_TASK_DELAYED);
 	CONSTANT(SEG_TASK_LEASED);
@@ -304,10 +309,33 @@ static void print_object(void)
 	FIELD(seg_object, part_of);
 	FIELD(seg_object, lock);
 	FIELD(seg_object, expire_ns);
+	FIELD(seg_object, changes);
 	FIELD(seg_object, pad1);
 	FIELD(seg_object, event);
 	FIELD(seg_object, pad2);
 	END(seg_object);
+}
+
+static void print_changes(void)
+{
+	BEGIN(seg_changes);
+	FIELD(seg_changes, block);
+	FIELD(seg_changes, lock);
+	FIELD(seg_changes, head);
+	FIELD(seg_changes, first);
+	FIELD(seg_changes, asked_ns);
+	FIELD(seg_changes, ready);
+	FIELD(seg_changes, pad0);
+	FIELD(seg_changes, pad1);
+	END(seg_changes);
+	BEGIN(seg_change);
+	FIELD(seg_change, stamp);
+	FIELD(seg_change, first);
+	FIELD(seg_change, count);
+	FIELD(seg_change, what);
+	FIELD(seg_change, key_len);
+	FIELD(seg_change, key);
+	END(seg_change);
 }
 
 static void print_item(void)
@@ -693,6 +721,7 @@ int main(void)
 	print_block();
 	print_event();
 	print_object();
+	print_changes();
 	print_item();
 	print_slots();
 	print_queue();

@@ -60,7 +60,8 @@ class Queue(Shared):
         return self.get(block=False)
 
     def get_many(self, max_items, block=True, timeout=None):
-        """Takes, in one step, all the items that there are, 1 to max_items (at most 65536); waits for the first."""
+        """Takes all the items that there are, 1 to max_items (at most 65536), with no other getter in between; waits for
+        the first."""
         call, request, seconds = self._wait_call("GetMany", block, timeout, max_items=max_items)
         return [self._decode(item) for item in self._client._send(call, request, seconds, waits=True).items]
 
@@ -91,7 +92,7 @@ class Queue(Shared):
         return self._call("Size").max_items
 
     def clear(self):
-        """Removes all items in one step. Returns how many."""
+        """Removes the items that are there. Returns how many."""
         return self._call("Clear").removed
 
     def close(self):

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every operation that may wait, in each way to call it, against everything that ends a wait.
+
+    matrix.py LOCAL_URL TCP_URL SERVER_PID
+
+The rows are in rows.py, the ways to call in calls.py; a column is a function here. Closes with "N passed, N failed".
+"""
+
+import glob
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+from calls import METHODS, Failed, Local, Remote, RemoteC, encode, until
+from libsabir import task_waits
+from rows import ROWS
+
+SHORT = 0.01  # a time-out, in seconds
+LONG = 60.0
+SAMPLES = int(os.environ.get("SAMPLES", "10"))
+MOST_LATE = 0.005
+ATTEMPTS = 5
+
+
+class Wrong(Exception):
+    """A test that failed."""
+
+
+def same(found, wanted, what):
+    if found != wanted:
+        raise Wrong(f"{what}: {found}, not {wanted}")
+
+
+# ---------------------------------------------------------------- what a column works with
+
+
+class Case:
+    """A row's object, and a caller that is about to wait for it."""
+
+    def __init__(self, row, caller, world, taken=True):
+        self.row, self.caller, self.world = row(world.admin), caller, world
+        if taken:
+            self.row.take()
+        for path, fields in self.row.before():
+            caller.call(path, **fields)
+
+    def begin(self, timeout=None, deadline=None):
+        request = encode(self.row.path, **self.row.request_fields(timeout))
+        return self.caller.begin(self.row.path, request, deadline)
+
+    def parked(self, timeout=LONG, deadline=None):
+        pending = self.begin(timeout, deadline)
+        self.caller.wait_until_parked(pending)
+        return pending
+
+    def works(self):
+        """Who gave up has taken nothing: the next one gets it."""
+        self.row.complete()
+        same(self.begin(LONG).outcome(), "OK", "the next one")
+
+
+class Fellow:
+    """Another process, see fellow.py."""
+
+    count = 0
+
+    def __init__(self, world, caller):
+        Fellow.count += 1
+        self.label = f"fellow-{Fellow.count}"
+        self.local = not isinstance(caller, (Remote, RemoteC))
+        self.sessions = world.sessions
+        url = world.local_url if self.local else world.tcp_url
+        self.child = subprocess.Popen(
+            [sys.executable, os.path.join(os.path.dirname(__file__), "fellow.py"), url, self.label, str(10**9)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        same(self.child.stdout.readline(), "ready\n", "another process")
+
+    def send(self, path, fields):
+        self.child.stdin.write(f"{path} {encode(path, **fields).hex()}\n")
+        self.child.stdin.flush()
+
+    def call(self, path, fields):
+        self.send(path, fields)
+        same(self.child.stdout.readline().rstrip(), "OK", f"another process: {path}")
+
+    def waits(self):
+        if self.local:
+            return task_waits(self.child.pid, self.child.pid)
+        return self.sessions.n_active(self.label) > 0
+
+    def kill(self):
+        """Of a remote one the server hears a moment later; what it answers until then is lost with who asked."""
+        self.child.kill()
+        self.child.wait()
+        if not self.local:
+            until(lambda: not self.waits(), "the server has seen the end of another process")
+        self.child.stdin.close()
+        self.child.stdout.close()
+
+
+class World:
+    def __init__(self, local_url, tcp_url, server):
+        self.local_url, self.tcp_url, self.server = local_url, tcp_url, server
+        self.admin = Local(local_url, "admin")
+        self.callers = [Local(local_url), RemoteC(tcp_url), Remote(tcp_url)]
+        self.sessions = self.callers[-1].sessions
+
+
+# ---------------------------------------------------------------- columns
+
+
+def completes(case):
+    pending = case.parked()
+    case.row.complete()
+    same(pending.outcome(), "OK", "the wait")
+
+
+def completes_without_end(case):
+    pending = case.parked(timeout=None)
+    case.row.complete()
+    same(pending.outcome(), "OK", "the wait")
+
+
+def completes_at_once(case):
+    case.row.complete()
+    same(case.begin(0).outcome(), "OK", "with time-out 0")
+
+
+def times_out(case):
+    pending = case.begin(SHORT)
+    same(pending.outcome(), case.row.times_out, "the wait")
+    if pending.took() < SHORT:
+        raise Wrong(f"ended after {pending.took():.6f} of {SHORT} s")
+    case.works()
+
+
+def with_zero_does_not_wait(case):
+    same(case.begin(0).outcome(), case.row.times_out, "with time-out 0")
+    case.works()
+
+
+def refuses_a_negative_timeout(case):
+    for timeout in (-1, -1e-9):
+        same(case.begin(timeout).outcome(), "INVALID_ARGUMENT", f"with time-out {timeout}")
+    case.works()
+
+
+def ends_at_its_deadline(case):
+    pending = case.begin(deadline=SHORT)
+    same(pending.outcome(), case.caller.deadline_error, "the wait")
+    if pending.took() < SHORT:
+        raise Wrong(f"ended after {pending.took():.6f} of {SHORT} s")
+    case.caller.wait_until_idle()
+    case.works()
+
+
+def is_cancelled(case):
+    if not case.caller.can_cancel:
+        return None
+    pending = case.parked()
+    pending.future.cancel()
+    same(pending.outcome(), "CANCELLED", "the wait")
+    case.caller.wait_until_idle()
+    return case.works()
+
+
+def goes_on_after_a_signal(case):
+    if case.caller.can_cancel:
+        return None
+    pending = case.parked()
+    for _ in range(3):
+        case.caller.interrupt(pending)
+        case.caller.wait_until_parked(pending)
+    same(pending.done.is_set(), False, "it has ended")
+    case.row.complete()
+    return same(pending.outcome(), "OK", "the wait")
+
+
+def ends_at_delete(case):
+    pending = case.parked()
+    case.row.delete()
+    same(pending.outcome(), "DELETED", "the wait")
+
+
+def ends_at_close(case):
+    if not case.row.closed:
+        return None
+    pending = case.parked()
+    case.row.close()
+    return same(pending.outcome(), case.row.closed, "the wait")
+
+
+def outlives_a_fellow(case):
+    """Another waits before it, and is killed: what the dead one would have got is not lost."""
+    fellow = Fellow(case.world, case.caller)
+    for path, fields in case.row.before():
+        fellow.call(path, fields)
+    fellow.send(case.row.path, case.row.request_fields(LONG))
+    until(fellow.waits, "another process waits")
+    pending = case.parked()
+    fellow.kill()
+    case.row.complete()
+    same(pending.outcome(), "OK", "the wait")
+
+
+COLUMNS = [
+    ("completes", completes),
+    ("completes, without a time-out", completes_without_end),
+    ("completes at once", completes_at_once),
+    ("times out", times_out),
+    ("time-out 0", with_zero_does_not_wait),
+    ("negative time-out", refuses_a_negative_timeout),
+    ("deadline", ends_at_its_deadline),
+    ("cancelled", is_cancelled),
+    ("a signal", goes_on_after_a_signal),
+    ("deleted", ends_at_delete),
+    ("closed", ends_at_close),
+    ("a fellow is killed", outlives_a_fellow),
+]
+
+
+# ---------------------------------------------------------------- how late
+
+
+def sleep_late(into):
+    began = time.monotonic_ns()
+    time.sleep(SHORT)
+    into.append((time.monotonic_ns() - began) / 1e9 - SHORT)
+
+
+def sample(case):
+    """How late one time-out was, and how late the machine is at the same time: of a sleep, and a call that does not wait."""
+    slept = []
+    sleeper = threading.Thread(target=sleep_late, args=(slept,))
+    sleeper.start()
+    pending = case.begin(SHORT)
+    same(pending.outcome(), case.row.times_out, "the wait")
+    sleeper.join()
+    trip = case.begin(0)
+    same(trip.outcome(), case.row.times_out, "with time-out 0")
+    if pending.took() < SHORT:
+        raise Wrong(f"ended after {pending.took():.6f} of {SHORT} s")
+    return pending.took() - SHORT, slept[0] + trip.took()
+
+
+def p90(times):
+    return sorted(times)[(len(times) - 1) * 9 // 10]
+
+
+def measure(row, caller, world):
+    """Late by less than 5 ms on an idle machine: on one that is busy, by less than that more than the machine is."""
+    for _ in range(ATTEMPTS):
+        case = Case(row, caller, world)
+        late, machine = zip(*(sample(case) for _ in range(SAMPLES)))
+        case.row.delete()
+        excess = max(statistics.median(late) - statistics.median(machine), p90(late) - p90(machine))
+        if excess < MOST_LATE:
+            break
+    print(f"       {row.__name__:16} {caller.name:14} late by {statistics.median(late) * 1e3:6.2f} ms in the median,"
+          f" {p90(late) * 1e3:6.2f} at 90 %, {max(late) * 1e3:6.2f} at most; the machine"
+          f" {statistics.median(machine) * 1e3:6.2f}, {p90(machine) * 1e3:6.2f}, {max(machine) * 1e3:6.2f}")
+    if excess >= MOST_LATE:
+        raise Wrong(f"{excess * 1e3:.2f} ms later than the machine")
+
+
+# ---------------------------------------------------------------- all
+
+
+class Tally:
+    passed = failed = 0
+
+    def column(self, name, run):
+        began, passed, failed = time.monotonic(), self.passed, self.failed
+        run()
+        print(f"       {name}: {self.passed - passed} passed, {self.failed - failed} failed,"
+              f" {time.monotonic() - began:.1f} s", flush=True)
+
+    def run(self, what, test):
+        try:
+            test()
+        except (Wrong, Failed) as wrong:
+            self.failed += 1
+            print(f"FAILED {what}: {wrong}", flush=True)
+            return
+        self.passed += 1
+
+
+def check_rows():
+    """The table is complete: by the operation table's own word, and by the requests that have a time-out."""
+    waiting = set()
+    for name in glob.glob("server/ops/*.c"):
+        with open(name, encoding="utf-8") as source:
+            found = re.findall(r"^\tOP_WAITS\w*\((\w+), (\w+),", source.read(), re.MULTILINE)
+        waiting |= {f"{service}/{method}" for service, method in found}
+    with_timeout = {path for path, method in METHODS.items() if "timeout" in method.input_type.fields_by_name}
+    rows = {row.path for row in ROWS}
+    same(sorted(waiting ^ rows), [], "operations that wait, or have a row, but not both")
+    same(sorted(with_timeout - rows), [], "operations with a time-out and without a row")
+
+
+def run_column(tally, world, name, column):
+    for row in ROWS:
+        for caller in world.callers:
+
+            def test(row=row, caller=caller):
+                column(Case(row, caller, world))
+
+            tally.run(f"{row.__name__}, {caller.name}: {name}", test)
+
+
+def run_end_of(tally, world, who, name):
+    """One process is waited for by everybody, and is killed: a local one, or one whose session's lease must end first."""
+    holder = Fellow(world, who)
+    rows = [row for row in ROWS if row.holder]
+    cases = [Case(row, caller, world, taken=False) for row in rows for caller in world.callers]
+    for case in cases:
+        path, fields = case.row.holder
+        holder.call(path, {case.row.object_field: case.row.ref, **fields})
+    waits = [(case, case.begin(LONG)) for case in cases]
+    for case, pending in waits:
+        case.caller.wait_until_parked(pending, len(rows))
+    holder.kill()
+    for case, pending in waits:
+        tally.run(f"{type(case.row).__name__}, {case.caller.name}: {name}",
+                  lambda case=case, pending=pending: same(pending.outcome(), case.row.holder_gone, "the wait"))
+
+
+def server_ends(tally, world):
+    """The last column: the server is told to end, while everybody waits. Local waits go on, and end in their time."""
+    cases = [Case(row, caller, world) for caller in world.callers for row in ROWS]
+    waits = [(case, case.begin(2.0 if case.caller.server_gone is None else LONG)) for case in cases]
+    for case, pending in waits:
+        if case.caller.server_gone is None:
+            case.caller.wait_until_parked(pending)
+    until(lambda: sum(s.n_active for s in world.sessions.all()) >= 2 * len(ROWS), "all wait")
+    os.kill(world.server, signal.SIGTERM)
+    for case, pending in waits:
+        wanted = case.caller.server_gone or case.row.times_out
+        tally.run(f"{type(case.row).__name__}, {case.caller.name}: the server ends",
+                  lambda pending=pending, wanted=wanted: same(pending.outcome(), wanted, "the wait"))
+
+
+def main():
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    world = World(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    tally = Tally()
+    tally.run("every operation that waits has a row", check_rows)
+    for name, column in COLUMNS:
+        tally.column(name, lambda n=name, c=column: run_column(tally, world, n, c))
+    for name, who in ("a local holder is killed", world.callers[0]), ("a remote holder is killed", world.callers[1]):
+        tally.column(name, lambda n=name, w=who: run_end_of(tally, world, w, n))
+    for row in ROWS:
+        for caller in world.callers:
+            tally.run(f"{row.__name__}, {caller.name}: late", lambda r=row, c=caller: measure(r, c, world))
+    tally.column("the server ends", lambda: server_ends(tally, world))
+    print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
+    os._exit(tally.failed != 0)  # threads may still wait for what failed
+
+
+main()

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_TESTS_CRASH_CHECK_H
+#define SABIR_TESTS_CRASH_CHECK_H
+
+#include <stdio.h>
+
+#include "tests/crash/scenario.h"
+#include "tests/crash/world.h"
+
+/*
+ * What has to be true after a death. A scenario has two ends: the operation did not happen, or it happened wholly. For
+ * each the check knows, from runs without a death in between, what all objects then hold, what the same operation of
+ * somebody else answers, whom it wakes, and how much memory is left in use when everything is deleted. What is found
+ * after a death and its recovery has to be the one or the other, in every respect.
+ */
+struct check;
+
+/*
+ * Prepares the scenario in a world; with `waiting` everybody says that he waits for everything. NULL: it can't be
+ * prepared, said on `out`.
+ */
+struct check *check_new(const struct scenario *scenario, bool waiting, FILE *out);
+void check_free(struct check *check);
+
+/* The world that the scenario is prepared in. */
+struct world *check_world(struct check *check);
+const struct image *check_begin(const struct check *check);
+/* The operation, by the victim, in that world: for step_through. */
+void check_act(void *check);
+
+/* The recovery of who died in `world`, by one person. */
+bool check_recover(struct world *world, enum person by);
+
+/*
+ * Looks at the moment that the image holds, as if the victim and, with a server that died too, the server had been
+ * killed then. True if all is well; else says on `out` what is not. Deaths come in the order of the operation: once it
+ * has happened, it has.
+ */
+bool check_moment(struct check *check, const struct image *moment, bool server_died, FILE *out);
+
+/* The next moment may be any of them: forget how far the operation had got. */
+void check_forget(struct check *check);
+
+#endif

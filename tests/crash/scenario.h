@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_TESTS_CRASH_SCENARIO_H
+#define SABIR_TESTS_CRASH_SCENARIO_H
+
+#include <stddef.h>
+
+/*
+ * A state of the memory, and the operation in which the victim dies. Both are requests as server/ops/test_kit.h reads
+ * them, with "Service/Method " in front; `setup` has one in each line. In front of a request of the setup
+ *   victim   it is the victim who makes it, not the survivor
+ *   5*       it is made five times; % in it is the number of the time, from 0
+ * and anywhere in a request ~1000~ is that many letters.
+ *
+ * Objects are best called o, other ones p, q.
+ */
+struct scenario {
+	const char *name; /* the state: "empty", "wrapped" */
+	const char *setup;
+	const char *act;
+};
+
+extern const struct scenario scenarios[];
+extern const size_t n_scenarios;
+
+#endif

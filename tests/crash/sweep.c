@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sweep: every operation is run one instruction at a time, and at every instruction it is looked at what would be
+ * if its process were killed there.
+ *
+ * A death leaves the shared memory as it is, and nothing else. So two instructions with the same shared memory are the
+ * same death, and the recovery of a copy of that memory is the recovery of the memory: what is checked is each
+ * different state, once, and each instruction is in front of one of them. That the copies tell the truth is checked by
+ * real kills (--kills): the child is killed at an instruction, and its own memory is looked at.
+ *
+ * With --recovery the same is done with the recovery: of each of these states, the recovery is run one instruction at
+ * a time, and at every instruction the server is killed too; somebody else recovers the server, then the victim.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/ops/ops.h"
+#include "tests/crash/check.h"
+#include "tests/crash/step.h"
+
+struct options {
+	const char *only;  /* a part of the name */
+	unsigned recovery; /* the recovery of every nth state too; 0: of none */
+	unsigned kills;    /* real ones of each scenario */
+	unsigned sample;   /* scenarios, at random; 0: all */
+	unsigned seed;
+	bool quiet;
+};
+
+struct counts {
+	uint64_t instructions;
+	uint64_t states;
+	uint64_t recovery_instructions;
+	uint64_t recovery_states;
+	uint64_t kills;
+	unsigned passed;
+	unsigned failed;
+};
+
+struct run {
+	const struct options *options;
+	struct check *check;
+	struct image *last; /* the state that was looked at last */
+	struct world copy;  /* of that state, in which the recovery is run */
+	struct image *last_of_recovery;
+	uint64_t states, at, recovery_instructions, recovery_states;
+	uint64_t kill_at;
+	bool failed;
+	FILE *out;
+};
+
+static const char *where = "";
+
+static void too_long(int signal)
+{
+	(void)signal;
+	fprintf(stderr, "no end: %s\n", where);
+	_exit(3);
+}
+
+/* ---------------------------------------------------------------- the recovery, killed */
+
+static void recover_act(void *context)
+{
+	struct run *r = context;
+	check_recover(&r->copy, SERVER);
+}
+
+static bool recovery_seen(void *context, uint64_t n)
+{
+	struct run *r = context;
+	if (!image_update(r->last_of_recovery, &r->copy))
+		return true;
+	r->recovery_states++;
+	alarm(600);
+	if (check_moment(r->check, r->last_of_recovery, true, r->out))
+		return true;
+	fprintf(r->out, "    at instruction %" PRIu64 " of the recovery from instruction %" PRIu64 "\n", n, r->at);
+	r->failed = true;
+	return false;
+}
+
+static void sweep_recovery(struct run *r)
+{
+	image_restore(r->last, &r->copy);
+	image_update(r->last_of_recovery, &r->copy);
+	r->recovery_instructions += step_through(recover_act, r, recovery_seen, r);
+}
+
+/* ---------------------------------------------------------------- the operation, killed */
+
+static bool seen(void *context, uint64_t n)
+{
+	struct run *r = context;
+	if (n % 4096 == 1)
+		alarm(600);
+	if (n > 1 && !image_update(r->last, check_world(r->check)))
+		return true;
+	r->at = n;
+	r->states++;
+	alarm(600);
+	if (!check_moment(r->check, r->last, false, r->out)) {
+		fprintf(r->out, "    at instruction %" PRIu64 "\n", n);
+		r->failed = true;
+		return false;
+	}
+	unsigned every = r->options->recovery;
+	if (every && r->states % every == 0)
+		sweep_recovery(r);
+	return !r->failed;
+}
+
+static bool kill_there(void *context, uint64_t n)
+{
+	struct run *r = context;
+	return n < r->kill_at;
+}
+
+/* Real deaths at random instructions of the n that there are. */
+static void kill_some(struct run *r, uint64_t n, struct counts *counts)
+{
+	for (unsigned i = 0; i < r->options->kills && n && !r->failed; i++) {
+		image_restore(check_begin(r->check), check_world(r->check));
+		r->kill_at = 1 + (uint64_t)rand() % n;
+		step_through(check_act, r->check, kill_there, r);
+		image_update(r->last, check_world(r->check));
+		check_forget(r->check);
+		alarm(600);
+		if (!check_moment(r->check, r->last, false, r->out)) {
+			fprintf(r->out, "    killed at instruction %" PRIu64 "\n", r->kill_at);
+			r->failed = true;
+		}
+		counts->kills++;
+	}
+}
+
+static void tell(const struct scenario *s, bool waiting, const struct run *r, uint64_t n, const struct options *options)
+{
+	if (!r->failed && options->quiet)
+		return;
+	printf("%-6s  %-42.*s %-34s %s %6" PRIu64 " instructions %4" PRIu64 " states", r->failed ? "FAILED" : "ok",
+	       (int)strcspn(s->act, " "), s->act, s->name, waiting ? "awaited" : "       ", n, r->states);
+	if (options->recovery)
+		printf(" %8" PRIu64 " %6" PRIu64, r->recovery_instructions, r->recovery_states);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* One scenario; true if it was run at all. */
+static void sweep(const struct scenario *s, bool waiting, const struct options *options, struct counts *counts)
+{
+	char *text = NULL;
+	size_t len;
+	struct run r = { .options = options, .out = open_memstream(&text, &len) };
+	where = s->act;
+	alarm(600);
+	r.check = check_new(s, waiting, r.out);
+	uint64_t n = 0;
+	if (r.check) {
+		r.last = image_new(check_world(r.check));
+		r.last_of_recovery = image_new(check_world(r.check));
+		if (!world_make(&r.copy))
+			abort();
+		n = step_through(check_act, r.check, seen, &r);
+		if (!n && !r.failed)
+			fprintf(r.out, "    it could not be run step by step\n");
+		r.failed |= !n;
+		kill_some(&r, n, counts);
+		image_free(r.last);
+		image_free(r.last_of_recovery);
+		world_end(&r.copy);
+		check_free(r.check);
+	}
+	r.failed |= !r.check;
+	alarm(0);
+	fclose(r.out);
+	tell(s, waiting, &r, n, options);
+	fputs(text, stdout);
+	free(text);
+	counts->instructions += n;
+	counts->states += r.states;
+	counts->recovery_instructions += r.recovery_instructions;
+	counts->recovery_states += r.recovery_states;
+	counts->passed += !r.failed;
+	counts->failed += r.failed;
+}
+
+/* ---------------------------------------------------------------- all of them */
+
+/* Sessions are the server's own, not in shared memory. */
+static bool is_swept(const char *path)
+{
+	return strncmp(path, "/sabir.v1.SessionService/", 25) != 0;
+}
+
+static bool has_scenario(const char *path)
+{
+	const char *method = path + strlen("/sabir.v1.");
+	for (size_t i = 0; i < n_scenarios; i++)
+		if (!strncmp(scenarios[i].act, method, strcspn(scenarios[i].act, " ")) &&
+		    strlen(method) == strcspn(scenarios[i].act, " "))
+			return true;
+	return false;
+}
+
+static void look_for_all_operations(struct counts *counts)
+{
+	for (size_t i = 0; i < op_count(); i++) {
+		const char *path = op_path(op_at(i));
+		if (!is_swept(path) || has_scenario(path))
+			continue;
+		printf("FAILED  %s has no scenario in tests/crash/scenario.c\n", path);
+		counts->failed++;
+	}
+}
+
+static bool matches(const struct scenario *s, const char *only)
+{
+	return !only || strstr(s->act, only) || strstr(s->name, only);
+}
+
+static void sweep_all(const struct options *options, struct counts *counts)
+{
+	for (size_t i = 0; i < n_scenarios; i++) {
+		if (!matches(&scenarios[i], options->only))
+			continue;
+		sweep(&scenarios[i], false, options, counts);
+		sweep(&scenarios[i], true, options, counts);
+	}
+}
+
+static void sweep_sample(const struct options *options, struct counts *counts)
+{
+	for (unsigned i = 0; i < options->sample; i++)
+		sweep(&scenarios[(size_t)rand() % n_scenarios], rand() & 1, options, counts);
+}
+
+static void usage(void)
+{
+	printf("sweep [--only TEXT] [--recovery N] [--kills N] [--sample N] [--seed N] [--quiet]\n"
+	       "  --only TEXT   scenarios with TEXT in their operation or name\n"
+	       "  --recovery N  at every Nth state, kill the recovery at every instruction too\n"
+	       "  --kills N     N real kills in each scenario, at random instructions\n"
+	       "  --sample N    N scenarios at random instead of all\n"
+	       "  --seed N      for what is random; default: the time\n"
+	       "  --quiet       tell only of what fails\n");
+}
+
+static bool read_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+		{ "only", required_argument, NULL, 'o' },  { "recovery", required_argument, NULL, 'r' },
+		{ "kills", required_argument, NULL, 'k' }, { "sample", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'e' },  { "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
+	};
+	int c;
+	*options = (struct options){ .seed = (unsigned)time(NULL) };
+	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			options->only = optarg;
+			break;
+		case 'r':
+			options->recovery = (unsigned)atoi(optarg);
+			break;
+		case 'k':
+			options->kills = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			options->sample = (unsigned)atoi(optarg);
+			break;
+		case 'e':
+			options->seed = (unsigned)atoi(optarg);
+			break;
+		case 'q':
+			options->quiet = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return optind == argc;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct counts counts = { 0 };
+	if (!read_options(argc, argv, &options)) {
+		usage();
+		return 2;
+	}
+	signal(SIGALRM, too_long);
+	srand(options.seed);
+	printf("seed %u\n", options.seed);
+	time_t begin = time(NULL);
+	if (options.sample)
+		sweep_sample(&options, &counts);
+	else
+		sweep_all(&options, &counts);
+	if (!options.only && !options.sample)
+		look_for_all_operations(&counts);
+	printf("%" PRIu64 " instructions, %" PRIu64 " states; of the recovery %" PRIu64 ", %" PRIu64 "; %" PRIu64
+	       " kills; %ld s\n",
+	       counts.instructions, counts.states, counts.recovery_instructions, counts.recovery_states, counts.kills,
+	       (long)(time(NULL) - begin));
+	printf("%u passed, %u failed\n", counts.passed, counts.failed);
+	return counts.failed != 0;
+}

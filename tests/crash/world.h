@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_TESTS_CRASH_WORLD_H
+#define SABIR_TESTS_CRASH_WORLD_H
+
+#include "server/ops/ops.h"
+#include "server/shm/arena.h"
+
+/*
+ * A segment with the people of a scenario, and copies of it. A copy is the memory as it was at one moment, in another
+ * segment of the same geometry, with the same people: what is done there is done to nobody else.
+ */
+enum person {
+	VICTIM,    /* dies in the operation */
+	SURVIVOR,  /* prepared the scenario, and goes on afterwards */
+	SERVER,    /* recovers the dead */
+	HEIR,      /* recovers a server that died in a recovery, and then the dead */
+	BYSTANDER, /* keeps memory in the cache of his lane */
+	N_PERSONS
+};
+
+struct world {
+	struct segment seg;
+	struct lane lane[N_PERSONS];
+};
+
+bool world_make(struct world *world);
+void world_end(struct world *world);
+
+/* The bytes of a segment: tables, and those chunks that are not free. */
+struct image;
+struct image *image_new(const struct world *world);
+void image_free(struct image *image);
+/* False: the memory is what the image holds. True: it is not, and the image holds it now. */
+bool image_update(struct image *image, const struct world *world);
+/* Makes the memory of `world`, which is of the same geometry, what the image holds, and its people those of the image's. */
+void image_restore(const struct image *image, struct world *world);
+
+#endif

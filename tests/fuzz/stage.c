@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stage is made once, and put back from an image of it in front of every run.
+ */
+#include "tests/fuzz/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/ops/test_kit.h"
+
+/* What begins with ! is the victim's. */
+static const char *const made[] = {
+	"ManagerService/Create name='a' queue={}",
+	"ManagerService/Create name='b' queue={joinable=true max_attempts=2 dead_letter='c' dedup_window={seconds=900}}",
+	"ManagerService/Create name='c' queue={discipline=3}",
+	"ManagerService/Create name='d' value={type_code=10}",
+	"ManagerService/Create name='e' array={type_code=6 length=100}",
+	"ManagerService/Create name='f' dict={}",
+	"ManagerService/Create name='g' list={}",
+	"ManagerService/Create name='h' namespace={}",
+	"ManagerService/Create name='i' pipe={}",
+	"ManagerService/Create name='j' lock={}",
+	"ManagerService/Create name='k' rlock={}",
+	"ManagerService/Create name='l' semaphore={value=3 bounded=true}",
+	"ManagerService/Create name='m' event={}",
+	"ManagerService/Create name='n' block={size_bytes=300}",
+	"ManagerService/Create name='o' shared_list={items=$1 items=$'text'}",
+	"QueueService/PutMany queue={name='a'} items=$1 items=$'two' items=$3",
+	"QueueService/Put queue={name='a'} item=$'four'",
+	"QueueService/PutMany queue={name='b'} items=$1 items=$2 items=$3",
+	"QueueService/Put queue={name='b'} item=$4 dedup_id='x' delay={seconds=1000}",
+	"!QueueService/Get queue={name='b'} timeout={} lease_duration={seconds=1000}",
+	"QueueService/Put queue={name='c'} item=$1 priority=7",
+	"ValueService/Add value={name='d'} delta={int_value=3}",
+	"ValueService/GetLock value={name='d'}",
+	"DictService/Update dict={name='f'} entries={key=$1 value=$2} entries={key=$'k' value=$'v'} entries={key=$3 value=$4}",
+	"DictService/Delete dict={name='f'} key=$3",
+	"ListService/Extend list={name='g'} items=$1 items=$'a longer element' items=$3",
+	"NamespaceService/Set namespace={name='h'} name='x' value=$1",
+	"!PipeService/Open pipe={name='i'} end=0",
+	"PipeService/Open pipe={name='i'} end=1",
+	"PipeService/Send pipe={name='i'} end=1 item=$7",
+	"!LockService/Acquire lock={name='j'}",
+	"LockService/Acquire lock={name='k'}",
+	"!SemaphoreService/Acquire semaphore={name='l'}",
+	"EventService/Set event={name='m'}",
+	"BlockService/Write block={name='n'} data='bytes'",
+};
+#define N_MADE (sizeof(made) / sizeof(made[0]))
+
+/* Made on the stage too, in this order, when its memory may be damaged. */
+static const char *const more[] = {
+	"QueueService/Put queue={name='a'} item=$5",
+	"QueueService/Peek queue={name='a'}",
+	"QueueService/GetMany queue={name='a'} max_items=9 timeout={}",
+	"QueueService/Size queue={name='a'}",
+	"QueueService/Clear queue={name='a'}",
+	"QueueService/Put queue={name='b'} item=$5",
+	"QueueService/Nack queue={name='b'} lease_token=1",
+	"QueueService/Get queue={name='b'} timeout={}",
+	"QueueService/TaskDone queue={name='b'}",
+	"QueueService/Requeue queue={name='b'}",
+	"QueueService/Peek queue={name='c'}",
+	"QueueService/Clear queue={name='c'}",
+	"ValueService/Get value={name='d'}",
+	"ValueService/Exchange value={name='d'} desired={int_value=9}",
+	"ArrayService/GetSlice array={name='e'}",
+	"ArrayService/Fill array={name='e'} value={int_value=7}",
+	"DictService/Get dict={name='f'} key=$1",
+	"DictService/Set dict={name='f'} key=$'new' value=$'v'",
+	"DictService/Items dict={name='f'}",
+	"DictService/PopItem dict={name='f'}",
+	"DictService/Clear dict={name='f'}",
+	"ListService/GetSlice list={name='g'}",
+	"ListService/Insert list={name='g'} index=1 item=$9",
+	"ListService/Sort list={name='g'}",
+	"ListService/Pop list={name='g'}",
+	"NamespaceService/List namespace={name='h'}",
+	"PipeService/Recv pipe={name='i'} end=0 timeout={}",
+	"PipeService/Close pipe={name='i'} end=0",
+	"LockService/Release lock={name='j'}",
+	"LockService/Acquire lock={name='k'} timeout={}",
+	"SemaphoreService/Release semaphore={name='l'}",
+	"EventService/Clear event={name='m'}",
+	"BlockService/Read block={name='n'}",
+	"SharedListService/Items shared_list={name='o'}",
+	"SharedListService/Set shared_list={name='o'} index=1 value=$'tex'",
+	"ManagerService/List",
+	"ManagerService/Create name='p' dict={}",
+	"ManagerService/Delete object={name='a'}",
+	"ManagerService/Delete object={name='f'}",
+};
+#define N_MORE (sizeof(more) / sizeof(more[0]))
+
+static struct world world;
+static struct image *image;
+static uint8_t request[4096];
+
+size_t stage_n_requests(void)
+{
+	return N_MADE + N_MORE;
+}
+
+const struct op *stage_request(size_t i, struct span *span)
+{
+	const char *line = i < N_MADE ? made[i] : more[i - N_MADE], *blank = strchr(line, ' ');
+	char method[64];
+
+	line += *line == '!';
+	snprintf(method, sizeof(method), "%.*s", (int)strcspn(line, " "), line);
+	*span = ops_request(method, blank ? blank + 1 : "", request);
+	return ops_op(method);
+}
+
+enum sabir_error stage_run(enum person who, const struct op *op, struct span span)
+{
+	enum sabir_error error = op_run(op, &world.lane[who], span, &ops_response, &ops_wait, ops_detail);
+	bool answered = ops_response.n_items == 1 && !ops_response.frame;
+
+	if (error ? ops_response.len != 0 || strnlen(ops_detail, OP_DETAIL_SIZE) == OP_DETAIL_SIZE : !answered)
+		abort();
+	return error;
+}
+
+static void make(void)
+{
+	struct span span;
+
+	if (!world_make(&world))
+		abort();
+	/* Nobody goes on while we wait for him. */
+	for (int i = 0; i < N_PERSONS; i++)
+		world.lane[i].lock_patience_ns = 1000000;
+	for (size_t i = 0; i < N_MADE; i++) {
+		const struct op *op = stage_request(i, &span);
+		if (stage_run(*made[i] == '!' ? VICTIM : SURVIVOR, op, span)) {
+			fprintf(stderr, "%s: %s\n", made[i], ops_detail);
+			abort();
+		}
+	}
+	image = image_new(&world);
+}
+
+struct world *stage_begin(void)
+{
+	if (!image)
+		make();
+	image_restore(image, &world);
+	return &world;
+}

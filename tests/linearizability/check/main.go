@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Checks recorded histories for linearizability: whether there is an order of the calls, each at one moment between its
+// beginning and its answer, in which an object that does one thing after the other would have given the same answers.
+//
+//	record ... | check [-limit TIME] FOLDER
+//
+// Of each history that has no such order it prints where it breaks, and leaves the history and a picture of it (HTML) in
+// FOLDER. The search may take very long: a history that is not decided within the limit is counted as such.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+type tally struct {
+	histories, ops, unknown, failed, undecided int
+}
+
+func check(h *history, limit time.Duration) (porcupine.CheckResult, porcupine.Model, []porcupine.Operation) {
+	m := models[h.kind]
+	ops := m.operations(h)
+	made := m.of(h.parameter)
+	if m.wrong != nil {
+		if text := m.wrong(h); text != "" {
+			fmt.Printf("history %s: %s\n", h.number, text)
+			return porcupine.Illegal, made, ops
+		}
+	}
+	return porcupine.CheckOperationsTimeout(made, ops, limit), made, ops
+}
+
+// save leaves the history in the folder, and gives the name of its file without the ending.
+func save(h *history, folder string) string {
+	name := filepath.Join(folder, fmt.Sprintf("%s-%s", h.kind, h.number))
+	text := fmt.Sprintf("H %s %s %d\n%s\nE\n", h.number, h.kind, h.parameter, strings.Join(h.lines, "\n"))
+	_ = os.WriteFile(name+".txt", []byte(text), 0o644)
+	return name
+}
+
+// explain tells how far an order was found, and which calls are left that no order can go on with.
+func explain(h *history, m porcupine.Model, ops []porcupine.Operation, folder string) {
+	name := save(h, folder)
+	fmt.Printf("FAILED: history %s of a %s (%d) is not linearizable: %s.txt and .html\n", h.number, h.kind, h.parameter, name)
+	parts := [][]porcupine.Operation{ops}
+	if m.Partition != nil {
+		parts = m.Partition(ops)
+	}
+	for _, part := range parts {
+		result, info := porcupine.CheckOperationsVerbose(m, part, 20*time.Second)
+		if result == porcupine.Illegal {
+			_ = porcupine.VisualizePath(m, info, name+".html")
+			explainPart(m, part, info.PartialLinearizations()[0])
+			return
+		}
+	}
+}
+
+func show(op porcupine.Operation) {
+	fmt.Printf("    client %-3d %d..%d %s\n", op.ClientId, op.Call, op.Return, describe(op.Input, op.Output))
+}
+
+func explainPart(m porcupine.Model, ops []porcupine.Operation, orders [][]int) {
+	const shown = 8
+	var best []int
+	for _, order := range orders {
+		if len(order) > len(best) {
+			best = order
+		}
+	}
+	fmt.Printf("  an order of %d of %d calls was found; the last of them:\n", len(best), len(ops))
+	state, placed := m.Init(), map[int]bool{}
+	for i, at := range best {
+		placed[at] = true
+		_, state = m.Step(state, ops[at].Input, ops[at].Output)
+		if i >= len(best)-shown {
+			show(ops[at])
+		}
+	}
+	fmt.Printf("  which leaves %+v; what was called next, of which none can follow:\n", state)
+	var left []porcupine.Operation
+	for i, op := range ops {
+		if !placed[i] {
+			left = append(left, op)
+		}
+	}
+	sort.Slice(left, func(i, j int) bool { return left[i].Call < left[j].Call })
+	for i, op := range left {
+		if i < shown {
+			show(op)
+		}
+	}
+}
+
+func main() {
+	limit := flag.Duration("limit", 10*time.Second, "the longest search for an order of one history")
+	every := flag.Int("plant", 0, "falsify every so manieth history too: it must be found out; 0: none")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	sums := map[string]*tally{}
+	all, plants := tally{}, tally{}
+	begun := time.Now()
+	err := readHistories(os.Stdin, func(h *history) error {
+		result, m, ops := check(h, *limit)
+		kind := sums[h.kind]
+		if kind == nil {
+			kind = &tally{}
+			sums[h.kind] = kind
+		}
+		for _, t := range []*tally{kind, &all} {
+			t.histories++
+			t.ops += len(h.lines)
+			t.unknown += h.nUnknown
+			t.failed += int(truth(result == porcupine.Illegal))
+			t.undecided += int(truth(result == porcupine.Unknown))
+		}
+		if result == porcupine.Unknown {
+			fmt.Printf("undecided: history %s of a %s (%d), %d calls, %d of unknown outcome: %s.txt\n",
+				h.number, h.kind, h.parameter, len(ops), h.nUnknown, save(h, flag.Arg(0)))
+		}
+		if result == porcupine.Illegal {
+			explain(h, m, ops, flag.Arg(0))
+		}
+		if result == porcupine.Ok && *every > 0 && all.histories%*every == 0 {
+			plants.plant(h)
+		}
+		return nil
+	})
+	if *every > 0 {
+		fmt.Printf("%d histories falsified: %d found out, %d undecided\n", plants.histories, plants.failed, plants.undecided)
+	}
+	report(sums, all, time.Since(begun))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
+		os.Exit(1)
+	}
+	if all.failed > 0 || all.histories == 0 || all.undecided*20 > all.histories {
+		os.Exit(1)
+	}
+	if plants.failed+plants.undecided < plants.histories || plants.undecided*4 > plants.histories {
+		fmt.Println("FAILED: the checker does not see what is wrong")
+		os.Exit(1)
+	}
+}
+
+func report(sums map[string]*tally, all tally, took time.Duration) {
+	var names []string
+	for name := range sums {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	line := func(name string, t tally) {
+		fmt.Printf("%-18s %7d histories %9d calls %6d of unknown outcome %5d not linearizable %4d undecided\n", name,
+			t.histories, t.ops, t.unknown, t.failed, t.undecided)
+	}
+	for _, name := range names {
+		line(name, *sums[name])
+	}
+	line(fmt.Sprintf("all, %.0f s", took.Seconds()), all)
+}

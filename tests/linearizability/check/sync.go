@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+const maxProcesses = 6
+
+// dead has a bit for each process that is known to be gone: it can't take anything any more.
+type dead uint8
+
+func (d dead) has(process int) bool  { return d>>uint(process)&1 != 0 }
+func (d dead) with(process int) dead { return d | 1<<uint(process) }
+
+// ---------------------------------------------------------------- lock, rlock
+
+type lockState struct {
+	strict    bool
+	reentrant bool
+	locked    bool
+	process   int
+	client    int
+	depth     int64
+	token     int64
+	abandoned int // 1: and whoever was to release it for the dead one still may; 2: did
+	dead      dead
+}
+
+func (s lockState) mine(in input) bool {
+	return s.locked && s.process == in.process && (!s.reentrant || s.client == in.client)
+}
+
+func (s lockState) free() lockState {
+	s.locked, s.process, s.client, s.depth = false, 0, 0, 0
+	return s
+}
+
+func (s lockState) stepAcquire(in input, out output) (bool, interface{}) {
+	if s.dead.has(in.process) {
+		return false, s
+	}
+	if s.locked && !(s.reentrant && s.mine(in)) {
+		return answers(in, out, "WOULD_BLOCK"), s
+	}
+	abandoned := false
+	if s.locked {
+		s.depth++
+	} else {
+		abandoned = s.abandoned != 0
+		s.locked, s.process, s.client, s.depth, s.abandoned = true, in.process, in.client, 1, 0
+		s.token++
+	}
+	return answers(in, out, "OK", s.token, s.depth, truth(abandoned)), s
+}
+
+func (s lockState) stepRelease(in input, out output) (bool, interface{}) {
+	bound := s.strict || s.reentrant
+	switch {
+	case s.dead.has(in.process):
+		return false, s
+	case !s.locked && s.abandoned == 1 && !bound:
+		s.abandoned = 2
+		return answers(in, out, "OK"), s
+	case !s.locked || (bound && !s.mine(in)):
+		return answers(in, out, "NOT_HELD"), s
+	case s.depth > 1:
+		s.depth--
+		return answers(in, out, "OK"), s
+	}
+	return answers(in, out, "OK"), s.free()
+}
+
+func stepLock(state interface{}, in input, out output) (bool, interface{}) {
+	s := state.(lockState)
+	switch in.op {
+	case "acquire":
+		return s.stepAcquire(in, out)
+	case "release":
+		return s.stepRelease(in, out)
+	case "status":
+		return answers(in, out, "OK", truth(s.locked), truth(s.mine(in)), truth(s.abandoned != 0), s.depth, s.token), s
+	case "die":
+		process := int(in.args[0])
+		if s.locked && s.process == process {
+			s = s.free()
+			s.abandoned = 1
+		}
+		s.dead = s.dead.with(process)
+		return true, s
+	}
+	return false, s
+}
+
+var lockModel = &model{
+	init: func(strict int64) interface{} { return lockState{strict: strict != 0} },
+	step: stepLock,
+}
+
+var rlockModel = &model{
+	init: func(int64) interface{} { return lockState{reentrant: true} },
+	step: stepLock,
+}
+
+// ---------------------------------------------------------------- semaphore
+
+type semaphoreState struct {
+	value int64
+	bound int64 // 0: none
+	holds [maxProcesses]int64
+	dead  dead
+}
+
+func stepSemaphore(state interface{}, in input, out output) (bool, interface{}) {
+	s := state.(semaphoreState)
+	switch in.op {
+	case "acquire":
+		if s.dead.has(in.process) {
+			return false, s
+		}
+		if s.value == 0 {
+			return answers(in, out, "WOULD_BLOCK"), s
+		}
+		s.value--
+		s.holds[in.process]++
+		return answers(in, out, "OK"), s
+	case "release":
+		n := in.args[0]
+		if s.dead.has(in.process) {
+			return false, s
+		}
+		if s.bound > 0 && s.value+n > s.bound {
+			return answers(in, out, "OUT_OF_RANGE"), s
+		}
+		s.value += n
+		s.holds[in.process] -= n
+		return answers(in, out, "OK"), s
+	case "status":
+		return answers(in, out, "OK", s.value), s
+	case "die": // only of those whose holders are known
+		process := int(in.args[0])
+		s.value += s.holds[process]
+		s.holds[process] = 0
+		s.dead = s.dead.with(process)
+		return true, s
+	}
+	return false, s
+}
+
+var semaphoreModel = &model{
+	init: func(value int64) interface{} { return semaphoreState{value: value} },
+	step: stepSemaphore,
+}
+
+var boundedSemaphoreModel = &model{
+	init: func(value int64) interface{} { return semaphoreState{value: value, bound: value} },
+	step: stepSemaphore,
+}
+
+// ---------------------------------------------------------------- event
+
+func stepEvent(state interface{}, in input, out output) (bool, interface{}) {
+	set := state.(bool)
+	switch in.op {
+	case "set", "clear":
+		return answers(in, out, "OK"), in.op == "set"
+	case "is_set":
+		return answers(in, out, "OK", truth(set)), set
+	case "wait":
+		if set {
+			return answers(in, out, "OK"), set
+		}
+		return answers(in, out, "WOULD_BLOCK"), set
+	}
+	return false, set
+}
+
+var eventModel = &model{
+	init: func(int64) interface{} { return false },
+	step: stepEvent,
+}
