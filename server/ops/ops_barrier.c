@@ -54,7 +54,7 @@ static enum sabir_error barrier_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_LASTS(BarrierService, Wait, "barrier", barrier_service_wait, wait_fields),
+	OP_WAITS_IN_LINE(BarrierService, Wait, "barrier", barrier_service_wait, wait_fields),
 	OP(BarrierService, Abort, "barrier", barrier_service_abort, barrier_fields),
 	OP(BarrierService, Reset, "barrier", barrier_service_reset, barrier_fields),
 	OP(BarrierService, Status, "barrier", barrier_service_status, barrier_fields),

@@ -101,7 +101,7 @@ static enum sabir_error condition_service_status(struct op_call *c)
 
 static const struct op ops[] = {
 	OP(ConditionService, GetLock, "condition", condition_service_get_lock, condition_fields),
-	OP_LASTS(ConditionService, Wait, "condition", condition_service_wait, wait_fields),
+	OP_WAITS_IN_LINE(ConditionService, Wait, "condition", condition_service_wait, wait_fields),
 	OP(ConditionService, Notify, "condition", condition_service_notify, notify_fields),
 	OP(ConditionService, Status, "condition", condition_service_status, condition_fields),
 };

@@ -53,7 +53,7 @@ static enum sabir_error lock_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_LASTS(LockService, Acquire, "lock", lock_service_acquire, acquire_fields),
+	OP_WAITS_IN_LINE(LockService, Acquire, "lock", lock_service_acquire, acquire_fields),
 	OP(LockService, Release, "lock", lock_service_release, lock_fields),
 	OP(LockService, Status, "lock", lock_service_status, lock_fields),
 };

@@ -50,7 +50,7 @@ static enum sabir_error semaphore_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_LASTS(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields),
+	OP_WAITS_IN_LINE(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields),
 	OP(SemaphoreService, Release, "semaphore", semaphore_service_release, release_fields),
 	OP(SemaphoreService, Status, "semaphore", semaphore_service_status, semaphore_fields),
 };
