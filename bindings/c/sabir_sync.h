@@ -138,4 +138,6 @@ enum sabir_error sabir_event_wait(sabir_event *event, uint64_t timeout_ns);
 }
 #endif
 
+#include <sabir_condition.h>
+
 #endif

@@ -348,8 +348,10 @@ enum sabir_error condition_notify(struct lane *lane, uint64_t handle, uint64_t n
 		return error;
 	uint32_t there = load32_relaxed(&c.body->turns.n_waiting);
 	uint32_t owed = n < there ? (uint32_t)n : there;
-	journal_store32(lane, &c.body->owed_before, load32_relaxed(&c.body->turns.ticket));
-	journal_store32(lane, &c.body->owed, owed);
+	if (owed) {
+		journal_store32(lane, &c.body->owed_before, load32_relaxed(&c.body->turns.ticket));
+		journal_store32(lane, &c.body->owed, owed);
+	}
 	*n_notified = owed;
 	return end(&c, SABIR_OK);
 }

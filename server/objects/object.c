@@ -126,7 +126,8 @@ enum sabir_error object_damaged(struct seg_object *object)
 }
 
 /* The object and its kind, if there is one that can tell; NULL: whoever waits is to look himself. */
-static const struct object_kind *kind_to_ask(const struct segment *seg, uint64_t handle, const struct seg_object **object)
+static const struct object_kind *kind_to_ask(const struct segment *seg, uint64_t handle,
+					     const struct seg_object **object)
 {
 	uint32_t index = object_index(handle);
 	if (index >= seg->n_objects)

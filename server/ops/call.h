@@ -46,7 +46,7 @@ struct op {
 	{                                                                                                              \
 		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, false                              \
 	}
-#define OP_WAITS_IN_LINE(service, method, noun, function, fields)                                                              \
+#define OP_WAITS_IN_LINE(service, method, noun, function, fields)                                                      \
 	{                                                                                                              \
 		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, true                               \
 	}
