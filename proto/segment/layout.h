@@ -76,7 +76,11 @@ struct seg_header {
 	uint64_t expiry_ns;  /* CLOCK_MONOTONIC: no object ends by itself before it; 0 = none does */
 	uint8_t pad4[32];
 
-	uint8_t reserved[512 - 384];
+	/* line 6: the collector's, see server/objects/collect.c */
+	uint64_t cycle;          /* the number of its present or last look */
+	uint32_t collect_wanted; /* 1: there may be an object that lives by references alone */
+	uint32_t pad5;
+	uint8_t reserved[512 - 400];
 };
 
 /* ------------------------------------------------------------------ owners and lanes */
@@ -126,6 +130,7 @@ struct seg_owner {
 #define SEG_OP_TASK_GET 51u
 #define SEG_OP_TASK_CHANGE 52u /* of one item, in one transaction */
 #define SEG_OP_TASK_CLEAR 53u
+#define SEG_OP_HOLD 60u      /* of any kind of object: see seg_object.held */
 #define SEG_OP_TASK_MOVE 54u /* to another queue: args[1] = 1 + the object whose lock is held too, args[0] = 0 */
 
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
@@ -239,6 +244,23 @@ struct seg_block {
 #define SEG_OBJECT_DYING 3u /* deleted; its memory is returned once its epoch has passed */
 #define SEG_OBJECT_SWEEPING 4u
 
+/* seg_object.refs */
+#define SEG_OBJECT_REFERS 1u /* it holds, or has held, a Value with the handle of an object */
+
+/*
+ * A hold: an owner has the object open so many times. One word, so that one compare-and-swap says who and how often: the
+ * owner's index + 1 in bits 0-20, the number in bits 21-31, the owner's generation in bits 32-63. 0 = free, as is one
+ * whose owner lives no more. Who holds an object more often than the number can tell has several.
+ */
+#define SEG_HOLD_SHIFT 21u
+#define SEG_HOLD_MOST 2047u
+#define SEG_N_HOLDS 6u
+
+struct seg_holds {
+	struct seg_block block; /* next = further ones of the same object */
+	uint64_t hold[SEG_N_HOLDS];
+};
+
 #define SEG_KIND_QUEUE 1u
 #define SEG_KIND_VALUE 2u
 #define SEG_KIND_ARRAY 3u
@@ -285,7 +307,11 @@ struct seg_object {
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
 	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
 	uint64_t changes;   /* ref of its seg_changes, 0 = nobody watches it */
-	uint64_t pad1[5];
+	uint64_t held;      /* the first hold of an object without a name */
+	uint32_t holders;   /* ref of the first seg_holds, 0 = `held` is enough */
+	uint32_t refs;      /* SEG_OBJECT_REFERS */
+	uint64_t seen;      /* the collector's cycle in which it was made, opened or put into a container last */
+	uint64_t pad1[2];
 
 	/* line 2 */
 	struct seg_event event[SEG_N_EVENTS];
@@ -753,6 +779,7 @@ SEG_AT(seg_header, epoch, 192);
 SEG_AT(seg_header, doorbell, 256);
 SEG_AT(seg_header, chunk_hint, 320);
 SEG_AT(seg_header, expiry_ns, 344);
+SEG_AT(seg_header, cycle, 384);
 SEG_ASSERT(sizeof(struct seg_header) == 512);
 SEG_ASSERT(sizeof(struct seg_owner) == 64);
 SEG_AT(seg_lane, epoch, 64);
@@ -768,8 +795,10 @@ SEG_ASSERT(sizeof(struct seg_block) == 16);
 SEG_AT(seg_object, lock, 64);
 SEG_AT(seg_object, expire_ns, 72);
 SEG_AT(seg_object, changes, 80);
+SEG_AT(seg_object, held, 88);
 SEG_AT(seg_object, event, 128);
 SEG_ASSERT(sizeof(struct seg_object) == 192);
+SEG_ASSERT(sizeof(struct seg_holds) == 64);
 SEG_ASSERT(sizeof(struct seg_item) == 32);
 SEG_ASSERT(sizeof(struct seg_slots) == 64);
 SEG_AT(seg_queue, tail, 64);

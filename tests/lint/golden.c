@@ -98,6 +98,10 @@ static void print_states(void)
 	CONSTANT(SEG_OBJECT_LIVE);
 	CONSTANT(SEG_OBJECT_DYING);
 	CONSTANT(SEG_OBJECT_SWEEPING);
+	CONSTANT(SEG_OBJECT_REFERS);
+	CONSTANT(SEG_HOLD_SHIFT);
+	CONSTANT(SEG_HOLD_MOST);
+	CONSTANT(SEG_N_HOLDS);
 	CONSTANT(SEG_KIND_QUEUE);
 	CONSTANT(SEG_KIND_VALUE);
 	CONSTANT(SEG_KIND_ARRAY);
@@ -116,6 +120,7 @@ static void print_states(void)
 	CONSTANT(SEG_OP_TASK_CHANGE);
 	CONSTANT(SEG_OP_TASK_CLEAR);
 	CONSTANT(SEG_OP_TASK_MOVE);
+	CONSTANT(SEG_OP_HOLD);
 	CONSTANT(SEG_KIND_TASK_QUEUE);
 	CONSTANT(SEG_EVENT_DONE);
 	CONSTANT(SEG_EVENT_CHANGED);
@@ -195,6 +200,9 @@ static void print_header(void)
 	FIELD(seg_header, light_pins);
 	FIELD(seg_header, expiry_ns);
 	FIELD(seg_header, pad4);
+	FIELD(seg_header, cycle);
+	FIELD(seg_header, collect_wanted);
+	FIELD(seg_header, pad5);
 	FIELD(seg_header, reserved);
 	END(seg_header);
 }
@@ -310,10 +318,18 @@ static void print_object(void)
 	FIELD(seg_object, lock);
 	FIELD(seg_object, expire_ns);
 	FIELD(seg_object, changes);
+	FIELD(seg_object, held);
+	FIELD(seg_object, holders);
+	FIELD(seg_object, refs);
+	FIELD(seg_object, seen);
 	FIELD(seg_object, pad1);
 	FIELD(seg_object, event);
 	FIELD(seg_object, pad2);
 	END(seg_object);
+	BEGIN(seg_holds);
+	FIELD(seg_holds, block);
+	FIELD(seg_holds, hold);
+	END(seg_holds);
 }
 
 static void print_changes(void)
