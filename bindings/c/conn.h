@@ -94,6 +94,8 @@ struct handle {
 	uint64_t id;
 	uint32_t kind;
 	uint32_t type_code;
+	bool held;      /* freeing it is a Release */
+	uint64_t owner; /* whose hold that is: see manager.c */
 	uint64_t
 		part; /* value, array, condition: 0, or the address of the handle of its lock, which is freed with it */
 	char name[];

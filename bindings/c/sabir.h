@@ -98,7 +98,7 @@ struct sabir_options {
 enum sabir_error sabir_connect(const char *url, const struct sabir_options *options, sabir_conn **conn);
 /*
  * Gives the connection back; NULL is fine. Handles that were opened on it stay usable, and the program stays attached
- * until the last of them is freed. Anonymous objects that it created locally end with it.
+ * until the last of them is freed. It then holds no anonymous object any more.
  */
 void sabir_close(sabir_conn *conn);
 /* Whether the connection is local. */
@@ -346,14 +346,25 @@ struct sabir_spec {
 #define SABIR_EPHEMERAL 2u
 
 /*
- * Creates an object; a NULL or empty name makes an anonymous one, which locally lives as long as this connection,
- * remotely as long as the connection's session, or without one until it is deleted. `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
+ * Creates an object; a NULL or empty name makes an anonymous one, which the caller holds: this process or, remotely, the
+ * connection's session, which is opened for it. An anonymous object lives as long as somebody holds it or an object that
+ * lives refers to it by its handle in a Value, and for at least the server's linger after that (30 seconds, sabird
+ * --linger). Objects that refer to each other in a ring and that nobody else refers to end too. A handle object
+ * (sabir_queue and the like) is a hold until it is freed; what sabir_create itself has made is held until sabir_release.
+ * `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
  * INVALID_NAME, ALREADY_EXISTS (taken; with SABIR_EXIST_OK: of another spec), WRONG_KIND (taken by another kind),
  * OUT_OF_RANGE (`initial` is longer than the array, or no bool or code point), TOO_LARGE, RESOURCE_EXHAUSTED,
  * TOO_MANY_OWNERS.
  */
 enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
 			      struct sabir_info *info, bool *created);
+/*
+ * Gives up one hold of an anonymous object: one that sabir_create made. Nothing happens to an object that has a name or is
+ * ephemeral. What is not released is let go when the process or the session ends, however it does. A child of fork has
+ * none of its parent's holds: it opens by their handles what it is to hold itself. Errors: NOT_FOUND, DELETED,
+ * SESSION_REQUIRED (remote, and the connection has no session), NOT_HELD.
+ */
+enum sabir_error sabir_release(sabir_conn *conn, uint64_t handle);
 /* Deletes an object and its content for everybody; who waits on it is told DELETED. Errors: INVALID_NAME, NOT_FOUND. */
 enum sabir_error sabir_delete(sabir_conn *conn, const char *name);
 /* The same by handle. Errors: NOT_FOUND (never given out), DELETED. */

@@ -324,10 +324,8 @@ static enum sabir_error create_or_find(struct op_call *c, const struct object_sp
 				       bool *created)
 {
 	enum sabir_error error = SABIR_INTERNAL;
-	bool bind = c->request.ephemeral || (!c->request.text.len && c->lane->actor.owner);
-
 	for (unsigned round = 0; round < MAX_ROUNDS; round++) {
-		error = object_create(c->lane, c->request.text, spec, bind, &c->handle);
+		error = object_create(c->lane, c->request.text, spec, c->request.ephemeral, &c->handle);
 		*created = !error;
 		if (error && (error != SABIR_ALREADY_EXISTS || !c->request.exist_ok))
 			return error;
@@ -391,7 +389,16 @@ static enum sabir_error manager_service_open(struct op_call *c)
 		error = object_describe(c->lane, c->handle, &info);
 	if (!error && c->request.kind && c->request.kind != respond_kind(info.kind))
 		error = SABIR_WRONG_KIND;
+	if (!error && !bytes_reserve(c->response, 2 * RESPONSE_INFO_MAX)) /* what is held must be told */
+		error = SABIR_NO_MEMORY;
+	if (!error)
+		error = object_hold(c->lane, c->handle);
 	return error ? error : answer_info(c, &info);
+}
+
+static enum sabir_error manager_service_release(struct op_call *c)
+{
+	return object_release(c->lane, c->handle);
 }
 
 static enum sabir_error manager_service_delete(struct op_call *c)
@@ -467,6 +474,7 @@ static enum sabir_error manager_service_list(struct op_call *c)
 static const struct op ops[] = {
 	OP(ManagerService, Create, "object", manager_service_create, create_fields),
 	OP(ManagerService, Open, "object", manager_service_open, open_fields),
+	OP(ManagerService, Release, "object", manager_service_release, object_fields),
 	OP(ManagerService, Delete, "object", manager_service_delete, object_fields),
 	OP(ManagerService, List, "object", manager_service_list, list_fields),
 	OP(ManagerService, Describe, "object", manager_service_describe, object_fields),

@@ -120,22 +120,22 @@ static const struct row {
 
 /* What changes no object that is there; and what needs a token or a second object, which has a test of its own below. */
 static const char *const others[] = {
-	"ManagerService/Create",   "ManagerService/Open",     "ManagerService/Delete",    "ManagerService/List",
-	"ManagerService/Describe", "QueueService/Peek",       "QueueService/Size",        "QueueService/Join",
-	"ValueService/Get",        "ValueService/GetLock",    "ArrayService/Len",         "ArrayService/Get",
-	"ArrayService/GetSlice",   "ArrayService/GetLock",    "DictService/Get",          "DictService/Contains",
-	"DictService/Ttl",         "DictService/Len",         "DictService/Keys",         "DictService/Values",
-	"DictService/Items",       "DictService/Copy",        "DictService/FromKeys",     "NamespaceService/Get",
-	"NamespaceService/Dir",    "NamespaceService/List",   "SessionService/Open",      "SessionService/KeepAlive",
-	"SessionService/Close",    "SessionService/List",     "SessionService/End",       "EventService/IsSet",
-	"EventService/Wait",       "PipeService/Poll",        "PipeService/State",        "BlockService/Size",
-	"BlockService/Read",       "ListService/Len",         "ListService/Get",          "ListService/GetSlice",
-	"ListService/Index",       "ListService/Count",       "ListService/Contains",     "SharedListService/Len",
-	"SharedListService/Get",   "SharedListService/Items", "SharedListService/Index",  "SharedListService/Count",
-	"LockService/Status",      "SemaphoreService/Status", "WatchService/Next",        "QueueService/Ack",
-	"QueueService/Nack",       "QueueService/Extend",     "QueueService/Requeue",     "ListService/Copy",
-	"ConditionService/Wait",   "ConditionService/Notify", "ConditionService/GetLock", "ConditionService/Status",
-	"BarrierService/Status",
+	"ManagerService/Create",    "ManagerService/Open",    "ManagerService/Delete",   "ManagerService/List",
+	"ManagerService/Describe",  "ManagerService/Release", "QueueService/Peek",       "QueueService/Size",
+	"QueueService/Join",        "ValueService/Get",       "ValueService/GetLock",    "ArrayService/Len",
+	"ArrayService/Get",         "ArrayService/GetSlice",  "ArrayService/GetLock",    "DictService/Get",
+	"DictService/Contains",     "DictService/Ttl",        "DictService/Len",         "DictService/Keys",
+	"DictService/Values",       "DictService/Items",      "DictService/Copy",        "DictService/FromKeys",
+	"NamespaceService/Get",     "NamespaceService/Dir",   "NamespaceService/List",   "SessionService/Open",
+	"SessionService/KeepAlive", "SessionService/Close",   "SessionService/List",     "SessionService/End",
+	"EventService/IsSet",       "EventService/Wait",      "PipeService/Poll",        "PipeService/State",
+	"BlockService/Size",        "BlockService/Read",      "ListService/Len",         "ListService/Get",
+	"ListService/GetSlice",     "ListService/Index",      "ListService/Count",       "ListService/Contains",
+	"SharedListService/Len",    "SharedListService/Get",  "SharedListService/Items", "SharedListService/Index",
+	"SharedListService/Count",  "LockService/Status",     "SemaphoreService/Status", "WatchService/Next",
+	"QueueService/Ack",         "QueueService/Nack",      "QueueService/Extend",     "QueueService/Requeue",
+	"ListService/Copy",         "ConditionService/Wait",  "ConditionService/Notify", "ConditionService/GetLock",
+	"ConditionService/Status",  "BarrierService/Status",
 };
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
