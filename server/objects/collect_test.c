@@ -135,6 +135,18 @@ static void who_opens_it_in_time_keeps_it(void)
 	CU_ASSERT_EQUAL(look(1), 1);
 }
 
+static void a_condition_keeps_the_lock_that_it_was_given(void)
+{
+	uint64_t lock = make(SEG_KIND_RLOCK, NULL), condition;
+	struct object_spec spec = { .kind = SEG_KIND_CONDITION, .over = lock };
+	CU_ASSERT_EQUAL_FATAL(object_create(&nobody, text("condition"), &spec, false, &condition), SABIR_OK);
+	CU_ASSERT_EQUAL(look(4), 0);
+	CU_ASSERT(is_live(lock));
+	drop(condition);
+	CU_ASSERT_EQUAL(look(4), 1);
+	CU_ASSERT(!is_live(lock));
+}
+
 static void what_the_dead_held_ends(void)
 {
 	struct lane victim = kit_lane(&seg);
@@ -632,6 +644,7 @@ int main(void)
 		KIT_TEST(what_nobody_refers_to_ends_at_the_second_look),
 		KIT_TEST(what_is_held_stays_until_it_is_released),
 		KIT_TEST(who_opens_it_in_time_keeps_it),
+		KIT_TEST(a_condition_keeps_the_lock_that_it_was_given),
 		KIT_TEST(what_the_dead_held_ends),
 		KIT_TEST(nothing_ends_before_the_linger),
 		KIT_TEST(it_is_told_of_new_objects),

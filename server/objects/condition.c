@@ -22,6 +22,7 @@
 
 #include "server/base/fault.h"
 #include "server/objects/change.h"
+#include "server/objects/refs.h"
 #include "server/objects/turns.h"
 
 #define ENTERED 1u
@@ -380,7 +381,6 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 			       struct seg_block **body)
 {
 	struct seg_block *block;
-	(void)index;
 	enum sabir_error error = spec->over ? check_lock(lane->seg, spec->over) : SABIR_OK;
 	if (error)
 		return error;
@@ -391,7 +391,25 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	memset((uint8_t *)c + sizeof(c->block.word), 0, sizeof(*c) - sizeof(c->block.word));
 	c->block.len = sizeof(*c) - sizeof(c->block);
 	c->lock = spec->over;
+	if (spec->over)
+		refs_note_handle(lane, &lane->seg->objects[index], spec->over);
 	*body = block;
+	return SABIR_OK;
+}
+
+/* It refers to the lock that it was given. */
+static enum sabir_error scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context)
+{
+	struct seg_condition *body;
+	struct seg_object *object;
+	enum sabir_error error = object_enter(lane, SEG_OP_READ, handle, SEG_KIND_CONDITION, sizeof(*body), &object,
+					      &body);
+	if (error)
+		return error;
+	uint64_t lock = load64_relaxed(&body->lock);
+	object_leave(lane);
+	if (lock)
+		visit(context, lock);
 	return SABIR_OK;
 }
 
@@ -475,4 +493,5 @@ const struct object_kind condition_kind = { .create = create,
 					    .describe = describe,
 					    .part = part,
 					    .owner_gone = owner_gone,
+					    .scan = scan,
 					    .ready = ready };

@@ -56,6 +56,13 @@ void refs_note(struct lane *lane, struct seg_object *container, struct span valu
 	FAULT("refs.noted");
 }
 
+void refs_note_handle(struct lane *lane, struct seg_object *container, uint64_t handle)
+{
+	struct note note = { lane->seg, container };
+	note_ref(&note, handle);
+	FAULT("refs.noted");
+}
+
 bool refs_decide(const struct seg_object *object)
 {
 	return !load32_relaxed(&object->name) && !load64_relaxed(&object->owner) && !load64_relaxed(&object->part_of);

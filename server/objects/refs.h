@@ -14,6 +14,8 @@
 void refs_mark(const struct segment *seg, struct seg_object *object);
 /* Every object that the value refers to is marked, and the container known as one that refers. */
 void refs_note(struct lane *lane, struct seg_object *container, struct span value);
+/* The same for one handle, which stands elsewhere than in a Value. */
+void refs_note_handle(struct lane *lane, struct seg_object *container, uint64_t handle);
 /*
  * For every Value that a container stores or moves, in the operation that does it and before it can be found. It costs
  * one comparison unless the Value is a list, a map or a reference.
