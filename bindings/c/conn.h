@@ -94,7 +94,10 @@ struct handle {
 	uint64_t id;
 	uint32_t kind;
 	uint32_t type_code;
-	uint64_t part; /* value, array: 0, or the address of the handle of its lock, which is freed with it */
+	bool held;      /* freeing it is a Release */
+	uint64_t owner; /* whose hold that is: see manager.c */
+	uint64_t
+		part; /* value, array, condition: 0, or the address of the handle of its lock, which is freed with it */
 	char name[];
 };
 struct sabir_queue {
@@ -126,6 +129,12 @@ struct sabir_semaphore {
 	struct handle h;
 };
 struct sabir_lock {
+	struct handle h;
+};
+struct sabir_condition {
+	struct handle h;
+};
+struct sabir_barrier {
 	struct handle h;
 };
 struct sabir_event {

@@ -80,27 +80,15 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 
 /* ---------------------------------------------------------------- new dicts */
 
-/* A local anonymous one ends with this process, which no request can say. */
-static enum sabir_error copy_own(struct lane *lane, sabir_dict *dict, sabir_dict **copy)
-{
-	uint64_t id;
-	enum sabir_error error = object_result(&dict->h,
-					       dict_copy(lane, dict->h.id, (struct span){ NULL, 0 }, true, &id));
-	return error ? error : sabir_dict_open_handle(dict->h.conn, id, copy);
-}
-
 enum sabir_error sabir_dict_copy(sabir_dict *dict, const char *name, sabir_dict **copy)
 {
 	struct request r;
-	struct lane *lane;
 
 	if (!dict || !copy)
 		return FAIL_NULL();
-	enum sabir_error error = conn_enter(dict->h.conn, &lane);
+	enum sabir_error error = name && *name ? SABIR_OK : sabir_session_open(dict->h.conn, 0);
 	if (error)
 		return error;
-	if (lane && (!name || !*name))
-		return copy_own(lane, dict, copy);
 	request_init(&r, 320);
 	request_object(&r, dict->h.id);
 	if (name && *name)
@@ -122,44 +110,16 @@ static enum sabir_error write_keys(struct request *r, const char *name, const st
 	return error;
 }
 
-/* Locally an anonymous dict is made and then filled: nobody else can know it yet. */
-static enum sabir_error fromkeys_own(sabir_conn *conn, const struct sabir_item *keys, size_t n,
-				     const struct sabir_item *value, sabir_dict **dict)
-{
-	struct sabir_item null = sabir_null();
-	struct sabir_entry *entries = malloc((n + 1) * sizeof(*entries));
-	sabir_dict *made = NULL;
-
-	if (!entries)
-		return fail(SABIR_NO_MEMORY, "%zu keys", n);
-	for (size_t i = 0; i < n; i++)
-		entries[i] = (struct sabir_entry){ keys[i], value ? *value : null };
-	enum sabir_error error = sabir_dict_create(conn, NULL, 0, &made);
-	if (!error)
-		error = sabir_dict_update(made, entries, n, NULL);
-	free(entries);
-	if (!error) {
-		*dict = made;
-	} else if (made) {
-		(void)sabir_delete_handle(conn, made->h.id);
-		sabir_dict_free(made);
-	}
-	return error;
-}
-
 enum sabir_error sabir_dict_fromkeys(sabir_conn *conn, const char *name, const struct sabir_item *keys, size_t n,
 				     const struct sabir_item *value, sabir_dict **dict)
 {
 	struct request r;
-	struct lane *lane;
 
 	if (!conn || (!keys && n) || !dict)
 		return FAIL_NULL();
-	enum sabir_error error = conn_enter(conn, &lane);
+	enum sabir_error error = name && *name ? SABIR_OK : sabir_session_open(conn, 0);
 	if (error)
 		return error;
-	if (lane && (!name || !*name))
-		return fromkeys_own(conn, keys, n, value, dict);
 	request_init(&r, 320 + n * 16);
 	error = write_keys(&r, name, keys, n, value);
 	if (error) {

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock of a value or an array, Python's get_lock(). A handle remembers the lock from its first use on: it is the same
+ * The lock of a value or an array, Python's get_lock(), and of a condition. A handle remembers the lock from its first use on: it is the same
  * as long as the object lives.
  */
 #include "bindings/c/request.h"
 #include "server/objects/array.h"
+#include "server/objects/condition.h"
 #include "server/objects/value.h"
 
 static enum sabir_error ask_remote(const struct handle *h, uint64_t *lock)
 {
-	bool is_value = h->kind == SABIR_KIND_VALUE;
+	enum method method = h->kind == SABIR_KIND_VALUE   ? METHOD_VALUE_GET_LOCK
+			     : h->kind == SABIR_KIND_ARRAY ? METHOD_ARRAY_GET_LOCK
+							   : METHOD_CONDITION_GET_LOCK;
 	struct bytes out = { 0 };
 	struct wire_field f;
 	struct request r;
 
 	request_init(&r, 16);
 	request_object(&r, h->id);
-	enum sabir_error error = conn_call(h->conn, is_value ? METHOD_VALUE_GET_LOCK : METHOD_ARRAY_GET_LOCK, &r, 0,
-					   &out);
+	enum sabir_error error = conn_call(h->conn, method, &r, 0, &out);
 	if (!error) {
 		if (response_find(bytes_item(&out, 0), 1, &f) && f.type == WIRE_LEN)
 			*lock = response_varint(f.bytes, 2);
@@ -37,7 +39,9 @@ static enum sabir_error ask(const struct handle *h, uint64_t *lock)
 		return error;
 	if (!lane)
 		return ask_remote(h, lock);
-	error = h->kind == SABIR_KIND_VALUE ? value_get_lock(lane, h->id, lock) : array_get_lock(lane, h->id, lock);
+	error = h->kind == SABIR_KIND_VALUE   ? value_get_lock(lane, h->id, lock)
+		: h->kind == SABIR_KIND_ARRAY ? array_get_lock(lane, h->id, lock)
+					      : condition_lock(lane, h->id, lock);
 	return object_result(h, error);
 }
 
@@ -67,11 +71,11 @@ static enum sabir_error own_lock(struct handle *h, sabir_lock **lock)
 	return SABIR_OK;
 }
 
-static enum sabir_error acquire(struct handle *h, uint64_t timeout_ns)
+static enum sabir_error acquire(struct handle *h, uint64_t timeout_ns, struct sabir_hold *hold)
 {
 	sabir_lock *lock;
 	enum sabir_error error = own_lock(h, &lock);
-	return error ? error : sabir_lock_acquire(lock, timeout_ns, NULL);
+	return error ? error : sabir_lock_acquire(lock, timeout_ns, hold);
 }
 
 static enum sabir_error release(struct handle *h)
@@ -88,7 +92,7 @@ enum sabir_error sabir_value_get_lock(sabir_value *value, sabir_lock **lock)
 
 enum sabir_error sabir_value_lock(sabir_value *value, uint64_t timeout_ns)
 {
-	return value ? acquire(&value->h, timeout_ns) : FAIL_NULL();
+	return value ? acquire(&value->h, timeout_ns, NULL) : FAIL_NULL();
 }
 
 enum sabir_error sabir_value_unlock(sabir_value *value)
@@ -103,10 +107,25 @@ enum sabir_error sabir_array_get_lock(sabir_array *array, sabir_lock **lock)
 
 enum sabir_error sabir_array_lock(sabir_array *array, uint64_t timeout_ns)
 {
-	return array ? acquire(&array->h, timeout_ns) : FAIL_NULL();
+	return array ? acquire(&array->h, timeout_ns, NULL) : FAIL_NULL();
 }
 
 enum sabir_error sabir_array_unlock(sabir_array *array)
 {
 	return array ? release(&array->h) : FAIL_NULL();
+}
+
+enum sabir_error sabir_condition_get_lock(sabir_condition *condition, sabir_lock **lock)
+{
+	return condition && lock ? open_lock(&condition->h, lock) : FAIL_NULL();
+}
+
+enum sabir_error sabir_condition_acquire(sabir_condition *condition, uint64_t timeout_ns, struct sabir_hold *hold)
+{
+	return condition ? acquire(&condition->h, timeout_ns, hold) : FAIL_NULL();
+}
+
+enum sabir_error sabir_condition_release(sabir_condition *condition)
+{
+	return condition ? release(&condition->h) : FAIL_NULL();
 }

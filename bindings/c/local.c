@@ -283,26 +283,74 @@ struct op_call {
 	struct bytes *response;
 	struct op_wait wait;
 	char detail[OP_DETAIL_SIZE];
+	bool moved; /* it waits for something else now */
 };
+
+static enum sabir_error run_again(struct lane *lane, struct op_call *call, uint32_t over)
+{
+	call->wait.over = over;
+	return op_run_again(call->op, lane, call->request, call->response, &call->wait, call->detail);
+}
 
 static enum sabir_error attempt_op(struct lane *lane, void *context)
 {
 	struct op_call *call = context;
-	return op_run_again(call->op, lane, call->request, call->response, &call->wait, call->detail);
+	uint32_t object = call->wait.object, side = call->wait.side;
+	enum sabir_error error = run_again(lane, call, OP_GOES_ON);
+	bool waits = error_would_wait(error) && call->wait.wanted;
+	call->moved = waits && (call->wait.object != object || call->wait.side != side);
+	return call->moved ? SABIR_OK : error;
+}
+
+/* Until it has an answer, or waits for something else, or the time is over. */
+static enum sabir_error wait_for_op(struct lane *lane, struct op_call *call, uint64_t deadline_ns)
+{
+	/* What it waits for may be of another object: of the one that is there now. */
+	const struct seg_object *object = &lane->seg->objects[call->wait.object];
+	uint64_t on = call->wait.object | (load64_acquire(&object->word) & 0xffffffff00000000ull);
+	call->moved = false;
+	enum sabir_error error = local_wait_at(lane, on, call->wait.side, deadline_ns, attempt_op, call,
+					       &call->wait.memory);
+	return call->moved ? SABIR_WOULD_BLOCK : error;
+}
+
+/* What the operation has left in its object is taken away. */
+static void abandon_op(struct lane *lane, struct op_call *call)
+{
+	char detail[OP_DETAIL_SIZE];
+	if (!op_lasts(call->op, &call->wait))
+		return;
+	memcpy(detail, call->detail, sizeof(detail));
+	(void)run_again(lane, call, OP_ABANDONED);
+	memcpy(call->detail, detail, sizeof(detail));
+}
+
+static uint64_t deadline_from(uint64_t begin_ns, uint64_t timeout_ns)
+{
+	return timeout_ns > UINT64_MAX - begin_ns ? EVENT_FOREVER : begin_ns + timeout_ns;
 }
 
 static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t timeout_ns)
 {
+	uint64_t begin_ns = clock_now();
+	uint64_t mine_ns = deadline_from(begin_ns, timeout_ns);
 	enum sabir_error error = op_run(call->op, lane, call->request, call->response, &call->wait, call->detail);
-	if (!error_would_wait(error) || !call->wait.wanted)
-		return error;
-	bool impatient = timeout_ns < call->wait.timeout_ns;
-	uint64_t deadline_ns = clock_deadline(impatient ? timeout_ns : call->wait.timeout_ns);
-	/* What it waits for may be of another object: of the one that is there now. */
-	const struct seg_object *object = &lane->seg->objects[call->wait.object];
-	uint64_t on = call->wait.object | (load64_acquire(&object->word) & 0xffffffff00000000ull);
-	error = local_wait(lane, on, call->wait.side, deadline_ns, attempt_op, call);
-	return impatient && error_would_wait(error) ? SABIR_TIMED_OUT : error;
+	while (error_would_wait(error) && call->wait.wanted) {
+		uint64_t its_ns = deadline_from(begin_ns, call->wait.timeout_ns);
+		error = wait_for_op(lane, call, mine_ns < its_ns ? mine_ns : its_ns);
+		if (call->moved || !error_would_wait(error))
+			continue;
+		if (mine_ns < its_ns) {
+			abandon_op(lane, call);
+			return SABIR_TIMED_OUT;
+		}
+		if (!op_lasts(call->op, &call->wait))
+			return error;
+		error = run_again(lane, call, OP_TIMED_OUT);
+	}
+	if (error == SABIR_BUSY)
+		abandon_op(lane, call);
+	return error;
 }
 
 static enum sabir_error local_call(struct sabir_conn *conn, const char *path, int method, struct request *request,

@@ -19,4 +19,20 @@ typedef enum sabir_error local_attempt_fn(struct lane *lane, void *context);
 enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
 			    local_attempt_fn *attempt, void *context);
 
+/*
+ * The same for what has a line of those who wait (server/objects/turns.h). The context begins with this; the attempt takes
+ * a turn, and keeps its place here, only when told to, so that who gets it while he looks needs none; and ends it when it
+ * is the last.
+ */
+struct local_turn {
+	uint64_t place;
+	bool joins;
+	bool last;
+};
+enum sabir_error local_wait_turn(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+				 local_attempt_fn *attempt, struct local_turn *turn);
+/* Sleeps between attempts that keep their place at `place`; the caller knows what to do when the time is over. */
+enum sabir_error local_wait_at(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+			       local_attempt_fn *attempt, void *context, const uint64_t *place);
+
 #endif

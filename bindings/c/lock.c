@@ -62,6 +62,7 @@ uint64_t sabir_lock_handle(const sabir_lock *lock)
 /* ---------------------------------------------------------------- acquire */
 
 struct acquire {
+	struct local_turn turn; /* first */
 	uint64_t id;
 	struct mutex_hold hold;
 };
@@ -69,16 +70,20 @@ struct acquire {
 static enum sabir_error attempt_acquire(struct lane *lane, void *context)
 {
 	struct acquire *a = context;
-	return mutex_take(lane, a->id, &a->hold);
+	struct mutex_wait wait = { .place = a->turn.place, .last = !a->turn.joins || a->turn.last };
+	enum sabir_error error = mutex_take_in_turn(lane, a->id, &wait, &a->hold);
+	a->turn.place = wait.place;
+	return error;
 }
 
 static enum sabir_error acquire_local(const struct handle *h, struct lane *lane, uint64_t timeout_ns,
 				      struct sabir_hold *hold)
 {
 	struct acquire a = { .id = h->id };
-	enum sabir_error error = attempt_acquire(lane, &a);
+	enum sabir_error error = mutex_take(lane, h->id, &a.hold);
 	if (error == SABIR_WOULD_BLOCK && timeout_ns)
-		error = local_wait(lane, h->id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_acquire, &a);
+		error = local_wait_turn(lane, h->id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_acquire,
+					&a.turn);
 	if (error)
 		return fail_object(h, error);
 	if (hold)

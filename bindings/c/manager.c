@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is the same for objects of every kind: create, open, delete, list, describe, and the handles. All go through
- * the operations' requests on either transport; only an anonymous object that is made locally is made directly,
- * because it belongs to this process, which no request can say.
+ * the operations' requests on either transport. A handle of an object without a name is a hold of it, by this process or by
+ * the connection's session.
  */
 #include <stdlib.h>
 
 #include "bindings/c/number.h"
+#include "bindings/c/remote.h"
 #include "bindings/c/request.h"
 #include "server/objects/object.h"
 #include "server/objects/shared_list.h"
@@ -172,6 +173,10 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 		request_varint(r, 2, (spec->flags & SEG_SEMAPHORE_BOUNDED) != 0);
 		request_varint(r, 3, (spec->flags & SEG_SEMAPHORE_OWNED) != 0);
 	}
+	if (spec->kind == SABIR_KIND_CONDITION && spec->lock)
+		request_object(r, spec->lock);
+	if (spec->kind == SABIR_KIND_BARRIER)
+		request_varint(r, 1, spec->length);
 	if (spec->kind == SABIR_KIND_LOCK)
 		request_varint(r, 1, spec->flags & SEG_LOCK_STRICT);
 	if (spec->kind == SABIR_KIND_ARRAY)
@@ -185,52 +190,21 @@ static void write_spec(struct request *r, const struct sabir_spec *spec)
 	request_end(r, begin);
 }
 
-/* An anonymous object that ends with this process. */
-static enum sabir_error create_own(sabir_conn *conn, struct lane *lane, const struct sabir_spec *spec,
-				   struct sabir_info *info)
-{
-	struct object_spec s = { .kind = spec->kind,
-				 .flags = spec->flags,
-				 .type_code = spec->type_code,
-				 .length = spec->length,
-				 .max_items = spec->max_items,
-				 .max_item_bytes = spec->max_item_bytes,
-				 .one_way = spec->one_way,
-				 .initial = { spec->initial, spec->initial_len },
-				 .ttl_ns = spec->ttl_ns };
-	uint64_t id;
-	enum sabir_error error = SABIR_OK;
-	if (spec->initial_len && has_type(spec->kind))
-		error = scalar_check(spec->type_code, spec->initial, spec->initial_len / scalar_width(spec->type_code));
-	if (!error)
-		error = object_create(lane, (struct span){ NULL, 0 }, &s, true, &id);
-	if (error)
-		return fail(error, "an anonymous object");
-	return sabir_describe_handle(conn, id, info);
-}
-
 enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
 			      struct sabir_info *info, bool *created)
 {
 	struct sabir_spec s;
 	struct request r;
-	struct lane *lane;
 
 	if (!conn || !spec || !info)
 		return FAIL_NULL();
 	if (flags & ~(SABIR_EXIST_OK | SABIR_EPHEMERAL))
 		return fail(SABIR_INVALID_ARGUMENT, "unknown flags %#x", flags);
 	enum sabir_error error = read_spec(spec, &s);
-	if (!error)
-		error = conn_enter(conn, &lane);
+	if (!error && (!name || !*name))
+		error = sabir_session_open(conn, 0); /* it is held by an owner */
 	if (error)
 		return error;
-	if (lane && (!name || !*name)) {
-		error = create_own(conn, lane, &s, info);
-		if (!error && created)
-			*created = true;
-		return error;
-	}
 	request_init(&r, 320 + s.initial_len);
 	if (name && *name)
 		request_bytes(&r, 1, name, strlen(name));
@@ -271,16 +245,24 @@ enum sabir_error sabir_delete(sabir_conn *conn, const char *name)
 	return error;
 }
 
-enum sabir_error sabir_delete_handle(sabir_conn *conn, uint64_t handle)
+static enum sabir_error call_with_handle(sabir_conn *conn, enum method method, uint64_t handle)
 {
 	struct bytes out = { 0 };
 	struct request r;
-	if (!conn)
-		return FAIL_NULL();
 	write_ref(&r, NULL, handle);
-	enum sabir_error error = conn_call(conn, METHOD_DELETE, &r, 0, &out);
+	enum sabir_error error = conn_call(conn, method, &r, 0, &out);
 	bytes_fini(&out);
 	return error;
+}
+
+enum sabir_error sabir_delete_handle(sabir_conn *conn, uint64_t handle)
+{
+	return conn ? call_with_handle(conn, METHOD_DELETE, handle) : FAIL_NULL();
+}
+
+enum sabir_error sabir_release(sabir_conn *conn, uint64_t handle)
+{
+	return conn ? call_with_handle(conn, METHOD_RELEASE, handle) : FAIL_NULL();
 }
 
 enum sabir_error sabir_describe(sabir_conn *conn, const char *name, struct sabir_info *info)
@@ -388,12 +370,23 @@ enum sabir_error sabir_list(sabir_conn *conn, const char *prefix, enum sabir_kin
 
 /* ---------------------------------------------------------------- handles */
 
+/* Tells this process from the one that it was forked from, and the connection's session from one that it had before. */
+static uint64_t owner_of(const sabir_conn *conn)
+{
+	return sabir_is_local(conn) ? load64_relaxed(&conn->id) : load64_relaxed(&((struct remote *)conn->state)->id);
+}
+
 static enum sabir_error make_handle(sabir_conn *conn, const struct sabir_info *info, void *handle)
 {
 	struct handle *h = malloc(sizeof(*h) + info->name_len + 1);
-	if (!h)
+	if (!h) {
+		if (!info->name_len && !info->ephemeral)
+			(void)call_with_handle(conn, METHOD_RELEASE, info->handle);
 		return fail(SABIR_NO_MEMORY, "%s", info->name);
+	}
 	*h = (struct handle){ .conn = conn, .id = info->handle, .kind = info->kind, .type_code = info->type_code };
+	h->held = !info->name_len && !info->ephemeral;
+	h->owner = owner_of(conn);
 	memcpy(h->name, info->name, info->name_len + 1);
 	conn_ref(conn);
 	*(struct handle **)handle = h;
@@ -416,9 +409,12 @@ enum sabir_error handle_open(sabir_conn *conn, const char *name, uint64_t id, en
 	struct request r;
 	if (!conn || !handle)
 		return FAIL_NULL();
+	enum sabir_error error = name ? SABIR_OK : sabir_session_open(conn, 0); /* it may have to be held */
+	if (error)
+		return error;
 	write_ref(&r, name, id);
 	request_varint(&r, 2, kind);
-	enum sabir_error error = call_for_info(conn, METHOD_OPEN, &r, &info, NULL);
+	error = call_for_info(conn, METHOD_OPEN, &r, &info, NULL);
 	return error ? error : make_handle(conn, &info, handle);
 }
 
@@ -429,10 +425,18 @@ enum sabir_error handle_make(sabir_conn *conn, enum method method, struct reques
 	return error ? error : make_handle(conn, &info, handle);
 }
 
+/* The handle's hold, unless it is another owner's. What does not reach the server ends with the owner. */
+static void let_go(const struct handle *h)
+{
+	if (h->held && h->owner == owner_of(h->conn))
+		(void)call_with_handle(h->conn, METHOD_RELEASE, h->id);
+}
+
 void handle_free(struct handle *h)
 {
 	if (!h)
 		return;
+	let_go(h);
 	handle_free((struct handle *)(uintptr_t)h->part);
 	conn_unref(h->conn);
 	free(h);

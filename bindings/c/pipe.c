@@ -98,6 +98,9 @@ enum sabir_error sabir_pipe_create(sabir_conn *conn, const char *name, uint64_t 
 		error = sabir_pipe_open_handle(conn, info.handle, end, &made[end]);
 	if (!error && ends)
 		memcpy(ends, made, sizeof(made));
+	/* The ends have holds of their own. */
+	if (!error && (!name || !*name))
+		(void)sabir_release(conn, info.handle);
 	if (error && (made[0] || created)) {
 		char text[256];
 		/* The first failure counts, not what cleaning up behind it may say. */

@@ -98,7 +98,7 @@ struct sabir_options {
 enum sabir_error sabir_connect(const char *url, const struct sabir_options *options, sabir_conn **conn);
 /*
  * Gives the connection back; NULL is fine. Handles that were opened on it stay usable, and the program stays attached
- * until the last of them is freed. Anonymous objects that it created locally end with it.
+ * until the last of them is freed. It then holds no anonymous object any more.
  */
 void sabir_close(sabir_conn *conn);
 /* Whether the connection is local. */
@@ -294,7 +294,9 @@ enum sabir_kind {
 	SABIR_KIND_LOCK = 8,
 	SABIR_KIND_RLOCK = 9,
 	SABIR_KIND_SEMAPHORE = 10,
+	SABIR_KIND_CONDITION = 11,
 	SABIR_KIND_EVENT = 12,
+	SABIR_KIND_BARRIER = 13,
 	SABIR_KIND_SHARED_LIST = 14,
 	SABIR_KIND_BLOCK = 15
 };
@@ -308,7 +310,7 @@ struct sabir_info {
 	uint64_t handle;
 	uint32_t kind;           /* enum sabir_kind */
 	uint32_t type_code;      /* value, array: the letter; else 0 */
-	uint64_t length;         /* items, elements, entries, messages or bytes; 1 for a value */
+	uint64_t length;         /* items, elements, entries, messages, bytes or waiting; 1 for a value */
 	uint64_t max_items;      /* queue, pipe: 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue: of an encoded item */
 	uint64_t memory_bytes;   /* shared memory that it takes */
@@ -323,10 +325,11 @@ struct sabir_info {
 
 /* How an object is made. All-zero members are the defaults. */
 struct sabir_spec {
-	size_t size;             /* sizeof(struct sabir_spec) */
-	uint32_t kind;           /* enum sabir_kind; required */
-	uint32_t type_code;      /* value, array: a letter; required */
-	uint64_t length;         /* array: number of elements; block: bytes; semaphore: the count at the beginning */
+	size_t size;        /* sizeof(struct sabir_spec) */
+	uint32_t kind;      /* enum sabir_kind; required */
+	uint32_t type_code; /* value, array: a letter; required */
+	uint64_t
+		length; /* array: number of elements; block: bytes; semaphore: the count at the beginning; barrier: parties */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	const void *initial;     /* value: one element, array: the first ones, NULL: zeros; shared list: its spec */
@@ -334,6 +337,7 @@ struct sabir_spec {
 	uint32_t one_way;        /* pipe: 1 = end 0 receives and end 1 sends */
 	uint32_t flags;          /* lock: 1 = strict; semaphore: 1 = bounded, 2 = owned */
 	uint64_t ttl_ns;         /* it ends by itself so long after it was made; 0 = it does not; see sabir_set_ttl */
+	uint64_t lock;           /* condition: handle of its lock; 0 = an rlock of its own */
 };
 
 /* For creating: an existing object of the same kind and spec is opened. Without it: ALREADY_EXISTS. */
@@ -342,14 +346,25 @@ struct sabir_spec {
 #define SABIR_EPHEMERAL 2u
 
 /*
- * Creates an object; a NULL or empty name makes an anonymous one, which locally lives as long as this connection,
- * remotely as long as the connection's session, or without one until it is deleted. `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
+ * Creates an object; a NULL or empty name makes an anonymous one, which the caller holds: this process or, remotely, the
+ * connection's session, which is opened for it. An anonymous object lives as long as somebody holds it or an object that
+ * lives refers to it by its handle in a Value, and for at least the server's linger after that (30 seconds, sabird
+ * --linger). Objects that refer to each other in a ring and that nobody else refers to end too. A handle object
+ * (sabir_queue and the like) is a hold until it is freed; what sabir_create itself has made is held until sabir_release.
+ * `created` or NULL: whether this call made it. Errors: INVALID_ARGUMENT (spec, flags),
  * INVALID_NAME, ALREADY_EXISTS (taken; with SABIR_EXIST_OK: of another spec), WRONG_KIND (taken by another kind),
  * OUT_OF_RANGE (`initial` is longer than the array, or no bool or code point), TOO_LARGE, RESOURCE_EXHAUSTED,
  * TOO_MANY_OWNERS.
  */
 enum sabir_error sabir_create(sabir_conn *conn, const char *name, const struct sabir_spec *spec, unsigned flags,
 			      struct sabir_info *info, bool *created);
+/*
+ * Gives up one hold of an anonymous object: one that sabir_create made. Nothing happens to an object that has a name or is
+ * ephemeral. What is not released is let go when the process or the session ends, however it does. A child of fork has
+ * none of its parent's holds: it opens by their handles what it is to hold itself. Errors: NOT_FOUND, DELETED,
+ * SESSION_REQUIRED (remote, and the connection has no session), NOT_HELD.
+ */
+enum sabir_error sabir_release(sabir_conn *conn, uint64_t handle);
 /* Deletes an object and its content for everybody; who waits on it is told DELETED. Errors: INVALID_NAME, NOT_FOUND. */
 enum sabir_error sabir_delete(sabir_conn *conn, const char *name);
 /* The same by handle. Errors: NOT_FOUND (never given out), DELETED. */

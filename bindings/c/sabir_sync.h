@@ -23,8 +23,9 @@ extern "C" {
  * When a holder dies or leaves, its lock is free again and `abandoned`: the next who acquires it is told so, and whoever
  * was to release it in place of the one that is gone still can, once.
  *
- * Who sleeps longest is woken first; who comes at the moment of a release may be quicker. Nobody waits for ever as long
- * as the lock is free for a moment now and then.
+ * All who wait stand in one line, remote programs too. While the first of it came less than a millisecond ago, who is awake at the
+ * moment of a release may be quicker; from then on the lock is handed over to the first in the line. So once he has waited for
+ * a millisecond, one who waits sees at most as many acquisitions by others as there were waiting before him.
  */
 typedef struct sabir_lock sabir_lock;
 
@@ -82,7 +83,7 @@ enum sabir_error sabir_array_unlock(sabir_array *array);
  * Python's multiprocessing.Semaphore and, with SABIR_SEMAPHORE_BOUNDED, BoundedSemaphore. A plain one counts, and what a
  * program took that dies is gone. Of an owned one it is known who holds how many, and they come back when the holder
  * dies or leaves; a bounded one is owned, and never counts above its beginning. Anybody may release: first what he holds
- * himself, then what others hold.
+ * himself, then what others hold. Who waits is overtaken no more than with a lock.
  */
 typedef struct sabir_semaphore sabir_semaphore;
 
@@ -136,5 +137,7 @@ enum sabir_error sabir_event_wait(sabir_event *event, uint64_t timeout_ns);
 #ifdef __cplusplus
 }
 #endif
+
+#include <sabir_condition.h>
 
 #endif

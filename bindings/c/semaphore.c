@@ -42,9 +42,24 @@ uint64_t sabir_semaphore_handle(const sabir_semaphore *semaphore)
 
 /* ---------------------------------------------------------------- acquire, release */
 
+struct take {
+	struct local_turn turn; /* first */
+	uint64_t id;
+};
+
 static enum sabir_error attempt_take(struct lane *lane, void *context)
 {
-	return semaphore_take(lane, *(uint64_t *)context);
+	struct take *t = context;
+	return semaphore_take_in_turn(lane, t->id, &t->turn.place, !t->turn.joins || t->turn.last);
+}
+
+static enum sabir_error take_local(struct lane *lane, uint64_t id, uint64_t timeout_ns)
+{
+	struct take t = { .id = id };
+	enum sabir_error error = semaphore_take(lane, id);
+	if (error != SABIR_WOULD_BLOCK || !timeout_ns)
+		return error;
+	return local_wait_turn(lane, id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_take, &t.turn);
 }
 
 enum sabir_error sabir_semaphore_acquire(sabir_semaphore *semaphore, uint64_t timeout_ns)
@@ -59,13 +74,8 @@ enum sabir_error sabir_semaphore_acquire(sabir_semaphore *semaphore, uint64_t ti
 	enum sabir_error error = conn_enter(h->conn, &lane);
 	if (error)
 		return error;
-	if (lane) {
-		error = semaphore_take(lane, h->id);
-		if (error == SABIR_WOULD_BLOCK && timeout_ns)
-			error = local_wait(lane, h->id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_take,
-					   &h->id);
-		return object_result(h, error);
-	}
+	if (lane)
+		return object_result(h, take_local(lane, h->id, timeout_ns));
 	request_init(&r, 32);
 	request_object(&r, h->id);
 	request_timeout(&r, 2, timeout_ns);

@@ -41,8 +41,6 @@ enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, con
 					 unsigned flags, sabir_queue **queue)
 {
 	struct sabir_task_spec s;
-	struct bytes out = { 0 };
-	struct wire_field f;
 	struct request r;
 
 	if (!conn || !spec || !queue)
@@ -50,6 +48,8 @@ enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, con
 	if (flags & ~(SABIR_EXIST_OK | SABIR_EPHEMERAL))
 		return fail(SABIR_INVALID_ARGUMENT, "unknown flags %#x", flags);
 	enum sabir_error error = read_spec(spec, &s);
+	if (!error && (!name || !*name))
+		error = sabir_session_open(conn, 0); /* it is held by an owner */
 	if (error)
 		return error;
 	request_init(&r, 700);
@@ -58,13 +58,7 @@ enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, con
 	request_varint(&r, 2, flags & SABIR_EXIST_OK);
 	request_varint(&r, 3, (flags & SABIR_EPHEMERAL) != 0);
 	write_spec(&r, &s);
-	error = conn_call(conn, METHOD_CREATE, &r, 0, &out);
-	if (!error && (!response_find(bytes_item(&out, 0), 1, &f) || f.type != WIRE_LEN))
-		error = fail(SABIR_INTERNAL, "the server's description of an object is missing");
-	if (!error)
-		error = handle_open(conn, NULL, response_varint(f.bytes, 2), SABIR_KIND_QUEUE, queue);
-	bytes_fini(&out);
-	return error;
+	return handle_make(conn, METHOD_CREATE, &r, queue);
 }
 
 /* ---------------------------------------------------------------- put and get */

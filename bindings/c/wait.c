@@ -11,6 +11,7 @@
 
 #include "bindings/c/local.h"
 #include "server/objects/queue.h"
+#include "server/objects/turns.h"
 
 #define MIN_SPINS 4u
 #define MAX_SPINS 12u
@@ -64,26 +65,28 @@ static bool more_left(struct lane *lane, uint64_t handle, uint32_t side)
 	return side == SEG_EVENT_ITEMS ? size.size > 0 : size.size < size.max_items;
 }
 
-enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
-			    local_attempt_fn *attempt, void *context)
+/* The looks before the first sleep; an error that would not wait ends it all. */
+static enum sabir_error look(struct lane *lane, local_attempt_fn *attempt, void *context)
+{
+	return n_cpus() > 1 ? spin((struct waiting_lane *)lane, attempt, context) : SABIR_WOULD_BLOCK;
+}
+
+/* *place: where it can be called, or NULL. *timed_out: the answer is that of before the time was over. */
+static enum sabir_error sleep_until(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+				    local_attempt_fn *attempt, void *context, const uint64_t *place, bool *timed_out)
 {
 	uint32_t index = object_index(handle);
 	struct seg_event *event = &lane->seg->objects[index].event[side];
 	bool woken = false;
 	enum sabir_error error;
 
-	if (n_cpus() > 1) {
-		error = spin((struct waiting_lane *)lane, attempt, context);
-		if (!error_would_wait(error))
-			return error;
-	}
 	for (;;) {
 		uint32_t key = event_prepare(event, SEG_WAITING_LOCAL);
 		error = attempt(lane, context);
 		if (!error_would_wait(error))
 			break;
-		if (!event_wait(lane, index, side, key, deadline_ns)) {
-			error = attempt(lane, context);
+		if (!event_wait_call(lane, index, side, key, deadline_ns, turn_bits(place ? *place : 0))) {
+			*timed_out = true;
 			break;
 		}
 		woken = true;
@@ -91,6 +94,42 @@ enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, u
 	/* The wake was for one of us: if something is left, it is the next one's turn. */
 	if (woken && !error_would_wait(error) && more_left(lane, handle, side))
 		event_notify(lane->seg, index, side, 1);
+	return error;
+}
+
+enum sabir_error local_wait_at(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+			       local_attempt_fn *attempt, void *context, const uint64_t *place)
+{
+	bool timed_out = false;
+	enum sabir_error error = look(lane, attempt, context);
+	if (!error_would_wait(error))
+		return error;
+	error = sleep_until(lane, handle, side, deadline_ns, attempt, context, place, &timed_out);
+	if (timed_out)
+		error = attempt(lane, context);
+	store32_relaxed(&lane->shared->wait_side, 0);
+	return error;
+}
+
+enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+			    local_attempt_fn *attempt, void *context)
+{
+	return local_wait_at(lane, handle, side, deadline_ns, attempt, context, NULL);
+}
+
+enum sabir_error local_wait_turn(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
+				 local_attempt_fn *attempt, struct local_turn *turn)
+{
+	bool timed_out = false;
+	enum sabir_error error = look(lane, attempt, turn);
+	if (!error_would_wait(error))
+		return error;
+	turn->joins = true;
+	error = sleep_until(lane, handle, side, deadline_ns, attempt, turn, &turn->place, &timed_out);
+	if (timed_out || turn->place) {
+		turn->last = true;
+		error = attempt(lane, turn);
+	}
 	store32_relaxed(&lane->shared->wait_side, 0);
 	return error;
 }

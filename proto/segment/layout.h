@@ -76,7 +76,11 @@ struct seg_header {
 	uint64_t expiry_ns;  /* CLOCK_MONOTONIC: no object ends by itself before it; 0 = none does */
 	uint8_t pad4[32];
 
-	uint8_t reserved[512 - 384];
+	/* line 6: the collector's, see server/objects/collect.c */
+	uint64_t cycle;          /* the number of its present or last look */
+	uint32_t collect_wanted; /* 1: there may be an object that lives by references alone */
+	uint32_t pad5;
+	uint8_t reserved[512 - 400];
 };
 
 /* ------------------------------------------------------------------ owners and lanes */
@@ -126,6 +130,7 @@ struct seg_owner {
 #define SEG_OP_TASK_GET 51u
 #define SEG_OP_TASK_CHANGE 52u /* of one item, in one transaction */
 #define SEG_OP_TASK_CLEAR 53u
+#define SEG_OP_HOLD 60u      /* of any kind of object: see seg_object.held */
 #define SEG_OP_TASK_MOVE 54u /* to another queue: args[1] = 1 + the object whose lock is held too, args[0] = 0 */
 
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
@@ -239,6 +244,23 @@ struct seg_block {
 #define SEG_OBJECT_DYING 3u /* deleted; its memory is returned once its epoch has passed */
 #define SEG_OBJECT_SWEEPING 4u
 
+/* seg_object.refs */
+#define SEG_OBJECT_REFERS 1u /* it holds, or has held, a Value with the handle of an object */
+
+/*
+ * A hold: an owner has the object open so many times. One word, so that one compare-and-swap says who and how often: the
+ * owner's index + 1 in bits 0-20, the number in bits 21-31, the owner's generation in bits 32-63. 0 = free, as is one
+ * whose owner lives no more. Who holds an object more often than the number can tell has several.
+ */
+#define SEG_HOLD_SHIFT 21u
+#define SEG_HOLD_MOST 2047u
+#define SEG_N_HOLDS 6u
+
+struct seg_holds {
+	struct seg_block block; /* next = further ones of the same object */
+	uint64_t hold[SEG_N_HOLDS];
+};
+
 #define SEG_KIND_QUEUE 1u
 #define SEG_KIND_VALUE 2u
 #define SEG_KIND_ARRAY 3u
@@ -251,7 +273,9 @@ struct seg_block {
 #define SEG_KIND_LOCK 8u
 #define SEG_KIND_RLOCK 9u
 #define SEG_KIND_SEMAPHORE 10u
+#define SEG_KIND_CONDITION 11u
 #define SEG_KIND_EVENT 12u
+#define SEG_KIND_BARRIER 13u
 #define SEG_KIND_TASK_QUEUE 16u
 
 #define SEG_EVENT_ITEMS 0u   /* there is something to take, or the content changed */
@@ -283,7 +307,11 @@ struct seg_object {
 	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
 	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
 	uint64_t changes;   /* ref of its seg_changes, 0 = nobody watches it */
-	uint64_t pad1[5];
+	uint64_t held;      /* the first hold of an object without a name */
+	uint32_t holders;   /* ref of the first seg_holds, 0 = `held` is enough */
+	uint32_t refs;      /* SEG_OBJECT_REFERS */
+	uint64_t seen;      /* the collector's cycle in which it was made, opened or put into a container last */
+	uint64_t pad1[2];
 
 	/* line 2 */
 	struct seg_event event[SEG_N_EVENTS];
@@ -536,6 +564,41 @@ struct seg_signal {
 	uint64_t pad1[7];
 };
 
+/*
+ * Those who wait for something that one gets after the other: a line in the order of their coming. At its head stand those
+ * who have been called and did not yet go; `waiting` is the first who was not. All of it is under the object's lock.
+ */
+#define SEG_TURN_WAITING 1u
+#define SEG_TURN_CALLED 2u  /* what he waited for is his: he has only to come for it */
+#define SEG_TURN_BROKEN 3u  /* a barrier's: it was broken */
+#define SEG_TURN_EXPIRED 4u /* a condition's: its time passed, and he waits for the lock only */
+#define SEG_TURN_TICKET 0x1fffffffu
+
+struct seg_turns {
+	uint32_t waiting; /* ref of the first who waits, 0 = nobody does */
+	uint32_t first;
+	uint32_t last;
+	uint32_t n;         /* in the line */
+	uint32_t n_waiting; /* who were not called */
+	uint32_t ticket;    /* of the next who comes, SEG_TURN_TICKET wide */
+};
+
+struct seg_turn {
+	struct seg_block block; /* next = who came later */
+	uint64_t owner;         /* as in seg_object.owner */
+	uint64_t thread;
+	/*
+	 * Lock, semaphore: CLOCK_MONOTONIC when he came; lock, when he is called: the token. Condition: how often he had the lock.
+	 * Barrier: his index.
+	 */
+	uint64_t number;
+	uint64_t link; /* lock: his place in the line of the condition that sent him, 0 = none */
+	uint32_t prev;
+	uint32_t ticket;
+	uint32_t state; /* SEG_TURN_* */
+	uint32_t mark;  /* called; lock: `abandoned` before; condition: tickets below it were there at the notify */
+};
+
 /* A lock or an rlock. All but the settings is written under the object's lock. */
 #define SEG_LOCK_STRICT 1u    /* only its holder may release it */
 #define SEG_LOCK_ABANDONED 1u /* its last holder died or left with it */
@@ -549,6 +612,7 @@ struct seg_mutex {
 	uint64_t thread;    /* of its holder */
 	uint64_t depth;     /* how often the holder has it; 0 = free */
 	uint64_t token;     /* the number of its last acquisition */
+	struct seg_turns turns;
 };
 
 /* A semaphore. All but the settings is written under the object's lock. */
@@ -561,7 +625,7 @@ struct seg_semaphore {
 	uint32_t units; /* ref of the first seg_units */
 	uint64_t initial;
 	uint64_t value;
-	uint64_t pad0[3];
+	struct seg_turns turns;
 };
 
 struct seg_units {
@@ -569,6 +633,29 @@ struct seg_units {
 	uint64_t owner;         /* as in seg_object.owner */
 	uint64_t n;             /* 0: the entry is free */
 	uint64_t pad0[4];
+};
+
+/*
+ * A condition. Who waits stands in its line until he has the lock again; the events he sleeps on are the lock's.
+ */
+struct seg_condition {
+	struct seg_block block;
+	uint64_t lock;        /* handle of the lock that it was made over; 0 = its own */
+	uint64_t own;         /* handle of its own rlock, a part of it; 0 = nobody has asked for it yet */
+	uint32_t owed;        /* notifications of the last notify that are still to be given */
+	uint32_t owed_before; /* to those with a ticket below this */
+	struct seg_turns turns;
+};
+
+/* A barrier. */
+struct seg_barrier {
+	struct seg_block block;
+	uint32_t parties;
+	uint32_t broken; /* 1: until it is reset */
+	uint32_t ending; /* 0, or the SEG_TURN_* that all who wait are still to be given */
+	uint32_t pad0;
+	uint64_t cycle; /* how often all came together */
+	struct seg_turns turns;
 };
 
 /*
@@ -692,6 +779,7 @@ SEG_AT(seg_header, epoch, 192);
 SEG_AT(seg_header, doorbell, 256);
 SEG_AT(seg_header, chunk_hint, 320);
 SEG_AT(seg_header, expiry_ns, 344);
+SEG_AT(seg_header, cycle, 384);
 SEG_ASSERT(sizeof(struct seg_header) == 512);
 SEG_ASSERT(sizeof(struct seg_owner) == 64);
 SEG_AT(seg_lane, epoch, 64);
@@ -707,8 +795,10 @@ SEG_ASSERT(sizeof(struct seg_block) == 16);
 SEG_AT(seg_object, lock, 64);
 SEG_AT(seg_object, expire_ns, 72);
 SEG_AT(seg_object, changes, 80);
+SEG_AT(seg_object, held, 88);
 SEG_AT(seg_object, event, 128);
 SEG_ASSERT(sizeof(struct seg_object) == 192);
+SEG_ASSERT(sizeof(struct seg_holds) == 64);
 SEG_ASSERT(sizeof(struct seg_item) == 32);
 SEG_ASSERT(sizeof(struct seg_slots) == 64);
 SEG_AT(seg_queue, tail, 64);
@@ -746,7 +836,14 @@ SEG_AT(seg_semaphore, value, 32);
 SEG_ASSERT(sizeof(struct seg_semaphore) == 64);
 SEG_ASSERT(sizeof(struct seg_units) == 64);
 SEG_AT(seg_mutex, owner, 24);
-SEG_ASSERT(sizeof(struct seg_mutex) == 56);
+SEG_AT(seg_mutex, turns, 56);
+SEG_ASSERT(sizeof(struct seg_mutex) == 80);
+SEG_ASSERT(sizeof(struct seg_turns) == 24);
+SEG_ASSERT(sizeof(struct seg_turn) == 64);
+SEG_AT(seg_condition, turns, 40);
+SEG_ASSERT(sizeof(struct seg_condition) == 64);
+SEG_AT(seg_barrier, turns, 40);
+SEG_ASSERT(sizeof(struct seg_barrier) == 64);
 SEG_ASSERT(sizeof(struct seg_signal) == 128);
 SEG_AT(seg_changes, head, 24);
 SEG_ASSERT(sizeof(struct seg_changes) == 64);

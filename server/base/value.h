@@ -70,6 +70,18 @@ enum sabir_error value_key(struct span encoded, struct bytes *scratch, struct sp
 bool value_equal(struct span a, struct span b);
 
 /*
+ * The handles of other objects in a Value, those inside lists and maps too; names are none. Bytes that are no Value, or that
+ * change meanwhile, may show handles that are no handles.
+ */
+typedef void value_ref_fn(void *context, uint64_t handle);
+void value_refs(struct span encoded, value_ref_fn *visit, void *context);
+/* Whether a Value that begins with this byte can refer to something. */
+static inline bool value_may_refer(uint8_t first)
+{
+	return first == (VALUE_LIST << 3 | 2) || first == (VALUE_MAP << 3 | 2) || first == (VALUE_OBJECT << 3 | 2);
+}
+
+/*
  * Encoders of the simple kinds. value_head_* write what stands before the content (at most VALUE_MAX_HEAD bytes) and
  * return its length.
  */

@@ -22,6 +22,7 @@
 #include "server/base/log.h"
 #include "server/control/control.h"
 #include "server/main/address.h"
+#include "server/main/collector.h"
 #include "server/main/notify.h"
 #include "server/main/runtime.h"
 #include "server/main/signals.h"
@@ -48,6 +49,7 @@ struct server {
 	struct sessions *sessions;
 	struct rpc *rpc;
 	struct control *control;
+	struct collector_thread *collector;
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
 	struct loop_fd bell, sooner, signals;
@@ -98,6 +100,7 @@ static void on_bell(void *context, uint32_t events)
 	park_ring(s->park, &s->parked);
 	set_expiry(s);
 	set_ends(s);
+	collector_look(s->collector);
 }
 
 static void on_expiry(void *context)
@@ -294,6 +297,11 @@ static enum sabir_error start(struct server *s)
 		error = start_memory(s);
 	if (error)
 		return error;
+	s->collector = collector_start(&s->seg, s->owner, config_number(s->config, OPTION_LINGER));
+	if (!s->collector) {
+		snprintf(s->detail, sizeof(s->detail), "no thread to collect objects");
+		return SABIR_RESOURCE_EXHAUSTED;
+	}
 	const struct sessions_options sessions = {
 		.seg = &s->seg,
 		.max_sessions = (uint32_t)config_number(s->config, OPTION_MAX_SESSIONS),
@@ -330,6 +338,7 @@ static void drain(struct server *s)
 	if (s->rpc)
 		rpc_drain(s->rpc);
 	park_drain(s->park, SABIR_UNAVAILABLE);
+	park_ring(s->park, &s->parked); /* those who waited leave their lines */
 	control_drain(s->control);
 	/* The rest of the time is for what comes behind. */
 	if (s->rpc)
@@ -340,6 +349,7 @@ static void drain(struct server *s)
 static void stop(struct server *s)
 {
 	rpc_free(s->rpc);
+	collector_stop(s->collector);
 	control_free(s->control);
 	sessions_free(s->sessions);
 	park_free(s->park);

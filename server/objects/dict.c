@@ -400,6 +400,7 @@ const struct object_kind dict_kind = {
 	.destroy = dict_destroy,
 	.recover = dict_recover,
 	.describe = dict_describe,
+	.scan = dict_scan,
 };
 
 /* A dict whose keys are names: namespace.h. */
@@ -408,4 +409,5 @@ const struct object_kind namespace_kind = {
 	.destroy = dict_destroy,
 	.recover = dict_recover,
 	.describe = dict_describe,
+	.scan = dict_scan,
 };

@@ -76,13 +76,13 @@ enum sabir_error dict_page(struct lane *lane, uint64_t handle, enum dict_part pa
 			   struct bytes *out);
 
 /* Makes a dict that has these entries from the beginning. Errors: those of object_create and dict_update. */
-enum sabir_error dict_make(struct lane *lane, struct span name, const struct dict_entry *entries, uint32_t n, bool bind,
+enum sabir_error dict_make(struct lane *lane, struct span name, const struct dict_entry *entries, uint32_t n,
 			   uint64_t *handle);
 /*
  * Makes a dict with the content that another has at one moment. Errors: those of object_create, and TOO_LARGE where keys
  * and values have more than 1 GiB together.
  */
-enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, bool bind, uint64_t *copy);
+enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, uint64_t *copy);
 
 /* For the server. Whether the object has entries that end, and when to look at it: CLOCK_BOOTTIME ns. */
 bool dict_alarm(const struct segment *seg, uint32_t index, uint64_t *handle, uint64_t *at_ns);

@@ -22,12 +22,12 @@ static enum sabir_error fill(struct lane *lane, uint64_t handle, const void *con
 	return c->n ? dict_update(lane, handle, c->entries, c->n, NULL) : SABIR_OK;
 }
 
-enum sabir_error dict_make(struct lane *lane, struct span name, const struct dict_entry *entries, uint32_t n, bool bind,
+enum sabir_error dict_make(struct lane *lane, struct span name, const struct dict_entry *entries, uint32_t n,
 			   uint64_t *handle)
 {
 	struct content content = { entries, n };
 	struct object_spec spec = { .kind = SEG_KIND_DICT, .fill = fill, .fill_context = &content };
-	return object_create(lane, name, &spec, bind, handle);
+	return object_create(lane, name, &spec, false, handle);
 }
 
 /* The i-th entry of a page with ends: it ends when the original does. */
@@ -38,7 +38,7 @@ static struct dict_entry copied(const struct bytes *all, size_t i)
 	return entry;
 }
 
-enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, bool bind, uint64_t *copy)
+enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, uint64_t *copy)
 {
 	struct dict_entry *entries = NULL;
 	struct bytes all;
@@ -55,7 +55,7 @@ enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name,
 	for (uint32_t i = 0; !error && i < n; i++)
 		entries[i] = copied(&all, i);
 	if (!error)
-		error = dict_make(lane, name, entries, n, bind, copy);
+		error = dict_make(lane, name, entries, n, copy);
 	free(entries);
 	bytes_fini(&all);
 	return error;

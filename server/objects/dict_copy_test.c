@@ -20,10 +20,10 @@ static uint64_t value_at(uint64_t d, uint64_t key)
 static void a_copy_has_the_content_and_lives_alone(void)
 {
 	uint64_t d = make_dict(), copy = 0, empty = 0;
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, NO_NAME, false, &empty), SABIR_OK);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, NO_NAME, &empty), SABIR_OK);
 	for (uint64_t i = 0; i < 3000; i++)
 		set(&lane, d, i, i + 7);
-	CU_ASSERT_EQUAL_FATAL(dict_copy(&lane, d, NO_NAME, false, &copy), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(dict_copy(&lane, d, NO_NAME, &copy), SABIR_OK);
 	CU_ASSERT(copy != d && length_of(copy) == 3000 && length_of(empty) == 0);
 	for (uint64_t i = 0; i < 3000; i++)
 		CU_ASSERT_EQUAL(value_at(copy, i), i + 7);
@@ -31,7 +31,7 @@ static void a_copy_has_the_content_and_lives_alone(void)
 	del(&lane, copy, 2);
 	CU_ASSERT(value_at(copy, 1) == 8 && value_at(d, 2) == 9);
 	CU_ASSERT(!object_delete(&lane, d) && !object_delete(&lane, copy) && !object_delete(&lane, empty));
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, NO_NAME, false, &copy), SABIR_DELETED);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, NO_NAME, &copy), SABIR_DELETED);
 }
 
 static void a_taken_name_makes_no_copy(void)
@@ -40,9 +40,9 @@ static void a_taken_name_makes_no_copy(void)
 	uint64_t d = make_dict(), first = 0, second = 0;
 	for (uint64_t i = 0; i < 100; i++)
 		set(&lane, d, i, i);
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, NAME, false, &first), SABIR_OK);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, NAME, &first), SABIR_OK);
 	account(&before);
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, NAME, false, &second), SABIR_ALREADY_EXISTS);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, NAME, &second), SABIR_ALREADY_EXISTS);
 	account(&after);
 	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
 	CU_ASSERT(!object_delete(&lane, d) && !object_delete(&lane, first));
@@ -58,7 +58,7 @@ static void a_copy_that_does_not_fit_leaves_nothing(void)
 			dict_set(&lane, d, number_span(&i), (struct span){ large, sizeof(large) / 2 * 2 - 64 }, NULL),
 			SABIR_OK);
 	account(&before);
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, NAME, false, &copy), SABIR_RESOURCE_EXHAUSTED);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, NAME, &copy), SABIR_RESOURCE_EXHAUSTED);
 	account(&after);
 	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
 	CU_ASSERT_EQUAL(object_open(&lane, NAME, &copy), SABIR_NOT_FOUND);
@@ -92,7 +92,7 @@ static void entries_are_popped_at_both_ends(void)
 static void copy_it(struct lane *by, void *context)
 {
 	uint64_t copy;
-	(void)dict_copy(by, *(const uint64_t *)context, NAME, false, &copy);
+	(void)dict_copy(by, *(const uint64_t *)context, NAME, &copy);
 }
 
 /* Dies at the step; whether the copy is whole or not there, and no memory is lost. */

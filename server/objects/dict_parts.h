@@ -223,4 +223,8 @@ enum sabir_error dict_visible(const struct dict *d, uint64_t seq, struct dict_fo
 /* How many entries there are now. Errors: those of a lock, where something is due. */
 enum sabir_error dict_count(const struct dict *d, uint64_t *count);
 
+/* ---- dict_scan.c */
+
+enum sabir_error dict_scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
+
 #endif

@@ -180,12 +180,12 @@ static void a_copy_ends_with_its_original(void)
 	set_until(d, 1, 10, after(5));
 	set_until(d, 2, 20, 0);
 	pass(2);
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, none, false, &copy), SABIR_OK);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, none, &copy), SABIR_OK);
 	CU_ASSERT_EQUAL(left(copy, 1), 3);
 	CU_ASSERT_EQUAL(left(copy, 2), 0);
 	pass(3);
 	CU_ASSERT_EQUAL(length_of(copy), 1);
-	CU_ASSERT_EQUAL(dict_copy(&lane, d, none, false, &other), SABIR_OK);
+	CU_ASSERT_EQUAL(dict_copy(&lane, d, none, &other), SABIR_OK);
 	CU_ASSERT_EQUAL(left(other, 1), -1);
 	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
 	CU_ASSERT_EQUAL(object_delete(&lane, copy), SABIR_OK);

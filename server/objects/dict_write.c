@@ -11,6 +11,7 @@
  * which on entries count: neither needs memory, so a full dict can be emptied.
  */
 #include "server/objects/dict_parts.h"
+#include "server/objects/refs.h"
 
 #include <string.h>
 
@@ -256,6 +257,8 @@ enum sabir_error dict_put(const struct dict *d, struct dict_write *w, const stru
 	struct dict_entry made = *entry;
 	struct dict_found found;
 	struct span present;
+	refs_enter(d->lane, d->object, key->bytes);
+	refs_enter(d->lane, d->object, entry->value);
 	dict_tend_index(d, w->count);
 	enum sabir_error look = dict_present(d, key, &found, &present);
 	if (look && look != SABIR_KEY_NOT_FOUND)

@@ -375,4 +375,5 @@ const struct object_kind list_kind = {
 	.destroy = destroy,
 	.recover = recover,
 	.describe = describe,
+	.scan = list_scan,
 };

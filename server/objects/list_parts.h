@@ -54,6 +54,10 @@ enum sabir_error list_search(const struct list *l, uint64_t tree, uint32_t level
 /* The index of an element, negative ones from the end. Errors: OUT_OF_RANGE. */
 enum sabir_error list_position(int64_t index, uint64_t length, uint64_t *i);
 
+/* ---- list_scan.c */
+
+enum sabir_error list_scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
+
 /* ---- list_tree.c: a write, under the lock: a new tree, the publishing store, and what follows it */
 
 #define LIST_SPARES (2 * SEG_LIST_LEVELS)

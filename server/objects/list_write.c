@@ -11,6 +11,7 @@
  * Between writes, when the lock is free, `writing` is 0 and both chains are empty.
  */
 #include "server/objects/list_write.h"
+#include "server/objects/refs.h"
 
 #include <string.h>
 
@@ -108,6 +109,7 @@ enum sabir_error list_make_entry(struct list_write *w, struct span value, uint64
 	block->len = (uint32_t)value.len;
 	if (value.len)
 		memcpy((struct seg_list_item *)block + 1, value.data, value.len);
+	refs_enter(w->l->lane, w->l->object, value);
 	*entry = segment_ref(w->l->seg, block);
 	return SABIR_OK;
 }

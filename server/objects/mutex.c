@@ -12,23 +12,32 @@
  * (owner_gone). An owner that is gone can't take it any more: it is marked as dead before its holds are looked for, and
  * the mark is read under the same lock that they are looked for with.
  *
- * A release wakes one local waiter, the one that sleeps longest, and the server if it has waiters. Who comes at the right
- * moment may be quicker than both; who loses sleeps on, and the next release wakes him.
+ * Who has to wait stands in a line (turns.h). While the first of it came less than TURN_FAIR_NS ago a release frees the lock
+ * and wakes one local waiter and the server; who comes at the right moment may be quicker than both, and who loses sleeps on. From
+ * then on the lock is handed over: the step that takes it from its holder makes the first in the line its holder and calls him,
+ * and only him. Should he die, or give up, before he comes for it, it goes on as it would have without him: abandoned only if
+ * it was so before.
  */
 #include "server/objects/mutex.h"
 
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/base/fault.h"
 #include "server/objects/change.h"
+#include "server/objects/turns.h"
 
 struct mutex {
 	struct lane *lane;
 	struct seg_object *object;
 	struct seg_mutex *body;
+	struct turns turns;
 	uint32_t index;
+	uint32_t called; /* bits of those who are to be told that it is theirs */
 	bool reentrant;
-	uint32_t change; /* what the operation does, CHANGE_OTHER = nothing */
+	bool freed;    /* it is to be told that nobody has it */
+	bool acquired; /* for who watches: */
+	bool released;
 };
 
 static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, struct mutex *m)
@@ -40,7 +49,9 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 	m->lane = lane;
 	m->index = object_index(handle);
 	m->reentrant = kind == SEG_KIND_RLOCK;
-	m->change = CHANGE_OTHER;
+	m->called = 0;
+	m->freed = m->acquired = m->released = false;
+	m->turns = (struct turns){ lane, m->object, m->index, &m->body->turns, NULL };
 	if (kind != SEG_KIND_LOCK && kind != SEG_KIND_RLOCK) {
 		object_leave(lane);
 		return SABIR_WRONG_KIND;
@@ -66,29 +77,32 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct mutex *
 }
 
 /* Publishes what was journaled. */
-static enum sabir_error end(struct mutex *m, enum sabir_error error, bool freed)
+static void commit(struct mutex *m)
 {
 	FAULT("mutex.written");
 	journal_commit(m->lane);
 	FAULT("mutex.committed");
-	if (m->change)
-		change_note(m->lane, m->index, m->change, 0, 1);
+	turns_done(&m->turns);
+}
+
+static enum sabir_error end(struct mutex *m, enum sabir_error error)
+{
+	if (error == SABIR_DATA_LOSS)
+		journal_undo(m->lane);
+	commit(m);
+	if (m->released)
+		change_note(m->lane, m->index, CHANGE_RELEASED, 0, 1);
+	if (m->acquired)
+		change_note(m->lane, m->index, CHANGE_ACQUIRED, 0, 1);
 	lock_release(m->lane, &m->object->lock);
 	FAULT("mutex.unlocked");
-	if (freed)
+	if (m->called)
+		event_call(m->lane->seg, m->index, SEG_EVENT_ITEMS, m->called);
+	if (m->freed)
 		event_notify(m->lane->seg, m->index, SEG_EVENT_ITEMS, 1);
 	FAULT("mutex.told");
 	object_leave(m->lane);
 	return error;
-}
-
-static bool is_live(const struct segment *seg, uint64_t owner)
-{
-	uint32_t index = (uint32_t)owner - 1;
-	if (!owner || index >= seg->n_owners)
-		return false;
-	uint64_t word = load64_acquire(&seg->owners[index].word);
-	return (word & 15) == SEG_OWNER_LIVE && word >> 32 == owner >> 32;
 }
 
 static bool holds(const struct mutex *m)
@@ -103,52 +117,173 @@ static void set_holder(struct mutex *m, uint64_t owner, uint64_t thread, uint64_
 	journal_store64(m->lane, &m->body->owner, owner);
 	journal_store64(m->lane, &m->body->thread, thread);
 	journal_store64(m->lane, &m->body->depth, depth);
-	m->change = depth ? CHANGE_ACQUIRED : CHANGE_RELEASED;
+	m->acquired |= depth != 0;
 }
 
-static void take(struct mutex *m, struct mutex_hold *hold)
+/* ---------------------------------------------------------------- whose turn it is */
+
+/* The lock of nobody, for the first in the line. */
+static void hand_over(struct mutex *m, struct seg_turn *first)
+{
+	uint64_t token = load64_relaxed(&m->body->token) + 1;
+	set_holder(m, load64_relaxed(&first->owner), load64_relaxed(&first->thread), 1);
+	journal_store64(m->lane, &m->body->token, token);
+	journal_store64(m->lane, &first->number, token);
+	journal_store32(m->lane, &first->mark, load32_relaxed(&m->body->abandoned));
+	journal_store32(m->lane, &m->body->abandoned, 0);
+	m->called |= turns_call(&m->turns, first, SEG_TURN_CALLED);
+}
+
+/* Its holder does not have it any more. */
+static void let_go(struct mutex *m)
+{
+	struct seg_turn *first = turns_first(&m->turns);
+	m->released = true;
+	if (first && turn_is_due(first)) {
+		hand_over(m, first);
+		return;
+	}
+	set_holder(m, 0, 0, 0);
+	m->freed = true;
+}
+
+/* Whoever has been called and goes without it: the lock is as it was before, unless somebody else has released it for him. */
+static enum sabir_error end_turn(struct mutex *m, struct seg_turn *turn)
+{
+	bool called = load32_relaxed(&turn->state) == SEG_TURN_CALLED;
+	uint32_t mark = load32_relaxed(&turn->mark);
+	bool his = called && load64_relaxed(&m->body->token) == load64_relaxed(&turn->number) &&
+		   load64_relaxed(&m->body->owner) == load64_relaxed(&turn->owner);
+	enum sabir_error error = turns_leave(&m->turns, turn);
+	if (error)
+		return error;
+	if (his && mark)
+		journal_store32(m->lane, &m->body->abandoned, mark);
+	if (his)
+		let_go(m);
+	/* The wake-up for the next may have been spent on him. */
+	m->freed |= !load64_relaxed(&m->body->owner);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- taking */
+
+static void take(struct mutex *m, uint64_t depth, struct mutex_hold *hold)
 {
 	uint64_t token = load64_relaxed(&m->body->token) + 1;
 	hold->abandoned = load32_relaxed(&m->body->abandoned) != 0;
 	hold->token = token;
-	hold->depth = 1;
-	set_holder(m, m->lane->actor.owner, m->lane->actor.thread, 1);
+	hold->depth = depth;
+	set_holder(m, m->lane->actor.owner, m->lane->actor.thread, depth);
 	journal_store64(m->lane, &m->body->token, token);
 	if (hold->abandoned)
 		journal_store32(m->lane, &m->body->abandoned, 0);
 }
 
-static enum sabir_error try_take(struct mutex *m, struct mutex_hold *hold)
+/* It was handed over to him. If somebody has released it since, he had it all the same. */
+static void come_for_it(struct mutex *m, const struct seg_turn *turn, uint64_t depth, struct mutex_hold *hold)
 {
-	if (!is_live(m->lane->seg, m->lane->actor.owner))
-		return SABIR_SESSION_REQUIRED;
-	if (!load64_relaxed(&m->body->owner)) {
-		take(m, hold);
-		return SABIR_OK;
-	}
+	uint64_t token = load64_relaxed(&turn->number);
+	*hold = (struct mutex_hold){ .token = token, .depth = depth, .abandoned = load32_relaxed(&turn->mark) != 0 };
+	if (depth > 1 && holds(m) && load64_relaxed(&m->body->token) == token)
+		journal_store64(m->lane, &m->body->depth, depth);
+}
+
+static enum sabir_error enter_again(struct mutex *m, struct mutex_hold *hold)
+{
 	uint64_t depth = load64_relaxed(&m->body->depth);
-	if (!m->reentrant || !holds(m))
-		return SABIR_WOULD_BLOCK;
 	if (depth == UINT64_MAX)
 		return SABIR_OUT_OF_RANGE;
 	journal_store64(m->lane, &m->body->depth, depth + 1);
-	m->change = CHANGE_ACQUIRED;
+	m->acquired = true;
 	*hold = (struct mutex_hold){ .token = load64_relaxed(&m->body->token), .depth = depth + 1 };
 	return SABIR_OK;
 }
 
+static enum sabir_error try_take(struct mutex *m, const struct seg_turn *turn, uint64_t depth, struct mutex_hold *hold)
+{
+	if (!turn_owner_is_live(m->lane->seg, m->lane->actor.owner))
+		return SABIR_SESSION_REQUIRED;
+	if (turn && load32_relaxed(&turn->state) == SEG_TURN_CALLED) {
+		come_for_it(m, turn, depth, hold);
+		return SABIR_OK;
+	}
+	if (!load64_relaxed(&m->body->owner)) {
+		struct seg_turn *first = turns_first(&m->turns);
+		if (!first || first == turn || !turn_is_due(first)) {
+			take(m, depth, hold);
+			return SABIR_OK;
+		}
+		hand_over(m, first);
+	}
+	return m->reentrant && holds(m) ? enter_again(m, hold) : SABIR_WOULD_BLOCK;
+}
+
+static enum sabir_error join(struct mutex *m, struct mutex_wait *w)
+{
+	struct seg_turn *turn;
+	enum sabir_error error = turns_join(&m->turns, clock_now(), &turn);
+	if (error)
+		return error == SABIR_DATA_LOSS ? error : SABIR_WOULD_BLOCK;
+	journal_store64(m->lane, &turn->link, w->link);
+	w->place = turns_place(&m->turns, turn);
+	return SABIR_WOULD_BLOCK;
+}
+
+/* The turn ends with the lock, or without it when it was the last attempt; else it begins, or goes on. */
+static enum sabir_error take_or_wait(struct mutex *m, struct mutex_wait *w, struct mutex_hold *hold)
+{
+	struct seg_turn *turn = turns_find(&m->turns, w->place);
+	enum sabir_error error = try_take(m, turn, w->depth ? w->depth : 1, hold);
+	if (error == SABIR_WOULD_BLOCK && !w->last)
+		return turn ? error : join(m, w);
+	enum sabir_error left = !turn ? SABIR_OK : error ? end_turn(m, turn) : turns_leave(&m->turns, turn);
+	w->place = 0;
+	return left ? left : error;
+}
+
 enum sabir_error mutex_take(struct lane *lane, uint64_t handle, struct mutex_hold *hold)
+{
+	struct mutex_wait once = { .last = true };
+	return mutex_take_in_turn(lane, handle, &once, hold);
+}
+
+enum sabir_error mutex_take_in_turn(struct lane *lane, uint64_t handle, struct mutex_wait *wait,
+				    struct mutex_hold *hold)
 {
 	struct mutex_hold got;
 	struct mutex m;
 	enum sabir_error error = lane->actor.owner ? begin(lane, handle, &m) : SABIR_SESSION_REQUIRED;
 	if (error)
 		return error;
-	error = end(&m, try_take(&m, &got), false);
+	error = end(&m, take_or_wait(&m, wait, &got));
 	if (!error)
 		*hold = got;
 	return error;
 }
+
+enum sabir_error mutex_give_up(struct lane *lane, uint64_t handle, uint64_t place)
+{
+	struct mutex m;
+	enum sabir_error error = begin(lane, handle, &m);
+	if (error)
+		return error;
+	struct seg_turn *turn = turns_find(&m.turns, place);
+	return end(&m, turn ? end_turn(&m, turn) : SABIR_OK);
+}
+
+enum sabir_error mutex_link(struct lane *lane, uint64_t handle, uint64_t place, uint64_t *link)
+{
+	struct mutex m;
+	enum sabir_error error = begin(lane, handle, &m);
+	if (error)
+		return error;
+	const struct seg_turn *turn = turns_find(&m.turns, place);
+	*link = turn ? load64_relaxed(&turn->link) : 0;
+	return end(&m, SABIR_OK);
+}
+
+/* ---------------------------------------------------------------- releasing */
 
 /* A lock that nobody holds: only one that was abandoned can be released, by somebody who does it for the one that is gone. */
 static enum sabir_error forgive(struct mutex *m)
@@ -157,11 +292,11 @@ static enum sabir_error forgive(struct mutex *m)
 	if (m->reentrant || strict || load32_relaxed(&m->body->abandoned) != SEG_LOCK_ABANDONED)
 		return SABIR_NOT_HELD;
 	journal_store32(m->lane, &m->body->abandoned, SEG_LOCK_FORGIVEN);
-	m->change = CHANGE_RELEASED;
+	m->released = true;
 	return SABIR_OK;
 }
 
-static enum sabir_error try_release(struct mutex *m, bool *freed)
+static enum sabir_error try_release(struct mutex *m)
 {
 	bool strict = m->reentrant || (load32_relaxed(&m->body->flags) & SEG_LOCK_STRICT);
 	uint64_t depth = load64_relaxed(&m->body->depth);
@@ -171,36 +306,43 @@ static enum sabir_error try_release(struct mutex *m, bool *freed)
 		return SABIR_NOT_HELD;
 	if (depth > 1) {
 		journal_store64(m->lane, &m->body->depth, depth - 1);
-		m->change = CHANGE_RELEASED;
+		m->released = true;
 		return SABIR_OK;
 	}
-	set_holder(m, 0, 0, 0);
-	*freed = true;
+	let_go(m);
 	return SABIR_OK;
 }
 
 enum sabir_error mutex_release(struct lane *lane, uint64_t handle)
 {
 	struct mutex m;
-	bool freed = false;
+	enum sabir_error error = lane->actor.owner ? begin(lane, handle, &m) : SABIR_SESSION_REQUIRED;
+	return error ? error : end(&m, try_release(&m));
+}
+
+enum sabir_error mutex_release_all(struct lane *lane, uint64_t handle)
+{
+	struct mutex m;
 	enum sabir_error error = lane->actor.owner ? begin(lane, handle, &m) : SABIR_SESSION_REQUIRED;
 	if (error)
 		return error;
-	error = try_release(&m, &freed);
-	return end(&m, error, freed);
+	bool mine = holds(&m);
+	if (mine)
+		let_go(&m);
+	return end(&m, mine ? SABIR_OK : SABIR_NOT_HELD);
 }
 
 enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned)
 {
 	struct mutex m;
-	bool freed = false;
 	enum sabir_error error = lane->actor.owner ? begin(lane, handle, &m) : SABIR_SESSION_REQUIRED;
 	if (error)
 		return error;
-	error = holds(&m) && load64_relaxed(&m.body->token) == token ? try_release(&m, &freed) : SABIR_NOT_HELD;
-	if (freed && abandoned)
+	bool his = holds(&m) && load64_relaxed(&m.body->token) == token;
+	/* As it was, for who gets it next: he may be called by the release. */
+	if (his && abandoned && load64_relaxed(&m.body->depth) <= 1)
 		journal_store32(lane, &m.body->abandoned, SEG_LOCK_ABANDONED);
-	return end(&m, error, freed);
+	return end(&m, his ? try_release(&m) : SABIR_NOT_HELD);
 }
 
 enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_state *state)
@@ -216,7 +358,7 @@ enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_sta
 		.depth = load64_relaxed(&m.body->depth),
 		.token = load64_relaxed(&m.body->token),
 	};
-	return end(&m, SABIR_OK, false);
+	return end(&m, SABIR_OK);
 }
 
 /* ---------------------------------------------------------------- the kind */
@@ -239,12 +381,13 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	return SABIR_OK;
 }
 
-/* The body is all that it has, and its caller frees that. */
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	(void)lane;
-	(void)index;
-	(void)object;
+	struct seg_mutex *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
+	if (body && block_state(load64_acquire(&body->block.word)) == SEG_BLOCK_LIVE &&
+	    block_object(load64_acquire(&body->block.word)) == index)
+		turns_destroy(&turns);
 }
 
 /* The journal is undone already, and whatever was done stands: who holds it now by a dead owner is for owner_gone. */
@@ -272,17 +415,40 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
 {
 	struct mutex m;
+	struct seg_turn *turn;
 	enum sabir_error error = begin(by, handle, &m);
 	if (error)
 		return error;
-	bool held = load64_relaxed(&m.body->owner) == owner;
-	if (held) {
-		set_holder(&m, 0, 0, 0);
-		journal_store32(by, &m.body->abandoned, SEG_LOCK_ABANDONED);
+	while (!error && (turn = turns_of(&m.turns, owner)) != NULL) {
+		error = end_turn(&m, turn);
+		if (!error)
+			commit(&m);
 	}
-	return end(&m, SABIR_OK, held);
+	if (!error && load64_relaxed(&m.body->owner) == owner) {
+		journal_store32(by, &m.body->abandoned, SEG_LOCK_ABANDONED);
+		let_go(&m);
+	}
+	return end(&m, error);
 }
 
-const struct object_kind mutex_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .owner_gone = owner_gone
-};
+/* A free lock may be had by whoever looks; whether he may overtake is seen when he does. */
+static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
+{
+	const struct seg_mutex *m = segment_at(seg, load32_relaxed(&object->body), sizeof(*m));
+	uint32_t index = (uint32_t)(object - seg->objects);
+	return !m || !load64_seq(&m->owner) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
+}
+
+static bool any_ready(const struct segment *seg, const struct seg_object *object)
+{
+	const struct seg_mutex *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	return !b || !load64_seq(&b->owner) || turns_any_called(&b->turns);
+}
+
+const struct object_kind mutex_kind = { .create = create,
+					.destroy = destroy,
+					.recover = recover,
+					.describe = describe,
+					.owner_gone = owner_gone,
+					.ready = ready,
+					.any_ready = any_ready };

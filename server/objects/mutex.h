@@ -23,8 +23,31 @@ struct mutex_state {
 	uint64_t token; /* of the last acquisition, 0 = none yet */
 };
 
-/* Errors: WOULD_BLOCK, on SEG_EVENT_ITEMS. */
+/*
+ * Taking is fair within a bound: whoever has stood in the line for TURN_FAIR_NS (turns.h) is not overtaken any more, neither by
+ * those who come later nor by those who were woken before him.
+ */
+struct mutex_wait {
+	uint64_t place; /* 0 at first; the caller keeps it from one attempt to the next */
+	uint64_t link;  /* is kept in the turn */
+	uint64_t depth; /* how often the taker is to have it; 0 counts as 1 */
+	bool last;      /* it will not try again: if it does not get it now its turn ends */
+};
+
+/* Without a turn. Errors: WOULD_BLOCK, on SEG_EVENT_ITEMS. */
 enum sabir_error mutex_take(struct lane *lane, uint64_t handle, struct mutex_hold *hold);
+/*
+ * With a turn, which it has while it is answered WOULD_BLOCK (or BUSY); where memory is exhausted it waits without one, and
+ * others may overtake it. wait->place becomes 0 with the turn's end.
+ */
+enum sabir_error mutex_take_in_turn(struct lane *lane, uint64_t handle, struct mutex_wait *wait,
+				    struct mutex_hold *hold);
+/* Ends the turn; if it has been called, the lock goes on as if nothing had been. */
+enum sabir_error mutex_give_up(struct lane *lane, uint64_t handle, uint64_t place);
+/* The link of the turn; 0: there is none. */
+enum sabir_error mutex_link(struct lane *lane, uint64_t handle, uint64_t place, uint64_t *link);
+/* Takes its holder's lock off all at once, however often he has it. Errors: NOT_HELD, also where anybody may release. */
+enum sabir_error mutex_release_all(struct lane *lane, uint64_t handle);
 /*
  * A lock may be released by anybody, unless it was made strict; also one that its holder has abandoned, once. An rlock
  * only by its holder. Errors: NOT_HELD.

@@ -18,6 +18,7 @@
 #include "server/base/fault.h"
 #include "server/objects/object_names.h"
 #include "server/objects/object_word.h"
+#include "server/objects/refs.h"
 
 const struct object_kind *object_kind_of(uint32_t kind)
 {
@@ -45,8 +46,12 @@ const struct object_kind *object_kind_of(uint32_t kind)
 		return &mutex_kind;
 	case SEG_KIND_SEMAPHORE:
 		return &semaphore_kind;
+	case SEG_KIND_CONDITION:
+		return &condition_kind;
 	case SEG_KIND_EVENT:
 		return &signal_kind;
+	case SEG_KIND_BARRIER:
+		return &barrier_kind;
 	case SEG_KIND_TASK_QUEUE:
 		return &task_queue_kind;
 	default:
@@ -121,18 +126,33 @@ enum sabir_error object_damaged(struct seg_object *object)
 	return SABIR_DATA_LOSS;
 }
 
-bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory)
+/* The object and its kind, if there is one that can tell; NULL: whoever waits is to look himself. */
+static const struct object_kind *kind_to_ask(const struct segment *seg, uint64_t handle,
+					     const struct seg_object **object)
 {
 	uint32_t index = object_index(handle);
-	if (!memory || index >= seg->n_objects)
-		return true;
-	const struct seg_object *o = &seg->objects[index];
+	if (index >= seg->n_objects)
+		return NULL;
+	const struct seg_object *o = *object = &seg->objects[index];
 	uint64_t word = load64_seq(&o->word);
-	if (word != ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE))
-		return true;
+	if (word != ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE) || load64_relaxed(&o->damaged))
+		return NULL;
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
-	return !kind || !kind->ready || load64_relaxed(&o->damaged) || kind->ready(seg, o, memory) ||
-	       load64_seq(&o->word) != word;
+	return load64_seq(&o->word) == word ? kind : NULL;
+}
+
+bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory)
+{
+	const struct seg_object *o;
+	const struct object_kind *kind = memory ? kind_to_ask(seg, handle, &o) : NULL;
+	return !kind || !kind->ready || kind->ready(seg, o, memory) || !kind_to_ask(seg, handle, &o);
+}
+
+bool object_any_ready(const struct segment *seg, uint64_t handle)
+{
+	const struct seg_object *o;
+	const struct object_kind *kind = kind_to_ask(seg, handle, &o);
+	return !kind || !kind->any_ready || kind->any_ready(seg, o) || !kind_to_ask(seg, handle, &o);
 }
 
 /* ---------------------------------------------------------------- making */
@@ -173,7 +193,7 @@ static enum sabir_error claim_entry(struct lane *lane, uint32_t *index, uint64_t
 	return SABIR_TOO_MANY_OWNERS;
 }
 
-static void fill_entry(struct lane *lane, struct seg_object *o, const struct object_spec *spec, bool bind)
+static void fill_entry(struct lane *lane, struct seg_object *o, const struct object_spec *spec, bool bind, bool named)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -186,6 +206,11 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 	o->retire_epoch = 0;
 	o->damaged = 0;
 	o->part_of = spec->part_of;
+	o->refs = 0;
+	o->holders = 0;
+	store64_relaxed(&o->held, bind || named || spec->part_of ? 0 : hold_first(lane->actor.owner));
+	store64_relaxed(&o->seen, 0);
+	refs_mark(lane->seg, o);
 	store64_relaxed(&o->expire_ns, object_ttl_end(spec->ttl_ns));
 	store64_relaxed(&o->lock, 0);
 	store64_relaxed(&o->changes, 0);
@@ -217,7 +242,7 @@ static enum sabir_error build(struct lane *lane, uint32_t index, struct span nam
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	struct seg_block *body;
-	fill_entry(lane, o, spec, bind);
+	fill_entry(lane, o, spec, bind, name.len != 0);
 	enum sabir_error error = object_kind_of(spec->kind)->create(lane, index, spec, &body);
 	if (error)
 		return error;
@@ -236,6 +261,7 @@ static void unbuild(struct lane *lane, uint32_t index)
 	if (kind && kind->destroy && load32_relaxed(&o->body))
 		kind->destroy(lane, index, o);
 	FAULT("object_sweep.destroyed");
+	hold_destroy(lane, index);
 	object_free_block(lane, index, load32_relaxed(&o->body));
 	object_free_block(lane, index, load32_relaxed(&o->name));
 	object_free_block(lane, index, (uint32_t)load64_relaxed(&o->changes));
@@ -270,6 +296,8 @@ static enum sabir_error make(struct lane *lane, struct span name, const struct o
 	FAULT("object_create.live");
 	if (!error && spec->ttl_ns)
 		object_ttl_announce(lane->seg, index);
+	if (!error && !name.len && !bind && !spec->part_of)
+		refs_announce(lane->seg);
 	return error;
 }
 

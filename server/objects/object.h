@@ -3,6 +3,7 @@
 #define SABIR_OBJECTS_OBJECT_H
 
 #include "server/base/bytes.h"
+#include "server/base/value.h"
 #include "server/shm/arena.h"
 #include "server/shm/event.h"
 
@@ -26,10 +27,11 @@ struct task_spec {
 struct object_spec {
 	uint32_t kind;           /* SEG_KIND_* */
 	uint32_t type_code;      /* value, array: the letter of Python's array and struct modules */
-	uint64_t length;         /* array: elements */
+	uint64_t length;         /* array: elements; barrier: parties */
 	uint64_t max_items;      /* queue, pipe (each way): 0 = limited by memory alone */
 	uint64_t max_item_bytes; /* queue, pipe: 0 = the server's limit */
 	uint32_t flags;          /* lock, semaphore: SEG_LOCK_*, SEG_SEMAPHORE_* */
+	uint64_t over;           /* condition: handle of its lock; 0 = it gets an rlock of its own */
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 	bool one_way;            /* pipe: end 0 receives and end 1 sends */
 	uint64_t part_of;        /* for object_part alone */
@@ -52,6 +54,7 @@ struct object_info {
 	uint64_t create_time_ns; /* CLOCK_REALTIME */
 	uint32_t closed;
 	uint32_t flags; /* as in the spec */
+	uint64_t over;  /* condition: of its lock; 0 = its own */
 	bool one_way;
 	bool ephemeral;
 	uint64_t ttl_ns; /* what is left of it; 0 = it has none */
@@ -80,7 +83,8 @@ enum sabir_error object_name_check(struct span name);
 enum sabir_error object_init_directory(struct lane *lane);
 
 /*
- * Makes an object; an empty name makes an anonymous one. With `bind` it dies with the lane's actor.
+ * Makes an object; an empty name makes an anonymous one, which the lane's actor holds (object_hold). With `bind` it dies
+ * with the lane's actor.
  * Errors: SESSION_REQUIRED (bind, and the actor is nobody), ALREADY_EXISTS (and *handle is the existing one),
  * INVALID_NAME, INVALID_ARGUMENT, TOO_LARGE, RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the table of objects is full).
  */
@@ -92,6 +96,14 @@ enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *hand
 bool object_is_other(const struct segment *seg, uint64_t handle, uint32_t kind);
 /* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
 enum sabir_error object_delete(struct lane *lane, uint64_t handle);
+/*
+ * The lane's actor opens the object once more, or has done with it once. An object without a name lives as long as somebody
+ * holds it or a container that lives refers to it; see collect.h. Objects that have a name or end with an owner are not held,
+ * and where there is no actor nothing is: then nothing is done. Errors: as object_enter, RESOURCE_EXHAUSTED; release:
+ * SESSION_REQUIRED (there is no actor), NOT_HELD.
+ */
+enum sabir_error object_hold(struct lane *lane, uint64_t handle);
+enum sabir_error object_release(struct lane *lane, uint64_t handle);
 /*
  * It ends by itself so long from now, whatever was set before; 0: it does not any more. The server does it: when the
  * doorbell rings it asks object_ttl_next for the time of its next object_ttl_expire. Errors: NOT_FOUND, DELETED.
@@ -168,8 +180,13 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          holds, and notify who waits for that. Called for every live object of the kind and outside of any operation: it
  *          enters the object itself, as any operation of `by` does, so that the death of `by` is repaired as usual. Can be
  *          done again. Answers OK, or BUSY if it needs a lock that somebody else holds: then all of it is done again later
+ * scan     NULL, or: shows every handle in the Values that the object holds (value_refs). Outside of any operation: it enters the
+ *          object itself. What stands in the object from the beginning to the end is shown; what is stored or moved
+ *          meanwhile need not be, for that passes refs_enter. Errors: as object_enter, BUSY, NO_MEMORY, DATA_LOSS
+ * held     NULL, or: whether somebody holds it in the kind's own way. Within an operation of the lane
  * ready    NULL, or: whether a wait that keeps `memory` (not 0) would end if it were run now. Looks without an operation, at
  *          memory that may be anything, and may err on either side when the object is just being deleted
+ * any_ready NULL, or: whether `ready` may be true of any wait that keeps something; so that many need not be asked in vain
  */
 struct object_kind {
 	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
@@ -180,7 +197,10 @@ struct object_kind {
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
 	uint64_t *(*part)(const struct segment *seg, struct seg_object *object, uint32_t n);
 	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
+	enum sabir_error (*scan)(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
+	bool (*held)(struct lane *lane, uint32_t index, struct seg_object *object);
 	bool (*ready)(const struct segment *seg, const struct seg_object *object, uint64_t memory);
+	bool (*any_ready)(const struct segment *seg, const struct seg_object *object);
 };
 
 /* The table's entry for a SEG_KIND_*, or NULL. */
@@ -191,9 +211,12 @@ const struct object_kind *object_kind_of(uint32_t kind);
  * would wait on.
  */
 bool object_ready(const struct segment *seg, uint64_t handle, uint64_t memory);
+/* Whether that may be true of any wait that keeps something. */
+bool object_any_ready(const struct segment *seg, uint64_t handle);
 
 extern const struct object_kind queue_kind, value_kind, array_kind, dict_kind, namespace_kind, pipe_kind, memory_kind;
 extern const struct object_kind list_kind, shared_list_kind;
 extern const struct object_kind signal_kind, mutex_kind, semaphore_kind, task_queue_kind;
+extern const struct object_kind condition_kind, barrier_kind;
 
 #endif

@@ -273,4 +273,5 @@ const struct object_kind pipe_kind = {
 	.describe = describe,
 	.part = part,
 	.owner_gone = pipe_owner_gone,
+	.held = pipe_held,
 };

@@ -17,6 +17,7 @@
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/pipe_parts.h"
+#include "server/objects/refs.h"
 
 /* The next segment of a list of holders, NULL at its end; *n counts them against a damaged list. */
 static struct seg_holders *holders_at(const struct pipe *p, uint32_t ref, uint32_t *n)
@@ -41,6 +42,16 @@ enum sabir_error pipe_holders(const struct pipe *p, uint32_t end, uint64_t owner
 	}
 	*n = found;
 	return SABIR_OK;
+}
+
+bool pipe_held(struct lane *lane, uint32_t index, struct seg_object *object)
+{
+	struct pipe p = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
+	uint32_t n = 0;
+	p.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*p.body));
+	for (uint32_t end = 0; p.body && !n && end < PIPE_N_ENDS; end++)
+		(void)pipe_holders(&p, end, 0, &n);
+	return n != 0;
 }
 
 /* ---------------------------------------------------------------- open */
@@ -93,6 +104,7 @@ static enum sabir_error open_locked(struct pipe *p, uint32_t end)
 {
 	if (pipe_bit(&p->body->closed, end))
 		return SABIR_CLOSED;
+	refs_mark(p->seg, p->object);
 	enum sabir_error error = add_holder(p, end, p->lane->actor.owner);
 	FAULT("pipe_open.held");
 	/* Behind the entry: an end that is opened and has none is one to be closed. */

@@ -31,6 +31,8 @@ enum sabir_error pipe_tell(struct lane *lane, uint64_t handle);
 enum sabir_error pipe_owner_gone(struct lane *by, uint64_t handle, uint64_t owner);
 enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			      struct seg_object *object);
+/* Whether anybody holds an end. */
+bool pipe_held(struct lane *lane, uint32_t index, struct seg_object *object);
 /* Frees the lists of holders. */
 void pipe_destroy(struct lane *lane, uint32_t index, struct seg_object *object);
 

@@ -15,6 +15,7 @@
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/queue_kind.h"
+#include "server/objects/refs.h"
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q)
 {
@@ -87,6 +88,7 @@ static enum sabir_error make_chain(struct queue *q, const struct queue_item *ite
 			memcpy(data, it->head.data, it->head.len);
 		if (it->body.len)
 			memcpy(data + it->head.len, it->body.data, it->body.len);
+		refs_enter(q->lane, q->object, (struct span){ data, len });
 		fence_compiler();
 		store32_relaxed(&shared->chain, segment_ref(q->seg, block));
 		FAULT("queue_put.chained");
@@ -363,4 +365,5 @@ const struct object_kind queue_kind = {
 	.destroy = queue_destroy,
 	.recover = queue_recover,
 	.describe = queue_describe,
+	.scan = queue_scan,
 };

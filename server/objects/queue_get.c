@@ -20,6 +20,7 @@
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/queue_parts.h"
+#include "server/objects/refs.h"
 
 /* ---------------------------------------------------------------- returned items */
 
@@ -30,7 +31,9 @@ static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *i
 	uint32_t *link = &q->body->returned;
 	uint64_t ordinal = load64_relaxed(&item->ordinal);
 	uint64_t word = load64_relaxed(&item->block.word);
-	uint32_t n = 0, at;
+	uint32_t n = 0, at, len;
+	if (queue_item_at(q->seg, ref, &len))
+		refs_enter(lane, q->object, (struct span){ (uint8_t *)(item + 1), len });
 	while ((at = load32_relaxed(link)) != 0) {
 		struct seg_item *other = segment_at(q->seg, at, sizeof(*other));
 		if (!other || ++n > q->seg->n_chunks * 4096u)

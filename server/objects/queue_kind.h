@@ -9,5 +9,6 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			       struct seg_object *object);
 uint64_t queue_memory(struct queue *q, uint64_t length);
+enum sabir_error queue_scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
 
 #endif

@@ -89,13 +89,21 @@ __attribute__((noinline, cold)) static enum sabir_error publish_long(struct lane
 	return error;
 }
 
+/* A Value that may refer to an object has more to be done for: refs.h. */
+static inline bool may_refer(const struct queue_item *it)
+{
+	const struct span *first = it->head.len ? &it->head : &it->body;
+	return first->len && value_may_refer(first->data[0]);
+}
+
 enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct queue_item *it)
 {
 	struct lane_cursor *at = &lane->put;
 	struct seg_lane *shared = lane->shared;
 	size_t len = it->head.len + it->body.len;
 	uint32_t ref;
-	if (at->handle != handle || it->head.len > 16 || it->body.len > BLOCK_SMALL - 16 - sizeof(struct seg_item))
+	if (at->handle != handle || it->head.len > 16 || it->body.len > BLOCK_SMALL - 16 - sizeof(struct seg_item) ||
+	    __builtin_expect(may_refer(it), 0))
 		return put_long(lane, handle, it);
 	if (!enter_short(lane, SEG_OP_QUEUE_PUT, handle, at))
 		return put_long(lane, handle, it);

@@ -15,6 +15,7 @@
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/object_word.h"
+#include "server/objects/refs.h"
 
 static void release_lock(struct seg_object *o, uint32_t dead_id)
 {
@@ -38,9 +39,11 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	bool usable = state == SEG_OBJECT_LIVE || state == SEG_OBJECT_DYING;
 	/* What a dead recoverer had begun is begun anew when its own dead lane is recovered; only the lock is left here. */
 	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP && op != SEG_OP_RECOVER &&
-		     op != SEG_OP_WATCH;
+		     op != SEG_OP_WATCH && op != SEG_OP_HOLD;
 
 	store32_relaxed(&by->shared->object, index);
+	if (op == SEG_OP_HOLD)
+		hold_recover(by, dead, dead_id, index);
 	if (works && usable && kind && kind->recover &&
 	    segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
 		error = kind->recover(by, dead, dead_id, index, o);
@@ -170,6 +173,7 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 	if (error)
 		return error;
 	object_ttl_look_again(seg);
+	refs_announce(seg);
 	owner_close(seg, owner);
 	return SABIR_OK;
 }

@@ -7,23 +7,30 @@
  * than there were holders at one time. In the same step in which a unit leaves `value` it is in its owner's entry: so a
  * holder's death costs none. A release of several owners' units is one step for each of them.
  *
- * A release wakes everybody who waits; who loses sleeps on.
+ * Who has to wait stands in a line (turns.h). While the first of it came less than TURN_FAIR_NS ago a release wakes everybody, and
+ * who is quick takes; who loses sleeps on. From then on units are handed over: the step that takes one from `value` calls the
+ * first in the line. Should he die, or give up, before he comes for it, it goes back.
  */
 #include "server/objects/semaphore.h"
 
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/base/fault.h"
 #include "server/objects/change.h"
+#include "server/objects/turns.h"
 
 struct semaphore {
 	struct lane *lane;
 	struct seg_object *object;
 	struct seg_semaphore *body;
+	struct turns turns;
 	uint32_t index;
+	uint32_t called; /* bits of those who are to be told that they have one */
 	bool owned;
-	uint32_t change; /* what was committed: ACQUIRED or RELEASED, 0 = nothing */
-	uint64_t n;      /* and how many */
+	bool given;       /* everybody is to be told that there are some */
+	uint64_t n_taken; /* for who watches: how many were taken, and given */
+	uint64_t n_given;
 };
 
 static bool is_of(const struct seg_block *block, uint32_t index)
@@ -40,9 +47,11 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 	if (error)
 		return error;
 	s->lane = lane;
-	s->change = CHANGE_OTHER;
-	s->n = 0;
+	s->n_taken = s->n_given = 0;
 	s->index = object_index(handle);
+	s->called = 0;
+	s->given = false;
+	s->turns = (struct turns){ lane, s->object, s->index, &s->body->turns, NULL };
 	error = is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock) : object_damaged(s->object);
 	if (error)
 		object_leave(lane);
@@ -52,35 +61,32 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 }
 
 /* Publishes what was journaled. */
-static void commit(struct semaphore *s, uint32_t change, uint64_t n)
+static void commit(struct semaphore *s)
 {
 	FAULT("semaphore.written");
 	journal_commit(s->lane);
 	FAULT("semaphore.committed");
-	s->change = change;
-	s->n += n;
+	turns_done(&s->turns);
+	store32_relaxed(&s->lane->shared->hand[0], 0);
 }
 
-static enum sabir_error end(struct semaphore *s, enum sabir_error error, bool given)
+static enum sabir_error end(struct semaphore *s, enum sabir_error error)
 {
-	if (s->change)
-		change_note(s->lane, s->index, s->change, 0, s->n);
+	if (error == SABIR_DATA_LOSS)
+		journal_undo(s->lane);
+	if (s->n_given)
+		change_note(s->lane, s->index, CHANGE_RELEASED, 0, s->n_given);
+	if (s->n_taken)
+		change_note(s->lane, s->index, CHANGE_ACQUIRED, 0, s->n_taken);
 	lock_release(s->lane, &s->object->lock);
 	FAULT("semaphore.unlocked");
-	if (given)
+	if (s->called)
+		event_call(s->lane->seg, s->index, SEG_EVENT_ITEMS, s->called);
+	if (s->given)
 		event_notify(s->lane->seg, s->index, SEG_EVENT_ITEMS, INT32_MAX);
 	FAULT("semaphore.told");
 	object_leave(s->lane);
 	return error;
-}
-
-static bool is_live(const struct segment *seg, uint64_t owner)
-{
-	uint32_t index = (uint32_t)owner - 1;
-	if (!owner || index >= seg->n_owners)
-		return false;
-	uint64_t word = load64_acquire(&seg->owners[index].word);
-	return (word & 15) == SEG_OWNER_LIVE && word >> 32 == owner >> 32;
 }
 
 /* ---------------------------------------------------------------- who holds units */
@@ -132,9 +138,8 @@ static enum sabir_error add_units(struct semaphore *s, uint64_t owner)
 	return SABIR_OK;
 }
 
-static enum sabir_error note_unit(struct semaphore *s)
+static enum sabir_error note_unit(struct semaphore *s, uint64_t owner)
 {
-	uint64_t owner = s->lane->actor.owner;
 	struct seg_units *unused = NULL, *mine = find_units(s, owner, &unused);
 	if (load64_relaxed(&s->object->damaged))
 		return SABIR_DATA_LOSS;
@@ -149,32 +154,121 @@ static enum sabir_error note_unit(struct semaphore *s)
 	return SABIR_OK;
 }
 
-/* ---------------------------------------------------------------- operations */
+/* ---------------------------------------------------------------- taking */
 
-static enum sabir_error try_take(struct semaphore *s)
+/* A unit leaves `value` and is the owner's. */
+static enum sabir_error take_unit(struct semaphore *s, uint64_t owner)
 {
-	uint64_t value = load64_relaxed(&s->body->value);
-	if (s->owned && !is_live(s->lane->seg, s->lane->actor.owner))
-		return SABIR_SESSION_REQUIRED;
-	if (!value)
-		return SABIR_WOULD_BLOCK;
-	enum sabir_error error = s->owned ? note_unit(s) : SABIR_OK;
+	enum sabir_error error = s->owned ? note_unit(s, owner) : SABIR_OK;
 	if (error)
 		return error;
-	journal_store64(s->lane, &s->body->value, value - 1);
-	commit(s, CHANGE_ACQUIRED, 1);
-	store32_relaxed(&s->lane->shared->hand[0], 0);
+	journal_store64(s->lane, &s->body->value, load64_relaxed(&s->body->value) - 1);
+	s->n_taken++;
 	return SABIR_OK;
 }
 
+/*
+ * Hands over what is there to those who have waited too long, a step for each; `but` comes by himself. The first who waits
+ * behind them, or NULL.
+ */
+static struct seg_turn *serve_line(struct semaphore *s, const struct seg_turn *but)
+{
+	struct seg_turn *first;
+	while ((first = turns_first(&s->turns)) && first != but && load64_relaxed(&s->body->value) &&
+	       turn_is_due(first)) {
+		if (take_unit(s, load64_relaxed(&first->owner)))
+			break;
+		s->called |= turns_call(&s->turns, first, SEG_TURN_CALLED);
+		commit(s);
+	}
+	return first;
+}
+
+static enum sabir_error try_take(struct semaphore *s, const struct seg_turn *turn)
+{
+	if (s->owned && !turn_owner_is_live(s->lane->seg, s->lane->actor.owner))
+		return SABIR_SESSION_REQUIRED;
+	if (turn && load32_relaxed(&turn->state) == SEG_TURN_CALLED)
+		return SABIR_OK;
+	(void)serve_line(s, turn);
+	return load64_relaxed(&s->body->value) ? take_unit(s, s->lane->actor.owner) : SABIR_WOULD_BLOCK;
+}
+
+/* Whoever has been called and goes without it gives it back. */
+static enum sabir_error end_turn(struct semaphore *s, struct seg_turn *turn)
+{
+	bool called = load32_relaxed(&turn->state) == SEG_TURN_CALLED;
+	struct seg_units *u = called && s->owned ? find_units(s, load64_relaxed(&turn->owner), NULL) : NULL;
+	enum sabir_error error = turns_leave(&s->turns, turn);
+	if (error)
+		return error;
+	if (u)
+		journal_store64(s->lane, &u->n, load64_relaxed(&u->n) - 1);
+	/* Of an owned one somebody may have released his for him. */
+	if (called && (u || !s->owned)) {
+		journal_store64(s->lane, &s->body->value, load64_relaxed(&s->body->value) + 1);
+		s->n_given++;
+	}
+	commit(s);
+	(void)serve_line(s, NULL);
+	s->given |= load64_relaxed(&s->body->value) != 0;
+	return SABIR_OK;
+}
+
+static enum sabir_error join(struct semaphore *s, uint64_t *place)
+{
+	struct seg_turn *turn;
+	enum sabir_error error = turns_join(&s->turns, clock_now(), &turn);
+	if (error)
+		return error == SABIR_DATA_LOSS ? error : SABIR_WOULD_BLOCK;
+	*place = turns_place(&s->turns, turn);
+	commit(s);
+	return SABIR_WOULD_BLOCK;
+}
+
+/* As in mutex.c. */
+static enum sabir_error take_or_wait(struct semaphore *s, uint64_t *place, bool last)
+{
+	struct seg_turn *turn = turns_find(&s->turns, *place);
+	enum sabir_error error = try_take(s, turn);
+	if (error == SABIR_WOULD_BLOCK && !last)
+		return turn ? error : join(s, place);
+	*place = 0;
+	if (error && turn) {
+		enum sabir_error left = error == SABIR_DATA_LOSS ? error : end_turn(s, turn);
+		return left ? left : error;
+	}
+	if (!error && turn)
+		error = turns_leave(&s->turns, turn);
+	if (!error)
+		commit(s);
+	return error;
+}
+
+enum sabir_error semaphore_take_in_turn(struct lane *lane, uint64_t handle, uint64_t *place, bool last)
+{
+	struct semaphore s;
+	enum sabir_error error = begin(lane, handle, &s);
+	return error ? error : end(&s, take_or_wait(&s, place, last));
+}
+
 enum sabir_error semaphore_take(struct lane *lane, uint64_t handle)
+{
+	uint64_t place = 0;
+	return semaphore_take_in_turn(lane, handle, &place, true);
+}
+
+enum sabir_error semaphore_give_up(struct lane *lane, uint64_t handle, uint64_t place)
 {
 	struct semaphore s;
 	enum sabir_error error = begin(lane, handle, &s);
 	if (error)
 		return error;
-	return end(&s, try_take(&s), false);
+	struct seg_turn *turn = turns_find(&s.turns, place);
+	return end(&s, turn ? end_turn(&s, turn) : SABIR_OK);
 }
+
+/* ---------------------------------------------------------------- giving */
 
 /* One step: up to n units, of one owner if they are owned. Returns how many. */
 static uint64_t give_some(struct semaphore *s, uint64_t n)
@@ -191,7 +285,8 @@ static uint64_t give_some(struct semaphore *s, uint64_t n)
 		journal_store64(s->lane, &u->n, held - n);
 	}
 	journal_store64(s->lane, &s->body->value, value + n);
-	commit(s, CHANGE_RELEASED, n);
+	s->n_given += n;
+	commit(s);
 	return n;
 }
 
@@ -200,12 +295,14 @@ static enum sabir_error try_give(struct semaphore *s, uint64_t n)
 	uint64_t value = load64_relaxed(&s->body->value);
 	bool bounded = load32_relaxed(&s->body->flags) & SEG_SEMAPHORE_BOUNDED;
 	uint64_t max = bounded ? load64_relaxed(&s->body->initial) : SEMAPHORE_MAX;
-	if (s->owned && !is_live(s->lane->seg, s->lane->actor.owner))
+	if (s->owned && !turn_owner_is_live(s->lane->seg, s->lane->actor.owner))
 		return SABIR_SESSION_REQUIRED;
 	if (value > max || n > max - value)
 		return SABIR_OUT_OF_RANGE;
 	while (n)
 		n -= give_some(s, n);
+	(void)serve_line(s, NULL);
+	s->given = load64_relaxed(&s->body->value) != 0;
 	return SABIR_OK;
 }
 
@@ -215,8 +312,7 @@ enum sabir_error semaphore_give(struct lane *lane, uint64_t handle, uint64_t n)
 	enum sabir_error error = n ? begin(lane, handle, &s) : SABIR_INVALID_ARGUMENT;
 	if (error)
 		return error;
-	error = try_give(&s, n);
-	return end(&s, error, !error);
+	return end(&s, try_give(&s, n));
 }
 
 enum sabir_error semaphore_look(struct lane *lane, uint64_t handle, struct semaphore_state *state)
@@ -227,7 +323,7 @@ enum sabir_error semaphore_look(struct lane *lane, uint64_t handle, struct semap
 		return error;
 	struct seg_units *mine = s.owned && lane->actor.owner ? find_units(&s, lane->actor.owner, NULL) : NULL;
 	*state = (struct semaphore_state){ load64_relaxed(&s.body->value), mine ? load64_relaxed(&mine->n) : 0 };
-	return end(&s, SABIR_OK, false);
+	return end(&s, SABIR_OK);
 }
 
 /* ---------------------------------------------------------------- the kind */
@@ -261,6 +357,8 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 	uint32_t ref, n = 0;
 	if (!body || !is_of(&body->block, index))
 		return;
+	s.turns = (struct turns){ lane, object, index, &body->turns, NULL };
+	turns_destroy(&s.turns);
 	while ((u = units_at(&s, ref = load32_relaxed(&body->units), &n)) != NULL) {
 		store32_relaxed(&lane->shared->hand[0], ref);
 		journal_store64(lane, &u->block.word,
@@ -300,19 +398,42 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
 {
 	struct semaphore s;
+	struct seg_turn *turn;
 	enum sabir_error error = begin(by, handle, &s);
 	if (error)
 		return error;
-	struct seg_units *u = s.owned ? find_units(&s, owner, NULL) : NULL;
+	while (!error && (turn = turns_of(&s.turns, owner)) != NULL)
+		error = end_turn(&s, turn);
+	struct seg_units *u = s.owned && !error ? find_units(&s, owner, NULL) : NULL;
 	if (u) {
 		uint64_t n = load64_relaxed(&u->n);
 		journal_store64(by, &s.body->value, load64_relaxed(&s.body->value) + n);
 		journal_store64(by, &u->n, 0);
-		commit(&s, CHANGE_RELEASED, n);
+		s.n_given += n;
+		commit(&s);
+		(void)serve_line(&s, NULL);
+		s.given = true;
 	}
-	return end(&s, SABIR_OK, u != NULL);
+	return end(&s, error);
 }
 
-const struct object_kind semaphore_kind = {
-	.create = create, .destroy = destroy, .recover = recover, .describe = describe, .owner_gone = owner_gone
-};
+static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
+{
+	const struct seg_semaphore *s = segment_at(seg, load32_relaxed(&object->body), sizeof(*s));
+	uint32_t index = (uint32_t)(object - seg->objects);
+	return !s || load64_seq(&s->value) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
+}
+
+static bool any_ready(const struct segment *seg, const struct seg_object *object)
+{
+	const struct seg_semaphore *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	return !b || load64_seq(&b->value) || turns_any_called(&b->turns);
+}
+
+const struct object_kind semaphore_kind = { .create = create,
+					    .destroy = destroy,
+					    .recover = recover,
+					    .describe = describe,
+					    .owner_gone = owner_gone,
+					    .ready = ready,
+					    .any_ready = any_ready };

@@ -16,8 +16,15 @@ struct semaphore_state {
 	uint64_t mine; /* units that the lane's actor holds: of an owned one */
 };
 
-/* Takes one. Errors: WOULD_BLOCK, on SEG_EVENT_ITEMS; RESOURCE_EXHAUSTED (owned). */
+/* Takes one, without a turn. Errors: WOULD_BLOCK, on SEG_EVENT_ITEMS; RESOURCE_EXHAUSTED (owned). */
 enum sabir_error semaphore_take(struct lane *lane, uint64_t handle);
+/*
+ * With a turn, fair within the bound of turns.h: as mutex_take_in_turn, of which *place and `last` tell more. A lane that acts for
+ * nobody has its turn in its own owner's name.
+ */
+enum sabir_error semaphore_take_in_turn(struct lane *lane, uint64_t handle, uint64_t *place, bool last);
+/* Ends the turn; what it has been called for goes on. */
+enum sabir_error semaphore_give_up(struct lane *lane, uint64_t handle, uint64_t place);
 /*
  * Gives n > 0; of an owned one first what the actor holds itself, then what others hold. Errors: INVALID_ARGUMENT,
  * OUT_OF_RANGE (above the bound, or above SEMAPHORE_MAX): then nothing was given.

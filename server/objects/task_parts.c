@@ -18,6 +18,7 @@
  * does first what is due; where nobody does, the server does, at body->alarm. An alarm that is too early costs one look.
  */
 #include "server/objects/task_parts.h"
+#include "server/objects/refs.h"
 
 #include <string.h>
 #include <time.h>
@@ -177,7 +178,10 @@ enum sabir_error tasks_link(struct tasks *q, struct seg_task *item, uint32_t sta
 {
 	const struct skip set = state == SEG_TASK_DEAD ? tasks_dead(q) : tasks_ready(q);
 	const struct skip timed = tasks_timed(q);
-	uint32_t ref = segment_ref(q->seg, item);
+	uint32_t ref = segment_ref(q->seg, item), len = load32_relaxed(&item->block.len);
+	/* Also for one that only moves: the collector looks at one set after the other. */
+	if (segment_at(q->seg, ref, sizeof(*item) + (uint64_t)len))
+		refs_enter(q->lane, q->object, (struct span){ (uint8_t *)(item + 1), len });
 	enum sabir_error error = is_ordered(state) ? skip_insert(&set, ref) : SABIR_OK;
 	journal_store32(q->lane, &item->timed, due != 0);
 	if (!error && due) {

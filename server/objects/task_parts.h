@@ -124,6 +124,7 @@ void tasks_send_dead(struct lane *lane, uint64_t handle);
 void tasks_destroy(struct lane *lane, uint32_t index, struct seg_object *object);
 enum sabir_error tasks_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			       struct seg_object *object);
+enum sabir_error tasks_scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
 enum sabir_error tasks_owner_gone(struct lane *by, uint64_t handle, uint64_t owner);
 
 #endif

@@ -251,4 +251,5 @@ const struct object_kind task_queue_kind = {
 	.recover = tasks_recover,
 	.describe = describe,
 	.owner_gone = tasks_owner_gone,
+	.scan = tasks_scan,
 };

@@ -90,7 +90,7 @@ enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const
 
 enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side)
 {
-	if (error != waits_on || c->request.timeout_ns == 0)
+	if (error != waits_on || c->request.timeout_ns == 0 || c->over)
 		return error;
 	*c->wait = (struct op_wait){
 		.wanted = true,

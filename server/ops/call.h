@@ -19,6 +19,7 @@ struct op_call {
 	struct span message; /* the request as it came */
 	uint64_t handle;
 	uint64_t memory; /* op_wait.memory: kept when the operation is to be run again */
+	uint32_t over;   /* op_wait.over */
 	struct bytes *response;
 	struct op_wait *wait;
 	char *detail;
@@ -37,23 +38,32 @@ struct op {
 	bool can_wait;
 	uint32_t kind; /* of kinds that share their functions: the one that it is for; 0: its functions see to that */
 	op_undo_function *undo; /* NULL: it is not undone */
+	bool lasts;             /* what it keeps in `memory` is something in the object: see enum op_over */
 };
 
 #define OP(service, method, noun, function, fields)                                                                    \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL, false                       \
 	}
 #define OP_WAITS(service, method, noun, function, fields)                                                              \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL                               \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, false                        \
 	}
 #define OP_WAITS_UNDONE(service, method, noun, function, fields, undo)                                                 \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo                               \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, false                        \
+	}
+#define OP_WAITS_IN_LINE(service, method, noun, function, fields)                                                      \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, true                         \
+	}
+#define OP_WAITS_IN_LINE_UNDONE(service, method, noun, function, fields, undo)                                         \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, true                         \
 	}
 #define OP_OF_KIND(service, method, noun, kind, function, fields)                                                      \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL                           \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL, false                    \
 	}
 
 /* One for each file ops_*.c, in the order of the protos. */
@@ -66,6 +76,7 @@ extern const struct op_service manager_service, queue_service, value_service, ar
 extern const struct op_service list_service, shared_list_service;
 extern const struct op_service session_service, event_service, pipe_service, block_service;
 extern const struct op_service lock_service, semaphore_service, task_service, watch_service;
+extern const struct op_service condition_service, barrier_service;
 
 /* Writes the detail (printf) and returns the error. */
 enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...)
@@ -77,7 +88,7 @@ enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const
 /* Whether the call's object is a queue that is no task queue: what needs one is NOT_ENABLED then, not WRONG_KIND. */
 bool op_is_plain_queue(struct op_call *c);
 
-/* Returns `error`; if it is `waits_on` and the request has time left, says so in c->wait, with c->memory. */
+/* Returns `error`; if it is `waits_on` and there is time left, says so in c->wait, with c->memory. */
 enum sabir_error op_may_wait(struct op_call *c, enum sabir_error error, enum sabir_error waits_on, uint32_t side);
 
 /*

@@ -35,6 +35,8 @@ static const struct op_service *const services[] = {
 	&shared_list_service,
 	&lock_service,
 	&semaphore_service,
+	&condition_service,
+	&barrier_service,
 	&watch_service,
 };
 /* clang-format on */
@@ -130,6 +132,11 @@ enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op
 	return error;
 }
 
+bool op_lasts(const struct op *op, const struct op_wait *wait)
+{
+	return op->lasts && (!wait || wait->memory);
+}
+
 /* ---------------------------------------------------------------- running */
 
 /* The object that the request names, unless an earlier run found it already. */
@@ -164,7 +171,9 @@ static void explain_kind(struct op_call *c)
 		[SEG_KIND_LOCK] = "a lock",
 		[SEG_KIND_RLOCK] = "an rlock",
 		[SEG_KIND_SEMAPHORE] = "a semaphore",
+		[SEG_KIND_CONDITION] = "a condition",
 		[SEG_KIND_EVENT] = "an event",
+		[SEG_KIND_BARRIER] = "a barrier",
 		[SEG_KIND_BLOCK] = "a block",
 	};
 	/* clang-format on */
@@ -223,6 +232,8 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	c->detail[0] = '\0';
 	c->wait->wanted = false;
 	c->memory = c->wait->memory;
+	c->over = c->wait->over;
+	c->wait->over = OP_GOES_ON;
 	c->request.timeout_ns = OP_FOREVER;
 	c->lane->busy_object = LANE_NOT_BUSY;
 	enum sabir_error error = bytes_reserve(c->response, RESPONSE_ROOM) ? run(c, known) : SABIR_NO_MEMORY;

@@ -45,6 +45,17 @@ struct op_wait {
 	uint64_t handle; /* of the operation's object: it is DELETED when run again after a delete; 0: it names none */
 	uint64_t timeout_ns;
 	uint64_t memory; /* what the operation itself keeps from one run to the next; 0 at the first */
+	uint32_t over;   /* enum op_over: for the next run */
+};
+
+/*
+ * An operation that has left something in the object when it began to wait (op_lasts: its place in a line, which `memory`
+ * leads to) is run once more when its wait is over, so that it takes it away.
+ */
+enum op_over {
+	OP_GOES_ON,
+	OP_TIMED_OUT, /* the last chance: what it answers counts; it may want to wait for something else yet */
+	OP_ABANDONED, /* nobody wants its answer, and it does not wait any more; BUSY: it is to be run so again */
 };
 
 /* The table, in the order of the protos: for registering methods. path: "/sabir.v1.QueueService/Put". */
@@ -54,6 +65,8 @@ const struct op *op_find(const char *path);
 const char *op_path(const struct op *op);
 /* Whether it may wait for what others put or take. For a lock every operation may have to. */
 bool op_can_wait(const struct op *op);
+/* Whether it is to be run once more when its wait is over: if it has kept something by then; wait NULL: if it ever may have. */
+bool op_lasts(const struct op *op, const struct op_wait *wait);
 
 /* What operations on sessions need, which only the server has. */
 struct sessions;

@@ -20,12 +20,6 @@ static const struct request_field from_keys_fields[] = {
 	FIELDS_END,
 };
 
-/* As ManagerService.Create: what has no name ends with its maker, if that is an owner. */
-static bool binds(const struct op_call *c)
-{
-	return !c->request.text.len && c->lane->actor.owner;
-}
-
 /* The new dict's description. What somebody has deleted at once is told as what it was, as far as that is known. */
 static enum sabir_error respond_made(struct op_call *c, uint64_t made)
 {
@@ -44,7 +38,7 @@ static enum sabir_error dict_service_copy(struct op_call *c)
 
 	if (!bytes_reserve(c->response, 2 * RESPONSE_INFO_MAX)) /* what has been made must be told */
 		return SABIR_NO_MEMORY;
-	enum sabir_error error = dict_copy(c->lane, c->handle, c->request.text, binds(c), &made);
+	enum sabir_error error = dict_copy(c->lane, c->handle, c->request.text, &made);
 	return error ? error : respond_made(c, made);
 }
 
@@ -81,7 +75,7 @@ static enum sabir_error dict_service_from_keys(struct op_call *c)
 	if (!error && c->request.text.len)
 		c->request.ref.name = c->request.text;
 	if (!error)
-		error = dict_make(c->lane, c->request.text, entries, c->request.n_repeated, binds(c), &made);
+		error = dict_make(c->lane, c->request.text, entries, c->request.n_repeated, &made);
 	free(entries);
 	return error ? error : respond_made(c, made);
 }

@@ -18,8 +18,12 @@ static const struct request_field acquire_fields[] = {
 static enum sabir_error lock_service_acquire(struct op_call *c)
 {
 	struct mutex_hold hold;
-	enum sabir_error error = mutex_take(c->lane, c->handle, &hold);
+	struct mutex_wait wait = { .place = c->memory, .last = c->over || !c->request.timeout_ns };
 
+	if (c->over == OP_ABANDONED)
+		return mutex_give_up(c->lane, c->handle, c->memory);
+	enum sabir_error error = mutex_take_in_turn(c->lane, c->handle, &wait, &hold);
+	c->memory = wait.place;
 	if (error)
 		return op_may_wait(c, error, SABIR_WOULD_BLOCK, SEG_EVENT_ITEMS);
 	respond_number(c->response, 1, hold.token);
@@ -56,7 +60,7 @@ static enum sabir_error lock_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_WAITS_UNDONE(LockService, Acquire, "lock", lock_service_acquire, acquire_fields, undo_acquire),
+	OP_WAITS_IN_LINE_UNDONE(LockService, Acquire, "lock", lock_service_acquire, acquire_fields, undo_acquire),
 	OP(LockService, Release, "lock", lock_service_release, lock_fields),
 	OP(LockService, Status, "lock", lock_service_status, lock_fields),
 };

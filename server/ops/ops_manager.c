@@ -32,7 +32,9 @@ static const struct request_field create_fields[] = {
 	FIELD(17, SPEC, spec, "lock"),
 	FIELD(18, SPEC, spec, "rlock"),
 	FIELD(19, SPEC, spec, "semaphore"),
+	FIELD(20, SPEC, spec, "condition"),
 	FIELD(21, SPEC, spec, "event"),
+	FIELD(22, SPEC, spec, "barrier"),
 	FIELD(23, SPEC, spec, "shared_list"),
 	FIELD(24, SPEC, spec, "block"),
 	FIELDS_END,
@@ -107,6 +109,14 @@ static const struct request_field semaphore_spec_fields[] = {
 	FIELD(3, BOOL, owned, "owned"),
 	FIELDS_END,
 };
+static const struct request_field condition_spec_fields[] = {
+	FIELD(1, REF, other, "lock"),
+	FIELDS_END,
+};
+static const struct request_field barrier_spec_fields[] = {
+	FIELD(1, U64, count, "parties"),
+	FIELDS_END,
+};
 static const struct request_field empty_spec_fields[] = { FIELDS_END };
 
 /* clang-format off */
@@ -122,7 +132,9 @@ static const struct request_field *const spec_fields[] = {
 	[SEG_KIND_LOCK] = lock_spec_fields,
 	[SEG_KIND_RLOCK] = empty_spec_fields,
 	[SEG_KIND_SEMAPHORE] = semaphore_spec_fields,
+	[SEG_KIND_CONDITION] = condition_spec_fields,
 	[SEG_KIND_EVENT] = empty_spec_fields,
+	[SEG_KIND_BARRIER] = barrier_spec_fields,
 	[SEG_KIND_BLOCK] = block_spec_fields,
 };
 /* clang-format on */
@@ -192,6 +204,18 @@ static enum sabir_error read_tasks(struct op_call *c, struct object_spec *spec)
 	return SABIR_OK;
 }
 
+/* The lock that a condition is made over, if one is named. */
+static enum sabir_error read_lock(struct op_call *c, struct object_spec *spec)
+{
+	const struct object_ref *lock = &c->request.other;
+	enum sabir_error error = SABIR_OK;
+
+	spec->over = lock->handle;
+	if (lock->name.data)
+		error = object_open(c->lane, lock->name, &spec->over);
+	return error ? op_fail(c, error, "field 'lock'") : SABIR_OK;
+}
+
 /* The spec of the request, in its object's form. `initial` is where a value's first content goes. */
 static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, uint8_t initial[8])
 {
@@ -214,7 +238,7 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 	spec->max_items = r->max_items;
 	spec->max_item_bytes = r->max_item_bytes;
 	spec->one_way = r->one_way;
-	if (spec->kind == SEG_KIND_BLOCK)
+	if (spec->kind == SEG_KIND_BLOCK || spec->kind == SEG_KIND_BARRIER)
 		spec->length = r->count;
 	if (spec->max_item_bytes > c->lane->seg->max_item_bytes)
 		return op_fail(c, SABIR_TOO_LARGE, "max_item_bytes is %" PRIu64 ", limit %" PRIu64, r->max_item_bytes,
@@ -223,6 +247,8 @@ static enum sabir_error read_spec(struct op_call *c, struct object_spec *spec, u
 		return read_initial_items(c, spec);
 	if (spec->kind == SEG_KIND_QUEUE)
 		return read_tasks(c, spec);
+	if (spec->kind == SEG_KIND_CONDITION)
+		return read_lock(c, spec);
 	if (spec->kind != SEG_KIND_VALUE && spec->kind != SEG_KIND_ARRAY)
 		return SABIR_OK;
 	spec->type_code = type_code_letter(r->type_code);
@@ -282,6 +308,10 @@ static enum sabir_error compare_spec(struct op_call *c, const struct object_info
 				       (info->max_items == spec->length || !(spec->flags & SEG_SEMAPHORE_BOUNDED))
 			       ? SABIR_OK
 			       : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_CONDITION:
+		return info->over == spec->over ? SABIR_OK : SABIR_ALREADY_EXISTS;
+	case SEG_KIND_BARRIER:
+		return info->max_items == spec->length ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	case SEG_KIND_LOCK:
 		return info->flags == spec->flags ? SABIR_OK : SABIR_ALREADY_EXISTS;
 	default:
@@ -294,10 +324,8 @@ static enum sabir_error create_or_find(struct op_call *c, const struct object_sp
 				       bool *created)
 {
 	enum sabir_error error = SABIR_INTERNAL;
-	bool bind = c->request.ephemeral || (!c->request.text.len && c->lane->actor.owner);
-
 	for (unsigned round = 0; round < MAX_ROUNDS; round++) {
-		error = object_create(c->lane, c->request.text, spec, bind, &c->handle);
+		error = object_create(c->lane, c->request.text, spec, c->request.ephemeral, &c->handle);
 		*created = !error;
 		if (error && (error != SABIR_ALREADY_EXISTS || !c->request.exist_ok))
 			return error;
@@ -361,7 +389,16 @@ static enum sabir_error manager_service_open(struct op_call *c)
 		error = object_describe(c->lane, c->handle, &info);
 	if (!error && c->request.kind && c->request.kind != respond_kind(info.kind))
 		error = SABIR_WRONG_KIND;
+	if (!error && !bytes_reserve(c->response, 2 * RESPONSE_INFO_MAX)) /* what is held must be told */
+		error = SABIR_NO_MEMORY;
+	if (!error)
+		error = object_hold(c->lane, c->handle);
 	return error ? error : answer_info(c, &info);
+}
+
+static enum sabir_error manager_service_release(struct op_call *c)
+{
+	return object_release(c->lane, c->handle);
 }
 
 static enum sabir_error manager_service_delete(struct op_call *c)
@@ -437,6 +474,7 @@ static enum sabir_error manager_service_list(struct op_call *c)
 static const struct op ops[] = {
 	OP(ManagerService, Create, "object", manager_service_create, create_fields),
 	OP(ManagerService, Open, "object", manager_service_open, open_fields),
+	OP(ManagerService, Release, "object", manager_service_release, object_fields),
 	OP(ManagerService, Delete, "object", manager_service_delete, object_fields),
 	OP(ManagerService, List, "object", manager_service_list, list_fields),
 	OP(ManagerService, Describe, "object", manager_service_describe, object_fields),

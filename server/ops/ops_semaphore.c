@@ -22,7 +22,12 @@ static const struct request_field release_fields[] = {
 
 static enum sabir_error semaphore_service_acquire(struct op_call *c)
 {
-	return op_may_wait(c, semaphore_take(c->lane, c->handle), SABIR_WOULD_BLOCK, SEG_EVENT_ITEMS);
+	bool last = c->over || !c->request.timeout_ns;
+
+	if (c->over == OP_ABANDONED)
+		return semaphore_give_up(c->lane, c->handle, c->memory);
+	enum sabir_error error = semaphore_take_in_turn(c->lane, c->handle, &c->memory, last);
+	return op_may_wait(c, error, SABIR_WOULD_BLOCK, SEG_EVENT_ITEMS);
 }
 
 static enum sabir_error undo_acquire(struct lane *lane, const struct op_receipt *receipt, struct span response)
@@ -51,8 +56,8 @@ static enum sabir_error semaphore_service_status(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_WAITS_UNDONE(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields,
-			undo_acquire),
+	OP_WAITS_IN_LINE_UNDONE(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields,
+				undo_acquire),
 	OP(SemaphoreService, Release, "semaphore", semaphore_service_release, release_fields),
 	OP(SemaphoreService, Status, "semaphore", semaphore_service_status, semaphore_fields),
 };

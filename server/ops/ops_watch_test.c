@@ -108,25 +108,34 @@ static const struct row {
 	{ "LockService/Release", "rlock={}", "lock={name='w'}", { "LockService/Acquire" }, { "lock={name='w'}" } },
 	{ "SemaphoreService/Acquire", "semaphore={value=2}", "semaphore={name='w'}", { 0 }, { 0 } },
 	{ "SemaphoreService/Release", "semaphore={value=2}", "semaphore={name='w'} count=2", { 0 }, { 0 } },
+	{ "BarrierService/Wait", "barrier={parties=1}", "barrier={name='w'}", { 0 }, { 0 } },
+	{ "BarrierService/Abort", "barrier={parties=1}", "barrier={name='w'}", { 0 }, { 0 } },
+	{ "BarrierService/Reset",
+	  "barrier={parties=1}",
+	  "barrier={name='w'}",
+	  { "BarrierService/Abort" },
+	  { "barrier={name='w'}" } },
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
 /* What changes no object that is there; and what needs a token or a second object, which has a test of its own below. */
 static const char *const others[] = {
-	"ManagerService/Create",   "ManagerService/Open",     "ManagerService/Delete",   "ManagerService/List",
-	"ManagerService/Describe", "QueueService/Peek",       "QueueService/Size",       "QueueService/Join",
-	"ValueService/Get",        "ValueService/GetLock",    "ArrayService/Len",        "ArrayService/Get",
-	"ArrayService/GetSlice",   "ArrayService/GetLock",    "DictService/Get",         "DictService/Contains",
-	"DictService/Ttl",         "DictService/Len",         "DictService/Keys",        "DictService/Values",
-	"DictService/Items",       "DictService/Copy",        "DictService/FromKeys",    "NamespaceService/Get",
-	"NamespaceService/Dir",    "NamespaceService/List",   "SessionService/Open",     "SessionService/KeepAlive",
-	"SessionService/Close",    "SessionService/List",     "SessionService/End",      "EventService/IsSet",
-	"EventService/Wait",       "PipeService/Poll",        "PipeService/State",       "BlockService/Size",
-	"BlockService/Read",       "ListService/Len",         "ListService/Get",         "ListService/GetSlice",
-	"ListService/Index",       "ListService/Count",       "ListService/Contains",    "SharedListService/Len",
-	"SharedListService/Get",   "SharedListService/Items", "SharedListService/Index", "SharedListService/Count",
-	"LockService/Status",      "SemaphoreService/Status", "WatchService/Next",       "QueueService/Ack",
-	"QueueService/Nack",       "QueueService/Extend",     "QueueService/Requeue",    "ListService/Copy",
+	"ManagerService/Create",    "ManagerService/Open",    "ManagerService/Delete",   "ManagerService/List",
+	"ManagerService/Describe",  "ManagerService/Release", "QueueService/Peek",       "QueueService/Size",
+	"QueueService/Join",        "ValueService/Get",       "ValueService/GetLock",    "ArrayService/Len",
+	"ArrayService/Get",         "ArrayService/GetSlice",  "ArrayService/GetLock",    "DictService/Get",
+	"DictService/Contains",     "DictService/Ttl",        "DictService/Len",         "DictService/Keys",
+	"DictService/Values",       "DictService/Items",      "DictService/Copy",        "DictService/FromKeys",
+	"NamespaceService/Get",     "NamespaceService/Dir",   "NamespaceService/List",   "SessionService/Open",
+	"SessionService/KeepAlive", "SessionService/Close",   "SessionService/List",     "SessionService/End",
+	"EventService/IsSet",       "EventService/Wait",      "PipeService/Poll",        "PipeService/State",
+	"BlockService/Size",        "BlockService/Read",      "ListService/Len",         "ListService/Get",
+	"ListService/GetSlice",     "ListService/Index",      "ListService/Count",       "ListService/Contains",
+	"SharedListService/Len",    "SharedListService/Get",  "SharedListService/Items", "SharedListService/Index",
+	"SharedListService/Count",  "LockService/Status",     "SemaphoreService/Status", "WatchService/Next",
+	"QueueService/Ack",         "QueueService/Nack",      "QueueService/Extend",     "QueueService/Requeue",
+	"ListService/Copy",         "ConditionService/Wait",  "ConditionService/Notify", "ConditionService/GetLock",
+	"ConditionService/Status",  "BarrierService/Status",
 };
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
@@ -208,6 +217,28 @@ static void test_whatever_changes_something_is_told(void)
 		if (!good)
 			fprintf(stderr, "\n%s: %s %s\n", rows[i].method, ops_detail, ops_text);
 	}
+}
+
+static void test_who_waits_for_a_condition_and_is_notified_is_told(void)
+{
+	struct actor own = ops_lane.actor, other = kit_lane(&ops_seg).actor;
+	(void)ops_call("ManagerService/Delete", "object={name='lock'}");
+	CU_ASSERT(ops_call("ManagerService/Create", "name='lock' lock={}") == SABIR_OK);
+	make("condition={lock={name='lock'}}");
+	uint64_t after = snapshot();
+	ops_lane.actor = other;
+	CU_ASSERT(ops_call("LockService/Acquire", "lock={name='lock'}") == SABIR_OK);
+	CU_ASSERT(next(after, "") == SABIR_WOULD_BLOCK); /* it is not the condition's own */
+	CU_ASSERT(ops_call("ConditionService/Wait", "condition={name='w'}") == SABIR_WOULD_BLOCK);
+	ops_lane.actor = own;
+	CU_ASSERT(next(after, "") == SABIR_OK && told("changes={sequence="));
+	after = last_sequence();
+	CU_ASSERT(ops_call("LockService/Acquire", "lock={name='lock'}") == SABIR_OK);
+	CU_ASSERT(ops_call("ConditionService/Notify", "condition={name='w'}") == SABIR_OK);
+	CU_ASSERT(next(after, "") == SABIR_OK && told("changes={sequence="));
+	after = last_sequence();
+	CU_ASSERT(ops_call("ConditionService/Notify", "condition={name='w'}") == SABIR_OK);
+	CU_ASSERT(next(after, "") == SABIR_WOULD_BLOCK); /* there was nobody */
 }
 
 /* Gets an item on a lease and asks for this with its token; whether both are told. */
@@ -407,6 +438,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_every_operation_is_known_here),
 		KIT_TEST(test_whatever_changes_something_is_told),
+		KIT_TEST(test_who_waits_for_a_condition_and_is_notified_is_told),
 		KIT_TEST(test_the_ends_of_leases_are_told),
 		KIT_TEST(test_a_requeue_and_a_copy_are_told_to_who_watches_the_target),
 		KIT_TEST(test_a_change_says_where_it_was),

@@ -18,6 +18,10 @@
  * head last found nothing to do, so whatever happens to the object later rings the bell. That is why a newcomer behind
  * others need not look himself, unless he keeps something from his first run. The line of a lock is armed by the run
  * itself (lane.h); for one who comes from another line the park rings the bell.
+ *
+ * What has left something in its object (op_lasts) is run once more when its wait is over, whatever ended it. That takes a
+ * lane, so it waits in `lasts`, in the state LAST, for the next who answers the bell, which is rung for it. One whose answer
+ * nobody wants any more has no `done` then, and is known to nobody else.
  */
 #include "server/ops/park.h"
 
@@ -38,14 +42,16 @@
 enum state {
 	WAITING,
 	RUNNING,
+	LAST,
 };
 
 struct parked {
 	struct waiter place; /* in no line: whoever waits has gone, and it waits for its cancellation only */
 	struct owned owned;
+	struct parked *next_last;
 	const struct op *op;
 	struct actor actor;
-	park_done_fn *done;
+	park_done_fn *done; /* NULL: its answer is for nobody */
 	bool (*gone)(void *context);
 	void *context;
 	struct op_receipt *receipt;
@@ -54,6 +60,7 @@ struct parked {
 	uint64_t id;
 	uint64_t since_ns;
 	enum state state;
+	bool timed_out;
 	enum sabir_error error; /* that it was last run with */
 	enum sabir_error ended; /* RUNNING: how it ends if it would wait again; 0: it goes on waiting */
 	uint32_t request_len;
@@ -75,6 +82,7 @@ struct park {
 	struct lines lines;
 	struct alarms alarms; /* of the thread that calls park_ring */
 	struct owned_table owned;
+	struct parked *lasts;
 };
 
 struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *context)
@@ -99,6 +107,10 @@ void park_free(struct park *park)
 	if (!park)
 		return;
 	park_drain(park, SABIR_UNAVAILABLE);
+	for (struct parked *w; (w = park->lasts);) {
+		park->lasts = w->next_last;
+		free(w);
+	}
 	pthread_mutex_destroy(&park->mutex);
 	deadlines_fini(&park->deadlines);
 	tickets_fini(&park->tickets);
@@ -145,33 +157,103 @@ static void call_after(struct park *park)
 		park->after(park->after_context);
 }
 
-/* Calls `done` without the mutex; the operation is no more when this returns. */
-static void finish(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
-		   const char *detail)
+/* Calls `done` without the mutex. */
+static void tell(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
+		 const char *detail)
 {
 	forget(park, w);
 	pthread_mutex_unlock(&park->mutex);
 	has_finished = true;
 	w->done(w->context, error, response, detail);
-	free(w);
 	pthread_mutex_lock(&park->mutex);
+}
+
+/* The operation has an answer, and is no more when this returns. */
+static void finish(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
+		   const char *detail)
+{
+	tell(park, w, error, response, detail);
+	free(w);
+}
+
+/* The same of what a run came to: the receipt, by which it can be undone, goes with it. */
+static void answer(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
+		   const char *detail)
+{
+	if (!error && w->receipt)
+		*w->receipt = w->wait.receipt;
+	finish(park, w, error, response, detail);
+}
+
+static void run_last_later(struct park *park, struct parked *w)
+{
+	w->state = LAST;
+	w->next_last = park->lasts;
+	park->lasts = w;
+	bell_ring(park->seg, w->wait.object);
+}
+
+/* Nobody waits for it any more. */
+static void abandon(struct park *park, struct parked *w)
+{
+	w->done = NULL;
+	if (op_lasts(w->op, &w->wait))
+		run_last_later(park, w);
+	else
+		free(w);
+}
+
+/* It would wait on, and may not. */
+static void give_up(struct park *park, struct parked *w, enum sabir_error error)
+{
+	struct bytes none = { 0 };
+
+	tell(park, w, error, &none, error == w->error ? detail_of(w) : "");
+	abandon(park, w);
+}
+
+static void leave_line(struct park *park, struct parked *w)
+{
+	struct line *line = w->place.line;
+
+	line_unlink(&w->place);
+	if (line)
+		lines_drop_if_unused(&park->lines, line);
 }
 
 /* Ends one that waits, or tells one that is run how to end. */
 static void end(struct park *park, struct parked *w, enum sabir_error error)
 {
 	struct bytes none = { 0 };
-	struct line *line = w->place.line;
 
 	if (w->state == RUNNING) {
 		w->ended = error;
 		deadlines_remove(&park->deadlines, &w->deadline);
+	} else if (w->state == WAITING) {
+		leave_line(park, w);
+		give_up(park, w, error);
+	} else {
+		tell(park, w, error, &none, "");
+		w->done = NULL;
+	}
+}
+
+/* Its time has come: it ends, or has its last chance. */
+static void expire(struct park *park, struct parked *w)
+{
+	bool lasts = op_lasts(w->op, w->state == RUNNING ? NULL : &w->wait);
+
+	if (!lasts || w->timed_out) {
+		end(park, w, w->error);
 		return;
 	}
-	line_unlink(&w->place);
-	if (line)
-		lines_drop_if_unused(&park->lines, line);
-	finish(park, w, error, &none, error == w->error ? detail_of(w) : "");
+	w->timed_out = true;
+	deadlines_remove(&park->deadlines, &w->deadline);
+	w->deadline.ns = OP_FOREVER; /* of what it waits for from now on */
+	if (w->state != WAITING)
+		return;
+	leave_line(park, w);
+	run_last_later(park, w);
 }
 
 /* ---------------------------------------------------------------- serving */
@@ -181,7 +263,7 @@ static void end(struct park *park, struct parked *w, enum sabir_error error)
 
 static bool has_gone(const struct parked *w)
 {
-	return w->gone && w->gone(w->context);
+	return w->done && w->gone && w->gone(w->context);
 }
 
 static bool is_ready(const struct park *park, const struct parked *w)
@@ -203,6 +285,8 @@ static struct parked *first_ready(const struct park *park, struct line *line)
 		line_unlink(&w->place);
 	if (!w || is_ready(park, w))
 		return w;
+	if (line->side != SEG_EVENT_CHANGED && !object_any_ready(park->seg, w->wait.handle))
+		return NULL;
 	for (struct waiter *next = w->place.next; next; next = next->next)
 		if (is_ready(park, PARKED_AT(next)) && !has_gone(PARKED_AT(next)))
 			return PARKED_AT(next);
@@ -242,18 +326,18 @@ static bool wait_again(struct park *park, struct line *line, struct parked *w)
 	bool sooner = false;
 
 	w->state = WAITING;
-	if (line_is_of(line, &w->wait) && line->side == SEG_EVENT_CHANGED) {
+	if (line && line_is_of(line, &w->wait) && line->side == SEG_EVENT_CHANGED) {
 		/* The change was not one that it waits for. It is the next one's all the same. */
 		line_append(line, &w->place);
 		return true;
 	}
-	if (line_is_of(line, &w->wait)) {
+	if (line && line_is_of(line, &w->wait)) {
 		line_push_front(line, &w->place);
 		return false;
 	}
 	enum sabir_error refused = change_line(park, w, &sooner);
 	if (refused) {
-		finish(park, w, refused, &(struct bytes){ 0 }, "");
+		give_up(park, w, refused);
 		return true;
 	}
 	bell_ring(park->seg, w->wait.object);
@@ -265,40 +349,100 @@ static bool wait_again(struct park *park, struct line *line, struct parked *w)
 	return true;
 }
 
+/* In the name of whom it is for; with the mutex held, which is let go meanwhile. */
+static enum sabir_error run_op(struct park *park, struct lane *lane, struct parked *w, struct bytes *response,
+			       char detail[OP_DETAIL_SIZE])
+{
+	w->state = RUNNING;
+	w->wait.over = !w->done ? OP_ABANDONED : w->timed_out ? OP_TIMED_OUT : OP_GOES_ON;
+	pthread_mutex_unlock(&park->mutex);
+	struct actor own = lane->actor;
+	lane->actor = w->actor;
+	enum sabir_error error = op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, response,
+					      &w->wait, detail);
+	lane->actor = own;
+	pthread_mutex_lock(&park->mutex);
+	return error;
+}
+
+/*
+ * It would wait on, after a run from `line`, or (NULL) for the last time; `timed_out` while it was run. False: it is back at the
+ * head of the line.
+ */
+static bool after_run(struct park *park, struct line *line, struct parked *w, bool timed_out)
+{
+	enum sabir_error ended = w->ended ? w->ended : park->drained ? park->drained : SABIR_OK;
+
+	if (!ended && timed_out && !op_lasts(w->op, &w->wait))
+		ended = w->error;
+	if (ended)
+		give_up(park, w, ended);
+	else if (timed_out)
+		run_last_later(park, w);
+	else
+		return wait_again(park, line, w);
+	return true;
+}
+
 /* Runs the first one, which is claimed by that. False: it waits again, and so would those behind it. */
 static bool run(struct park *park, struct lane *lane, struct line *line, struct parked *w)
 {
 	uint8_t fixed[RESPONSE_ON_STACK];
 	char detail[OP_DETAIL_SIZE];
 	struct bytes response;
+	bool was_timed_out = w->timed_out, on = true;
 
 	line_unlink(&w->place);
-	w->state = RUNNING;
-	pthread_mutex_unlock(&park->mutex);
 	bytes_init(&response, fixed, sizeof(fixed));
-	struct actor own = lane->actor;
-	lane->actor = w->actor;
-	enum sabir_error error = op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, &response,
-					      &w->wait, detail);
-	lane->actor = own;
-	pthread_mutex_lock(&park->mutex);
-
+	enum sabir_error error = run_op(park, lane, w, &response, detail);
 	bool waits = error && w->wait.wanted;
-	if (waits && !w->ended && !park->drained) {
-		w->error = error;
-		bytes_fini(&response);
-		return wait_again(park, line, w);
-	}
-	if (waits) {
-		error = w->ended ? w->ended : park->drained;
-		if (error != w->error)
-			detail[0] = '\0';
-	}
-	if (!error && w->receipt)
-		*w->receipt = w->wait.receipt;
-	finish(park, w, error, &response, detail);
+	w->error = waits ? error : w->error;
+	if (waits)
+		on = after_run(park, line, w, w->timed_out && !was_timed_out);
+	else
+		answer(park, w, error, &response, detail);
 	bytes_fini(&response);
-	return true;
+	return on;
+}
+
+static void run_last(struct park *park, struct lane *lane, struct parked *w)
+{
+	uint8_t fixed[RESPONSE_ON_STACK];
+	char detail[OP_DETAIL_SIZE];
+	struct bytes response;
+	bool wanted = w->done;
+
+	bytes_init(&response, fixed, sizeof(fixed));
+	enum sabir_error error = run_op(park, lane, w, &response, detail);
+	if (wanted && error && w->wait.wanted) {
+		w->error = error;
+		(void)after_run(park, NULL, w, false);
+	} else if (wanted) {
+		answer(park, w, error, &response, detail);
+	} else if (error == SABIR_BUSY) { /* the bell is rung when it can be done */
+		w->state = LAST;
+		w->next_last = park->lasts;
+		park->lasts = w;
+	} else {
+		free(w);
+	}
+	bytes_fini(&response);
+}
+
+/* In the order in which their waits were over. */
+static void serve_lasts(struct park *park, struct lane *lane)
+{
+	struct parked *list = NULL, *w;
+
+	while ((w = park->lasts)) {
+		park->lasts = w->next_last;
+		w->next_last = list;
+		list = w;
+	}
+	while ((w = list)) {
+		list = w->next_last;
+		run_last(park, lane, w);
+	}
 }
 
 /* With the mutex held; the line may be gone afterwards. */
@@ -331,6 +475,9 @@ void park_ring(struct park *park, struct lane *lane)
 	struct line *line;
 
 	bell_answer(park->seg);
+	pthread_mutex_lock(&park->mutex);
+	serve_lasts(park, lane);
+	pthread_mutex_unlock(&park->mutex);
 	while (bell_next(park->seg, &object)) {
 		alarms_note(&park->alarms, object);
 		pthread_mutex_lock(&park->mutex);
@@ -399,17 +546,41 @@ static bool may_be_first(const struct park *park, const struct parked *w)
 	return w->wait.memory && is_ready(park, w);
 }
 
+void park_abandon(struct park *park, struct lane *lane, const struct park_entry *entry)
+{
+	struct op_wait wait = *entry->wait;
+	struct actor own = lane->actor;
+	struct bytes response = { 0 };
+	char detail[OP_DETAIL_SIZE];
+	struct parked *w = op_lasts(entry->op, &wait) ? make_parked(entry) : NULL;
+
+	if (w) {
+		pthread_mutex_lock(&park->mutex);
+		abandon(park, w);
+		pthread_mutex_unlock(&park->mutex);
+	} else if (op_lasts(entry->op, &wait)) {
+		/* Without memory nobody can do it later, if it can't be done now. */
+		wait.over = OP_ABANDONED;
+		lane->actor = entry->actor;
+		(void)op_run_again(entry->op, lane, entry->request, &response, &wait, detail);
+		lane->actor = own;
+		bytes_fini(&response);
+	}
+}
+
 enum sabir_error park_add(struct park *park, struct lane *lane, const struct park_entry *entry, uint64_t *id)
 {
 	struct parked *w = make_parked(entry);
 	bool sooner = false;
 
-	if (!w)
+	if (!w) {
+		park_abandon(park, lane, entry);
 		return SABIR_NO_MEMORY;
+	}
 	pthread_mutex_lock(&park->mutex);
 	enum sabir_error error = enter(park, w, id, &sooner);
 	if (error)
-		free(w);
+		abandon(park, w);
 	else if (w->place.line->head == &w->place || (!w->place.line->serving && may_be_first(park, w)))
 		serve(park, lane, w->place.line);
 	else if (w->place.line->serving)
@@ -425,14 +596,15 @@ bool park_cancel(struct park *park, uint64_t id)
 {
 	pthread_mutex_lock(&park->mutex);
 	struct parked *w = tickets_find(&park->tickets, id);
-	bool taken_out = w && w->state == WAITING;
+	bool taken_out = w && w->state != RUNNING;
 	if (taken_out) {
-		struct line *line = w->place.line;
-		line_unlink(&w->place);
+		bool waits = w->state == WAITING;
+		leave_line(park, w);
 		forget(park, w);
-		if (line)
-			lines_drop_if_unused(&park->lines, line);
-		free(w);
+		if (waits)
+			abandon(park, w);
+		else
+			w->done = NULL;
 	} else if (w) {
 		end(park, w, SABIR_CANCELLED);
 	}
@@ -455,7 +627,7 @@ void park_expire(struct park *park, uint64_t now_ns)
 
 	pthread_mutex_lock(&park->mutex);
 	while ((first = deadlines_first(&park->deadlines)) && first->ns <= now_ns)
-		end(park, PARKED_OF(first), PARKED_OF(first)->error);
+		expire(park, PARKED_OF(first));
 	pthread_mutex_unlock(&park->mutex);
 	call_after(park);
 }

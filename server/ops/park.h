@@ -69,16 +69,25 @@ void park_set_after(struct park *park, void (*after)(void *context), void *conte
  */
 enum sabir_error park_add(struct park *park, struct lane *lane, const struct park_entry *entry, uint64_t *id);
 
+/* For one that wanted to wait and is not parked: what it has left in its object (op_lasts) is taken away. */
+void park_abandon(struct park *park, struct lane *lane, const struct park_entry *entry);
+
 /*
  * Takes the operation out. True: it is gone, `done` will never be called, and the caller answers what it likes. False:
  * it has been completed, or it is just being run; then `done` gets its result, or CANCELLED if it had to wait again.
  */
 bool park_cancel(struct park *park, uint64_t id);
 
-/* The doorbell has rung: answers it and serves every object that has changed. */
+/*
+ * The doorbell has rung: answers it and serves every object that has changed. What has left something in its object when its
+ * wait was over takes it away then; the bell is rung for that.
+ */
 void park_ring(struct park *park, struct lane *lane);
 
-/* Ends what has waited long enough, with the error that it was parked with. */
+/*
+ * Ends what has waited long enough, with the error that it was parked with. What has left something in its object has its last
+ * chance instead, by the next park_ring.
+ */
 void park_expire(struct park *park, uint64_t now_ns);
 /* Does what objects had to be looked at for by now (alarms.h). By the thread that calls park_ring. */
 void park_settle(struct park *park, struct lane *lane, uint64_t now_ns);

@@ -73,7 +73,7 @@ static uint8_t *put_tasks(uint8_t *p, const struct object_info *info)
 /* The spec that would make the object again, but for its content. */
 static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 {
-	uint8_t message[RESPONSE_INFO_MAX / 2], *p = message;
+	uint8_t message[RESPONSE_INFO_MAX / 2], *p = message, ref[16];
 
 	switch (info->kind) {
 	case SEG_KIND_QUEUE:
@@ -99,6 +99,13 @@ static uint8_t *put_spec(uint8_t *to, const struct object_info *info)
 		p = respond_put_number(p, 1, info->max_items);
 		p = respond_put_number(p, 2, (info->flags & SEG_SEMAPHORE_BOUNDED) != 0);
 		p = respond_put_number(p, 3, (info->flags & SEG_SEMAPHORE_OWNED) != 0);
+		break;
+	case SEG_KIND_CONDITION:
+		if (info->over)
+			p = wire_put_bytes(p, 1, ref, (size_t)(respond_put_number(ref, 2, info->over) - ref));
+		break;
+	case SEG_KIND_BARRIER:
+		p = respond_put_number(p, 1, info->max_items);
 		break;
 	case SEG_KIND_LOCK:
 		p = respond_put_number(p, 1, (info->flags & SEG_LOCK_STRICT) != 0);

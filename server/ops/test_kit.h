@@ -20,7 +20,9 @@
 #include "server/ops/call.h"
 #include "server/shm/test_kit.h"
 #include "wire/sabir/v1/array.pb-c.h"
+#include "wire/sabir/v1/barrier.pb-c.h"
 #include "wire/sabir/v1/block.pb-c.h"
+#include "wire/sabir/v1/condition.pb-c.h"
 #include "wire/sabir/v1/dict.pb-c.h"
 #include "wire/sabir/v1/event.pb-c.h"
 #include "wire/sabir/v1/list.pb-c.h"
@@ -51,6 +53,8 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__shared_list_service__descriptor,
 	&sabir__v1__lock_service__descriptor,
 	&sabir__v1__semaphore_service__descriptor,
+	&sabir__v1__condition_service__descriptor,
+	&sabir__v1__barrier_service__descriptor,
 	&sabir__v1__watch_service__descriptor,
 };
 /* clang-format on */

@@ -127,27 +127,13 @@ static void look_back(struct pending *p, struct session *session)
 		take_out(p, SABIR_SESSION_ENDED);
 }
 
-static enum sabir_error add(struct pending *p, const struct pending_task *task, const struct op_wait *wait,
-			    enum sabir_error error)
+static enum sabir_error add(struct pending *p, const struct pending_task *task, const struct park_entry *entry)
 {
 	struct session *session = task->who->session;
-	const struct park_entry entry = {
-		.op = task->op,
-		.request = task->request,
-		.actor = task->who->actor,
-		.wait = wait,
-		.error = error,
-		.detail = task->detail,
-		.deadline_ns = park_deadline(wait->timeout_ns),
-		.done = parked_done,
-		.gone = p->kind->gone ? parked_gone : NULL,
-		.context = p,
-		.receipt = &p->receipt,
-	};
 	p->session = session;
 	if (session)
 		session_keep(p->rpc->sessions, session);
-	enum sabir_error refused = park_add(p->rpc->park, task->lane, &entry, &p->id);
+	enum sabir_error refused = park_add(p->rpc->park, task->lane, entry, &p->id);
 	if (refused) {
 		(void)exchange32(&p->state, DONE);
 		leave(p);
@@ -161,8 +147,23 @@ static enum sabir_error add(struct pending *p, const struct pending_task *task, 
 enum sabir_error pending_park(struct pending *p, const struct pending_task *task, const struct op_wait *wait,
 			      enum sabir_error error)
 {
+	const struct park_entry entry = {
+		.op = task->op,
+		.request = task->request,
+		.actor = task->who->actor,
+		.wait = wait,
+		.error = error,
+		.detail = task->detail,
+		.deadline_ns = park_deadline(wait->timeout_ns),
+		.done = parked_done,
+		.gone = p->kind->gone ? parked_gone : NULL,
+		.context = p,
+		.receipt = &p->receipt,
+	};
 	char full[OP_DETAIL_SIZE];
 	enum sabir_error refused = enter(p, task->request.len, full);
+	if (refused)
+		park_abandon(p->rpc->park, task->lane, &entry);
 	if (refused && wait->side == OP_WAIT_LOCK)
 		return error;
 	if (refused) {
@@ -170,5 +171,5 @@ enum sabir_error pending_park(struct pending *p, const struct pending_task *task
 		return refused;
 	}
 	count(&p->rpc->counters.parked, 1);
-	return add(p, task, wait, error);
+	return add(p, task, &entry);
 }

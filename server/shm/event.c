@@ -33,6 +33,12 @@ uint32_t event_prepare(struct seg_event *event, uint32_t who)
 
 bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns)
 {
+	return event_wait_call(lane, object, side, key, deadline_ns, FUTEX_BITSET_MATCH_ANY);
+}
+
+bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns,
+		     uint32_t bits)
+{
 	struct seg_event *event = &lane->seg->objects[object].event[side];
 	struct timespec at = { (time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u) };
 	struct timespec *limit = deadline_ns == EVENT_FOREVER ? NULL : &at;
@@ -40,7 +46,7 @@ bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key,
 	store32_relaxed(&lane->shared->object, object);
 	store32_release(&lane->shared->wait_side, side + 1);
 	FAULT("event.waiting");
-	long r = syscall(SYS_futex, &event->seq, FUTEX_WAIT_BITSET, key, limit, NULL, FUTEX_BITSET_MATCH_ANY);
+	long r = syscall(SYS_futex, &event->seq, FUTEX_WAIT_BITSET, key, limit, NULL, bits);
 	int error = errno;
 	/* wait_side stays until the next wait or the end of the caller's loop: the wake-up may still have to be passed on. */
 	return !(r < 0 && error == ETIMEDOUT);
@@ -72,6 +78,19 @@ void event_notify_slow(const struct segment *seg, uint32_t object, uint32_t side
 	if (who & SEG_WAITING_SERVER)
 		bell_ring(seg, object);
 	FAULT("event.notified");
+}
+
+void event_call(const struct segment *seg, uint32_t object, uint32_t side, uint32_t bits)
+{
+	struct seg_event *event = &seg->objects[object].event[side];
+	FAULT("event.calling");
+	/* A flag that somebody has taken off was taken off before he woke another one, who need not come back for ours. */
+	fetch_add32(&event->seq, 1);
+	syscall(SYS_futex, &event->seq, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, bits);
+	FAULT("event.called");
+	if ((load32_seq(&event->waiting) & SEG_WAITING_SERVER) &&
+	    (fetch_and32(&event->waiting, ~SEG_WAITING_SERVER) & SEG_WAITING_SERVER))
+		bell_ring(seg, object);
 }
 
 void event_notify_all(const struct segment *seg, uint32_t object)

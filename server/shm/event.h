@@ -19,6 +19,9 @@
 uint32_t event_prepare(struct seg_event *event, uint32_t who);
 /* Sleeps until notified or until the CLOCK_MONOTONIC time `deadline_ns`; false: the deadline passed. Outside operations only. */
 bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns);
+/* The same for one who can be called by event_call, with one of `bits`. */
+bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns,
+		     uint32_t bits);
 void event_notify_slow(const struct segment *seg, uint32_t object, uint32_t side, uint32_t n);
 
 /* Wakes up to n local waiters and, if it is interested, the server. */
@@ -27,6 +30,11 @@ static inline void event_notify(const struct segment *seg, uint32_t object, uint
 	if (load32_seq(&seg->objects[object].event[side].waiting))
 		event_notify_slow(seg, object, side, n);
 }
+/*
+ * Wakes the local waiters who sleep with one of `bits` whatever the flags say, and leaves them to the others: for a notifier who
+ * knows whom he means. The server is told as by event_notify.
+ */
+void event_call(const struct segment *seg, uint32_t object, uint32_t side, uint32_t bits);
 /* Wakes everybody on both sides: the object was closed, deleted or recovered. */
 void event_notify_all(const struct segment *seg, uint32_t object);
 

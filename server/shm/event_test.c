@@ -388,6 +388,35 @@ static void the_server_misses_no_ring(void)
 	munmap(shared, 4096);
 }
 
+static int sleep_with(uint32_t bits, uint64_t *ready)
+{
+	struct lane mine = kit_lane(&seg);
+	uint32_t key = load32_seq(&event_of(0)->seq);
+	fetch_add64(ready, 1);
+	return event_wait_call(&mine, OBJECT, 0, key, in_ms(10000), bits) ? 0 : 1;
+}
+
+/* Somebody else has taken them off, and not yet come back for the others. */
+static void who_is_called_wakes_though_the_flags_are_gone(void)
+{
+	uint64_t *ready = kit_shared(sizeof(*ready));
+	pid_t pids[2];
+	for (int i = 0; i < 2; i++)
+		if ((pids[i] = fork()) == 0)
+			_exit(sleep_with(1u << i, ready));
+	while (load64_seq(ready) < 2)
+		sched_yield();
+	store32_seq(&event_of(0)->waiting, SEG_WAITING_SERVER);
+	event_call(&seg, OBJECT, 0, 2);
+	CU_ASSERT_EQUAL(kit_wait(pids[1]), 0);
+	CU_ASSERT(load32_seq(&event_of(0)->waiting) == 0 && bell_rings());
+	silence();
+	event_call(&seg, OBJECT, 0, 1);
+	CU_ASSERT_EQUAL(kit_wait(pids[0]), 0);
+	CU_ASSERT_FALSE(bell_rings());
+	munmap(ready, sizeof(*ready));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -395,6 +424,7 @@ int main(void)
 		KIT_TEST(a_notification_before_the_sleep_is_not_lost),
 		KIT_TEST(the_other_side_is_another_event),
 		KIT_TEST(a_deadline_ends_the_wait),
+		KIT_TEST(who_is_called_wakes_though_the_flags_are_gone),
 		KIT_TEST(ping_pong_loses_no_wake_up),
 		KIT_TEST(single_wake_ups_reach_all_tokens),
 		KIT_TEST(a_dead_waiter_costs_nothing),

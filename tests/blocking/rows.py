@@ -5,7 +5,9 @@ A row makes an object in a state in which its operation waits, and knows what en
 needs a row here; matrix.py fails without it.
 """
 
-from calls import duration
+import threading
+
+from calls import Failed, duration
 
 ITEM = {"int_value": 7}
 
@@ -18,6 +20,8 @@ class Row:
     holder = None  # (path, fields): what a process does first whose death ends the wait; None: nobody's does
     holder_gone = "OK"  # how the wait ends then
     wakes_all = False  # complete() ends every wait, not one
+    keeps = True  # complete() also ends a wait that begins after it
+    fellow_gone = "OK"  # how a wait ends when another one's caller is killed: "OK": as complete() ends it
 
     def __init__(self, admin):
         """`admin` is a local connection of somebody else than the caller."""
@@ -42,6 +46,13 @@ class Row:
     def before(self):
         """(path, fields) of calls that a caller makes first."""
         return []
+
+    def before_fellow(self):
+        """The same of a caller in another process, which waits once."""
+        return []
+
+    def ready(self, caller):
+        """What has to be so when the caller begins a wait, whatever the wait before has left."""
 
     def take(self):
         """`admin` becomes the one that is waited for."""
@@ -208,6 +219,62 @@ class Event(Row):
         self.admin.call("EventService/Set", event=self.ref)
 
 
+class Condition(Row):
+    """Over a plain lock, which anybody may release: the caller has it whenever a wait begins, and after each."""
+
+    path = "ConditionService/Wait"
+    object_field = "condition"
+    times_out = "OK"  # and says that nobody has notified
+    keeps = False
+
+    def create(self):
+        self.lock = {"handle": self.new(lock={})}
+        return self.new(condition={"lock": self.lock})
+
+    def free(self):
+        try:
+            self.admin.call("LockService/Release", lock=self.lock)
+        except Failed:
+            pass  # nobody had it
+
+    def before_fellow(self):
+        return [("LockService/Acquire", {"lock": self.lock})]
+
+    def ready(self, caller):
+        self.free()
+        caller.call("LockService/Acquire", lock=self.lock)
+
+    def complete(self):
+        self.admin.call("LockService/Acquire", lock=self.lock)
+        self.admin.call("ConditionService/Notify", condition=self.ref)
+        self.free()
+
+
+class Barrier(Row):
+    """Of three: a caller, and two who come when it is to be completed."""
+
+    path = "BarrierService/Wait"
+    object_field = "barrier"
+    times_out = "BROKEN_BARRIER"
+    fellow_gone = "BROKEN_BARRIER"
+    keeps = False
+
+    def create(self):
+        return self.new(barrier={"parties": 3})
+
+    def ready(self, caller):
+        if self.admin.call("BarrierService/Status", barrier=self.ref).broken:
+            self.admin.call("BarrierService/Reset", barrier=self.ref)
+
+    def complete(self):
+        others = [threading.Thread(target=self.admin.call, args=(self.path,), kwargs={"barrier": self.ref})
+                  for _ in range(2)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join()
+
+
 # ---------------------------------------------------------------- pipe
 
 
@@ -308,5 +375,5 @@ class Watch(Row):
 
 
 ROWS = [Get, GetMany, GetTask, Put, PutMany, PutTask, Join]
-ROWS += [Lock, RLock, Semaphore, PlainSemaphore, Event]
+ROWS += [Lock, RLock, Semaphore, PlainSemaphore, Event, Condition, Barrier]
 ROWS += [Recv, RecvBytes, Poll, Send, SendBytes, Watch]

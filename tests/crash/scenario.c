@@ -48,6 +48,7 @@ const struct scenario scenarios[] = {
 	{ "beside many", "20*ManagerService/Create name='q%' event={}\n", "ManagerService/Create name='o' event={}" },
 	{ "by name", QUEUE, "ManagerService/Open object" O },
 	{ "not there", "", "ManagerService/Open object" O },
+	{ "by name", QUEUE, "ManagerService/Release object" O },
 	{ "queue with items", QUEUE TEN PUT, "ManagerService/Delete object" O },
 	{ "task queue with items", TASKS TEN PUT LEASE, "ManagerService/Delete object" O },
 	{ "dict with entries", DICT TEN SET, "ManagerService/Delete object" O },

@@ -98,6 +98,10 @@ static void print_states(void)
 	CONSTANT(SEG_OBJECT_LIVE);
 	CONSTANT(SEG_OBJECT_DYING);
 	CONSTANT(SEG_OBJECT_SWEEPING);
+	CONSTANT(SEG_OBJECT_REFERS);
+	CONSTANT(SEG_HOLD_SHIFT);
+	CONSTANT(SEG_HOLD_MOST);
+	CONSTANT(SEG_N_HOLDS);
 	CONSTANT(SEG_KIND_QUEUE);
 	CONSTANT(SEG_KIND_VALUE);
 	CONSTANT(SEG_KIND_ARRAY);
@@ -116,6 +120,7 @@ static void print_states(void)
 	CONSTANT(SEG_OP_TASK_CHANGE);
 	CONSTANT(SEG_OP_TASK_CLEAR);
 	CONSTANT(SEG_OP_TASK_MOVE);
+	CONSTANT(SEG_OP_HOLD);
 	CONSTANT(SEG_KIND_TASK_QUEUE);
 	CONSTANT(SEG_EVENT_DONE);
 	CONSTANT(SEG_EVENT_CHANGED);
@@ -135,12 +140,19 @@ static void print_states(void)
 	CONSTANT(SEG_KIND_LOCK);
 	CONSTANT(SEG_KIND_RLOCK);
 	CONSTANT(SEG_KIND_SEMAPHORE);
+	CONSTANT(SEG_KIND_CONDITION);
 	CONSTANT(SEG_KIND_EVENT);
+	CONSTANT(SEG_KIND_BARRIER);
 	CONSTANT(SEG_SEMAPHORE_BOUNDED);
 	CONSTANT(SEG_SEMAPHORE_OWNED);
 	CONSTANT(SEG_LOCK_STRICT);
 	CONSTANT(SEG_LOCK_ABANDONED);
 	CONSTANT(SEG_LOCK_FORGIVEN);
+	CONSTANT(SEG_TURN_WAITING);
+	CONSTANT(SEG_TURN_CALLED);
+	CONSTANT(SEG_TURN_BROKEN);
+	CONSTANT(SEG_TURN_EXPIRED);
+	CONSTANT(SEG_TURN_TICKET);
 	CONSTANT(SEG_EVENT_ITEMS);
 	CONSTANT(SEG_EVENT_ROOM);
 	CONSTANT(SEG_WAITING_LOCAL);
@@ -188,6 +200,9 @@ static void print_header(void)
 	FIELD(seg_header, light_pins);
 	FIELD(seg_header, expiry_ns);
 	FIELD(seg_header, pad4);
+	FIELD(seg_header, cycle);
+	FIELD(seg_header, collect_wanted);
+	FIELD(seg_header, pad5);
 	FIELD(seg_header, reserved);
 	END(seg_header);
 }
@@ -303,10 +318,18 @@ static void print_object(void)
 	FIELD(seg_object, lock);
 	FIELD(seg_object, expire_ns);
 	FIELD(seg_object, changes);
+	FIELD(seg_object, held);
+	FIELD(seg_object, holders);
+	FIELD(seg_object, refs);
+	FIELD(seg_object, seen);
 	FIELD(seg_object, pad1);
 	FIELD(seg_object, event);
 	FIELD(seg_object, pad2);
 	END(seg_object);
+	BEGIN(seg_holds);
+	FIELD(seg_holds, block);
+	FIELD(seg_holds, hold);
+	END(seg_holds);
 }
 
 static void print_changes(void)
@@ -579,7 +602,48 @@ static void print_mutex(void)
 	FIELD(seg_mutex, thread);
 	FIELD(seg_mutex, depth);
 	FIELD(seg_mutex, token);
+	FIELD(seg_mutex, turns);
 	END(seg_mutex);
+}
+
+static void print_turns(void)
+{
+	BEGIN(seg_turns);
+	FIELD(seg_turns, waiting);
+	FIELD(seg_turns, first);
+	FIELD(seg_turns, last);
+	FIELD(seg_turns, n);
+	FIELD(seg_turns, n_waiting);
+	FIELD(seg_turns, ticket);
+	END(seg_turns);
+	BEGIN(seg_turn);
+	FIELD(seg_turn, block);
+	FIELD(seg_turn, owner);
+	FIELD(seg_turn, thread);
+	FIELD(seg_turn, number);
+	FIELD(seg_turn, link);
+	FIELD(seg_turn, prev);
+	FIELD(seg_turn, ticket);
+	FIELD(seg_turn, state);
+	FIELD(seg_turn, mark);
+	END(seg_turn);
+	BEGIN(seg_condition);
+	FIELD(seg_condition, block);
+	FIELD(seg_condition, lock);
+	FIELD(seg_condition, own);
+	FIELD(seg_condition, owed);
+	FIELD(seg_condition, owed_before);
+	FIELD(seg_condition, turns);
+	END(seg_condition);
+	BEGIN(seg_barrier);
+	FIELD(seg_barrier, block);
+	FIELD(seg_barrier, parties);
+	FIELD(seg_barrier, broken);
+	FIELD(seg_barrier, ending);
+	FIELD(seg_barrier, pad0);
+	FIELD(seg_barrier, cycle);
+	FIELD(seg_barrier, turns);
+	END(seg_barrier);
 }
 
 static void print_semaphore(void)
@@ -590,7 +654,7 @@ static void print_semaphore(void)
 	FIELD(seg_semaphore, units);
 	FIELD(seg_semaphore, initial);
 	FIELD(seg_semaphore, value);
-	FIELD(seg_semaphore, pad0);
+	FIELD(seg_semaphore, turns);
 	END(seg_semaphore);
 	BEGIN(seg_units);
 	FIELD(seg_units, block);
@@ -696,6 +760,7 @@ int main(void)
 	print_signal();
 	print_mutex();
 	print_semaphore();
+	print_turns();
 	print_tasks();
 	return wrong;
 }
