@@ -330,7 +330,7 @@ struct seg_object {
 struct seg_item {
 	struct seg_block block;
 	uint64_t ordinal; /* number of the item in the queue's order */
-	uint64_t last;    /* ordinal of the last item of its chain */
+	uint64_t last;    /* ordinal of the last item of its chain; of a held item: who holds it */
 };
 
 struct seg_slots {
@@ -357,7 +357,11 @@ struct seg_queue {
 
 	uint32_t returned; /* ref of the first returned item, in the order of ordinals; under the object's lock */
 	uint32_t n_returned;
-	uint64_t pad3[7];
+	uint32_t held; /* ref of the first held item, in the order of taking; under the object's lock like the next two */
+	uint32_t held_last;
+	uint32_t n_held;
+	uint32_t pad3;
+	uint64_t pad4[5];
 };
 
 struct seg_value {

@@ -23,6 +23,7 @@ enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	q->seg = lane->seg;
 	q->index = object_index(handle);
 	q->handle = handle;
+	q->locked = false;
 	q->accept = NULL;
 	return object_enter(lane, op, handle, SEG_KIND_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
@@ -158,8 +159,8 @@ static enum sabir_error room(struct queue *q, uint64_t ordinal, uint32_t k, uint
 		} else if (error != SABIR_EMPTY && error != SABIR_CLOSED) {
 			return error;
 		}
-		uint64_t returned = load32_relaxed(&q->body->n_returned);
-		limit = first + (returned < max ? max - returned : 0);
+		uint64_t elsewhere = (uint64_t)load32_relaxed(&q->body->n_returned) + load32_relaxed(&q->body->n_held);
+		limit = first + (elsewhere < max ? max - elsewhere : 0);
 		store64_relaxed(&q->body->put_limit, limit);
 	}
 	uint64_t left = limit > ordinal ? limit - ordinal : 0;
@@ -321,6 +322,7 @@ enum sabir_error queue_size(struct lane *lane, uint64_t handle, struct queue_siz
 	if (error)
 		return error;
 	made.max_items = load64_relaxed(&q.body->max_items);
+	made.held = load32_relaxed(&q.body->n_held);
 	error = count(&q, &made.size, &made.closed);
 	queue_leave(&q);
 	if (!error)
@@ -365,5 +367,6 @@ const struct object_kind queue_kind = {
 	.destroy = queue_destroy,
 	.recover = queue_recover,
 	.describe = queue_describe,
+	.owner_gone = queue_owner_gone,
 	.scan = queue_scan,
 };

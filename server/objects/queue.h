@@ -48,8 +48,24 @@ enum sabir_error queue_unget(struct lane *lane, uint64_t handle, uint64_t ordina
 /* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);
 
+/*
+ * Taking in two steps, for who hands items to a third party that may vanish: what is held is nobody else's, counts for
+ * the queue's bound, and is in the queue still: it goes back to its old place when its holder gives it up or dies with
+ * the owner that the lane belongs to. A closed queue with held items is not drained: EMPTY, not CLOSED.
+ *
+ * `holder` is any number below QUEUE_HOLDERS, unique among those of the lane's owner.
+ */
+#define QUEUE_HOLDERS (1ull << 43)
+/* Takes items as queue_get does, and holds them. Errors: also BUSY (nothing was taken). */
+enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint64_t holder, struct bytes *out);
+/* The first n that the holder took are handed over: they are gone. How many there were is *gone. Errors: BUSY. */
+enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holder, uint32_t n, uint32_t *gone);
+/* Gives back all that the holder has. Errors: BUSY. */
+enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder);
+
 struct queue_size {
 	uint64_t size;
+	uint64_t held; /* beside those */
 	uint64_t max_items;
 	bool closed;
 };

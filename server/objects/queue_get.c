@@ -24,26 +24,33 @@
 
 /* ---------------------------------------------------------------- returned items */
 
+uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal)
+{
+	uint32_t n = 0, at;
+	while ((at = load32_relaxed(from)) != 0) {
+		struct seg_item *other = segment_at(q->seg, at, sizeof(*other));
+		if (!other || ++n > q->seg->n_chunks * 4096u)
+			return NULL;
+		if (load64_relaxed(&other->ordinal) > ordinal)
+			break;
+		from = &other->block.next;
+	}
+	return from;
+}
+
 /* Puts an item in front of those with higher ordinals; one journaled transaction that also takes it off the chain of `of`. */
 static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *item, uint32_t ref)
 {
 	struct lane *lane = q->lane;
-	uint32_t *link = &q->body->returned;
-	uint64_t ordinal = load64_relaxed(&item->ordinal);
+	uint32_t *link = queue_returned_link(q, &q->body->returned, load64_relaxed(&item->ordinal));
 	uint64_t word = load64_relaxed(&item->block.word);
-	uint32_t n = 0, at, len;
+	uint32_t len;
+	if (!link)
+		return false;
 	if (queue_item_at(q->seg, ref, &len))
 		refs_enter(lane, q->object, (struct span){ (uint8_t *)(item + 1), len });
-	while ((at = load32_relaxed(link)) != 0) {
-		struct seg_item *other = segment_at(q->seg, at, sizeof(*other));
-		if (!other || ++n > q->seg->n_chunks * 4096u)
-			return false;
-		if (load64_relaxed(&other->ordinal) > ordinal)
-			break;
-		link = &other->block.next;
-	}
 	uint32_t chain_next = load32_relaxed(&item->block.next);
-	journal_store32(lane, &item->block.next, at);
+	journal_store32(lane, &item->block.next, load32_relaxed(link));
 	/* A new tag: a getter that saw the item in its slot must not take it from the list. */
 	journal_store64(lane, &item->block.word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word) + 1));
 	journal_store32(lane, link, ref);
@@ -142,11 +149,12 @@ static enum sabir_error take_returned(struct queue *q, struct bytes *out, struct
 
 enum sabir_error queue_take_returned(struct queue *q, struct bytes *out, struct seg_item **item)
 {
-	enum sabir_error error = lock_acquire(q->lane, &q->object->lock);
+	enum sabir_error error = q->locked ? SABIR_OK : lock_acquire(q->lane, &q->object->lock);
 	if (error)
 		return error;
 	error = take_returned(q, out, item);
-	lock_release(q->lane, &q->object->lock);
+	if (!q->locked)
+		lock_release(q->lane, &q->object->lock);
 	return error;
 }
 
@@ -195,24 +203,39 @@ static enum sabir_error take_first(struct queue *q, const uint64_t *follow, stru
 	}
 }
 
-/* One more item into the chain and, if `out` is given, its bytes behind those that are there. */
-static enum sabir_error take_one(struct queue *q, const uint64_t *follow, struct bytes *out, uint64_t *ordinal)
+/* A returned item if there is one, else the first. Held ones may come back: with them a closed queue is not drained. */
+static enum sabir_error take_any(struct queue *q, const uint64_t *follow, struct bytes *out, struct seg_item **item,
+				 bool *returned)
 {
+	enum sabir_error error;
+	do {
+		error = load32_acquire(&q->body->n_returned) ? queue_take_returned(q, out, item) : SABIR_EMPTY;
+		*returned = !error;
+		if (error == SABIR_EMPTY)
+			error = take_first(q, follow, out, item);
+		if (error != SABIR_CLOSED)
+			return error;
+		if (load32_acquire(&q->body->n_held))
+			return SABIR_EMPTY;
+		/* Given back meanwhile: it was in both numbers for a moment. */
+	} while (load32_acquire(&q->body->n_returned));
+	return error;
+}
+
+enum sabir_error queue_take(struct queue *q, struct bytes *out, uint64_t *ordinal)
+{
+	const uint64_t follow = *ordinal + 1;
 	struct seg_item *item;
 	uint32_t len;
-	enum sabir_error error = SABIR_EMPTY;
-	if (load32_acquire(&q->body->n_returned))
-		error = queue_take_returned(q, out, &item);
-	bool returned = !error;
-	if (error == SABIR_EMPTY)
-		error = take_first(q, follow, out, &item);
+	bool returned;
+	enum sabir_error error = take_any(q, *ordinal != QUEUE_ANY ? &follow : NULL, out, &item, &returned);
 	if (error)
 		return error == SABIR_FULL ? SABIR_EMPTY : error;
 	if (!queue_item_at(q->seg, segment_ref(q->seg, item), &len) || len > q->seg->max_item_bytes)
 		return queue_damaged(q);
 	q->got_ordinal = load64_relaxed(&item->ordinal);
 	/* A returned item has no follower that could be told by its number. */
-	*ordinal = returned ? UINT64_MAX : load64_relaxed(&item->ordinal);
+	*ordinal = returned ? QUEUE_ANY : load64_relaxed(&item->ordinal);
 	uint8_t *to = bytes_reserve(out, len); /* there is room, unless the length has changed */
 	if (!to)
 		return queue_damaged(q);
@@ -221,8 +244,7 @@ static enum sabir_error take_one(struct queue *q, const uint64_t *follow, struct
 	return SABIR_OK;
 }
 
-/* The publishing store of a get; what it took is freed. */
-static void commit_taken(struct queue *q, uint32_t n)
+void queue_commit_taken(struct queue *q, uint32_t n)
 {
 	struct seg_lane *shared = q->lane->shared;
 	fence_compiler();
@@ -242,19 +264,18 @@ static void commit_taken(struct queue *q, uint32_t n)
 /* The get itself, and the end of its operation. */
 static enum sabir_error get_entered(struct queue *q, uint32_t n, struct bytes *out)
 {
-	uint64_t ordinal = 0, follow;
+	uint64_t ordinal = QUEUE_ANY;
 	uint32_t taken = 0;
 	enum sabir_error error = n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
 	while (!error && taken < n) {
-		follow = ordinal + 1;
-		error = take_one(q, taken && ordinal != UINT64_MAX ? &follow : NULL, out, &ordinal);
+		error = queue_take(q, out, &ordinal);
 		if (!error && !taken)
 			q->lane->got_ordinal = q->got_ordinal;
 		taken += !error;
 	}
 	/* An item that was damaged after it had been taken is in the chain too; what is in `out` is good. */
 	if (load32_relaxed(&q->lane->shared->chain))
-		commit_taken(q, taken ? taken : 1);
+		queue_commit_taken(q, taken ? taken : 1);
 	queue_leave(q);
 	return taken ? SABIR_OK : error;
 }
@@ -299,7 +320,7 @@ enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *remov
 	if (error == SABIR_EMPTY || error == SABIR_CLOSED)
 		error = SABIR_OK;
 	if (n)
-		commit_taken(&q, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n);
+		queue_commit_taken(&q, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n);
 	queue_leave(&q);
 	if (!error)
 		*removed = n;
@@ -345,6 +366,8 @@ enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *ou
 				break;
 		}
 		error = queue_first(&q, &place, &item, &word);
+		if (error == SABIR_CLOSED && load32_acquire(&q.body->n_held))
+			error = SABIR_EMPTY;
 		if (error)
 			break;
 		error = copy_item(&q, item, word, out);

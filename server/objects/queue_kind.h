@@ -8,6 +8,7 @@
 void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object);
 enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 			       struct seg_object *object);
+enum sabir_error queue_owner_gone(struct lane *by, uint64_t handle, uint64_t owner);
 uint64_t queue_memory(struct queue *q, uint64_t length);
 enum sabir_error queue_scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
 

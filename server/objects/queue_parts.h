@@ -13,6 +13,7 @@ struct queue {
 	struct seg_queue *body;
 	uint32_t index;
 	uint64_t handle;
+	bool locked;             /* by the caller, who has the object's lock */
 	queue_accept_fn *accept; /* a get that looks first: queue_get_if */
 	void *accept_context;
 	uint64_t got_ordinal; /* of the item taken last */
@@ -103,6 +104,19 @@ void queue_move_tail(struct queue *q, const struct place *place);
  * PRIVATE to or TAKEN by `of`, or LIVE and unreachable. Can be done again at any point.
  */
 void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint32_t *head);
+/*
+ * Takes items into the lane's chain and their bytes into `out`, one at a time and first to last, as long as they follow each
+ * other: *ordinal is that of the one before, QUEUE_ANY at first. Errors: as of queue_get.
+ */
+#define QUEUE_ANY UINT64_MAX
+enum sabir_error queue_take(struct queue *q, struct bytes *out, uint64_t *ordinal);
+/* The publishing store of a get of n items; what the chain holds is freed. */
+void queue_commit_taken(struct queue *q, uint32_t n);
+/*
+ * The link in front of which a returned item belongs: the first at or behind `from` that leads to a higher ordinal. NULL:
+ * the list is damaged.
+ */
+uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal);
 /* Gives the items that `of` has taken (its chain) back to the queue, each at its old place in the order. Errors: BUSY. */
 enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id);
 /*
@@ -110,6 +124,12 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
  * limit of `out`), BUSY, NO_MEMORY, DATA_LOSS.
  */
 enum sabir_error queue_take_returned(struct queue *q, struct bytes *out, struct seg_item **item);
+
+/*
+ * In one transaction, with what is in the journal already: takes a block out of the word that leads to it (one of the two)
+ * and makes it the lane's; frees it. False: not a block of this queue.
+ */
+bool queue_unlink_block(struct queue *q, uint64_t *link64, uint32_t *link32, uint32_t ref, uint64_t next);
 
 /* Writes into the lane's record which word a put's first block gets when it becomes LIVE: see was_published. */
 static inline void queue_note_word(struct lane *lane, const struct seg_block *block, uint32_t index)

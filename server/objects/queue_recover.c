@@ -152,8 +152,7 @@ enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t 
 
 /* ---------------------------------------------------------------- destruction */
 
-/* Takes a block out of the word that leads to it, in one transaction, and frees it. False: not a block of this queue. */
-static bool unlink_block(struct queue *q, uint64_t *link64, uint32_t *link32, uint32_t ref, uint64_t next)
+bool queue_unlink_block(struct queue *q, uint64_t *link64, uint32_t *link32, uint32_t ref, uint64_t next)
 {
 	struct lane *lane = q->lane;
 	struct seg_block *block = block_size(q->seg, ref) ? segment_at(q->seg, ref, sizeof(*block)) : NULL;
@@ -183,9 +182,20 @@ static void destroy_items(struct queue *q, struct seg_slots *slots, uint32_t n)
 		while ((seen = load64_relaxed(&slots->slot[i])) != 0 && seen <= UINT32_MAX) {
 			struct seg_item *item = segment_at(q->seg, (uint32_t)seen, sizeof(*item));
 			uint64_t next = item ? load32_relaxed(&item->block.next) : 0;
-			if (!unlink_block(q, &slots->slot[i], NULL, (uint32_t)seen, next ? next : SEG_SLOT_DONE))
+			if (!queue_unlink_block(q, &slots->slot[i], NULL, (uint32_t)seen, next ? next : SEG_SLOT_DONE))
 				store64_relaxed(&slots->slot[i], SEG_SLOT_DONE);
 		}
+	}
+}
+
+static void destroy_list(struct queue *q, uint32_t *first)
+{
+	uint32_t ref;
+	while ((ref = load32_relaxed(first)) != 0) {
+		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
+		if (!queue_unlink_block(q, NULL, first, ref, next))
+			store32_relaxed(first, 0);
 	}
 }
 
@@ -193,7 +203,7 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
 	struct queue q = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
 	uint64_t head;
-	uint32_t n, ref;
+	uint32_t n;
 	q.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q.body));
 	if (!q.body)
 		return;
@@ -204,14 +214,10 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 			break;
 		}
 		destroy_items(&q, slots, n);
-		unlink_block(&q, &q.body->head, NULL, (uint32_t)head, load32_relaxed(&slots->block.next));
+		queue_unlink_block(&q, &q.body->head, NULL, (uint32_t)head, load32_relaxed(&slots->block.next));
 	}
-	while ((ref = load32_relaxed(&q.body->returned)) != 0) {
-		struct seg_item *item = segment_at(q.seg, ref, sizeof(*item));
-		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
-		if (!unlink_block(&q, NULL, &q.body->returned, ref, next))
-			store32_relaxed(&q.body->returned, 0);
-	}
+	destroy_list(&q, &q.body->returned);
+	destroy_list(&q, &q.body->held);
 }
 
 /* ---------------------------------------------------------------- accounts */

@@ -3,8 +3,8 @@
  * The references in a queue, for the collector.
  *
  * An item stays in its slot until it is taken, and slots are used in their order: so one walk from the head to the first
- * free slot meets all that is there from its beginning to its end. An item that a dead getter had taken passes refs_enter
- * on its way back, and is found in the list of returned ones or by its mark. What is read may be freed meanwhile; then it
+ * free slot meets all that is there from its beginning to its end. An item that a dead getter had taken, or that is held
+ * for somebody, passes refs_enter on its way to the list of returned or of held ones, and is found there or by its mark. What is read may be freed meanwhile; then it
  * was not to be found any more.
  */
 #include "server/objects/queue_kind.h"
@@ -78,19 +78,27 @@ static enum sabir_error scan_slots(struct scan *s)
 	return SABIR_OK;
 }
 
-static enum sabir_error scan_returned(struct scan *s)
+static bool scan_list(struct scan *s, const uint32_t *first)
 {
+	uint32_t ref = load32_relaxed(first), next = 0;
 	uint64_t n = 0;
-	if (!load32_acquire(&s->q.body->n_returned))
+	while (ref && n++ < s->q.seg->n_chunks * 4096ull && show_item(s, ref, &next))
+		ref = next;
+	return !ref;
+}
+
+/* Those that were given back, and those on hold; an item goes from the one list to the other under the lock. */
+static enum sabir_error scan_lists(struct scan *s)
+{
+	struct seg_queue *body = s->q.body;
+	if (!load32_acquire(&body->n_returned) && !load32_acquire(&body->n_held))
 		return SABIR_OK;
 	enum sabir_error error = lock_acquire(s->q.lane, &s->q.object->lock);
 	if (error)
 		return error;
-	uint32_t ref = load32_relaxed(&s->q.body->returned), next = 0;
-	while (ref && n++ < s->q.seg->n_chunks * 4096ull && show_item(s, ref, &next))
-		ref = next;
+	bool fine = scan_list(s, &body->returned) && scan_list(s, &body->held);
 	lock_release(s->q.lane, &s->q.object->lock);
-	return ref ? queue_damaged(&s->q) : SABIR_OK;
+	return fine ? SABIR_OK : queue_damaged(&s->q);
 }
 
 enum sabir_error queue_scan(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context)
@@ -101,7 +109,7 @@ enum sabir_error queue_scan(struct lane *lane, uint64_t handle, value_ref_fn *vi
 		return error;
 	error = scan_slots(&s);
 	if (!error)
-		error = scan_returned(&s);
+		error = scan_lists(&s);
 	queue_leave(&s.q);
 	return error;
 }

@@ -389,7 +389,11 @@ static void print_queue(void)
 	FIELD(seg_queue, pad2);
 	FIELD(seg_queue, returned);
 	FIELD(seg_queue, n_returned);
+	FIELD(seg_queue, held);
+	FIELD(seg_queue, held_last);
+	FIELD(seg_queue, n_held);
 	FIELD(seg_queue, pad3);
+	FIELD(seg_queue, pad4);
 	END(seg_queue);
 }
 

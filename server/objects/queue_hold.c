@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Items on hold: taken out of their slots, and not yet handed over to the third party that they are for.
+ *
+ *   in the lane's chain ──► held, LIVE again ──queue_settle──► freed
+ *                                 └────────────queue_unhold──► returned: at its old place
+ *
+ * A queue has one list of held items, in the order of taking, under the object's lock; each names its holder: the number
+ * that it was held with, and the entry of the owner that the lane belongs to, which is not used again before its holds have been
+ * given back. The list and the counter change together, an item in one transaction. A death leaves an item in the dead lane's
+ * chain, from where it goes back as after any get, or on hold, from where it goes back when the owner is let go.
+ *
+ * The bound of the queue counts held items; between the taking of an item and its being counted a put may get in.
+ */
+#include "server/objects/queue_kind.h"
+#include "server/objects/refs.h"
+
+#define OWNER_BITS 21u
+
+_Static_assert(SEG_MAX_OWNERS < 1u << OWNER_BITS, "an owner's entry fits");
+
+static uint64_t holder_word(uint64_t number, uint32_t owner)
+{
+	return number << OWNER_BITS | (owner + 1);
+}
+
+/* ---------------------------------------------------------------- the list */
+
+/* A held item, and the link that leads to it. */
+struct held {
+	uint32_t *link;
+	uint32_t ref;
+	uint32_t before; /* ref of the item in front, or 0 */
+	uint32_t n;      /* steps so far */
+	struct seg_item *item;
+};
+
+static struct held first_held(struct queue *q)
+{
+	return (struct held){ .link = &q->body->held };
+}
+
+static void go_on(struct held *at)
+{
+	at->before = at->ref;
+	at->link = &at->item->block.next;
+}
+
+/* Goes to the next item of the holder, from the link on; false: there is none, or the list is damaged. */
+static bool find_held(struct queue *q, uint64_t holder, uint64_t mask, struct held *at)
+{
+	for (; (at->ref = load32_relaxed(at->link)) != 0; go_on(at)) {
+		at->item = segment_at(q->seg, at->ref, sizeof(*at->item));
+		if (!at->item || ++at->n > q->seg->n_chunks * 4096u) {
+			(void)queue_damaged(q);
+			return false;
+		}
+		if ((load64_relaxed(&at->item->last) & mask) == holder)
+			return true;
+	}
+	return false;
+}
+
+/* Stores what takes the item out of the list; behind everything that a reader has to see before. */
+static void unlink_held(struct queue *q, const struct held *at, uint32_t next)
+{
+	uint32_t n = load32_relaxed(&q->body->n_held);
+	if (!next)
+		journal_store32(q->lane, &q->body->held_last, at->before);
+	journal_store32(q->lane, &q->body->n_held, n ? n - 1 : 0);
+}
+
+/* What it refers to is not to be missed while it moves. */
+static void note_refs(struct queue *q, const struct seg_item *item, uint32_t ref)
+{
+	uint32_t len;
+	if (queue_item_at(q->seg, ref, &len))
+		refs_enter(q->lane, q->object, (struct span){ (const uint8_t *)(item + 1), len });
+}
+
+/* ---------------------------------------------------------------- holding */
+
+/* Puts the item that was taken last, the head of the lane's chain, behind those that are held. */
+static enum sabir_error hold_taken(struct queue *q, uint64_t holder)
+{
+	struct lane *lane = q->lane;
+	uint32_t ref = load32_relaxed(&lane->shared->chain);
+	uint32_t last = load32_relaxed(&q->body->held_last);
+	struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+	struct seg_item *behind = last ? segment_at(q->seg, last, sizeof(*behind)) : NULL;
+	if (!item || (last && !behind))
+		return queue_damaged(q);
+	uint64_t word = load64_relaxed(&item->block.word);
+	note_refs(q, item, ref);
+	journal_store32(lane, &lane->shared->chain, load32_relaxed(&item->block.next));
+	journal_store32(lane, &item->block.next, 0);
+	journal_store64(lane, &item->last, holder);
+	/* A new tag: a getter that saw the item in its slot must not take it. */
+	journal_store64(lane, &item->block.word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word) + 1));
+	journal_store32(lane, behind ? &behind->block.next : &q->body->held, ref);
+	journal_store32(lane, &q->body->held_last, ref);
+	journal_store32(lane, &q->body->n_held, load32_relaxed(&q->body->n_held) + 1);
+	journal_commit(lane);
+	FAULT("queue_hold.held");
+	return SABIR_OK;
+}
+
+static enum sabir_error hold_locked(struct queue *q, uint32_t n, uint64_t holder, struct bytes *out)
+{
+	uint64_t ordinal = QUEUE_ANY;
+	uint32_t taken = 0;
+	enum sabir_error error = n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
+	while (!error && taken < n) {
+		error = queue_take(q, out, &ordinal);
+		if (!error)
+			error = hold_taken(q, holder);
+		taken += !error;
+	}
+	/* What was damaged after it had been taken. */
+	if (load32_relaxed(&q->lane->shared->chain))
+		queue_commit_taken(q, 1);
+	return taken ? SABIR_OK : error;
+}
+
+/* Every operation here has the object's lock, and the same record as a get. */
+static enum sabir_error enter_locked(struct lane *lane, uint64_t handle, struct queue *q)
+{
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, q);
+	if (error)
+		return error;
+	error = lock_acquire(lane, &q->object->lock);
+	if (error)
+		queue_leave(q);
+	q->locked = true;
+	return error;
+}
+
+static void leave_locked(struct queue *q)
+{
+	lock_release(q->lane, &q->object->lock);
+	FAULT("queue_hold.unlocked");
+}
+
+enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint64_t holder, struct bytes *out)
+{
+	struct queue q;
+	enum sabir_error error = enter_locked(lane, handle, &q);
+	if (error)
+		return error;
+	error = hold_locked(&q, n, holder_word(holder, lane->owner), out);
+	leave_locked(&q);
+	queue_leave(&q);
+	return error;
+}
+
+/* ---------------------------------------------------------------- the two ends */
+
+/* Who waits on a closed queue for items that won't come back must learn that it is drained. */
+static void tell_drained(struct queue *q)
+{
+	uint64_t ordinal;
+	bool closed = false;
+	if (!load32_relaxed(&q->body->n_held) && !queue_end_ordinal(q, &ordinal, &closed) && closed)
+		event_notify_all(q->seg, q->index);
+}
+
+enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holder, uint32_t n, uint32_t *gone)
+{
+	const uint64_t word = holder_word(holder, lane->owner);
+	struct queue q;
+	uint32_t done = 0;
+	enum sabir_error error = enter_locked(lane, handle, &q);
+	if (error)
+		return error;
+	for (struct held at = first_held(&q); done < n && find_held(&q, word, UINT64_MAX, &at); done++) {
+		uint32_t next = load32_relaxed(&at.item->block.next);
+		unlink_held(&q, &at, next);
+		if (!queue_unlink_block(&q, NULL, at.link, at.ref, next)) {
+			(void)queue_damaged(&q);
+			break;
+		}
+		FAULT("queue_hold.settled");
+	}
+	leave_locked(&q);
+	if (done && load64_relaxed(&q.body->max_items))
+		event_notify(q.seg, q.index, SEG_EVENT_ROOM, done);
+	if (done)
+		tell_drained(&q);
+	queue_leave(&q);
+	*gone = done;
+	return SABIR_OK;
+}
+
+/* In one transaction. The items of a holder mostly follow each other, so the search goes on at *place. */
+static bool return_held(struct queue *q, const struct held *at, uint32_t **place)
+{
+	struct lane *lane = q->lane;
+	uint64_t ordinal = load64_relaxed(&at->item->ordinal);
+	uint64_t word = load64_relaxed(&at->item->block.word);
+	uint32_t next = load32_relaxed(&at->item->block.next);
+	uint32_t *to = queue_returned_link(q, *place, ordinal);
+	if (!to)
+		return false;
+	note_refs(q, at->item, at->ref);
+	journal_store32(lane, at->link, next);
+	journal_store32(lane, &at->item->block.next, load32_relaxed(to));
+	journal_store64(lane, &at->item->block.word,
+			block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word) + 1));
+	journal_store32(lane, to, at->ref);
+	/* Before it is held no more: pairs with take_any, which must see it in one of the numbers. */
+	journal_store32(lane, &q->body->n_returned, load32_relaxed(&q->body->n_returned) + 1);
+	unlink_held(q, at, next);
+	journal_commit(lane);
+	FAULT("queue_hold.returned");
+	*place = &at->item->block.next;
+	return true;
+}
+
+/* Of holders whose word, under the mask, is `holder`. */
+static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t holder, uint64_t mask)
+{
+	struct queue q;
+	enum sabir_error error = enter_locked(lane, handle, &q);
+	if (error)
+		return error;
+	uint32_t *place = &q.body->returned;
+	uint64_t before = 0;
+	for (struct held at = first_held(&q); find_held(&q, holder, mask, &at);) {
+		uint64_t ordinal = load64_relaxed(&at.item->ordinal);
+		if (ordinal < before)
+			place = &q.body->returned;
+		before = ordinal;
+		if (!return_held(&q, &at, &place)) {
+			(void)queue_damaged(&q);
+			break;
+		}
+	}
+	leave_locked(&q);
+	event_notify_all(q.seg, q.index);
+	queue_leave(&q);
+	return SABIR_OK;
+}
+
+enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder)
+{
+	return give_back(lane, handle, holder_word(holder, lane->owner), UINT64_MAX);
+}
+
+/* Comes for every queue and every owner that is gone, most of which have never held anything. */
+enum sabir_error queue_owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+{
+	struct queue q;
+	enum sabir_error error = queue_enter(by, SEG_OP_READ, handle, &q);
+	if (error)
+		return SABIR_OK;
+	bool some = load32_acquire(&q.body->n_held) != 0;
+	queue_leave(&q);
+	if (!some)
+		return SABIR_OK;
+	error = give_back(by, handle, (uint32_t)owner, (1u << OWNER_BITS) - 1);
+	return error == SABIR_BUSY ? error : SABIR_OK;
+}
