@@ -12,6 +12,7 @@
  *
  * The bound of the queue counts held items; between the taking of an item and its being counted a put may get in.
  */
+#include "server/objects/change.h"
 #include "server/objects/queue_kind.h"
 #include "server/objects/refs.h"
 
@@ -147,7 +148,10 @@ enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint
 	enum sabir_error error = enter_locked(lane, handle, &q);
 	if (error)
 		return error;
+	size_t before = out->n_items;
 	error = hold_locked(&q, n, holder_word(holder, lane->owner), out);
+	if (out->n_items > before)
+		change_note(lane, q.index, CHANGE_TAKEN, 0, out->n_items - before);
 	leave_locked(&q);
 	queue_leave(&q);
 	return error;
@@ -204,8 +208,7 @@ static bool return_held(struct queue *q, const struct held *at, uint32_t **place
 	note_refs(q, at->item, at->ref);
 	journal_store32(lane, at->link, next);
 	journal_store32(lane, &at->item->block.next, load32_relaxed(to));
-	journal_store64(lane, &at->item->block.word,
-			block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word) + 1));
+	journal_store64(lane, &at->item->block.word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word) + 1));
 	journal_store32(lane, to, at->ref);
 	/* Before it is held no more: pairs with take_any, which must see it in one of the numbers. */
 	journal_store32(lane, &q->body->n_returned, load32_relaxed(&q->body->n_returned) + 1);
@@ -224,7 +227,7 @@ static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t h
 	if (error)
 		return error;
 	uint32_t *place = &q.body->returned;
-	uint64_t before = 0;
+	uint64_t before = 0, n = 0;
 	for (struct held at = first_held(&q); find_held(&q, holder, mask, &at);) {
 		uint64_t ordinal = load64_relaxed(&at.item->ordinal);
 		if (ordinal < before)
@@ -234,7 +237,10 @@ static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t h
 			(void)queue_damaged(&q);
 			break;
 		}
+		n++;
 	}
+	if (n)
+		change_note(lane, q.index, CHANGE_PUT, 0, n);
 	leave_locked(&q);
 	event_notify_all(q.seg, q.index);
 	queue_leave(&q);

@@ -68,6 +68,15 @@ bool op_can_wait(const struct op *op);
 /* Whether it is to be run once more when its wait is over: if it has kept something by then; wait NULL: if it ever may have. */
 bool op_lasts(const struct op *op, const struct op_wait *wait);
 
+/* Operations that the streams of QueueService are made of, beside those of the table; see ops_flow.c. */
+enum op_flow {
+	OP_FLOW_OPEN,
+	OP_FLOW_TAKE,
+	OP_FLOW_SETTLE,
+	OP_FLOW_GIVE_BACK,
+};
+const struct op *op_flow(enum op_flow which);
+
 /* What operations on sessions need, which only the server has. */
 struct sessions;
 struct op_front {

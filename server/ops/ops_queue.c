@@ -245,8 +245,9 @@ static enum sabir_error queue_service_size(struct op_call *c)
 	respond_number(c->response, 1, size.size);
 	respond_number(c->response, 2, size.max_items);
 	respond_number(c->response, 3, size.size == 0);
-	respond_number(c->response, 4, size.max_items && size.size >= size.max_items);
+	respond_number(c->response, 4, size.max_items && size.size + size.held >= size.max_items);
 	respond_number(c->response, 5, size.closed);
+	respond_number(c->response, 7, size.held);
 	return SABIR_OK;
 }
 

@@ -63,7 +63,13 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 /* What is served as a stream is no operation of the table. */
 static inline bool ops_is_stream(const char *path)
 {
-	return !strcmp(path, "/sabir.v1.WatchService/Watch") || !strcmp(path, "/sabir.v1.SessionService/Session");
+	static const char *const paths[] = { "/sabir.v1.WatchService/Watch", "/sabir.v1.QueueService/Produce",
+					     "/sabir.v1.QueueService/Consume",
+					     "/sabir.v1.SessionService/Session" };
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (!strcmp(path, paths[i]))
+			return true;
+	return false;
 }
 
 static struct segment ops_seg;

@@ -71,6 +71,15 @@ static void call_free(struct call *call)
 	pthread_mutex_unlock(&rpc->mutex);
 }
 
+void call_count(struct rpc *rpc, int n)
+{
+	pthread_mutex_lock(&rpc->mutex);
+	rpc->n_calls += (uint32_t)n;
+	if (!rpc->n_calls)
+		pthread_cond_signal(&rpc->changed);
+	pthread_mutex_unlock(&rpc->mutex);
+}
+
 void calls_fini(struct rpc *rpc)
 {
 	while (rpc->free_calls) {

@@ -82,6 +82,8 @@ void request_close(struct request *request);
 
 void call_ref(struct call *call);
 void call_unref(struct call *call);
+/* Something else that rpc_stop has to wait for begins (1) or ends (-1). */
+void call_count(struct rpc *rpc, int n);
 /* Frees what is kept for later calls. */
 void calls_fini(struct rpc *rpc);
 

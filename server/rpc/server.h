@@ -81,6 +81,7 @@ struct rpc {
 
 	struct streams streams;
 	struct lanes lanes;
+	uint64_t next_holder; /* of a stream that consumes; atomic */
 
 	uint32_t draining;
 	bool started; /* grpc_server_start was called */

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "server/rpc/flow.h"
 #include "server/rpc/health.h"
 #include "server/rpc/operation.h"
 #include "server/rpc/reflection.h"
@@ -21,6 +22,7 @@
 #define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000u
 #define MIN_PING_INTERVAL_MS 10000 /* of clients; those that ping more often are sent away */
 #define HANDSHAKE_TIMEOUT_MS 20000
+#define STREAM_WINDOW (1u << 20) /* bytes that a client may send ahead of what is read: 20 MB/s over 50 ms */
 #define RUNNING_STREAMS 1000 /* of one connection, beside those that wait */
 
 /* Calls that a worker has asked for at a time; more than these at once wait inside gRPC, which costs little. */
@@ -38,6 +40,9 @@ static const struct method own_methods[] = {
 	  .handle = reflection_handle,
 	  .takes_stream = true },
 	{ .path = "/sabir.v1.SessionService/Session", .handle = session_handle, .takes_stream = true },
+	{ .path = "/sabir.v1.QueueService/Produce", .handle = produce_handle, .takes_stream = true },
+	{ .path = "/sabir.v1.QueueService/Consume", .handle = consume_handle, .takes_stream = true },
+	{ .path = "/sabir.v1.WatchService/Watch", .handle = watch_handle },
 	{ .path = NULL, .handle = unknown_handle },
 };
 #define N_OWN_METHODS (sizeof(own_methods) / sizeof(own_methods[0]))
@@ -88,6 +93,9 @@ grpc_server *setup_server(const struct rpc *rpc, const struct rpc_options *o)
 		integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_INTERVAL_MS),
 		integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
 		integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
+		/* Probed, a stream's window grows to many megabytes, which a producer that is held up fills. */
+		integer(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+		integer(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, STREAM_WINDOW),
 		/*
 		 * The size limit holds for what came out of the decompressor, so a small message could fill the
 		 * memory first.
