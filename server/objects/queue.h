@@ -50,12 +50,13 @@ enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *ou
 
 /*
  * Taking in two steps, for who hands items to a third party that may vanish: what is held is nobody else's, counts for
- * the queue's bound, and is in the queue still: it goes back to its old place when its holder gives it up or dies with
- * the owner that the lane belongs to. A closed queue with held items is not drained: EMPTY, not CLOSED.
+ * the queue's bound, and is in the queue still: it goes back to its old place when its holder gives it up or dies. A closed queue with held items is not drained: EMPTY, not CLOSED.
  *
- * `holder` is any number below QUEUE_HOLDERS, unique among those of the lane's owner.
+ * A holder is a number below QUEUE_HOLDERS, unique among those of an owner, and the owner, with whose death it ends. The
+ * lane that acts for it may be another's.
  */
 #define QUEUE_HOLDERS (1ull << 43)
+uint64_t queue_holder(uint64_t number, uint32_t owner);
 /* Takes items as queue_get does, and holds them. Errors: also BUSY (nothing was taken). */
 enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint64_t holder, struct bytes *out);
 /* The first n that the holder took are handed over: they are gone. How many there were is *gone. Errors: BUSY. */

@@ -5,9 +5,8 @@
  *   in the lane's chain ──► held, LIVE again ──queue_settle──► freed
  *                                 └────────────queue_unhold──► returned: at its old place
  *
- * A queue has one list of held items, in the order of taking, under the object's lock; each names its holder: the number
- * that it was held with, and the entry of the owner that the lane belongs to, which is not used again before its holds have been
- * given back. The list and the counter change together, an item in one transaction. A death leaves an item in the dead lane's
+ * A queue has one list of held items, in the order of taking, under the object's lock; each names its holder: a number,
+ * and the entry of an owner, which is not used again before its holds have been given back. The list and the counter change together, an item in one transaction. A death leaves an item in the dead lane's
  * chain, from where it goes back as after any get, or on hold, from where it goes back when the owner is let go.
  *
  * The bound of the queue counts held items; between the taking of an item and its being counted a put may get in.
@@ -20,7 +19,7 @@
 
 _Static_assert(SEG_MAX_OWNERS < 1u << OWNER_BITS, "an owner's entry fits");
 
-static uint64_t holder_word(uint64_t number, uint32_t owner)
+uint64_t queue_holder(uint64_t number, uint32_t owner)
 {
 	return number << OWNER_BITS | (owner + 1);
 }
@@ -149,7 +148,7 @@ enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint
 	if (error)
 		return error;
 	size_t before = out->n_items;
-	error = hold_locked(&q, n, holder_word(holder, lane->owner), out);
+	error = hold_locked(&q, n, holder, out);
 	if (out->n_items > before)
 		change_note(lane, q.index, CHANGE_TAKEN, 0, out->n_items - before);
 	leave_locked(&q);
@@ -170,13 +169,12 @@ static void tell_drained(struct queue *q)
 
 enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holder, uint32_t n, uint32_t *gone)
 {
-	const uint64_t word = holder_word(holder, lane->owner);
 	struct queue q;
 	uint32_t done = 0;
 	enum sabir_error error = enter_locked(lane, handle, &q);
 	if (error)
 		return error;
-	for (struct held at = first_held(&q); done < n && find_held(&q, word, UINT64_MAX, &at); done++) {
+	for (struct held at = first_held(&q); done < n && find_held(&q, holder, UINT64_MAX, &at); done++) {
 		uint32_t next = load32_relaxed(&at.item->block.next);
 		unlink_held(&q, &at, next);
 		if (!queue_unlink_block(&q, NULL, at.link, at.ref, next)) {
@@ -249,7 +247,7 @@ static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t h
 
 enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder)
 {
-	return give_back(lane, handle, holder_word(holder, lane->owner), UINT64_MAX);
+	return give_back(lane, handle, holder, UINT64_MAX);
 }
 
 /* Comes for every queue and every owner that is gone, most of which have never held anything. */

@@ -4,8 +4,8 @@
 #include "server/shm/test_kit.h"
 
 #define N 6 /* items of a queue */
-#define ME 1
-#define OTHER 2
+#define ME queue_holder(1, lane.owner)
+#define OTHER queue_holder(2, lane.owner)
 
 static struct segment seg;
 static struct lane lane, stopped;
@@ -231,7 +231,7 @@ static void a_damaged_list_is_data_loss(void)
 static void act_hold(struct lane *by, void *context)
 {
 	struct bytes out = { 0 };
-	(void)queue_hold(by, *(uint64_t *)context, 3, ME, &out);
+	(void)queue_hold(by, *(uint64_t *)context, 3, queue_holder(1, by->owner), &out);
 	bytes_fini(&out);
 }
 
@@ -239,13 +239,13 @@ static void act_hold_and_settle(struct lane *by, void *context)
 {
 	uint32_t gone;
 	act_hold(by, context);
-	(void)queue_settle(by, *(uint64_t *)context, ME, 2, &gone);
+	(void)queue_settle(by, *(uint64_t *)context, queue_holder(1, by->owner), 2, &gone);
 }
 
 static void act_hold_and_give_back(struct lane *by, void *context)
 {
 	act_hold(by, context);
-	(void)queue_unhold(by, *(uint64_t *)context, ME);
+	(void)queue_unhold(by, *(uint64_t *)context, queue_holder(1, by->owner));
 }
 
 static kit_act *const acts[] = { act_hold, act_hold_and_settle, act_hold_and_give_back };

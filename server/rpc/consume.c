@@ -376,7 +376,8 @@ void consume_handle(struct call *call, struct worker *worker)
 	errand_init(&c->work, call);
 	c->ack = op_find("/sabir.v1.QueueService/Ack");
 	c->nack = op_find("/sabir.v1.QueueService/Nack");
-	c->holder = fetch_add64(&call->rpc->next_holder, 1) % QUEUE_HOLDERS;
+	uint64_t number = fetch_add64(&call->rpc->next_holder, 1) % QUEUE_HOLDERS;
+	c->holder = queue_holder(number, call->rpc->lanes.owner);
 	if (!stream_open(call, &kind, c))
 		free(c);
 }

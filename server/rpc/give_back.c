@@ -17,6 +17,7 @@ struct job {
 	uint64_t token; /* the lease that is next; 0: what is held */
 	struct bytes request, response;
 	uint32_t tries;
+	bool over;
 };
 
 #define MOST_TRIES 1000u /* of one step, each as long as an operation waits for a lock */
@@ -48,16 +49,15 @@ static void done(struct pending *p, enum sabir_error error, struct bytes *respon
 	struct job *job = (struct job *)p; /* the first member */
 	(void)response;
 	(void)detail;
-	bool again = error == SABIR_BUSY && !load32_relaxed(&job->rpc->draining) && ++job->tries < MOST_TRIES;
-	if (!again)
-		job->token = UINT64_MAX; /* it stays for whoever comes behind the server */
+	job->over = error == SABIR_BUSY && (load32_relaxed(&job->rpc->draining) || ++job->tries == MOST_TRIES);
+	job->over |= error == SABIR_UNAVAILABLE; /* what is left is for whoever comes behind the server */
 }
 
 /* Behind done(), when the struct is free to be used again. */
 static void released(struct pending *p)
 {
 	struct job *job = (struct job *)p;
-	if (job->token == UINT64_MAX)
+	if (job->over)
 		end(job);
 	else
 		run(job);
