@@ -192,41 +192,6 @@ static void messages_that_make_no_sense_are_refused(void)
 	ends(&ask, GRPC_STATUS_NOT_FOUND, "NOT_FOUND");
 }
 
-/* With nobody taking, the client is stopped after what HTTP/2 lets him send, and the server has one message. */
-static void a_producer_that_is_too_fast_is_stopped(void)
-{
-	enum { N = 64, LEN = 256 << 10 };
-	static uint8_t big[LEN + 64];
-	struct ask ask;
-	int tag;
-	kit_create_queue(&kit, "q", 1);
-	produce(&ask, "ab");
-	CU_ASSERT(accepted(&ask, 1));
-	uint8_t *end = wire_put_tag(big, 2, WIRE_LEN);
-	end = wire_put_varint(end, LEN + 4);
-	end = wire_put_tag(end, 6, WIRE_LEN);
-	end = wire_put_varint(end, LEN);
-	grpc_byte_buffer *message = kit_message((struct span){ big, (size_t)(end - big) + LEN });
-	grpc_op op = { .op = GRPC_OP_SEND_MESSAGE };
-	op.data.send_message.send_message = message;
-	int sent = 0;
-	for (bool out = true; out && sent < N; sent += out) {
-		CU_ASSERT_FATAL(grpc_call_start_batch(ask.call, &op, 1, &tag, NULL) == GRPC_CALL_OK);
-		out = grpc_completion_queue_pluck(kit.queue, &tag, kit_deadline(300), NULL).type == GRPC_OP_COMPLETE;
-		if (!out)
-			(void)grpc_call_cancel(ask.call, NULL);
-		if (!out)
-			ask_wait(&ask, &tag);
-	}
-	printf("sent %d\n", sent);
-	CU_ASSERT(sent < N / 2);
-	grpc_byte_buffer_destroy(message);
-	(void)ask_close(&ask);
-	kit_await_waiting(&kit, 0);
-	CU_ASSERT_STRING_EQUAL(kit_drain_letters(&kit, "q"), "a");
-	kit_delete_name(&kit, "q");
-}
-
 static void draining_ends_it_with_what_was_accepted(void)
 {
 	struct ask ask;
@@ -253,7 +218,6 @@ int main(void)
 		KIT_TEST(a_broken_stream_has_put_what_it_told_and_no_more_waits),
 		KIT_TEST(a_deadline_ends_it),
 		KIT_TEST(messages_that_make_no_sense_are_refused),
-		KIT_TEST(a_producer_that_is_too_fast_is_stopped),
 		KIT_TEST(draining_ends_it_with_what_was_accepted),
 	};
 	return kit_run("rpc, produce", start, stop, tests, sizeof(tests) / sizeof(tests[0]));

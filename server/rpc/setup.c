@@ -23,7 +23,7 @@
 #define MIN_PING_INTERVAL_MS 10000 /* of clients; those that ping more often are sent away */
 #define HANDSHAKE_TIMEOUT_MS 20000
 #define STREAM_WINDOW (1u << 20) /* bytes that a client may send ahead of what is read: 20 MB/s over 50 ms */
-#define RUNNING_STREAMS 1000 /* of one connection, beside those that wait */
+#define RUNNING_STREAMS 1000     /* of one connection, beside those that wait */
 
 /* Calls that a worker has asked for at a time; more than these at once wait inside gRPC, which costs little. */
 #define EXPECTED_OFTEN 32
