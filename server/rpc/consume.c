@@ -9,7 +9,7 @@
  *
  * What was taken is on hold (server/objects/queue.h), or leased, from the moment it left the queue until the client says that
  * he has it. So nothing is lost whatever breaks, and when the stream's last reference goes everything that is left goes
- * back (give_back.h). A message is on its way at a time; while it is, nothing more is taken.
+ * back (give_back.h). One message is on its way at a time; while it is, nothing more is asked for.
  */
 #include <stdio.h>
 #include <stdlib.h>
