@@ -357,7 +357,8 @@ struct seg_queue {
 
 	uint32_t returned; /* ref of the first returned item, in the order of ordinals; under the object's lock */
 	uint32_t n_returned;
-	uint32_t held; /* ref of the first held item, in the order of taking; under the object's lock like the next two */
+	uint32_t
+		held; /* ref of the first held item, in the order of taking; under the object's lock like the next two */
 	uint32_t held_last;
 	uint32_t n_held;
 	uint32_t pad3;

@@ -64,8 +64,7 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 static inline bool ops_is_stream(const char *path)
 {
 	static const char *const paths[] = { "/sabir.v1.WatchService/Watch", "/sabir.v1.QueueService/Produce",
-					     "/sabir.v1.QueueService/Consume",
-					     "/sabir.v1.SessionService/Session" };
+					     "/sabir.v1.QueueService/Consume", "/sabir.v1.SessionService/Session" };
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		if (!strcmp(path, paths[i]))
 			return true;
