@@ -263,3 +263,6 @@ export class TaskDoneTooOften extends SabirError {}
 export class LeaseLost extends SabirError {}
 export class NotEnabled extends SabirError {}
 export class SessionEnded extends SabirError {}
+export class RequestReused extends SabirError {}
+export class RequestForgotten extends SabirError {}
+export class TooManyRequests extends SabirError {}

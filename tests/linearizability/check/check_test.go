@@ -74,6 +74,10 @@ var stories = []story{
 	{"two have the lock", "lock", 0, false, []string{"0 10 30 OK acquire / 1 1 0", "2 20 40 OK acquire / 2 1 0"}},
 	{"the holder dies, and the next is told", "lock", 0, true, []string{
 		"0 10 20 OK acquire / 1 1 0", "9 30 - ? die 0 /", "2 40 50 OK acquire / 2 1 1"}},
+	{"who died before he knew that he had it", "lock", 0, true, []string{
+		"0 10 - ? acquire /", "9 30 - ? die 0 /", "2 40 50 OK acquire / 2 1 0"}},
+	{"who died before anybody learnt that he knew", "lock", 0, true, []string{
+		"0 10 - ? acquire /", "9 30 - ? die 0 /", "2 40 50 OK acquire / 2 1 1"}},
 	{"the holder dies, and the next is not told", "lock", 0, false, []string{
 		"0 10 20 OK acquire / 1 1 0", "9 30 - ? die 0 /", "2 40 50 OK acquire / 2 1 0"}},
 	{"an rlock belongs to a thread", "rlock", 0, false, []string{

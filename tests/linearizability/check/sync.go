@@ -20,8 +20,43 @@ type lockState struct {
 	client    int
 	depth     int64
 	token     int64
-	abandoned int // 1: and whoever was to release it for the dead one still may; 2: did
+	abandoned int
+	before    int  // abandoned, as it was when the holder got it
+	unsure    bool // the holder may not have learnt that he has it
 	dead      dead
+}
+
+// What became of a lock whose holder died. One that was handed over to somebody who died before he knew is as it was before.
+const (
+	notAbandoned   = iota
+	abandoned      // and whoever was to release it for the dead one still may
+	forgiven       // and he did
+	maybeAbandoned // notAbandoned or abandoned
+	maybeForgiven  // forgiven or abandoned
+)
+
+// told returns what the lock is, given what somebody was told.
+func (s lockState) told(isAbandoned bool) lockState {
+	if s.abandoned == maybeAbandoned {
+		s.abandoned = notAbandoned
+		if isAbandoned {
+			s.abandoned = abandoned
+		}
+	}
+	return s
+}
+
+// ends returns the lock behind its holder's death.
+func (s lockState) ends() lockState {
+	was, unsure := s.before, s.unsure
+	s = s.free()
+	s.abandoned = abandoned
+	if unsure && was == notAbandoned {
+		s.abandoned = maybeAbandoned
+	} else if unsure && was == forgiven {
+		s.abandoned = maybeForgiven
+	}
+	return s
 }
 
 func (s lockState) mine(in input) bool {
@@ -40,24 +75,37 @@ func (s lockState) stepAcquire(in input, out output) (bool, interface{}) {
 	if s.locked && !(s.reentrant && s.mine(in)) {
 		return answers(in, out, "WOULD_BLOCK"), s
 	}
-	abandoned := false
 	if s.locked {
 		s.depth++
-	} else {
-		abandoned = s.abandoned != 0
-		s.locked, s.process, s.client, s.depth, s.abandoned = true, in.process, in.client, 1, 0
-		s.token++
+		return answers(in, out, "OK", s.token, s.depth, 0), s
 	}
-	return answers(in, out, "OK", s.token, s.depth, truth(abandoned)), s
+	if !in.unknown && len(out.res) == 3 {
+		s = s.told(out.res[2] != 0)
+	}
+	before := s.abandoned
+	s.locked, s.process, s.client, s.depth, s.abandoned = true, in.process, in.client, 1, notAbandoned
+	s.before, s.unsure = before, in.unknown
+	s.token++
+	return answers(in, out, "OK", s.token, s.depth, truth(before != notAbandoned)), s
 }
 
 func (s lockState) stepRelease(in input, out output) (bool, interface{}) {
 	bound := s.strict || s.reentrant
+	if !s.locked && !bound && !in.unknown {
+		switch {
+		case s.abandoned == maybeAbandoned:
+			s = s.told(out.err == "OK")
+		case s.abandoned == maybeForgiven && out.err == "OK":
+			s.abandoned = abandoned
+		case s.abandoned == maybeForgiven:
+			s.abandoned = forgiven
+		}
+	}
 	switch {
 	case s.dead.has(in.process):
 		return false, s
-	case !s.locked && s.abandoned == 1 && !bound:
-		s.abandoned = 2
+	case !s.locked && s.abandoned == abandoned && !bound:
+		s.abandoned = forgiven
 		return answers(in, out, "OK"), s
 	case !s.locked || (bound && !s.mine(in)):
 		return answers(in, out, "NOT_HELD"), s
@@ -76,12 +124,14 @@ func stepLock(state interface{}, in input, out output) (bool, interface{}) {
 	case "release":
 		return s.stepRelease(in, out)
 	case "status":
-		return answers(in, out, "OK", truth(s.locked), truth(s.mine(in)), truth(s.abandoned != 0), s.depth, s.token), s
+		if !in.unknown && len(out.res) == 5 {
+			s = s.told(out.res[2] != 0)
+		}
+		return answers(in, out, "OK", truth(s.locked), truth(s.mine(in)), truth(s.abandoned != notAbandoned), s.depth, s.token), s
 	case "die":
 		process := int(in.args[0])
 		if s.locked && s.process == process {
-			s = s.free()
-			s.abandoned = 1
+			s = s.ends()
 		}
 		s.dead = s.dead.with(process)
 		return true, s
