@@ -41,13 +41,18 @@ struct check {
 
 /* ---------------------------------------------------------------- requests */
 
-/* ~n~ becomes n letters, % the number. */
+/* The lease that a get of the set-up got last. */
+static unsigned long long lease_token;
+
+/* ~n~ becomes n letters, % the number, @ the lease. */
 static void expand(const char *from, size_t len, unsigned number, char *to, size_t size)
 {
 	FILE *out = fmemopen(to, size, "w");
 	for (size_t i = 0; i < len; i++) {
 		if (from[i] == '%') {
 			fprintf(out, "%u", number);
+		} else if (from[i] == '@') {
+			fprintf(out, "%llu", lease_token);
 		} else if (from[i] == '~') {
 			char *end;
 			for (unsigned long n = strtoul(from + i + 1, &end, 10); n; n--)
@@ -78,6 +83,19 @@ static enum sabir_error call(struct world *world, enum person who, const char *m
 	return error;
 }
 
+static void note_lease(const char *method)
+{
+	char *text = NULL, *at;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+	ops_decode(ops_method(method)->output, bytes_item(&ops_response, 0), to);
+	fclose(to);
+	at = strstr(text, "lease_token=");
+	if (at)
+		lease_token = strtoull(at + strlen("lease_token="), NULL, 10);
+	free(text);
+}
+
 static bool set_up_line(struct check *c, const char *line, size_t len, FILE *out)
 {
 	static char expanded[512 << 10];
@@ -104,6 +122,7 @@ static bool set_up_line(struct check *c, const char *line, size_t len, FILE *out
 			fprintf(out, "    set-up: %.80s: %s %s\n", expanded, error_name(error), ops_detail);
 			return false;
 		}
+		note_lease(method);
 	}
 	return true;
 }
@@ -338,9 +357,10 @@ struct check *check_new(const struct scenario *scenario, bool waiting, FILE *out
 		abort();
 	c->scenario = scenario;
 	c->here.lane[SERVER].lock_patience_ns = c->here.lane[HEIR].lock_patience_ns = 20000000;
+	bool fine = set_up(c, out);
 	expand(scenario->act, strlen(scenario->act), 0, act, sizeof(act));
 	c->act_len = encode(act, c->act_method, c->act_request, sizeof(c->act_request));
-	bool fine = c->act_len != SIZE_MAX && set_up(c, out);
+	fine = fine && c->act_len != SIZE_MAX;
 	if (c->act_len == SIZE_MAX)
 		fprintf(out, "    no such operation: %.80s\n", scenario->act);
 	if (fine && waiting)
@@ -401,6 +421,11 @@ void check_act(void *context)
 static bool same(const struct text *a, const struct text *b)
 {
 	return a->len == b->len && !memcmp(a->at, b->at, a->len);
+}
+
+bool check_changes(const struct check *c)
+{
+	return !same(&c->before.state, &c->after.state) || !same(&c->before.again, &c->after.again);
 }
 
 static bool same_count(const struct arena_stats *a, const struct arena_stats *b)

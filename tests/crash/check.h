@@ -25,6 +25,8 @@ void check_free(struct check *check);
 /* The world that the scenario is prepared in. */
 struct world *check_world(struct check *check);
 const struct image *check_begin(const struct check *check);
+/* Whether the two ends differ: the operation changes something. */
+bool check_changes(const struct check *check);
 /* The operation, by the victim, in that world: for step_through. */
 void check_act(void *check);
 

@@ -9,7 +9,7 @@
  * them, with "Service/Method " in front; `setup` has one in each line. In front of a request of the setup
  *   victim   it is the victim who makes it, not the survivor
  *   5*       it is made five times; % in it is the number of the time, from 0
- * and anywhere in a request ~1000~ is that many letters.
+ * and anywhere in a request ~1000~ is that many letters, and @ the token of the lease that was got last.
  *
  * Objects are best called o, other ones p, q.
  */

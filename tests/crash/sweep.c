@@ -52,6 +52,7 @@ struct run {
 	uint64_t states, at, recovery_instructions, recovery_states;
 	uint64_t kill_at;
 	bool failed;
+	bool changes;
 	FILE *out;
 };
 
@@ -144,8 +145,9 @@ static void tell(const struct scenario *s, bool waiting, const struct run *r, ui
 {
 	if (!r->failed && options->quiet)
 		return;
-	printf("%-6s  %-42.*s %-34s %s %6" PRIu64 " instructions %4" PRIu64 " states", r->failed ? "FAILED" : "ok",
-	       (int)strcspn(s->act, " "), s->act, s->name, waiting ? "awaited" : "       ", n, r->states);
+	printf("%-6s  %-34.*s %-36s %s %s %6" PRIu64 " instructions %4" PRIu64 " states", r->failed ? "FAILED" : "ok",
+	       (int)strcspn(s->act, " "), s->act, s->name, r->changes ? "changes" : "reads  ",
+	       waiting ? "awaited" : "       ", n, r->states);
 	if (options->recovery)
 		printf(" %8" PRIu64 " %6" PRIu64, r->recovery_instructions, r->recovery_states);
 	printf("\n");
@@ -175,6 +177,7 @@ static void sweep(const struct scenario *s, bool waiting, const struct options *
 		image_free(r.last);
 		image_free(r.last_of_recovery);
 		world_end(&r.copy);
+		r.changes = check_changes(r.check);
 		check_free(r.check);
 	}
 	r.failed |= !r.check;
