@@ -342,6 +342,37 @@ const struct scenario scenarios[] = {
 	{ "rlock, once", MAKE "rlock={}\nvictim LockService/Acquire lock" O "\n", "LockService/Release lock" O },
 	{ "held", MAKE "lock={}\nLockService/Acquire lock" O "\n", "LockService/Status lock" O },
 
+	{ "somebody waits", MAKE "lock={}\nvictim LockService/Acquire lock" O "\nLockService/Acquire lock" O "\n",
+	  "LockService/Release lock" O },
+	{ "to wait", MAKE "lock={}\nLockService/Acquire lock" O "\n", "LockService/Acquire lock" O },
+
+/* ConditionService, BarrierService */
+#define CONDITION "ManagerService/Create name='l' rlock={}\n" MAKE "condition={lock={name='l'}}\n"
+#define LOCKED(who) who "LockService/Acquire lock={name='l'}\n"
+#define WAITED LOCKED("") "ConditionService/Wait condition" O "\n"
+	{ "condition", "", "ManagerService/Create name='o' condition={}" },
+	{ "condition over a lock", "ManagerService/Create name='l' lock={}\n",
+	  "ManagerService/Create name='o' condition={lock={name='l'}}" },
+	{ "condition, waited for", CONDITION WAITED, "ManagerService/Delete object" O },
+	{ "its own", MAKE "condition={}\n", "ConditionService/GetLock condition" O },
+	{ "to wait", CONDITION LOCKED("victim "), "ConditionService/Wait condition" O },
+	{ "to wait, twice locked", CONDITION LOCKED("victim ") LOCKED("victim "), "ConditionService/Wait condition" O },
+	{ "not locked", CONDITION, "ConditionService/Wait condition" O },
+	{ "no time, in steps", CONDITION LOCKED("victim "), "ConditionService/Wait condition" O " timeout={}" },
+	{ "one", CONDITION WAITED LOCKED("victim "), "ConditionService/Notify condition" O },
+	{ "all", CONDITION WAITED WAITED LOCKED("victim "), "ConditionService/Notify condition" O " all=true" },
+	{ "nobody", CONDITION LOCKED("victim "), "ConditionService/Notify condition" O },
+	{ "waited for", CONDITION WAITED, "ConditionService/Status condition" O },
+#define BARRIER MAKE "barrier={parties=2}\n"
+	{ "barrier", "", "ManagerService/Create name='o' barrier={parties=3}" },
+	{ "first", BARRIER, "BarrierService/Wait barrier" O },
+	{ "last", BARRIER "BarrierService/Wait barrier" O "\n", "BarrierService/Wait barrier" O },
+	{ "no time", BARRIER, "BarrierService/Wait barrier" O " timeout={}" },
+	{ "waited for", BARRIER "BarrierService/Wait barrier" O "\n", "BarrierService/Abort barrier" O },
+	{ "waited for", BARRIER "BarrierService/Wait barrier" O "\n", "BarrierService/Reset barrier" O },
+	{ "broken", BARRIER "BarrierService/Abort barrier" O "\n", "BarrierService/Reset barrier" O },
+	{ "waited for", BARRIER "BarrierService/Wait barrier" O "\n", "BarrierService/Status barrier" O },
+
 	/* SemaphoreService */
 	{ "free", MAKE "semaphore={value=2}\n", "SemaphoreService/Acquire semaphore" O },
 	{ "owned, first", MAKE "semaphore={value=2 owned=true}\n", "SemaphoreService/Acquire semaphore" O },

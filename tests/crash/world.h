@@ -32,7 +32,7 @@ struct image *image_new(const struct world *world);
 void image_free(struct image *image);
 /* False: the memory is what the image holds. True: it is not, and the image holds it now. */
 bool image_update(struct image *image, const struct world *world);
-/* Makes the memory of `world`, which is of the same geometry, what the image holds, and its people those of the image's. */
+/* Makes the memory of `world`, of the same geometry, what the image holds, and its people those of the image's. */
 void image_restore(const struct image *image, struct world *world);
 
 #endif
