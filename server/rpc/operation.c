@@ -61,7 +61,11 @@ static enum sabir_error park(struct call *call, const struct pending_task *task,
 	grpc_metadata_array_destroy(&call->metadata);
 	grpc_metadata_array_init(&call->metadata);
 	call_watch(call, parked_closed);
-	return pending_park(&call->pending, task, wait, error);
+	/* The result may come, and be sent, before pending_park has looked at it for the last time. */
+	call_ref(call);
+	error = pending_park(&call->pending, task, wait, error);
+	call_unref(call);
+	return error;
 }
 
 static enum sabir_error refuse(struct call *call, enum sabir_error error, char *detail, const char *text)

@@ -31,8 +31,9 @@ void pending_init(struct pending *p, struct rpc *rpc, const struct pending_kind 
 
 static void unref(struct pending *p)
 {
-	if (fetch_add32(&p->refs, (uint32_t)-1) == 1 && p->kind->release)
-		p->kind->release(p);
+	void (*release)(struct pending *p) = p->kind->release;
+	if (release && fetch_add32(&p->refs, (uint32_t)-1) == 1)
+		release(p);
 }
 
 /* It is out of the park, and its session may end. */
@@ -47,10 +48,13 @@ static void leave(struct pending *p)
 
 static void finish(struct pending *p, enum sabir_error error, struct bytes *response, const char *detail)
 {
+	/* One that is not counted may be gone, or be used anew, as soon as its owner has the result. */
+	bool counted = p->kind->release;
 	(void)exchange32(&p->state, DONE);
 	leave(p);
 	p->kind->done(p, error, response, detail);
-	unref(p);
+	if (counted)
+		unref(p);
 }
 
 static void parked_done(void *context, enum sabir_error error, struct bytes *response, const char *detail)

@@ -26,7 +26,10 @@ struct pending_kind {
 	void (*done)(struct pending *p, enum sabir_error error, struct bytes *response, const char *detail);
 	/* NULL, or as in struct park_entry: whoever waits has gone, though pending_cancel has yet to be called. */
 	bool (*gone)(struct pending *p);
-	/* NULL, or the last that is called: behind `done`, and not while pending_park or pending_cancel runs. */
+	/*
+	 * NULL, or the last that is called: behind `done`, and not while pending_park or pending_cancel runs. Without it the
+	 * struct is not looked at behind `done`; who calls pending_park or pending_cancel keeps it for so long.
+	 */
 	void (*release)(struct pending *p);
 };
 
