@@ -173,6 +173,7 @@ static void begin(struct asked *a, const char *path, const struct message *m, bo
 		ops[n++].data.recv_status_on_client.status_details = &a->text;
 	}
 	a->n_left = stream ? 2 : 1;
+	a->text = grpc_empty_slice();
 	a->call = grpc_channel_create_call(channels[a->connection], NULL, GRPC_PROPAGATE_DEFAULTS,
 					   queues[a->connection], grpc_slice_from_static_string(path), NULL,
 					   gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
@@ -201,6 +202,14 @@ static void note(struct asked *a)
 	a->message = NULL;
 }
 
+static void end_call(struct asked *a)
+{
+	grpc_call_unref(a->call);
+	grpc_metadata_array_destroy(&a->initial);
+	grpc_metadata_array_destroy(&a->trailing);
+	grpc_slice_unref(a->text);
+}
+
 /* Handles what has come until n messages have come in all. */
 static void await(long n, bool stream)
 {
@@ -214,7 +223,7 @@ static void await(long n, bool stream)
 			if (stream && a->n_left)
 				read_next(a);
 			else
-				grpc_call_unref(a->call);
+				end_call(a);
 			i--;
 		}
 }
