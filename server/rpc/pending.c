@@ -26,7 +26,15 @@ enum pending_state {
 
 void pending_init(struct pending *p, struct rpc *rpc, const struct pending_kind *kind)
 {
-	*p = (struct pending){ .kind = kind, .rpc = rpc, .state = ENTERING, .refs = 2 };
+	/* One by one: a cancel that was meant for the operation before may look at it meanwhile. */
+	p->kind = kind;
+	p->rpc = rpc;
+	p->session = NULL;
+	p->id = 0;
+	p->receipt = (struct op_receipt){ 0 };
+	p->request_len = 0;
+	p->refs = 2;
+	store32_release(&p->state, ENTERING);
 }
 
 static void unref(struct pending *p)
