@@ -39,7 +39,7 @@ void pending_init(struct pending *p, struct rpc *rpc, const struct pending_kind 
 
 static void unref(struct pending *p)
 {
-	void (*release)(struct pending *p) = p->kind->release;
+	void (*release)(struct pending * p) = p->kind->release;
 	if (release && fetch_add32(&p->refs, (uint32_t)-1) == 1)
 		release(p);
 }
