@@ -311,7 +311,7 @@ $(BENCH): $(O)/%: %.cpp | packages
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
-QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run bindings/*/tests/run)
+QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run tests/streams/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
 .PHONY: unit test check lint format asan tsan sanitized stress linearize crash crash-sample fuzz models bench images demo

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Produce and Consume with plain gRPC. queues.py ADDRESS SERVER_PID"""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import traceback
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+PATIENCE = 20.0  # seconds, for what must happen
+ADDRESS, SERVER = sys.argv[1], int(sys.argv[2])
+
+
+def load_pool():
+    pool, files = descriptor_pool.DescriptorPool(), descriptor_pb2.FileDescriptorSet()
+    with open("build/gen/descriptor.pb", "rb") as binary:
+        files.ParseFromString(binary.read())
+    for file in files.file:
+        pool.Add(file)
+    return pool
+
+
+POOL = load_pool()
+CHANNEL = grpc.insecure_channel(ADDRESS)
+
+
+def types(path):
+    method = POOL.FindServiceByName("sabir.v1." + path.split("/")[0]).methods_by_name[path.split("/")[1]]
+    return message_factory.GetMessageClass(method.input_type), message_factory.GetMessageClass(method.output_type)
+
+
+def call(path, **fields):
+    request, response = types(path)
+    method = CHANNEL.unary_unary("/sabir.v1." + path, request.SerializeToString, response.FromString)
+    return method(request(**fields), timeout=PATIENCE)
+
+
+class Stream:
+    """One stream; what it sends is put in, what comes is iterated over."""
+
+    def __init__(self, path, **first):
+        self.request, response = types(path)
+        self.out = queue.SimpleQueue()
+        self.send(**first)
+        method = CHANNEL.stream_stream("/sabir.v1." + path, self.request.SerializeToString, response.FromString)
+        self.call = method(iter(self.out.get, None), timeout=PATIENCE)
+
+    def send(self, **fields):
+        self.out.put(self.request(**fields))
+
+    def finish(self):
+        self.out.put(None)
+        return list(self.call)
+
+    def take(self, n):
+        got = []
+        while len(got) < n:
+            got += [item.int_value for item in next(self.call).items]
+        return got
+
+    def ended(self):
+        """The details of the error that ends it."""
+        try:
+            rest = [item.int_value for response in self.call for item in response.items]
+        except grpc.RpcError as error:
+            return next((v for k, v in error.trailing_metadata() if k == "grpc-status-details-bin"), error.code())
+        raise AssertionError(f"ended with OK, after {rest}")
+
+
+def new(name, **spec):
+    call("ManagerService/Create", name=name, queue=spec)
+    return {"name": name}
+
+
+def values(numbers):
+    return [{"int_value": n} for n in numbers]
+
+
+def produce(ref, numbers):
+    accepted = Stream("QueueService/Produce", queue=ref, items=values(numbers)).finish()[-1].accepted
+    assert accepted == len(numbers), accepted
+
+
+def in_order_and_once():
+    ref, n = new("streams/order"), 20000
+    consumer = Stream("QueueService/Consume", queue=ref, max_outstanding=1000)
+    producer = Stream("QueueService/Produce", queue=ref)
+    for start in range(0, n, 100):
+        producer.send(items=values(range(start, start + 100)))
+    assert producer.finish()[-1].accepted == n
+    got = []
+    while len(got) < n:
+        got += consumer.take(1)
+        consumer.send(acknowledged=len(got))
+    assert got == list(range(n))
+    consumer.finish()
+    size = call("QueueService/Size", queue=ref)
+    assert size.size == 0
+
+
+def credit_is_kept_to():
+    ref = new("streams/credit")
+    produce(ref, range(100))
+    consumer = Stream("QueueService/Consume", queue=ref, max_outstanding=10)
+    assert consumer.take(10) == list(range(10))
+    size = call("QueueService/Size", queue=ref)
+    assert (size.size, size.leased) == (90, 10), size
+    consumer.send(acknowledged=3)
+    assert consumer.take(3) == [10, 11, 12]
+    consumer.finish()
+    assert Stream("QueueService/Consume", queue=ref, max_outstanding=97).take(97) == list(range(3, 100))
+
+
+def killed_consumer():
+    ref = new("streams/killed")
+    produce(ref, range(50))
+    command = [sys.executable, __file__, ADDRESS, str(SERVER), "victim", ref["name"]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout.readline() == "ready\n"
+        heir = Stream("QueueService/Consume", queue=ref, max_outstanding=100)
+        assert heir.take(25) == list(range(25, 50))
+        os.kill(victim.pid, signal.SIGKILL)
+    assert heir.take(20) == list(range(5, 25))
+    heir.finish()
+
+
+def victim(name):
+    """Takes 20, acknowledges 5 and gets 5 more for them, then waits for its end."""
+    ref = {"name": name}
+    consumer = Stream("QueueService/Consume", queue=ref, max_outstanding=20)
+    consumer.take(20)
+    consumer.send(acknowledged=5)
+    consumer.take(5)
+    print("ready", flush=True)
+    signal.pause()
+
+
+def closed_and_deleted():
+    ref = new("streams/closed")
+    produce(ref, range(3))
+    consumer = Stream("QueueService/Consume", queue=ref, max_outstanding=10)
+    assert consumer.take(3) == [0, 1, 2]
+    call("QueueService/Close", queue=ref)
+    consumer.send(acknowledged=3)
+    assert b"CLOSED" in consumer.ended()
+    ref = new("streams/deleted")
+    consumer = Stream("QueueService/Consume", queue=ref, max_outstanding=10)
+    produce(ref, [7])
+    assert consumer.take(1) == [7]
+    call("ManagerService/Delete", object=ref)
+    assert b"DELETED" in consumer.ended()
+
+
+STORIES = [in_order_and_once, credit_is_kept_to, killed_consumer, closed_and_deleted]
+
+
+def main():
+    if len(sys.argv) > 3:
+        return victim(sys.argv[4])
+    failed = 0
+    for story in STORIES:
+        try:
+            story()
+        except Exception:  # whatever it is: the next story is told all the same
+            failed += 1
+            print(f"FAILED: {story.__name__}\n{traceback.format_exc()}")
+    print(f"{len(STORIES) - failed} passed, {failed} failed")
+    return failed != 0
+
+
+sys.exit(main())
