@@ -6,6 +6,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 
 import grpc
@@ -155,7 +156,100 @@ def closed_and_deleted():
     assert b"DELETED" in consumer.ended()
 
 
-STORIES = [in_order_and_once, credit_is_kept_to, killed_consumer, closed_and_deleted]
+def two_consumers_share():
+    ref = new("streams/shared")
+    both = [Stream("QueueService/Consume", queue=ref, max_outstanding=10, max_items=1) for _ in range(2)]
+    produce(ref, range(20))
+    got = [consumer.take(10) for consumer in both]
+    assert sorted(got[0] + got[1]) == list(range(20)), got
+    assert all(part == sorted(part) for part in got), got
+    for consumer in both:
+        consumer.finish()
+
+
+def leases():
+    ref = new("streams/leases", tasks=True)
+    produce(ref, range(6))
+    consumer = Stream("QueueService/Consume", queue=ref, max_outstanding=6, lease_duration={"seconds": 600})
+    tokens, items = [], []
+    while len(items) < 6:
+        response = next(consumer.call)
+        tokens += response.lease_tokens
+        items += [item.int_value for item in response.items]
+    assert items == list(range(6)) and len(set(tokens)) == 6
+    consumer.send(ack_tokens=tokens[:2], nack_tokens=tokens[3:4])
+    again = next(consumer.call)
+    assert [item.int_value for item in again.items] == [3] and list(again.attempts) == [2], again
+    consumer.send(ack_tokens=tokens[:1])
+    assert list(next(consumer.call).lost_tokens) == tokens[:1]
+    consumer.finish()
+    heir = Stream("QueueService/Consume", queue=ref, max_outstanding=6, lease_duration={"seconds": 600})
+    assert heir.take(4) == [2, 3, 4, 5]
+    heir.finish()
+
+
+def rss():
+    with open(f"/proc/{SERVER}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) << 10
+
+
+def producer_is_held_up():
+    """256 MiB are offered to a queue of 4 items: how much of it gRPC asks for is how much the server lets come."""
+    ref, item, asked = new("streams/held", max_items=4), {"bytes_value": bytes(64 << 10)}, [0]
+    request, response = types("QueueService/Produce")
+    stopped = threading.Event()
+
+    def offer():
+        yield request(queue=ref)
+        for _ in range(4096):
+            if stopped.is_set():
+                return
+            asked[0] += 1
+            yield request(items=[item])
+
+    before = rss()
+    method = CHANNEL.stream_stream("/sabir.v1.QueueService/Produce", request.SerializeToString, response.FromString)
+    held = method(offer(), timeout=2)
+    try:
+        last = [told.accepted for told in held][-1]
+        raise AssertionError(f"all was accepted: {last}")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+    stopped.set()
+    assert call("QueueService/Size", queue=ref).size == 4
+    assert asked[0] < 1024, f"{asked[0]} items were asked for"
+    assert rss() - before < 64 << 20, f"{rss() - before} bytes more"
+
+
+def watched():
+    ref = {"name": "streams/watched"}
+    call("ManagerService/Create", name=ref["name"], queue={})
+    request, response = types("WatchService/Watch")
+    method = CHANNEL.unary_stream("/sabir.v1.WatchService/Watch", request.SerializeToString, response.FromString)
+    watch = method(request(object=ref), timeout=PATIENCE)
+    first = next(watch)
+    assert first.snapshot and first.state.length == 0 and not first.HasField("lost"), first
+    produce(ref, range(3))
+    told, last = 0, first.last_sequence
+    while told < 3:
+        for change in next(watch).changes:
+            assert change.kind == 4 and change.sequence > last, change
+            told, last = told + change.count, change.sequence
+    for n in range(200):
+        call("QueueService/Put", queue=ref, item={"int_value": n})
+    late = next(method(request(object=ref, after_sequence=first.last_sequence), timeout=PATIENCE))
+    assert late.snapshot and late.lost.from_sequence == first.last_sequence + 1, late
+    assert late.lost.to_sequence == late.last_sequence and late.state.length == 203, late
+    call("ManagerService/Delete", object=ref)
+    try:
+        list(watch)
+        raise AssertionError("the end of the object was not told")
+    except grpc.RpcError as error:
+        assert b"DELETED" in dict(error.trailing_metadata())["grpc-status-details-bin"], error
+
+
+STORIES = [in_order_and_once, credit_is_kept_to, killed_consumer, closed_and_deleted, two_consumers_share, leases,
+           producer_is_held_up, watched]
 
 
 def main():
