@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Produce and Consume with plain gRPC. queues.py ADDRESS SERVER_PID"""
+"""Produce, Consume, Watch and Session with plain gRPC. queues.py ADDRESS SERVER_PID"""
 
 import os
 import queue
@@ -248,8 +248,74 @@ def watched():
         assert b"DELETED" in dict(error.trailing_metadata())["grpc-status-details-bin"], error
 
 
+def session_call(tag, path, request_id=0, **fields):
+    request = types(path)[0](**fields).SerializeToString()
+    return {"tag": tag, "method": "/sabir.v1." + path, "request": request, "request_id": request_id}
+
+
+def results(stream, n):
+    got = []
+    while len(got) < n:
+        got += next(stream.call).results
+    return got
+
+
+def item_of(result):
+    assert not result.status, result
+    return types("QueueService/Get")[1].FromString(result.response).item.int_value
+
+
+def answers_out_of_order():
+    ref = new("streams/session")
+    stream = Stream("SessionService/Session", hello={"label": "streams"})
+    assert next(stream.call).welcome.token
+    stream.send(calls=[session_call(1, "QueueService/Get", queue=ref), session_call(2, "QueueService/Get", queue=ref),
+                       session_call(3, "QueueService/Size", queue=ref)])
+    assert [r.tag for r in results(stream, 1)] == [3]
+    stream.send(cancel_tags=[1])
+    (cancelled,) = results(stream, 1)
+    assert cancelled.tag == 1 and b"CANCELLED" in cancelled.status, cancelled
+    stream.send(calls=[session_call(4, "QueueService/Put", queue=ref, item={"int_value": 9})])
+    got = {r.tag: r for r in results(stream, 2)}
+    assert sorted(got) == [2, 4] and item_of(got[2]) == 9
+    stream.finish()
+
+
+def resumed_once():
+    """A get waits, with an id, as its stream breaks; it is sent again, twice, on others, and takes one item."""
+    ref = new("streams/resumed")
+    stream = Stream("SessionService/Session", hello={"label": "resumed", "lease_duration": {"seconds": 60}})
+    token = next(stream.call).welcome.token
+    get, put = session_call(1, "QueueService/Get", 5, queue=ref), session_call(2, "QueueService/Put", 6, queue=ref, item={"int_value": 1})
+    stream.send(calls=[get, session_call(3, "QueueService/Size", queue=ref)])
+    assert [r.tag for r in results(stream, 1)] == [3]
+    stream.call.cancel()
+    for _ in range(2):
+        stream = Stream("SessionService/Session", hello={"token": token}, calls=[get, put])
+        got = {r.tag: r for r in results(stream, 2)}
+        assert item_of(got[1]) == 1 and not got[2].status, got
+        stream.call.cancel()
+    assert call("QueueService/Size", queue=ref).size == 0
+
+
+def server_ends():
+    ref = new("streams/end")
+    streams = [Stream("QueueService/Consume", queue=ref, max_outstanding=1), Stream("QueueService/Produce", queue=ref),
+               Stream("SessionService/Session", hello={"label": "end"})]
+    assert next(streams[2].call).welcome.token
+    produce(ref, [1])
+    assert streams[0].take(1) == [1]
+    os.kill(SERVER, signal.SIGTERM)
+    for stream in streams:
+        try:
+            list(stream.call)
+            raise AssertionError("ended with OK")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+
+
 STORIES = [in_order_and_once, credit_is_kept_to, killed_consumer, closed_and_deleted, two_consumers_share, leases,
-           producer_is_held_up, watched]
+           producer_is_held_up, watched, answers_out_of_order, resumed_once, server_ends]
 
 
 def main():
