@@ -282,11 +282,12 @@ def answers_out_of_order():
 
 
 def resumed_once():
-    """A get waits, with an id, as its stream breaks; it is sent again, twice, on others, and takes one item."""
+    """A get waits, with an id, as its stream breaks; both are sent again on two other streams: one item is put and taken."""
     ref = new("streams/resumed")
     stream = Stream("SessionService/Session", hello={"label": "resumed", "lease_duration": {"seconds": 60}})
     token = next(stream.call).welcome.token
-    get, put = session_call(1, "QueueService/Get", 5, queue=ref), session_call(2, "QueueService/Put", 6, queue=ref, item={"int_value": 1})
+    get = session_call(1, "QueueService/Get", 5, queue=ref)
+    put = session_call(2, "QueueService/Put", 6, queue=ref, item={"int_value": 1})
     stream.send(calls=[get, session_call(3, "QueueService/Size", queue=ref)])
     assert [r.tag for r in results(stream, 1)] == [3]
     stream.call.cancel()
