@@ -419,8 +419,15 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
 	if (!body || !is_of(&body->block, index))
 		return;
-	wake_all(lane->seg, body);
 	turns_destroy(&turns);
+}
+
+/* They wait on the lock's event: not only when the memory can be had, which may be late. */
+static void ended(const struct segment *seg, uint32_t index, const struct seg_object *object)
+{
+	const struct seg_condition *body = segment_at(seg, load32_relaxed(&object->body), sizeof(*body));
+	if (body && is_of(&body->block, index))
+		wake_all(seg, body);
 }
 
 /* Whatever it had decided is finished by those who wait; but they are asleep elsewhere than recovery thinks. */
@@ -489,6 +496,7 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 
 const struct object_kind condition_kind = { .create = create,
 					    .destroy = destroy,
+					    .ended = ended,
 					    .recover = recover,
 					    .describe = describe,
 					    .part = part,

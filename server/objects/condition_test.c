@@ -186,6 +186,23 @@ static void a_late_comer_does_not_inherit(void)
 	object_delete(&lane, c);
 }
 
+/* The memory can't be had as long as somebody may be in it; who waits has to know before. */
+static void its_end_is_told_though_somebody_is_inside(void)
+{
+	uint64_t lock = kit_make(&(struct object_spec){ .kind = SEG_KIND_RLOCK }), c = make(lock);
+	struct lane inside = kit_lane(&seg);
+	struct condition_wait w;
+	begin(&other, c, &w);
+	uint32_t *seq = &seg.objects[object_index(lock)].event[SEG_EVENT_DONE].seq, before = *seq;
+	lane_begin(&inside, SEG_OP_READ, 0);
+	CU_ASSERT_EQUAL(object_delete(&lane, c), SABIR_OK);
+	CU_ASSERT(*seq != before);
+	lane_end(&inside);
+	CU_ASSERT_EQUAL(condition_wait(&other, c, &w), SABIR_DELETED);
+	object_delete(&lane, lock);
+	kit_lane_close(&inside);
+}
+
 static void the_end_of_either_ends_the_wait(void)
 {
 	for (int i = 0; i < 4; i++) {
@@ -389,6 +406,7 @@ int main(void)
 		KIT_TEST(what_was_given_to_who_goes_passes_on_to_who_was_there),
 		KIT_TEST(a_late_comer_does_not_inherit),
 		KIT_TEST(the_end_of_either_ends_the_wait),
+		KIT_TEST(its_end_is_told_though_somebody_is_inside),
 		KIT_TEST(death_at_every_step_leaves_it_usable),
 		KIT_TEST(who_sleeps_is_woken_though_the_one_who_notified_him_died),
 	};

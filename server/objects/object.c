@@ -407,10 +407,14 @@ enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
 {
 	struct segment *seg = lane->seg;
 	struct seg_object *o = &seg->objects[object_index(handle)];
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
 	uint8_t copy[OBJECT_NAME_MAX];
 	struct span name;
 
 	event_notify_all(seg, object_index(handle));
+	if (kind && kind->ended)
+		kind->ended(seg, object_index(handle), o);
+	FAULT("object_delete.told");
 	object_end_parts(lane, handle);
 	if (names_of(seg, o, copy, &name) && names_drop(lane, name, handle) == SABIR_BUSY)
 		return SABIR_BUSY;

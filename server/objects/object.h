@@ -170,6 +170,8 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          else it needs it makes later, on first use, or keeps in hand[1..] until it is reachable from a LIVE body
  * destroy  NULL: it has nothing but its body, which its caller frees. Or: frees everything else that the object has; nobody
  *          uses it any more; restartable (it may have been begun before by a dead lane)
+ * ended    NULL, or: the object was deleted just now: wakes those who wait for it on another object's event. Looks without an
+ *          operation, at memory that may be anything; can be done again
  * recover  NULL: a change is done or not done, and whoever waits is woken in any case. Or:
  *          a lane died in one of the kind's operations on this object: finish or undo; the lane's journal has been undone already
  *          and the object's lock may still be held by the dead lane: recover runs before it is released. Answers OK, or BUSY if it
@@ -192,6 +194,7 @@ struct object_kind {
 	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
 				   struct seg_block **body);
 	void (*destroy)(struct lane *lane, uint32_t index, struct seg_object *object);
+	void (*ended)(const struct segment *seg, uint32_t index, const struct seg_object *object);
 	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 				    struct seg_object *object);
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);

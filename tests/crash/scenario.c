@@ -261,7 +261,7 @@ const struct scenario scenarios[] = {
 	{ "clear", MAKE "event={}\n", "EventService/Wait event" O " timeout={}" },
 
 	/* PipeService */
-	{ "first", MAKE "pipe={}\n", "PipeService/Open pipe" O " end=0" },
+	{ "first, in steps", MAKE "pipe={}\n", "PipeService/Open pipe" O " end=0" },
 	{ "the other is open", MAKE "pipe={}\nPipeService/Open pipe" O " end=1\n", "PipeService/Open pipe" O " end=0" },
 	{ "many hold it", MAKE "pipe={}\n6*PipeService/Open pipe" O " end=0\n", "PipeService/Open pipe" O " end=0" },
 	{ "last holder", PIPE "3*PipeService/Send pipe" O " end=1 item=$%\n", "PipeService/Close pipe" O " end=0" },
