@@ -93,7 +93,7 @@ grpc_server *setup_server(const struct rpc *rpc, const struct rpc_options *o)
 		integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_INTERVAL_MS),
 		integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
 		integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
-		/* Probed, a stream's window grows to many megabytes, which a producer that is held up fills. */
+		/* A window of one size: so it is known how much a producer that is held up has under way. */
 		integer(GRPC_ARG_HTTP2_BDP_PROBE, 0),
 		integer(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, STREAM_WINDOW),
 		/*
