@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scenarios, by service and operation. Every operation of the table that works on shared memory is here in every
- * state in which it takes another path; the sweep fails if one has none.
+ * The scenarios, by service and operation. Every operation of the table that works on shared memory is here, in the
+ * states in which it takes another path that we know of; the sweep fails if one has none.
  */
 #include "tests/crash/scenario.h"
 
