@@ -303,12 +303,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	enum sabir_error error = check_spec(lane->seg, spec);
 	if (!error)
-		error = block_alloc(lane, sizeof(struct seg_array) + n_bytes, 0, &block);
+		error = block_alloc_zeroed(lane, sizeof(struct seg_array), n_bytes, 0, &block);
 	if (error)
 		return error;
 	struct seg_array *a = (struct seg_array *)block;
-	memset((uint8_t *)a + sizeof(a->block.word), 0, sizeof(*a) - sizeof(a->block.word));
-	a->block.len = (uint32_t)(sizeof(*a) - sizeof(a->block) + n_bytes);
 	a->type_code = spec->type_code;
 	a->width = width;
 	a->length = spec->length;

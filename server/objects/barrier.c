@@ -14,8 +14,6 @@
  */
 #include "server/objects/barrier.h"
 
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/turns.h"
@@ -66,9 +64,8 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct barrier
 	b->called = 0;
 	b->changed = false;
 	b->turns = (struct turns){ lane, b->object, b->index, &b->body->turns, NULL };
-	uint64_t word = load64_acquire(&b->body->block.word);
-	bool whole = block_state(word) == SEG_BLOCK_LIVE && block_object(word) == b->index;
-	error = whole ? lock_acquire(lane, &b->object->lock) : object_damaged(b->object);
+	error = block_is_of(&b->body->block, b->index) ? lock_acquire(lane, &b->object->lock)
+						       : object_damaged(b->object);
 	if (error)
 		object_leave(lane);
 	else
@@ -226,12 +223,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	if (spec->length < 1 || spec->length > UINT32_MAX)
 		return SABIR_OUT_OF_RANGE;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_barrier), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_barrier), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_barrier *b = (struct seg_barrier *)block;
-	memset((uint8_t *)b + sizeof(b->block.word), 0, sizeof(*b) - sizeof(b->block.word));
-	b->block.len = sizeof(*b) - sizeof(b->block);
 	b->parties = (uint32_t)spec->length;
 	*body = block;
 	return SABIR_OK;
@@ -241,8 +236,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 {
 	struct seg_barrier *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
 	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
-	uint64_t word = body ? load64_acquire(&body->block.word) : 0;
-	if (block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index)
+	if (body && block_is_of(&body->block, index))
 		turns_destroy(&turns);
 }
 

@@ -34,8 +34,7 @@ struct seg_changes *change_log(const struct segment *seg, uint32_t index)
 	struct seg_changes *log = ref ? segment_at(seg, ref, CHANGE_LOG_SIZE) : NULL;
 	if (!log || block_size(seg, ref) < CHANGE_LOG_SIZE)
 		return NULL;
-	uint64_t word = load64_acquire(&log->block.word);
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index ? log : NULL;
+	return block_is_of(&log->block, index) ? log : NULL;
 }
 
 /* ---------------------------------------------------------------- writing */

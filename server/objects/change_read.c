@@ -30,12 +30,11 @@ static enum sabir_error make_log(struct lane *lane, uint32_t index)
 	struct seg_object *o = &lane->seg->objects[index];
 	struct seg_block *block;
 	uint64_t none = 0;
-	enum sabir_error error = block_alloc(lane, CHANGE_LOG_SIZE, 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, CHANGE_LOG_SIZE, 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_changes *log = (struct seg_changes *)block;
 	uint32_t ref = segment_ref(lane->seg, block);
-	memset((uint8_t *)log + sizeof(block->word), 0, CHANGE_LOG_SIZE - sizeof(block->word));
 	log->first = log->head = clock_now();
 	log->asked_ns = log->first;
 	/* From here on the block is in two places, and what the object leads to decides: see recover_log. */

@@ -18,8 +18,6 @@
  */
 #include "server/objects/condition.h"
 
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/refs.h"
@@ -39,12 +37,6 @@ struct condition {
 	uint32_t called;
 	bool changed;
 };
-
-static bool is_of(const struct seg_block *block, uint32_t index)
-{
-	uint64_t word = load64_acquire(&block->word);
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index;
-}
 
 static void commit(struct condition *c)
 {
@@ -95,7 +87,8 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct conditi
 	c->called = 0;
 	c->changed = false;
 	c->turns = (struct turns){ lane, c->object, c->index, &c->body->turns, NULL };
-	error = is_of(&c->body->block, c->index) ? lock_acquire(lane, &c->object->lock) : object_damaged(c->object);
+	error = block_is_of(&c->body->block, c->index) ? lock_acquire(lane, &c->object->lock)
+						       : object_damaged(c->object);
 	if (error)
 		object_leave(lane);
 	else
@@ -384,12 +377,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	enum sabir_error error = spec->over ? check_lock(lane->seg, spec->over) : SABIR_OK;
 	if (error)
 		return error;
-	error = block_alloc(lane, sizeof(struct seg_condition), 0, &block);
+	error = block_alloc_zeroed(lane, sizeof(struct seg_condition), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_condition *c = (struct seg_condition *)block;
-	memset((uint8_t *)c + sizeof(c->block.word), 0, sizeof(*c) - sizeof(c->block.word));
-	c->block.len = sizeof(*c) - sizeof(c->block);
 	c->lock = spec->over;
 	if (spec->over)
 		refs_note_handle(lane, &lane->seg->objects[index], spec->over);
@@ -417,7 +408,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 {
 	struct seg_condition *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
 	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
-	if (!body || !is_of(&body->block, index))
+	if (!body || !block_is_of(&body->block, index))
 		return;
 	turns_destroy(&turns);
 }
@@ -426,7 +417,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 static void ended(const struct segment *seg, uint32_t index, const struct seg_object *object)
 {
 	const struct seg_condition *body = segment_at(seg, load32_relaxed(&object->body), sizeof(*body));
-	if (body && is_of(&body->block, index))
+	if (body && block_is_of(&body->block, index))
 		wake_all(seg, body);
 }
 

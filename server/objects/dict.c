@@ -10,7 +10,6 @@
 #include "server/objects/dict.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include "server/base/fault.h"
 #include "server/objects/dict_parts.h"
@@ -339,10 +338,9 @@ static enum sabir_error dict_create(struct lane *lane, uint32_t index, const str
 	struct seg_block *block;
 	(void)index;
 	(void)spec;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_dict), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_dict), 0, 0, &block);
 	if (error)
 		return error;
-	memset(block + 1, 0, sizeof(struct seg_dict) - sizeof(*block));
 	((struct seg_dict *)block)->next_order = 1;
 	((struct seg_dict *)block)->alarm = DICT_NEVER;
 	*body = block;

@@ -48,7 +48,7 @@ struct dict_found {
 
 static inline bool dict_word_is_live(const struct dict *d, uint64_t word)
 {
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == d->index;
+	return block_word_is_of(word, d->index);
 }
 
 /*

@@ -10,13 +10,11 @@
  */
 #include "server/objects/list.h"
 
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/list_parts.h"
+#include <limits.h>
+#include <stdlib.h>
 
 /* ---------------------------------------------------------------- writes */
 
@@ -286,10 +284,9 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	struct seg_block *block;
 	(void)index;
 	(void)spec;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_list), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_list), 0, 0, &block);
 	if (error)
 		return error;
-	memset(block + 1, 0, sizeof(struct seg_list) - sizeof(*block));
 	*body = block;
 	return SABIR_OK;
 }
@@ -301,8 +298,7 @@ static bool open_body(struct lane *lane, uint32_t index, struct seg_object *obje
 	l->body = segment_at(lane->seg, ref, sizeof(*l->body));
 	if (!l->body || block_size(lane->seg, ref) < sizeof(*l->body))
 		return false;
-	uint64_t word = load64_acquire(&l->body->block.word);
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index;
+	return block_is_of(&l->body->block, index);
 }
 
 /* Frees a tree from its leaves up: what was freed by who died in here is no longer the list's. */

@@ -7,8 +7,6 @@
  * same `top` means that all it saw was one state of the list. Otherwise it starts anew, and after some attempts under
  * the lock. Meanwhile what it follows may be anything, so every ref and number is checked before it is used.
  */
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/base/value_order.h"
 #include "server/objects/list_parts.h"

@@ -133,7 +133,7 @@ static enum sabir_error free_linked(const struct list *l, uint32_t *link)
 	if (!block || !size)
 		return SABIR_DATA_LOSS;
 	uint64_t word = load64_relaxed(&block->word);
-	bool live = block_state(word) == SEG_BLOCK_LIVE && block_object(word) == l->index;
+	bool live = block_word_is_of(word, l->index);
 	bool half_made = l->dead_id && block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == l->dead_id;
 	if (!live && !half_made)
 		return SABIR_DATA_LOSS;

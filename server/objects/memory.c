@@ -154,12 +154,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	if (spec->length > room)
 		return SABIR_TOO_LARGE;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_memory) + spec->length, 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_memory), spec->length, 0, &block);
 	if (error)
 		return error;
 	struct seg_memory *m = (struct seg_memory *)block;
-	memset((uint8_t *)m + sizeof(m->block.word), 0, sizeof(*m) - sizeof(m->block.word));
-	m->block.len = (uint32_t)(sizeof(*m) - sizeof(m->block) + spec->length);
 	m->size = spec->length;
 	memset(m + 1, 0, spec->length);
 	*body = block;

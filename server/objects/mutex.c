@@ -20,8 +20,6 @@
  */
 #include "server/objects/mutex.h"
 
-#include <string.h>
-
 #include "server/base/clock.h"
 #include "server/base/fault.h"
 #include "server/objects/change.h"
@@ -56,8 +54,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 		object_leave(lane);
 		return SABIR_WRONG_KIND;
 	}
-	uint64_t word = load64_acquire(&m->body->block.word);
-	if (block_state(word) == SEG_BLOCK_LIVE && block_object(word) == m->index)
+	if (block_is_of(&m->body->block, m->index))
 		return SABIR_OK;
 	error = object_damaged(m->object);
 	object_leave(lane);
@@ -370,12 +367,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	if ((spec->flags & ~SEG_LOCK_STRICT) || (spec->flags && spec->kind == SEG_KIND_RLOCK))
 		return SABIR_INVALID_ARGUMENT;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_mutex), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_mutex), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_mutex *m = (struct seg_mutex *)block;
-	memset((uint8_t *)m + sizeof(m->block.word), 0, sizeof(*m) - sizeof(m->block.word));
-	m->block.len = sizeof(*m) - sizeof(m->block);
 	m->flags = spec->flags;
 	*body = block;
 	return SABIR_OK;

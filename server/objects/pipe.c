@@ -12,8 +12,6 @@
  */
 #include "server/objects/pipe.h"
 
-#include <string.h>
-
 #include "server/base/value.h"
 #include "server/base/wire.h"
 #include "server/objects/pipe_parts.h"
@@ -214,12 +212,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 {
 	struct seg_block *block;
 	(void)index;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_pipe), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_pipe), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_pipe *p = (struct seg_pipe *)block;
-	memset(block + 1, 0, sizeof(*p) - sizeof(*block));
-	block->len = sizeof(*p) - sizeof(*block);
 	p->max_items = spec->max_items;
 	p->max_item_bytes = spec->max_item_bytes ? spec->max_item_bytes : lane->seg->max_item_bytes;
 	p->flags = spec->one_way ? SEG_PIPE_ONE_WAY : 0;

@@ -12,8 +12,6 @@
  * "Closed" is told to the queues behind the operation, because that is an operation of its own: the queue of what the end
  * sent is closed, its receiver drains it; the queue of what it would have received is closed and emptied.
  */
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/pipe_parts.h"
@@ -60,13 +58,10 @@ bool pipe_held(struct lane *lane, uint32_t index, struct seg_object *object)
 static enum sabir_error append_holders(struct pipe *p, uint32_t *link, uint64_t owner)
 {
 	struct seg_block *block;
-	enum sabir_error error = block_alloc(p->lane, sizeof(struct seg_holders), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(p->lane, sizeof(struct seg_holders), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_holders *h = (struct seg_holders *)block;
-	h->block.next = 0;
-	h->block.len = sizeof(*h) - sizeof(h->block);
-	memset(h->owner, 0, sizeof(h->owner));
 	h->owner[0] = owner;
 	/* Linked first: a recovery finds it in the list, and can tell that it is not to be freed. */
 	store32_release(link, segment_ref(p->seg, block));

@@ -338,10 +338,9 @@ static enum sabir_error queue_create(struct lane *lane, uint32_t index, const st
 	(void)index;
 	struct seg_queue *q;
 	struct seg_block *block;
-	enum sabir_error error = block_alloc(lane, sizeof(*q), HAND_ITEM, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(*q), 0, HAND_ITEM, &block);
 	if (error)
 		return error;
-	memset(block + 1, 0, sizeof(*q) - sizeof(*block));
 	q = (struct seg_queue *)block;
 	q->max_items = spec->max_items;
 	q->max_item_bytes = spec->max_item_bytes ? spec->max_item_bytes : lane->seg->max_item_bytes;

@@ -6,8 +6,6 @@
  * first item, says which. A dead getter's items go back unless its phase says COMMITTED. A dead lane's epoch stays pinned until it
  * has been recovered, so nothing that its record names has been used for something else.
  */
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/queue_kind.h"
 
@@ -126,8 +124,7 @@ static void recover_slots(struct queue *q, struct seg_lane *dead, uint32_t dead_
 
 	block = left ? segment_at(q->seg, left, sizeof(*block)) : NULL;
 	word = block ? load64_acquire(&block->word) : 0;
-	if (block && block_state(word) == SEG_BLOCK_LIVE && block_object(word) == q->index &&
-	    !slots_reachable(q, left) &&
+	if (block && block_word_is_of(word, q->index) && !slots_reachable(q, left) &&
 	    cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, q->lane->id, 0, block_tag(word)))) {
 		store32_relaxed(&q->lane->shared->hand[HAND_OLD_SLOTS], left);
 		block_retire(q->lane, block);

@@ -10,8 +10,6 @@
  * recovery that dies is followed by another one: first of the dead recoverer, whose lane names the object that it worked
  * on, so that a lock which it took is released, then of the lane that it was repairing.
  */
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 #include "server/objects/object_word.h"

@@ -13,8 +13,6 @@
  */
 #include "server/objects/refs.h"
 
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/object_word.h"
 
@@ -162,14 +160,12 @@ static enum sabir_error add_block(struct lane *lane, uint32_t index, uint64_t ow
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	struct seg_block *block;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_holds), HAND_HOLDS, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_holds), 0, HAND_HOLDS, &block);
 	if (error)
 		return error;
 	struct seg_holds *made = (struct seg_holds *)block;
 	uint32_t head = load32_acquire(&o->holders);
-	memset(made->hold, 0, sizeof(made->hold));
 	made->hold[0] = hold_first(owner);
-	block->len = sizeof(made->hold);
 	do {
 		store32_relaxed(&block->next, head);
 		FAULT("hold.made");

@@ -13,8 +13,6 @@
  */
 #include "server/objects/semaphore.h"
 
-#include <string.h>
-
 #include "server/base/clock.h"
 #include "server/base/fault.h"
 #include "server/objects/change.h"
@@ -33,12 +31,6 @@ struct semaphore {
 	uint64_t n_given;
 };
 
-static bool is_of(const struct seg_block *block, uint32_t index)
-{
-	uint64_t word = load64_acquire(&block->word);
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index;
-}
-
 /* With the object's lock. */
 static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semaphore *s)
 {
@@ -52,7 +44,8 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 	s->called = 0;
 	s->given = false;
 	s->turns = (struct turns){ lane, s->object, s->index, &s->body->turns, NULL };
-	error = is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock) : object_damaged(s->object);
+	error = block_is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock)
+						       : object_damaged(s->object);
 	if (error)
 		object_leave(lane);
 	else
@@ -97,7 +90,7 @@ static struct seg_units *units_at(const struct semaphore *s, uint32_t ref, uint3
 	struct seg_units *u = segment_at(s->lane->seg, ref, sizeof(*u));
 	if (!ref)
 		return NULL;
-	if (u && ++*n <= s->lane->seg->n_owners + 1 && is_of(&u->block, s->index))
+	if (u && ++*n <= s->lane->seg->n_owners + 1 && block_is_of(&u->block, s->index))
 		return u;
 	(void)object_damaged(s->object);
 	return NULL;
@@ -123,12 +116,10 @@ static struct seg_units *find_units(const struct semaphore *s, uint64_t owner, s
 static enum sabir_error add_units(struct semaphore *s, uint64_t owner)
 {
 	struct seg_block *block;
-	enum sabir_error error = block_alloc(s->lane, sizeof(struct seg_units), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(s->lane, sizeof(struct seg_units), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_units *u = (struct seg_units *)block;
-	memset((uint8_t *)u + sizeof(block->word), 0, sizeof(*u) - sizeof(block->word));
-	block->len = sizeof(*u) - sizeof(*block);
 	block->next = load32_relaxed(&s->body->units);
 	u->owner = owner;
 	u->n = 1;
@@ -337,12 +328,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 		return SABIR_INVALID_ARGUMENT;
 	if (spec->length > SEMAPHORE_MAX)
 		return SABIR_OUT_OF_RANGE;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_semaphore), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_semaphore), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_semaphore *s = (struct seg_semaphore *)block;
-	memset((uint8_t *)s + sizeof(s->block.word), 0, sizeof(*s) - sizeof(s->block.word));
-	s->block.len = sizeof(*s) - sizeof(s->block);
 	s->flags = spec->flags & SEG_SEMAPHORE_BOUNDED ? SEG_SEMAPHORE_BOUNDED | SEG_SEMAPHORE_OWNED : spec->flags;
 	s->initial = s->value = spec->length;
 	*body = block;
@@ -355,7 +344,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 	struct semaphore s = { .lane = lane, .object = object, .body = body, .index = index };
 	struct seg_units *u;
 	uint32_t ref, n = 0;
-	if (!body || !is_of(&body->block, index))
+	if (!body || !block_is_of(&body->block, index))
 		return;
 	s.turns = (struct turns){ lane, object, index, &body->turns, NULL };
 	turns_destroy(&s.turns);

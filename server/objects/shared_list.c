@@ -320,10 +320,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	enum sabir_error error = measure(lane->seg, rest, &length, &size);
 	if (!error)
-		error = block_alloc(lane, size, 0, &block);
+		error = block_alloc_zeroed(lane, sizeof(struct seg_shared_list), size - sizeof(struct seg_shared_list),
+					   0, &block);
 	if (error)
 		return error;
-	memset(block + 1, 0, sizeof(struct seg_shared_list) - sizeof(*block));
 	struct seg_shared_list *made = (struct seg_shared_list *)block;
 	struct seg_shared_slot *slot = (struct seg_shared_slot *)(made + 1);
 	made->length = length;

@@ -7,8 +7,6 @@
  */
 #include "server/objects/signal.h"
 
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 
@@ -21,8 +19,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, u
 	enum sabir_error error = object_enter(lane, op, handle, SEG_KIND_EVENT, sizeof(*body), &object, &body);
 	if (error)
 		return error;
-	uint64_t word = load64_acquire(&body->block.word);
-	if (block_state(word) == SEG_BLOCK_LIVE && block_object(word) == object_index(handle)) {
+	if (block_is_of(&body->block, object_index(handle))) {
 		*state = &body->state;
 		return SABIR_OK;
 	}
@@ -110,11 +107,9 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	struct seg_block *block;
 	(void)index;
 	(void)spec;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_signal), 0, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_signal), 0, 0, &block);
 	if (error)
 		return error;
-	memset((uint8_t *)block + sizeof(block->word), 0, sizeof(struct seg_signal) - sizeof(block->word));
-	block->len = sizeof(struct seg_signal) - sizeof(*block);
 	*body = block;
 	return SABIR_OK;
 }

@@ -20,7 +20,6 @@
 #include "server/objects/task_parts.h"
 #include "server/objects/refs.h"
 
-#include <string.h>
 #include <time.h>
 
 #ifdef SABIR_FAULTS

@@ -203,10 +203,9 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	if (spec->dead_letter.len > SEG_TASK_DEAD_LETTER_MAX || spec->task.discipline > SEG_TASK_PRIORITY)
 		return SABIR_INVALID_ARGUMENT;
-	enum sabir_error error = block_alloc(lane, sizeof(*q) + SEG_TASK_DEAD_LETTER_MAX, TASK_HAND_ITEM, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(*q), SEG_TASK_DEAD_LETTER_MAX, TASK_HAND_ITEM, &block);
 	if (error)
 		return error;
-	memset(&block->next, 0, sizeof(*q) - sizeof(block->word));
 	q = (struct seg_task_queue *)block;
 	q->max_items = spec->max_items;
 	q->max_item_bytes = spec->max_item_bytes ? spec->max_item_bytes : lane->seg->max_item_bytes;

@@ -11,24 +11,16 @@
  */
 #include "server/objects/turns.h"
 
-#include <string.h>
-
 #include "server/base/clock.h"
 #include "server/base/fault.h"
 
 #define TURN_HAND 1
 
-static bool is_of(const struct seg_block *block, uint32_t index)
-{
-	uint64_t word = load64_acquire(&block->word);
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index;
-}
-
 /* The turn at `ref`; NULL where there should be one is damage. */
 static struct seg_turn *turn_at(const struct turns *t, uint32_t ref)
 {
 	struct seg_turn *turn = ref ? segment_at(t->lane->seg, ref, sizeof(*turn)) : NULL;
-	if (turn && is_of(&turn->block, t->index))
+	if (turn && block_is_of(&turn->block, t->index))
 		return turn;
 	(void)object_damaged(t->object);
 	return NULL;
@@ -42,7 +34,7 @@ uint64_t turns_place(const struct turns *t, const struct seg_turn *turn)
 struct seg_turn *turns_find(const struct turns *t, uint64_t place)
 {
 	struct seg_turn *turn = place ? segment_at(t->lane->seg, (uint32_t)place, sizeof(*turn)) : NULL;
-	bool there = turn && is_of(&turn->block, t->index) && block_size(t->lane->seg, (uint32_t)place) &&
+	bool there = turn && block_is_of(&turn->block, t->index) && block_size(t->lane->seg, (uint32_t)place) &&
 		     load32_relaxed(&turn->ticket) == (place >> 32 & SEG_TURN_TICKET);
 	return there ? turn : NULL;
 }
@@ -88,12 +80,10 @@ enum sabir_error turns_join(struct turns *t, uint64_t number, struct seg_turn **
 	struct seg_turn *last = last_ref ? turn_at(t, last_ref) : NULL;
 	if (last_ref && !last)
 		return SABIR_DATA_LOSS;
-	enum sabir_error error = block_alloc(lane, sizeof(struct seg_turn), TURN_HAND, &block);
+	enum sabir_error error = block_alloc_zeroed(lane, sizeof(struct seg_turn), 0, TURN_HAND, &block);
 	if (error)
 		return error;
 	struct seg_turn *turn = (struct seg_turn *)block;
-	memset((uint8_t *)turn + sizeof(block->word), 0, sizeof(*turn) - sizeof(block->word));
-	block->len = sizeof(*turn) - sizeof(*block);
 	turn->owner = owner_of(lane);
 	turn->thread = lane->actor.thread;
 	turn->number = number;
@@ -211,11 +201,11 @@ bool turn_is_due(const struct seg_turn *turn)
 uint32_t turn_peek(const struct segment *seg, uint32_t index, uint64_t place)
 {
 	const struct seg_turn *turn = place ? segment_at(seg, (uint32_t)place, sizeof(*turn)) : NULL;
-	if (!turn || !is_of(&turn->block, index))
+	if (!turn || !block_is_of(&turn->block, index))
 		return 0;
 	uint32_t ticket = load32_relaxed(&turn->ticket), state = load32_relaxed(&turn->state);
 	fence_acquire();
-	bool same = is_of(&turn->block, index) && ticket == (place >> 32 & SEG_TURN_TICKET);
+	bool same = block_is_of(&turn->block, index) && ticket == (place >> 32 & SEG_TURN_TICKET);
 	return same ? state : 0;
 }
 

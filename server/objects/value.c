@@ -8,8 +8,6 @@
  */
 #include "server/objects/value.h"
 
-#include <string.h>
-
 #include "server/base/fault.h"
 #include "server/objects/change.h"
 
@@ -29,8 +27,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 	a->index = object_index(handle);
 	a->bits = &v->bits;
 	a->type_code = load32_relaxed(&v->type_code);
-	uint64_t word = load64_acquire(&v->block.word);
-	if (scalar_width(a->type_code) && block_state(word) == SEG_BLOCK_LIVE && block_object(word) == a->index)
+	if (scalar_width(a->type_code) && block_is_of(&v->block, a->index))
 		return SABIR_OK;
 	error = object_damaged(a->object);
 	object_leave(lane);
@@ -172,12 +169,10 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	(void)index;
 	enum sabir_error error = initial_bits(spec, &bits);
 	if (!error)
-		error = block_alloc(lane, sizeof(struct seg_value), 0, &block);
+		error = block_alloc_zeroed(lane, sizeof(struct seg_value), 0, 0, &block);
 	if (error)
 		return error;
 	struct seg_value *v = (struct seg_value *)block;
-	memset((uint8_t *)v + sizeof(v->block.word), 0, sizeof(*v) - sizeof(v->block.word));
-	v->block.len = sizeof(*v) - sizeof(v->block);
 	v->type_code = spec->type_code;
 	v->bits = bits;
 	*body = block;

@@ -382,6 +382,19 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 	return SABIR_OK;
 }
 
+enum sabir_error block_alloc_zeroed(struct lane *lane, uint64_t head, uint64_t more, uint32_t hand_slot,
+				    struct seg_block **block)
+{
+	struct seg_block *made;
+	enum sabir_error error = block_alloc(lane, head + more, hand_slot, &made);
+	if (error)
+		return error;
+	memset((uint8_t *)made + sizeof(made->word), 0, head - sizeof(made->word));
+	made->len = (uint32_t)(head + more - sizeof(*made));
+	*block = made;
+	return SABIR_OK;
+}
+
 static void clear_hand(struct lane *lane, uint32_t ref)
 {
 	fence_compiler();

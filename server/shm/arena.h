@@ -22,6 +22,12 @@ uint64_t arena_max_block(const struct segment *seg);
  * block is in hand[hand_slot] when this returns. Errors: RESOURCE_EXHAUSTED.
  */
 enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slot, struct seg_block **block);
+/*
+ * The same for `head` bytes, header included, that are zero but for the word, and `more` undefined ones behind them. The
+ * header's `len` is what is behind the header.
+ */
+enum sabir_error block_alloc_zeroed(struct lane *lane, uint64_t head, uint64_t more, uint32_t hand_slot,
+				    struct seg_block **block);
 /* Frees a block that is PRIVATE to the lane; a slot of its hand that names it is cleared afterwards. */
 void block_free(struct lane *lane, struct seg_block *block);
 /* The same for memory that others may still be reading without validation: it is reused only when the epoch has passed. */
@@ -48,6 +54,15 @@ static inline uint32_t block_object(uint64_t word)
 static inline uint64_t block_tag(uint64_t word)
 {
 	return word >> 34;
+}
+static inline bool block_word_is_of(uint64_t word, uint32_t object)
+{
+	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == object;
+}
+/* Whether it is LIVE and part of `object` (index); then what its publisher wrote before is visible. Pairs with block_publish. */
+static inline bool block_is_of(const struct seg_block *block, uint32_t object)
+{
+	return block_word_is_of(load64_acquire(&block->word), object);
 }
 
 /* The block that is allocated next was last used by another processor, mostly. */

@@ -44,7 +44,7 @@ static void clear_hint(const struct segment *seg, uint32_t row, uint32_t chunk)
 
 static bool is_limbo(uint64_t word)
 {
-	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == SEG_OBJECT_LIMBO;
+	return block_word_is_of(word, SEG_OBJECT_LIMBO);
 }
 
 /* Makes a slab's bits agree with its words, and frees what is PRIVATE to the dead lane. */
