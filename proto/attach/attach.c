@@ -34,6 +34,14 @@ static const pb_msgdesc_t *message_fields(unsigned type)
 		return attach_Ping_fields;
 	case ATTACH_PONG:
 		return attach_Pong_fields;
+	case ATTACH_LIST_OWNERS:
+		return attach_ListOwners_fields;
+	case ATTACH_OWNER_LIST:
+		return attach_OwnerList_fields;
+	case ATTACH_EVICT_OWNER:
+		return attach_EvictOwner_fields;
+	case ATTACH_EVICTED:
+		return attach_Evicted_fields;
 	default:
 		return NULL;
 	}

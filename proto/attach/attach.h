@@ -33,6 +33,10 @@ enum attach_type {
 	ATTACH_GOODBYE = 4,
 	ATTACH_PING = 5,
 	ATTACH_PONG = 6,
+	ATTACH_LIST_OWNERS = 20,
+	ATTACH_OWNER_LIST = 21,
+	ATTACH_EVICT_OWNER = 22,
+	ATTACH_EVICTED = 23,
 };
 
 struct attach_message {
@@ -44,6 +48,10 @@ struct attach_message {
 		attach_Goodbye goodbye;
 		attach_Ping ping;
 		attach_Pong pong;
+		attach_ListOwners list_owners;
+		attach_OwnerList owner_list;
+		attach_EvictOwner evict_owner;
+		attach_Evicted evicted;
 	};
 };
 

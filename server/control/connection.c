@@ -25,6 +25,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/utf8.h"
+#include "server/control/operator.h"
 #include "server/objects/object.h"
 
 #define HELLO_TIMEOUT (5 * CLOCK_SECOND)
@@ -239,12 +240,25 @@ static void on_ping(struct connection *c)
 		lose_socket(c);
 }
 
+static void on_operator(struct connection *c, const struct attach_message *question)
+{
+	char detail[ATTACH_DETAIL_SIZE] = "";
+	struct attach_message answer;
+	enum sabir_error error = operator_answer(c, question, detail, &answer);
+	if (error)
+		refuse(c, error, detail);
+	else if (attach_send(c->socket.fd, &answer, NULL, 0))
+		lose_socket(c);
+}
+
 static void on_frame(struct connection *c, const struct attach_message *message)
 {
 	bool greeting = c->state == CONNECTION_GREETING;
 	char detail[ATTACH_DETAIL_SIZE];
 	if (message->type == ATTACH_PING) {
 		on_ping(c);
+	} else if (message->type == ATTACH_LIST_OWNERS || message->type == ATTACH_EVICT_OWNER) {
+		on_operator(c, message);
 	} else if (message->type == ATTACH_HELLO && greeting) {
 		on_hello(c, &message->hello);
 	} else if (message->type == ATTACH_GOODBYE && greeting) {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "server/base/loop.h"
+#include "server/ops/sessions.h"
 #include "server/shm/lane.h"
 
 /*
@@ -35,7 +36,8 @@ struct control_policy {
 struct control_options {
 	struct loop *loop; /* these three are borrowed until control_free */
 	struct segment *seg;
-	struct lane *lane; /* recovers */
+	struct lane *lane;         /* recovers */
+	struct sessions *sessions; /* borrowed too; NULL: there are none */
 	const char *path;
 	struct control_policy policy; /* the lists are borrowed too */
 	const char *version;

@@ -154,6 +154,24 @@ bool peer_dead(int pidfd)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
+/* The state stands behind the name, which may hold anything. */
+bool peer_stopped(int pidfd)
+{
+	char path[32], line[512];
+	pid_t pid = pidfd_pid(pidfd);
+	if (!pid)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	size_t len = fread(line, 1, sizeof(line) - 1, file);
+	fclose(file);
+	line[len] = '\0';
+	const char *behind = strrchr(line, ')');
+	return behind && behind[1] == ' ' && (behind[2] == 'T' || behind[2] == 't') && !peer_dead(pidfd);
+}
+
 /*
  * False if it is not sure. No line at all is no proof: the list is empty too when the first thread has ended and others
  * still run.

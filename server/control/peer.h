@@ -31,6 +31,9 @@ enum sabir_error peer_pidfd(int socket, const struct peer *peer, int offered, ch
 /* Whether the process of the pidfd has ended, all its threads with it. */
 bool peer_dead(int pidfd);
 
+/* Whether it is seen to be stopped, by a signal or a tracer. */
+bool peer_stopped(int pidfd);
+
 /*
  * Whether a living process is proved to have no way to the memory any more: it neither maps the memfd nor holds a
  * descriptor of it, as after execve(). False if that can't be seen.

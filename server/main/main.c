@@ -9,6 +9,7 @@
 #include "proto/segment/layout.h"
 #include "server/main/config.h"
 #include "server/main/health.h"
+#include "server/main/owners.h"
 #include "server/main/server.h"
 #include "server/main/signals.h"
 
@@ -47,6 +48,10 @@ static int run(struct command_line *line, struct config *config)
 	}
 	if (config->value[OPTION_HEALTH].set)
 		return health_ask(config_text(config, OPTION_SOCKET));
+	if (config->value[OPTION_OWNERS].set)
+		return owners_list(config_text(config, OPTION_SOCKET));
+	if (config->value[OPTION_EVICT].set)
+		return owners_evict(config_text(config, OPTION_SOCKET), config_number(config, OPTION_EVICT));
 	return server_run(config, load, line);
 }
 

@@ -268,6 +268,7 @@ static enum sabir_error start_control(struct server *s)
 		.loop = &s->loop,
 		.seg = &s->seg,
 		.lane = &s->lane,
+		.sessions = s->sessions,
 		.path = config_text(config, OPTION_SOCKET),
 		.max_attached = (uint32_t)config_number(config, OPTION_MAX_OWNERS),
 		.policy = {
