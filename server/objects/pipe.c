@@ -135,6 +135,39 @@ enum sabir_error pipe_recv_bytes(struct lane *lane, uint64_t handle, uint32_t en
 	return received(&d, queue_get_if(lane, d.queue, accept_bytes, bytes, out));
 }
 
+/* The end that receives from the queue. Errors: CLOSED (nobody does any more), NOT_FOUND. */
+static enum sabir_error find_receiver(struct lane *lane, uint64_t handle, uint64_t queue)
+{
+	struct pipe p;
+	uint32_t end = 0;
+	enum sabir_error error = pipe_enter(lane, SEG_OP_READ, handle, &p);
+	if (error)
+		return error;
+	while (end < PIPE_N_ENDS && load64_acquire(&p.body->queue[end]) != queue)
+		end++;
+	if (end == PIPE_N_ENDS || !queue)
+		error = SABIR_NOT_FOUND;
+	else if (pipe_bit(&p.body->closed, end))
+		error = SABIR_CLOSED;
+	pipe_leave(&p);
+	return error;
+}
+
+enum sabir_error pipe_unrecv(struct lane *lane, uint64_t handle, uint64_t queue, uint64_t ordinal, struct span item)
+{
+	enum sabir_error error = find_receiver(lane, handle, queue);
+	if (!error)
+		error = queue_unget(lane, queue, &ordinal, &item, 1);
+	if (error)
+		return error;
+	FAULT("pipe_unrecv.back");
+	/* Who closed the end meanwhile may have emptied the queue too early: it is emptied once more. */
+	error = find_receiver(lane, handle, queue);
+	if (error == SABIR_CLOSED)
+		(void)pipe_tell(lane, handle);
+	return error;
+}
+
 struct span pipe_content(struct span value)
 {
 	struct value_view view;

@@ -25,6 +25,7 @@ enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	q->handle = handle;
 	q->locked = false;
 	q->accept = NULL;
+	q->ordinals = NULL;
 	return object_enter(lane, op, handle, SEG_KIND_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
 

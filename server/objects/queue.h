@@ -28,6 +28,9 @@ enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct 
  * `out`. Errors: EMPTY, CLOSED (and empty), NO_MEMORY (nothing was taken).
  */
 enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out);
+/* The same; the ordinal of each item, a uint64_t, is added to `ordinals`. */
+enum sabir_error queue_get_noted(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				 struct bytes *ordinals);
 /* Takes one item: the same, and quicker where the lane has taken from this queue before. */
 enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes *out);
 /*
@@ -39,11 +42,11 @@ typedef enum sabir_error queue_accept_fn(void *context, struct span head, uint32
 enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,
 			      struct bytes *out);
 /*
- * Gives items back that this process got and could not hand over, to where they were: `ordinal` is lane->got_ordinal as the
- * get left it. Of several that were not neighbours only the first has its own place again, the others follow it.
- * A bounded queue may be fuller than its bound then. Errors: RESOURCE_EXHAUSTED, BUSY (then some may be lost).
+ * Gives items back that this process got and could not hand over, to where they were: by their ordinals, as queue_get_noted
+ * gave them; that of a single item is in lane->got_ordinal too, behind every get. A bounded queue may be fuller than its bound
+ * then. Errors: RESOURCE_EXHAUSTED, BUSY (then some may be lost).
  */
-enum sabir_error queue_unget(struct lane *lane, uint64_t handle, uint64_t ordinal, const struct span *items,
+enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
 			     uint32_t n);
 /* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);

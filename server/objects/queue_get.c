@@ -268,9 +268,12 @@ static enum sabir_error get_entered(struct queue *q, uint32_t n, struct bytes *o
 	uint32_t taken = 0;
 	enum sabir_error error = n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
 	while (!error && taken < n) {
-		error = queue_take(q, out, &ordinal);
+		error = q->ordinals && !bytes_reserve(q->ordinals, sizeof(ordinal)) ? SABIR_NO_MEMORY
+										    : queue_take(q, out, &ordinal);
 		if (!error && !taken)
 			q->lane->got_ordinal = q->got_ordinal;
+		if (!error && q->ordinals)
+			(void)bytes_add(q->ordinals, &q->got_ordinal, sizeof(q->got_ordinal));
 		taken += !error;
 	}
 	/* An item that was damaged after it had been taken is in the chain too; what is in `out` is good. */
@@ -285,6 +288,17 @@ enum sabir_error queue_get(struct lane *lane, uint64_t handle, uint32_t n, struc
 	struct queue q;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
 	return error ? error : get_entered(&q, n, out);
+}
+
+enum sabir_error queue_get_noted(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				 struct bytes *ordinals)
+{
+	struct queue q;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	if (error)
+		return error;
+	q.ordinals = ordinals;
+	return get_entered(&q, n, out);
 }
 
 enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,

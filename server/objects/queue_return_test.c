@@ -210,7 +210,7 @@ static void act_unget(struct lane *by, void *context)
 	static const uint8_t bytes[] = { 0, 1 };
 	const struct ungot *u = context;
 	const struct span items[] = { { &bytes[0], 1 }, { &bytes[1], 1 } };
-	(void)queue_unget(by, u->q, u->ordinal, items, 2);
+	(void)queue_unget(by, u->q, (uint64_t[]){ u->ordinal, u->ordinal + 1 }, items, 2);
 }
 
 static struct ungot got_two(void)
@@ -235,13 +235,37 @@ static void what_was_got_for_nobody_is_in_its_old_place(void)
 	object_delete(&lane, u.q);
 }
 
+/* What came back between them and was taken with them: no neighbour of what follows. */
+static void several_that_were_no_neighbours_have_their_places_too(void)
+{
+	static const uint8_t bytes[] = { 0, 1, 2 };
+	const struct span items[] = { { &bytes[1], 1 }, { &bytes[2], 1 } };
+	struct ungot u = got_two();
+	struct bytes out = { 0 }, ordinals = { 0 };
+	uint64_t second = u.ordinal + 1;
+	CU_ASSERT_EQUAL(queue_get(&lane, u.q, 1, &out), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &second, items, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_get_noted(&lane, u.q, 2, &out, &ordinals), SABIR_OK);
+	CU_ASSERT_FATAL(ordinals.len == 16 && out.len == 3 && out.data[1] == 1 && out.data[2] == 3);
+	const struct span back[] = { { &out.data[1], 1 }, { &out.data[2], 1 } };
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, (const uint64_t *)ordinals.data, back, 2), SABIR_OK);
+	uint64_t third = u.ordinal + 2;
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &third, &items[1], 1), SABIR_OK);
+	CU_ASSERT(holds_from(u.q, 0));
+	bytes_fini(&out);
+	bytes_fini(&ordinals);
+	object_delete(&lane, u.q);
+}
+
 /* In any order: each goes to its own place. */
 static void what_is_given_back_later_may_belong_in_front(void)
 {
 	static const uint8_t bytes[] = { 0, 1 };
 	struct ungot u = got_two();
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, u.ordinal + 1, &(struct span){ &bytes[1], 1 }, 1), SABIR_OK);
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
+	uint64_t second = u.ordinal + 1;
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &second, &(struct span){ &bytes[1], 1 }, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
 	CU_ASSERT(holds_from(u.q, 0));
 	object_delete(&lane, u.q);
 }
@@ -278,6 +302,7 @@ int main(void)
 		KIT_TEST(a_held_lock_is_busy_and_nothing_is_taken),
 		KIT_TEST(death_at_every_step_gives_back_or_finishes),
 		KIT_TEST(what_was_got_for_nobody_is_in_its_old_place),
+		KIT_TEST(several_that_were_no_neighbours_have_their_places_too),
 		KIT_TEST(what_is_given_back_later_may_belong_in_front),
 		KIT_TEST(a_giver_that_dies_leaves_the_queue_whole),
 	};

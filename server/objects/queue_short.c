@@ -247,6 +247,7 @@ enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes 
 		cas64(&at->body->head, &head, at->ref | (uint64_t)at->i << 32);
 	memcpy(f.to, f.item + 1, f.len);
 	bytes_commit(out, f.len);
+	lane->got_ordinal = load64_relaxed(&f.item->ordinal);
 	finish_get(&q, f.item, f.ref);
 	lane_end(lane);
 	return SABIR_OK;

@@ -47,7 +47,8 @@ static enum sabir_error make_taken(struct queue *q, struct span body, uint64_t o
 	return SABIR_OK;
 }
 
-enum sabir_error queue_unget(struct lane *lane, uint64_t handle, uint64_t ordinal, const struct span *items, uint32_t n)
+enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
+			     uint32_t n)
 {
 	struct queue q;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
@@ -55,7 +56,7 @@ enum sabir_error queue_unget(struct lane *lane, uint64_t handle, uint64_t ordina
 		return error;
 	for (uint32_t i = n; !error && i-- > 0;)
 		error = items[i].len > lane->seg->max_item_bytes ? SABIR_TOO_LARGE
-								 : make_taken(&q, items[i], ordinal + i);
+								 : make_taken(&q, items[i], ordinals[i]);
 	enum sabir_error given = queue_give_back(&q, lane->shared, lane->id);
 	if (given) {
 		store32_relaxed(&lane->shared->phase, SEG_PHASE_COMMITTED);

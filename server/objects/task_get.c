@@ -72,17 +72,38 @@ static enum sabir_error take_item(struct tasks *q, struct seg_task *item)
 	return SABIR_OK;
 }
 
-/* One more item into `out`. Errors: EMPTY also where it would pass the limit. */
-static enum sabir_error get_one(struct tasks *q, uint64_t lease_ns, struct bytes *out, struct task_lease *lease)
+static enum sabir_error note_place(const struct seg_task *item, struct bytes *places)
+{
+	const struct task_place place = { .key = item->order.key,
+					  .ordinal = item->order.ordinal,
+					  .expires = item->expires,
+					  .origin = item->origin,
+					  .priority = item->priority,
+					  .attempts = item->attempts };
+	return bytes_add(places, &place, sizeof(place));
+}
+
+/* What a get wants, and where it goes. */
+struct wish {
+	uint32_t n;
+	uint64_t lease_ns;         /* 0: for good */
+	struct task_lease *leases; /* n of them, or NULL */
+	struct bytes *places;      /* or NULL */
+};
+
+/* One more item into `out`, the i-th. Errors: EMPTY also where it would pass the limit. */
+static enum sabir_error get_one(struct tasks *q, const struct wish *wish, uint32_t i, struct bytes *out)
 {
 	struct seg_task *item;
 	enum sabir_error error = first_ready(q, &item);
 	if (!error && !bytes_fits(out, load32_relaxed(&item->block.len)))
 		error = SABIR_EMPTY;
+	if (!error && wish->places)
+		error = note_place(item, wish->places);
 	if (!error)
 		error = copy_item(item, out);
 	if (!error)
-		error = lease_ns ? lease_item(q, item, lease_ns, lease) : take_item(q, item);
+		error = wish->lease_ns ? lease_item(q, item, wish->lease_ns, &wish->leases[i]) : take_item(q, item);
 	return error;
 }
 
@@ -100,18 +121,17 @@ static void commit_taken(struct tasks *q)
 	q->room = true;
 }
 
-enum sabir_error task_queue_get(struct lane *lane, uint64_t handle, uint32_t n, uint64_t lease_ns, struct bytes *out,
-				struct task_lease *leases)
+static enum sabir_error get(struct lane *lane, uint64_t handle, const struct wish *wish, struct bytes *out)
 {
 	struct tasks q;
 	uint32_t taken = 0;
-	enum sabir_error error = n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
+	enum sabir_error error = wish->n ? SABIR_OK : SABIR_INVALID_ARGUMENT;
 	if (!error)
 		error = tasks_enter(lane, SEG_OP_TASK_GET, handle, &q);
 	if (error)
 		return error;
-	while (!error && taken < n) {
-		error = get_one(&q, lease_ns, out, leases ? &leases[taken] : NULL);
+	while (!error && taken < wish->n) {
+		error = get_one(&q, wish, taken, out);
 		taken += !error;
 	}
 	if (error == SABIR_DATA_LOSS)
@@ -120,6 +140,18 @@ enum sabir_error task_queue_get(struct lane *lane, uint64_t handle, uint32_t n, 
 		commit_taken(&q);
 	error = tasks_end(&q, taken && error != SABIR_DATA_LOSS ? SABIR_OK : error);
 	return error;
+}
+
+enum sabir_error task_queue_get(struct lane *lane, uint64_t handle, uint32_t n, uint64_t lease_ns, struct bytes *out,
+				struct task_lease *leases)
+{
+	return get(lane, handle, &(struct wish){ .n = n, .lease_ns = lease_ns, .leases = leases }, out);
+}
+
+enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				 struct bytes *places)
+{
+	return get(lane, handle, &(struct wish){ .n = n, .places = places }, out);
 }
 
 enum sabir_error task_queue_peek(struct lane *lane, uint64_t handle, struct bytes *out)

@@ -38,6 +38,26 @@ struct task_lease {
  */
 enum sabir_error task_queue_get(struct lane *lane, uint64_t handle, uint32_t n, uint64_t lease_ns, struct bytes *out,
 				struct task_lease *leases);
+/* What an item was to its queue beside its bytes: where it stood, and what was to become of it. */
+struct task_place {
+	int64_t key;
+	uint64_t ordinal;
+	uint64_t expires;
+	uint64_t origin;
+	int64_t priority;
+	uint32_t attempts;
+	uint32_t pad;
+};
+/* As task_queue_get for good; the place of each item is added to `places`, a struct task_place each. */
+enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				 struct bytes *places);
+/*
+ * Undoes a task_queue_take whose items could not be handed over: they stand where they stood, and what they were they are,
+ * unless they have expired meanwhile; the bound of the queue does not count for them. Errors besides: RESOURCE_EXHAUSTED,
+ * TOO_LARGE; then only those in front are back.
+ */
+enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items,
+				  const struct task_place *places, uint32_t n);
 /* The item is done with: gone and, where the queue is joinable, a task done. Errors of the three: LEASE_LOST. */
 enum sabir_error task_queue_ack(struct lane *lane, uint64_t handle, uint64_t token);
 enum sabir_error task_queue_nack(struct lane *lane, uint64_t handle, uint64_t token, uint64_t delay_ns);

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/clock.h"
@@ -115,6 +116,12 @@ bool op_can_wait(const struct op *op)
 bool op_can_undo(const struct op *op)
 {
 	return op->undo != NULL;
+}
+
+void op_receipt_fini(struct op_receipt *receipt)
+{
+	free(receipt->places);
+	*receipt = (struct op_receipt){ 0 };
 }
 
 enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op_receipt *receipt, struct span response)
@@ -224,6 +231,7 @@ static void want_lock(struct op_call *c)
 static enum sabir_error run_call(struct op_call *c, uint64_t known)
 {
 	uint8_t fixed[256];
+	bool undoable = c->wait->undoable;
 
 	bytes_init(&c->scratch, fixed, sizeof(fixed));
 	bytes_truncate(c->response, 0);
@@ -247,6 +255,7 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 		bytes_join(c->response);
 		c->wait->receipt.handle = c->handle;
 	}
+	c->wait->undoable = undoable;
 	c->response->limit = 0;
 	bytes_fini(&c->scratch);
 	return error;

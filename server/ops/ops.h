@@ -30,15 +30,20 @@
 
 struct op;
 
-/* What an operation that succeeded leaves for op_undo. */
+/* What an operation that succeeded leaves for op_undo. Whoever has it last calls op_receipt_fini. */
 struct op_receipt {
 	uint64_t handle; /* of its object */
 	uint64_t number; /* the operation's own */
-	bool items;      /* it took items out of a queue, which are in its response */
+	uint64_t part;   /* the same: handle of the part of the object that it worked on */
+	bool items;      /* it took items, which are in its response */
+	uint8_t *places; /* the same: where they stood, if a number does not say it; from malloc */
+	size_t places_len;
 };
+void op_receipt_fini(struct op_receipt *receipt);
 
 struct op_wait {
 	struct op_receipt receipt;
+	bool undoable; /* in: the caller keeps the receipt, which is to hold all that op_undo needs */
 	bool wanted;
 	uint32_t object;
 	uint32_t side;   /* SEG_EVENT_*, or OP_WAIT_LOCK */
@@ -85,10 +90,13 @@ struct op_front {
 	void *context;
 };
 
-/* `wait` is only written. It begins as all zero. */
+/* `wait` is only written; the receipt is for nobody. */
 enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			struct op_wait *wait, char *detail);
-/* The same where there are sessions; without, operations on them answer UNIMPLEMENTED. */
+/*
+ * The same where there are sessions; without, operations on them answer UNIMPLEMENTED. `wait` is all zero, but for
+ * `undoable`.
+ */
 enum sabir_error op_run_front(const struct op *op, struct lane *lane, const struct op_front *front, struct span request,
 			      struct bytes *response, struct op_wait *wait, char *detail);
 /*

@@ -3,6 +3,7 @@
  * sabir.v1.PipeService. A call that has to wait waits on an event of one of the pipe's two queues; the pipe itself has none.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "server/base/value.h"
 #include "server/objects/pipe.h"
@@ -118,12 +119,20 @@ static enum sabir_error pipe_service_send_bytes(struct op_call *c)
 	return send_item(c, &item);
 }
 
+/* For its undoing. */
+static void note_received(struct op_call *c, uint64_t queue)
+{
+	c->wait->receipt = (struct op_receipt){ .number = c->lane->got_ordinal, .part = queue, .items = true };
+}
+
 static enum sabir_error pipe_service_recv(struct op_call *c)
 {
 	uint64_t queue = 0;
 
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
 	enum sabir_error error = pipe_recv(c->lane, c->handle, c->request.end, c->response, &queue);
+	if (!error)
+		note_received(c, queue);
 	return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
 }
 
@@ -142,7 +151,41 @@ static enum sabir_error pipe_service_recv_bytes(struct op_call *c)
 	if (error)
 		return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
 	struct span content = pipe_content(bytes_item(&c->scratch, 0));
+	note_received(c, queue);
 	return bytes_add(c->response, content.data, content.len);
+}
+
+/* The Value is in the response, or its bytes are: `bytes`, of which it is made again. */
+static enum sabir_error undo(struct lane *lane, const struct op_receipt *receipt, struct span response, bool bytes)
+{
+	uint8_t head[VALUE_MAX_HEAD];
+	struct span rest = response, item = { NULL, 0 };
+	struct bytes made = { 0 };
+
+	(void)request_next(&rest, 1, &item);
+	if (!bytes)
+		return pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number, item);
+	size_t head_len = value_head_bytes(VALUE_BINARY, item.len, head);
+	uint8_t *to = bytes_reserve(&made, head_len + item.len);
+	if (!to)
+		return SABIR_NO_MEMORY;
+	memcpy(to, head, head_len);
+	if (item.len)
+		memcpy(to + head_len, item.data, item.len);
+	enum sabir_error error = pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number,
+					     (struct span){ to, head_len + item.len });
+	bytes_fini(&made);
+	return error;
+}
+
+static enum sabir_error undo_recv(struct lane *lane, const struct op_receipt *receipt, struct span response)
+{
+	return undo(lane, receipt, response, false);
+}
+
+static enum sabir_error undo_recv_bytes(struct lane *lane, const struct op_receipt *receipt, struct span response)
+{
+	return undo(lane, receipt, response, true);
 }
 
 static enum sabir_error pipe_service_poll(struct op_call *c)
@@ -181,9 +224,9 @@ static const struct op ops[] = {
 	OP(PipeService, Open, "pipe", pipe_service_open, end_fields),
 	OP(PipeService, Close, "pipe", pipe_service_close, end_fields),
 	OP_WAITS(PipeService, Send, "pipe", pipe_service_send, send_fields),
-	OP_WAITS(PipeService, Recv, "pipe", pipe_service_recv, recv_fields),
+	OP_WAITS_UNDONE(PipeService, Recv, "pipe", pipe_service_recv, recv_fields, undo_recv),
 	OP_WAITS(PipeService, SendBytes, "pipe", pipe_service_send_bytes, send_bytes_fields),
-	OP_WAITS(PipeService, RecvBytes, "pipe", pipe_service_recv_bytes, recv_bytes_fields),
+	OP_WAITS_UNDONE(PipeService, RecvBytes, "pipe", pipe_service_recv_bytes, recv_bytes_fields, undo_recv_bytes),
 	OP_WAITS(PipeService, Poll, "pipe", pipe_service_poll, recv_fields),
 	OP(PipeService, State, "pipe", pipe_service_state, state_fields),
 };

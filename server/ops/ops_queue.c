@@ -144,40 +144,83 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 	return error;
 }
 
+/* Whose receipt somebody keeps: where the items stood goes into it. */
+static enum sabir_error take_noted(struct op_call *c, uint32_t n)
+{
+	struct bytes places = { 0 };
+	struct op_receipt *receipt = &c->wait->receipt;
+	enum sabir_error error = queue_get_noted(c->lane, c->handle, n, c->response, &places);
+
+	if (error == SABIR_WRONG_KIND)
+		error = task_queue_take(c->lane, c->handle, n, c->response, &places);
+	if (!error) {
+		*receipt = (struct op_receipt){ .items = true, .places_len = places.len };
+		receipt->places = bytes_take(&places);
+	}
+	bytes_fini(&places);
+	return error;
+}
+
+/* Of a single item of a plain queue, as most are, a number says it. */
+static enum sabir_error take_items(struct op_call *c, uint32_t n)
+{
+	enum sabir_error error = c->wait->undoable && n > 1 ? SABIR_WRONG_KIND
+							    : queue_get(c->lane, c->handle, n, c->response);
+
+	if (!error)
+		c->wait->receipt = (struct op_receipt){ .number = c->lane->got_ordinal, .items = true };
+	if (error == SABIR_WRONG_KIND && c->wait->undoable)
+		return take_noted(c, n);
+	return error == SABIR_WRONG_KIND ? task_queue_get(c->lane, c->handle, n, 0, c->response, NULL) : error;
+}
+
+static enum sabir_error lease_task(struct op_call *c, uint64_t lease_ns)
+{
+	struct task_lease lease;
+	enum sabir_error error = task_queue_get(c->lane, c->handle, 1, lease_ns, c->response, &lease);
+
+	if (error == SABIR_WRONG_KIND && op_is_plain_queue(c))
+		return not_enabled(c, "a lease needs a task queue");
+	if (error)
+		return error;
+	respond_number(c->response, 2, lease.token);
+	respond_number(c->response, 3, lease.attempts);
+	c->wait->receipt = (struct op_receipt){ .number = lease.token };
+	return SABIR_OK;
+}
+
 /* Both responses hold their items in field 1. */
 static enum sabir_error get_items(struct op_call *c, uint32_t n)
 {
 	uint64_t lease_ns = c->request.lease_ns;
-	struct task_lease lease = { 0 };
 
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
 	c->response->limit = op_message_limit(c->lane->seg) - RESPONSE_REST;
-	enum sabir_error error = lease_ns ? SABIR_WRONG_KIND : queue_get(c->lane, c->handle, n, c->response);
-	if (error == SABIR_WRONG_KIND)
-		error = task_queue_get(c->lane, c->handle, n, lease_ns, c->response, &lease);
-	else if (!error)
-		c->wait->receipt = (struct op_receipt){ .number = c->lane->got_ordinal, .items = true };
-	if (error == SABIR_WRONG_KIND && lease_ns && op_is_plain_queue(c))
-		return not_enabled(c, "a lease needs a task queue");
-	if (!error && lease_ns) {
-		respond_number(c->response, 2, lease.token);
-		respond_number(c->response, 3, lease.attempts);
-		c->wait->receipt.number = lease.token;
-	}
+	enum sabir_error error = lease_ns ? lease_task(c, lease_ns) : take_items(c, n);
 	return op_may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS);
 }
 
-/*
- * Of a plain queue the items are given back, of a lease the token; what was taken from a task queue for good is gone.
- */
+static enum sabir_error give_back(struct lane *lane, const struct op_receipt *receipt, const struct span *items,
+				  uint32_t n)
+{
+	const void *places = receipt->places ? (const void *)receipt->places : &receipt->number;
+	size_t len = receipt->places ? receipt->places_len : sizeof(receipt->number);
+
+	if (len == n * sizeof(uint64_t))
+		return queue_unget(lane, receipt->handle, places, items, n);
+	if (len == n * sizeof(struct task_place))
+		return task_queue_unget(lane, receipt->handle, items, places, n);
+	return SABIR_INVALID_ARGUMENT;
+}
+
+/* Items are given back, of a lease the token. */
 static enum sabir_error undo_get(struct lane *lane, const struct op_receipt *receipt, struct span response)
 {
 	struct span few[N_ITEMS_ON_STACK], *items = few, rest = response, item;
 	uint32_t n = 0;
 
 	if (!receipt->items)
-		return receipt->number ? task_queue_nack(lane, receipt->handle, receipt->number, 0)
-				       : SABIR_UNIMPLEMENTED;
+		return task_queue_nack(lane, receipt->handle, receipt->number, 0);
 	while (request_next(&rest, 1, &item))
 		n++;
 	if (n > N_ITEMS_ON_STACK && !(items = malloc(n * sizeof(*items))))
@@ -185,7 +228,7 @@ static enum sabir_error undo_get(struct lane *lane, const struct op_receipt *rec
 	rest = response;
 	for (uint32_t i = 0; i < n && request_next(&rest, 1, &item); i++)
 		items[i] = item;
-	enum sabir_error error = queue_unget(lane, receipt->handle, receipt->number, items, n);
+	enum sabir_error error = give_back(lane, receipt, items, n);
 	if (items != few)
 		free(items);
 	return error;

@@ -182,6 +182,8 @@ static void answer(struct park *park, struct parked *w, enum sabir_error error, 
 {
 	if (!error && w->receipt)
 		*w->receipt = w->wait.receipt;
+	else
+		op_receipt_fini(&w->wait.receipt);
 	finish(park, w, error, response, detail);
 }
 
@@ -424,6 +426,7 @@ static void run_last(struct park *park, struct lane *lane, struct parked *w)
 		w->next_last = park->lasts;
 		park->lasts = w;
 	} else {
+		op_receipt_fini(&w->wait.receipt);
 		free(w);
 	}
 	bytes_fini(&response);

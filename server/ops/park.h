@@ -45,7 +45,7 @@ struct park_entry {
 	 */
 	bool (*gone)(void *context);
 	void *context;
-	struct op_receipt *receipt; /* NULL, or written before a `done` that is OK */
+	struct op_receipt *receipt; /* NULL, or given to the caller before a `done` that is OK */
 };
 
 /*

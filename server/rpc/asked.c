@@ -24,6 +24,7 @@ static void unref(struct asked *a)
 {
 	if (fetch_add32(&a->refs, (uint32_t)-1) != 1)
 		return;
+	op_receipt_fini(&a->receipt);
 	free(a->result);
 	free(a);
 }
@@ -302,6 +303,7 @@ static enum sabir_error deliver_again(struct asker *asker, const struct asked *k
 	*a = *known;
 	if (known->result_len)
 		memcpy(result, known->result, known->result_len);
+	a->receipt = (struct op_receipt){ 0 }; /* it has an id: the one that is kept has it */
 	a->result = result;
 	a->tag = tag;
 	a->refs = 1;

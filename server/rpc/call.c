@@ -282,6 +282,7 @@ static void undo_if_lost(struct call *call)
 		(void)op_undo(call->method->op, lane, &call->receipt, response);
 	}
 	lanes_give(&rpc->lanes, lane);
+	op_receipt_fini(&call->receipt);
 	grpc_slice_unref(call->sent);
 }
 

@@ -53,7 +53,7 @@ void call_start(struct call *call, const grpc_op *ops, size_t n, grpc_completion
 
 /* Answers an operation: with `response`, whose memory may be taken, or with an error. Has the caller's reference. */
 void call_reply(struct call *call, enum sabir_error error, const char *detail, struct bytes *response);
-/* The same for a success that is undone if the client has gone before the response is out. */
+/* The same for a success that is undone if the client has gone before the response is out. Takes the receipt over. */
 void call_reply_undoable(struct call *call, const struct op_receipt *receipt, struct actor actor,
 			 struct bytes *response);
 /* Answers with a gRPC status alone. Has the caller's reference. */

@@ -108,15 +108,16 @@ static bool run(struct call *call, struct worker *worker, struct span request, c
 		.lane = &worker->lane,
 		.out = &worker->out,
 		.detail = detail,
+		.undoable = op_can_undo(call->method->op),
 	};
 	struct op_wait wait;
 	if (!worker->out.fixed) /* its memory was handed over with the last response */
 		bytes_init(&worker->out, worker->out_fixed, sizeof(worker->out_fixed));
 	if (!pending_run(call->rpc, &task, &wait, error)) {
-		bool undoable = !*error && op_can_undo(task.op);
-		if (undoable)
-			call_reply_undoable(call, &wait.receipt, who->actor, &worker->out);
-		return undoable;
+		if (*error || !task.undoable)
+			return false;
+		call_reply_undoable(call, &wait.receipt, who->actor, &worker->out);
+		return true;
 	}
 	*error = park(call, &task, &wait, *error);
 	return !*error;

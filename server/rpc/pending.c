@@ -121,7 +121,7 @@ static enum sabir_error enter(struct pending *p, size_t request_len, char *detai
 
 bool pending_run(struct rpc *rpc, const struct pending_task *task, struct op_wait *wait, enum sabir_error *error)
 {
-	*wait = (struct op_wait){ .wanted = false };
+	*wait = (struct op_wait){ .undoable = task->undoable };
 	count(&rpc->counters.calls, 1);
 	task->lane->actor = task->who->actor;
 	*error = op_run_front(task->op, task->lane, task->front, task->request, task->out, wait, task->detail);

@@ -56,6 +56,7 @@ struct pending_task {
 	struct lane *lane;
 	struct bytes *out; /* where the response goes */
 	char *detail;      /* OP_DETAIL_SIZE bytes */
+	bool undoable;     /* the caller keeps the receipt of a success, for op_undo */
 };
 
 /* Runs an operation. False: *error, out and detail are its answer. True: it has to wait, for pending_park. */

@@ -118,6 +118,18 @@ static enum sabir_error admit(struct turn *t, const struct op *op, const char **
 	return SABIR_OK;
 }
 
+static struct pending_task task_of(struct turn *t, const struct op *op, struct span request, const struct identity *who,
+				   const struct op_front *front)
+{
+	return (struct pending_task){ .op = op,
+				      .request = request,
+				      .who = who,
+				      .front = front,
+				      .lane = t->lane,
+				      .out = &t->response,
+				      .detail = t->detail };
+}
+
 static void park(struct turn *t, struct asked *asked, const struct pending_task *task, const struct op_wait *wait,
 		 enum sabir_error error)
 {
@@ -131,12 +143,13 @@ static void run(struct turn *t, const struct ask_request *r)
 	struct session_stream *s = t->s;
 	const struct op_front front = { .sessions = s->rpc->sessions, .peer = write_peer, .context = t->call };
 	struct identity who = { .session = s->who.session, .actor = { s->who.actor.owner, r->thread } };
-	const struct pending_task task = { r->op, r->message, &who, &front, t->lane, &t->response, t->detail };
+	const bool kept = r->id || op_can_wait(r->op);
+	struct pending_task task = task_of(t, r->op, r->message, &who, &front);
+	task.undoable = kept && op_can_undo(r->op);
 	struct asked *asked = NULL;
 	struct op_wait wait;
 	const char *detail = "";
-	enum sabir_error error = r->id || op_can_wait(r->op) ? asked_begin(s->asks, &s->asker, r, &asked, &detail)
-							     : SABIR_OK;
+	enum sabir_error error = kept ? asked_begin(s->asks, &s->asker, r, &asked, &detail) : SABIR_OK;
 	if (error == SABIR_CHANGED && !asked)
 		return;
 	if (error) {
@@ -217,9 +230,7 @@ static bool welcome(struct turn *t, struct span token)
 static enum sabir_error ask_sessions(struct turn *t, const char *path, struct span request)
 {
 	const struct op_front front = { .sessions = t->s->rpc->sessions, .peer = write_peer, .context = t->call };
-	const struct pending_task task = {
-		op_find(path), request, &t->s->who, &front, t->lane, &t->response, t->detail
-	};
+	const struct pending_task task = task_of(t, op_find(path), request, &t->s->who, &front);
 	struct op_wait wait;
 	enum sabir_error error;
 	(void)pending_run(t->s->rpc, &task, &wait, &error);

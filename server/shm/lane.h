@@ -54,7 +54,7 @@ struct lane {
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
 	struct actor actor;
 	struct lane_cursor took, put;
-	uint64_t got_ordinal; /* of the first item of the last queue_get */
+	uint64_t got_ordinal; /* of the first item of the last get from a queue */
 	struct lane_table table;
 	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
