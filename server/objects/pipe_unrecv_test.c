@@ -187,6 +187,5 @@ int main(void)
 		KIT_TEST(a_queue_of_another_is_refused),
 		KIT_TEST(a_giver_that_dies_leaves_the_pipe_whole),
 	};
-	return kit_run("pipe, what could not be handed over", setup, teardown, tests,
-		       sizeof(tests) / sizeof(tests[0]));
+	return kit_run("pipe, what could not be handed over", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

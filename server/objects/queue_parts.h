@@ -16,8 +16,8 @@ struct queue {
 	bool locked;             /* by the caller, who has the object's lock */
 	queue_accept_fn *accept; /* a get that looks first: queue_get_if */
 	void *accept_context;
-	uint64_t got_ordinal;    /* of the item taken last */
-	struct bytes *ordinals;  /* NULL, or where those of a get are noted */
+	uint64_t got_ordinal;   /* of the item taken last */
+	struct bytes *ordinals; /* NULL, or where those of a get are noted */
 };
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);

@@ -70,7 +70,7 @@ struct asked {
 	bool lost; /* it was cancelled because nobody waited for it */
 	enum sabir_error error;
 	struct op_receipt receipt; /* its own */
-	uint8_t *result; /* the response, or the detail with its 0 */
+	uint8_t *result;           /* the response, or the detail with its 0 */
 	size_t result_len;
 };
 

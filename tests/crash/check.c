@@ -37,6 +37,9 @@ struct check {
 	char act_method[64];
 	uint8_t act_request[512 << 10];
 	size_t act_len;
+	bool undoes; /* the operation is the undoing of the act, which has this: */
+	struct op_receipt receipt;
+	struct bytes response;
 };
 
 /* ---------------------------------------------------------------- requests */
@@ -81,6 +84,38 @@ static enum sabir_error call(struct world *world, enum person who, const char *m
 	enum sabir_error error = op_run(ops_op(method), &ops_lane, request, &ops_response, &ops_wait, ops_detail);
 	world->lane[who] = ops_lane;
 	return error;
+}
+
+/* In the name of the survivor, for whom it was done. */
+static void undo(const struct check *c, struct world *world)
+{
+	struct lane *lane = &world->lane[VICTIM];
+	struct actor own = lane->actor;
+	lane->actor = world->lane[SURVIVOR].actor;
+	(void)op_undo(ops_op(c->act_method), lane, &c->receipt, bytes_item(&c->response, 0));
+	lane->actor = own;
+}
+
+/* What is swept: the act, or its undoing. */
+static void act(const struct check *c, struct world *world)
+{
+	if (c->undoes)
+		undo(c, world);
+	else
+		call(world, VICTIM, c->act_method, (struct span){ c->act_request, c->act_len });
+}
+
+/* The act is done, by the survivor, and will be undone. */
+static bool take(struct check *c, FILE *out)
+{
+	struct op_wait wait = { .undoable = true };
+	enum sabir_error error = op_run_front(ops_op(c->act_method), &c->here.lane[SURVIVOR], NULL,
+					      (struct span){ c->act_request, c->act_len }, &c->response, &wait,
+					      ops_detail);
+	c->receipt = wait.receipt;
+	if (error)
+		fprintf(out, "    the act: %s %s\n", error_name(error), ops_detail);
+	return !error;
 }
 
 static void note_lease(const char *method)
@@ -309,7 +344,7 @@ static bool know_end(struct check *c, bool happened, struct end *end)
 	for (int round = 0; round < 2; round++) {
 		image_restore(c->begin, &c->there);
 		if (happened)
-			call(&c->there, VICTIM, c->act_method, (struct span){ c->act_request, c->act_len });
+			act(c, &c->there);
 		if (round == 0)
 			note_woken(c, end);
 		if (!check_recover(&c->there, SERVER) || left_behind(&c->there, false))
@@ -333,7 +368,7 @@ static void warm(struct check *c)
 	struct segment *seg = &c->there.seg;
 	struct lane *lane = &c->here.lane[BYSTANDER];
 	image_restore(c->begin, &c->there);
-	call(&c->there, VICTIM, c->act_method, (struct span){ c->act_request, c->act_len });
+	act(c, &c->there);
 	for (uint32_t i = 0; i < seg->n_chunks; i++) {
 		struct seg_block *block;
 		if (chunk_state(seg->chunks[i].word) != SEG_CHUNK_SLAB ||
@@ -353,20 +388,29 @@ static void wait_for_all(struct world *world)
 			event_prepare(&world->seg.objects[i].event[side], SEG_WAITING_LOCAL | SEG_WAITING_SERVER);
 }
 
+/* The request of the act; where it is to be undone, it is done. */
+static bool prepare_act(struct check *c, FILE *out)
+{
+	static const char undo[] = "undo:";
+	static char line[512 << 10];
+	const char *text = c->scenario->act;
+	c->undoes = !strncmp(text, undo, strlen(undo));
+	text += c->undoes ? strlen(undo) : 0;
+	expand(text, strlen(text), 0, line, sizeof(line));
+	c->act_len = encode(line, c->act_method, c->act_request, sizeof(c->act_request));
+	if (c->act_len == SIZE_MAX)
+		fprintf(out, "    no such operation: %.80s\n", text);
+	return c->act_len != SIZE_MAX && (!c->undoes || take(c, out));
+}
+
 struct check *check_new(const struct scenario *scenario, bool waiting, FILE *out)
 {
-	static char act[512 << 10];
 	struct check *c = calloc(1, sizeof(*c));
 	if (!c || !world_make(&c->here) || !world_make(&c->there))
 		abort();
 	c->scenario = scenario;
 	c->here.lane[SERVER].lock_patience_ns = c->here.lane[HEIR].lock_patience_ns = 20000000;
-	bool fine = set_up(c, out);
-	expand(scenario->act, strlen(scenario->act), 0, act, sizeof(act));
-	c->act_len = encode(act, c->act_method, c->act_request, sizeof(c->act_request));
-	fine = fine && c->act_len != SIZE_MAX;
-	if (c->act_len == SIZE_MAX)
-		fprintf(out, "    no such operation: %.80s\n", scenario->act);
+	bool fine = set_up(c, out) && prepare_act(c, out);
 	if (fine && waiting)
 		wait_for_all(&c->here);
 	c->begin = image_new(&c->here);
@@ -397,6 +441,8 @@ void check_free(struct check *c)
 {
 	end_fini(&c->before);
 	end_fini(&c->after);
+	op_receipt_fini(&c->receipt);
+	bytes_fini(&c->response);
 	if (c->begin)
 		image_free(c->begin);
 	world_end(&c->here);
@@ -417,7 +463,7 @@ const struct image *check_begin(const struct check *c)
 void check_act(void *context)
 {
 	struct check *c = context;
-	call(&c->here, VICTIM, c->act_method, (struct span){ c->act_request, c->act_len });
+	act(c, &c->here);
 }
 
 /* ---------------------------------------------------------------- a moment */

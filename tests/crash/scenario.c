@@ -20,6 +20,7 @@
 #define LIST MAKE "list={}\n"
 #define APPEND "ListService/Append list" O " item=$%\n"
 #define PIPE MAKE "pipe={}\nvictim PipeService/Open pipe" O " end=0\nPipeService/Open pipe" O " end=1\n"
+#define PIPES PIPE "PipeService/Open pipe" O " end=0\n"
 #define NAMESPACE MAKE "namespace={}\n"
 #define ATTRIBUTE "NamespaceService/Set namespace" O " name='a%' value=$%\n"
 #define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
@@ -97,6 +98,10 @@ const struct scenario scenarios[] = {
 	{ "some", QUEUE TEN PUT, "QueueService/GetMany queue" O " max_items=3" },
 	{ "all", QUEUE TEN PUT, "QueueService/GetMany queue" O " max_items=99" },
 	{ "over a segment's end", QUEUE "60*" PUT "54*" GET, "QueueService/GetMany queue" O " max_items=4" },
+	{ "some", QUEUE TEN PUT, "undo:QueueService/Get queue" O },
+	{ "last", QUEUE PUT, "undo:QueueService/Get queue" O },
+	{ "large item", QUEUE "QueueService/Put queue" O " item=$'~5000~'\n", "undo:QueueService/Get queue" O },
+	{ "some, in steps", QUEUE TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3" },
 	{ "some", QUEUE "3*" PUT, "QueueService/Peek queue" O },
 	{ "some", QUEUE "3*" PUT, "QueueService/Size queue" O },
 	{ "some", QUEUE TEN PUT, "QueueService/Clear queue" O },
@@ -124,6 +129,14 @@ const struct scenario scenarios[] = {
 	{ "priority", MAKE "queue={discipline=3}\n" TEN PUT, "QueueService/Get queue" O },
 	{ "lease", TASKS TEN PUT, "QueueService/Get queue" O " lease_duration={seconds=1000}" },
 	{ "tasks", TASKS TEN PUT, "QueueService/GetMany queue" O " max_items=3" },
+	{ "tasks, some", TASKS TEN PUT, "undo:QueueService/Get queue" O },
+	{ "tasks, last, closed", TASKS PUT "QueueService/Close queue" O "\n", "undo:QueueService/Get queue" O },
+	{ "lifo", MAKE "queue={discipline=2}\n" TEN PUT, "undo:QueueService/Get queue" O },
+	{ "priority", MAKE "queue={discipline=3 joinable=true}\n" TEN PUT, "undo:QueueService/Get queue" O },
+	{ "tasks, ttl", TASKS "QueueService/Put queue" O " item=$7 ttl={seconds=9000}\n",
+	  "undo:QueueService/Get queue" O },
+	{ "lease", TASKS TEN PUT, "undo:QueueService/Get queue" O " lease_duration={seconds=1000}" },
+	{ "tasks, in steps", TASKS TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3" },
 	{ "tasks", TASKS TEN PUT, "QueueService/Peek queue" O },
 	{ "tasks", TASKS TEN PUT LEASE, "QueueService/Size queue" O },
 	{ "tasks", TASKS TEN PUT LEASE, "QueueService/Clear queue" O },
@@ -274,6 +287,11 @@ const struct scenario scenarios[] = {
 	{ "end of file", PIPE "PipeService/Close pipe" O " end=1\n", "PipeService/Recv pipe" O " end=0" },
 	{ "empty", PIPE, "PipeService/SendBytes pipe" O " end=0 data='bytes'" },
 	{ "one", PIPE "PipeService/SendBytes pipe" O " end=1 data='bytes'\n", "PipeService/RecvBytes pipe" O " end=0" },
+	{ "one", PIPES "PipeService/Send pipe" O " end=1 item=$7\n", "undo:PipeService/Recv pipe" O " end=0" },
+	{ "end of file", PIPES "PipeService/Send pipe" O " end=1 item=$7\nPipeService/Close pipe" O " end=1\n",
+	  "undo:PipeService/Recv pipe" O " end=0" },
+	{ "some", PIPES "3*PipeService/SendBytes pipe" O " end=1 data='bytes'\n",
+	  "undo:PipeService/RecvBytes pipe" O " end=0" },
 	{ "too long", PIPE "PipeService/SendBytes pipe" O " end=1 data='bytes'\n",
 	  "PipeService/RecvBytes pipe" O " end=0 max_bytes=2" },
 	{ "one", PIPE "PipeService/SendBytes pipe" O " end=1 data='bytes'\n", "PipeService/Poll pipe" O " end=0" },
@@ -336,6 +354,8 @@ const struct scenario scenarios[] = {
 	{ "held", MAKE "lock={}\nLockService/Acquire lock" O "\n", "LockService/Acquire lock" O " timeout={}" },
 	{ "rlock, own", MAKE "rlock={}\nvictim LockService/Acquire lock" O "\n", "LockService/Acquire lock" O },
 	{ "rlock, free", MAKE "rlock={}\n", "LockService/Acquire lock" O },
+	{ "free", MAKE "lock={}\n", "undo:LockService/Acquire lock" O },
+	{ "rlock, own", MAKE "rlock={}\nLockService/Acquire lock" O "\n", "undo:LockService/Acquire lock" O },
 	{ "own", MAKE "lock={}\nvictim LockService/Acquire lock" O "\n", "LockService/Release lock" O },
 	{ "another's", MAKE "lock={}\nLockService/Acquire lock" O "\n", "LockService/Release lock" O },
 	{ "rlock, twice", MAKE "rlock={}\nvictim 2*LockService/Acquire lock" O "\n", "LockService/Release lock" O },
@@ -378,6 +398,8 @@ const struct scenario scenarios[] = {
 	{ "owned, first", MAKE "semaphore={value=2 owned=true}\n", "SemaphoreService/Acquire semaphore" O },
 	{ "owned, second", MAKE "semaphore={value=2 owned=true}\nvictim SemaphoreService/Acquire semaphore" O "\n",
 	  "SemaphoreService/Acquire semaphore" O },
+	{ "free", MAKE "semaphore={value=2}\n", "undo:SemaphoreService/Acquire semaphore" O },
+	{ "owned", MAKE "semaphore={value=2 owned=true}\n", "undo:SemaphoreService/Acquire semaphore" O },
 	{ "none", MAKE "semaphore={}\n", "SemaphoreService/Acquire semaphore" O " timeout={}" },
 	{ "plain", MAKE "semaphore={}\n", "SemaphoreService/Release semaphore" O " count=3" },
 	{ "owned", MAKE "semaphore={value=2 bounded=true}\nvictim SemaphoreService/Acquire semaphore" O "\n",

@@ -11,6 +11,9 @@
  *   5*       it is made five times; % in it is the number of the time, from 0
  * and anywhere in a request ~1000~ is that many letters, and @ the token of the lease that was got last.
  *
+ * An act with "undo:" in front is done by the survivor in the end of the setup, for somebody who has not received the answer, and
+ * it is its undoing in which the victim dies.
+ *
  * What is said to be "in steps" has states between its two ends, all of them good; "new slab" and "first name": see check.c.
  *
  * Objects are best called o, other ones p, q.
