@@ -26,7 +26,8 @@
 #define OP_FOREVER UINT64_MAX
 #define OP_DETAIL_SIZE 160
 #define OP_MESSAGE_SIZE 256 /* op_text: the longest message of errors.def, and a detail */
-#define OP_WAIT_LOCK 15u    /* op_wait.side, beside SEG_EVENT_*: the object's lock */
+#define OP_WAIT_END 14u     /* op_wait.side, beside SEG_EVENT_*: the end of the object, and nothing else */
+#define OP_WAIT_LOCK 15u    /* the same: the object's lock */
 
 struct op;
 
@@ -46,7 +47,7 @@ struct op_wait {
 	bool undoable; /* in: the caller keeps the receipt, which is to hold all that op_undo needs */
 	bool wanted;
 	uint32_t object;
-	uint32_t side;   /* SEG_EVENT_*, or OP_WAIT_LOCK */
+	uint32_t side;   /* SEG_EVENT_*, OP_WAIT_END or OP_WAIT_LOCK */
 	uint64_t handle; /* of the operation's object: it is DELETED when run again after a delete; 0: it names none */
 	uint64_t timeout_ns;
 	uint64_t memory; /* what the operation itself keeps from one run to the next; 0 at the first */
@@ -79,6 +80,7 @@ enum op_flow {
 	OP_FLOW_TAKE,
 	OP_FLOW_SETTLE,
 	OP_FLOW_GIVE_BACK,
+	OP_FLOW_AWAIT_END,
 };
 const struct op *op_flow(enum op_flow which);
 

@@ -7,6 +7,7 @@
  *   take       1 queue, 2 max_items, 4 lease_duration, 5 holder   -> QueueServiceConsumeResponse
  *   settle     1 queue, 2 the first so many, 5 holder             -> 1 how many
  *   give back  1 queue, 5 holder                                  ->
+ *   await end  1 queue                                            -> an error: DELETED
  */
 #include <stdlib.h>
 
@@ -123,6 +124,14 @@ static enum sabir_error flow_give_back(struct op_call *c)
 	return queue_unhold(c->lane, c->handle, c->request.start);
 }
 
+/* Of one that waits for nothing else of the queue. */
+static enum sabir_error flow_await_end(struct op_call *c)
+{
+	struct object_info info;
+	enum sabir_error error = object_describe(c->lane, c->handle, &info);
+	return error ? error : op_may_wait(c, SABIR_WOULD_BLOCK, SABIR_WOULD_BLOCK, OP_WAIT_END);
+}
+
 const struct op *op_flow(enum op_flow which)
 {
 	static const struct op ops[] = {
@@ -130,6 +139,7 @@ const struct op *op_flow(enum op_flow which)
 		[OP_FLOW_TAKE] = OP_WAITS(QueueService, Consume, "queue", flow_take, take_fields),
 		[OP_FLOW_SETTLE] = OP(QueueService, Consume, "queue", flow_settle, settle_fields),
 		[OP_FLOW_GIVE_BACK] = OP(QueueService, Consume, "queue", flow_give_back, settle_fields),
+		[OP_FLOW_AWAIT_END] = OP_WAITS(QueueService, Consume, "queue", flow_await_end, open_fields),
 	};
 	return &ops[which];
 }

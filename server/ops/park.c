@@ -31,6 +31,7 @@
 
 #include "server/base/clock.h"
 #include "server/objects/change.h"
+#include "server/objects/object_names.h"
 #include "server/ops/alarms.h"
 #include "server/ops/deadlines.h"
 #include "server/ops/lines.h"
@@ -270,6 +271,8 @@ static bool has_gone(const struct parked *w)
 
 static bool is_ready(const struct park *park, const struct parked *w)
 {
+	if (w->wait.side == OP_WAIT_END)
+		return !names_is_live(park->seg, w->wait.handle);
 	if (w->wait.side == SEG_EVENT_CHANGED)
 		return change_ready(park->seg, w->wait.handle, w->wait.memory);
 	return w->wait.side == OP_WAIT_LOCK || object_ready(park->seg, w->wait.handle, w->wait.memory);
@@ -287,6 +290,8 @@ static struct parked *first_ready(const struct park *park, struct line *line)
 		line_unlink(&w->place);
 	if (!w || is_ready(park, w))
 		return w;
+	if (line->side == OP_WAIT_END)
+		return NULL; /* the others would wait on too */
 	if (line->side != SEG_EVENT_CHANGED && !object_any_ready(park->seg, w->wait.handle))
 		return NULL;
 	for (struct waiter *next = w->place.next; next; next = next->next)
@@ -461,7 +466,8 @@ static void serve(struct park *park, struct lane *lane, struct line *line)
 	line->serving = true;
 	do {
 		line->again = false;
-		if (line->side != OP_WAIT_LOCK)
+		/* The bell is always rung for an object's end. */
+		if (line->side < SEG_N_EVENTS)
 			event_prepare(&event[line->side], SEG_WAITING_SERVER);
 		/* No more than there are: what comes in meanwhile rings. */
 		size_t most = line->side == SEG_EVENT_CHANGED ? park->count : SIZE_MAX;

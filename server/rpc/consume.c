@@ -2,10 +2,11 @@
 /*
  * QueueService.Consume: what a queue has, sent as long as the client has credit.
  *
- * Two errands run beside each other:
+ * Three errands run beside each other:
  *
  *   take   asks for items while there is credit, and may wait in the park for long
  *   work   opens the queue, and does what the client's messages ask for: one step at a time, before the next is read
+ *   last   waits for the end of the queue, from the first moment on at which there is no credit, and so no take to be told of it
  *
  * What was taken is on hold (server/objects/queue.h), or leased, from the moment it left the queue until the client says that
  * he has it. So nothing is lost whatever breaks, and when the stream's last reference goes everything that is left goes
@@ -27,7 +28,7 @@ enum { /* QueueServiceConsumeResponse */
 };
 
 struct consume {
-	struct errand take, work;
+	struct errand take, work, last;
 	struct flow_end end;
 	uint64_t handle; /* of the queue; 0: not opened yet */
 	uint64_t holder;
@@ -47,6 +48,7 @@ struct consume {
 	struct outstanding leases;
 	struct bytes lost; /* tokens, encoded */
 	bool given_back;
+	bool blind; /* it will not be told of the end */
 };
 
 static struct consume *of(struct call *call)
@@ -199,6 +201,27 @@ static void take_more(struct call *call, struct consume *c)
 	run(c, &c->take, op_flow(OP_FLOW_TAKE), written);
 }
 
+/* What ends the stream, whoever has the credit. That it can't be waited for only means that it is learned later. */
+static void await_end(struct consume *c)
+{
+	bytes_truncate(&c->request, 0);
+	run(c, &c->last, op_flow(OP_FLOW_AWAIT_END), errand_put_ref(&c->request, c->handle));
+}
+
+static void last_done(struct consume *c)
+{
+	switch (c->last.error) {
+	case SABIR_DELETED:
+	case SABIR_DATA_LOSS:
+	case SABIR_SESSION_ENDED:
+		flow_end(&c->end, c->last.error, c->last.detail);
+		break;
+	default:
+		c->blind = true;
+	}
+	errand_clear(&c->last);
+}
+
 /* Counts what was taken, so that it can be given back. */
 static void take_done(struct consume *c)
 {
@@ -285,6 +308,7 @@ static void end_errands(struct consume *c)
 {
 	errand_cancel(&c->take);
 	errand_cancel(&c->work);
+	errand_cancel(&c->last);
 }
 
 static void give_all_back(struct call *call, struct consume *c)
@@ -300,7 +324,8 @@ static void give_all_back(struct call *call, struct consume *c)
 static bool ended(struct call *call, struct consume *c)
 {
 	end_errands(c);
-	if (errand_state(&c->take) == ERRAND_WAITING || errand_state(&c->work) == ERRAND_WAITING)
+	if (errand_state(&c->take) == ERRAND_WAITING || errand_state(&c->work) == ERRAND_WAITING ||
+	    errand_state(&c->last) == ERRAND_WAITING)
 		return false;
 	give_all_back(call, c);
 	flow_finish(call, &c->end);
@@ -312,6 +337,8 @@ static bool act(struct call *call, struct consume *c)
 {
 	if (stream_is_leaving(call))
 		flow_end(&c->end, SABIR_UNAVAILABLE, "the server is shutting down");
+	if (errand_state(&c->last) == ERRAND_DONE)
+		last_done(c);
 	if (!c->end.ending)
 		work(call, c);
 	if (c->end.ending)
@@ -320,16 +347,21 @@ static bool act(struct call *call, struct consume *c)
 		return true;
 	if (c->handle && errand_state(&c->take) == ERRAND_NONE && n_outstanding(c) < c->max_outstanding)
 		take_more(call, c);
-	return errand_state(&c->take) == ERRAND_DONE && send_taken(call, c);
+	if (errand_state(&c->take) == ERRAND_DONE)
+		return send_taken(call, c);
+	if (c->handle && errand_state(&c->take) == ERRAND_NONE && errand_state(&c->last) == ERRAND_NONE && !c->blind)
+		await_end(c);
+	return false;
 }
 
 static bool busy(struct call *call)
 {
 	struct consume *c = of(call);
 	if (c->end.ending)
-		return c->take.state != ERRAND_WAITING && c->work.state != ERRAND_WAITING;
-	return errand_is_done(&c->take) || errand_is_done(&c->work) || (!c->has_input && stream_has_input(call)) ||
-	       stream_is_leaving(call);
+		return c->take.state != ERRAND_WAITING && c->work.state != ERRAND_WAITING &&
+		       c->last.state != ERRAND_WAITING;
+	return errand_is_done(&c->take) || errand_is_done(&c->last) || errand_is_done(&c->work) ||
+	       (!c->has_input && stream_has_input(call)) || stream_is_leaving(call);
 }
 
 static void turn(struct call *call)
@@ -354,6 +386,7 @@ static void fini(struct call *call)
 	outstanding_fini(&c->leases);
 	errand_fini(&c->take);
 	errand_fini(&c->work);
+	errand_fini(&c->last);
 	bytes_fini(&c->take_request);
 	bytes_fini(&c->request);
 	bytes_fini(&c->lost);
@@ -374,6 +407,7 @@ void consume_handle(struct call *call, struct worker *worker)
 	}
 	errand_init(&c->take, call);
 	errand_init(&c->work, call);
+	errand_init(&c->last, call);
 	c->ack = op_find("/sabir.v1.QueueService/Ack");
 	c->nack = op_find("/sabir.v1.QueueService/Nack");
 	uint64_t number = fetch_add64(&call->rpc->next_holder, 1) % QUEUE_HOLDERS;

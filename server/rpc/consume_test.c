@@ -172,7 +172,7 @@ static void held_items_keep_producers_out(void)
 	consume(&ask, 2, 2);
 	CU_ASSERT(hears(&ask, "ab"));
 	ask_begin(&kit, &put, 1, KIT_PUT, form_span(&form));
-	kit_await_waiting(&kit, 1);
+	kit_await_waiting(&kit, 2); /* and the consumer, for the end of the queue */
 	acknowledge(&ask, 1);
 	CU_ASSERT_EQUAL(ask_finish(&put), GRPC_STATUS_OK);
 	CU_ASSERT(hears(&ask, "c"));
@@ -189,6 +189,24 @@ static void a_deleted_queue_ends_it(void)
 	CU_ASSERT(hears(&ask, "a"));
 	kit_delete_name(&kit, "q");
 	ends(&ask, GRPC_STATUS_NOT_FOUND, "DELETED");
+}
+
+/* All its credit is used up, so it asks for nothing of which it could be told. */
+static void a_deleted_queue_ends_one_without_credit_too(void)
+{
+	struct ask ask, other;
+	kit_create_queue(&kit, "q", 0);
+	kit_put_letters(&kit, "q", "abcd");
+	consume(&ask, 2, 2);
+	CU_ASSERT(hears(&ask, "ab"));
+	consume(&other, 2, 2);
+	CU_ASSERT(hears(&other, "cd"));
+	kit_await_waiting(&kit, 2);
+	kit_put_letters(&kit, "q", "e");
+	kit_delete_name(&kit, "q");
+	ends(&ask, GRPC_STATUS_NOT_FOUND, "DELETED");
+	ends(&other, GRPC_STATUS_NOT_FOUND, "DELETED");
+	kit_await_waiting(&kit, 0);
 }
 
 static void the_end_of_the_clients_messages_ends_one_that_waits(void)
@@ -308,6 +326,7 @@ int main(void)
 		KIT_TEST(a_closed_queue_ends_it_behind_its_last_acknowledgement),
 		KIT_TEST(held_items_keep_producers_out),
 		KIT_TEST(a_deleted_queue_ends_it),
+		KIT_TEST(a_deleted_queue_ends_one_without_credit_too),
 		KIT_TEST(the_end_of_the_clients_messages_ends_one_that_waits),
 		KIT_TEST(messages_that_make_no_sense_are_refused),
 		KIT_TEST(a_consumer_that_does_not_read_is_not_filled),
