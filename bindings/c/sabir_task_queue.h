@@ -70,7 +70,10 @@ struct sabir_lease {
  */
 enum sabir_error sabir_task_queue_lease(sabir_queue *queue, uint64_t lease_ns, uint64_t timeout_ns,
 					struct sabir_item **item, struct sabir_lease *lease);
-/* The item has been dealt with: it is gone and, for join, done. Errors of all three: LEASE_LOST. */
+/*
+ * The item has been dealt with: it is gone and, for join, done. Of all three: the token is the right to do it, whoever has it,
+ * and can't be guessed. Errors: LEASE_LOST.
+ */
 enum sabir_error sabir_task_queue_ack(sabir_queue *queue, uint64_t token);
 /* Gives it back, delay_ns from now. */
 enum sabir_error sabir_task_queue_nack(sabir_queue *queue, uint64_t token, uint64_t delay_ns);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 1u
+#define SEG_LAYOUT_VERSION 2u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -728,7 +728,8 @@ struct seg_task_queue {
 	uint32_t paused;
 	uint32_t id_first; /* the oldest id */
 	uint32_t id_last;
-	uint64_t pad1[4];
+	uint64_t token_key[2]; /* random: tokens of leases are made with it */
+	uint64_t pad1[2];
 
 	/* lines 3 and 4 */
 	uint32_t ready[SEG_SKIP_LEVELS];

@@ -122,7 +122,8 @@ static void test_a_frame_may_come_byte_by_byte(void)
 	struct client c;
 	uint8_t frame[ATTACH_MAX_FRAME];
 	size_t len;
-	const struct attach_message ping = { .type = ATTACH_HELLO, .hello = { .layout_version = 1, .label = "slow" } };
+	const struct attach_message ping = { .type = ATTACH_HELLO,
+					     .hello = { .layout_version = SEG_LAYOUT_VERSION, .label = "slow" } };
 	CU_ASSERT_EQUAL(attach_encode(&ping, frame, &len), SABIR_OK);
 	client_open(&c);
 	for (size_t i = 0; i + 1 < len; i++) {

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "proto/attach/attach.h"
+#include "proto/segment/layout.h"
 #include "server/base/clock.h"
 #include "server/main/health.h"
 #include "server/main/signals.h"
@@ -102,7 +103,8 @@ static int await_end(pid_t pid)
 
 static enum sabir_error attach(int *fd)
 {
-	struct attach_message hello = { .type = ATTACH_HELLO, .hello = { .layout_version = 1 } }, answer;
+	struct attach_message hello = { .type = ATTACH_HELLO, .hello = { .layout_version = SEG_LAYOUT_VERSION } },
+			      answer;
 	struct attach_reader reader;
 	char detail[ATTACH_DETAIL_SIZE];
 	uint64_t deadline = clock_deadline(10 * CLOCK_SECOND);

@@ -6,12 +6,13 @@
  * store of the get, recovery brings the chain back, each to its old place. On a lease: copied, then one transaction makes it
  * LEASED; the item stays the queue's, so there is nothing to bring back.
  *
- * A token is the item's ref and the low half of the lease's number: it leads to the item without a search, and is good as
- * long as the item still has that lease.
+ * A token is the item's ref and the low half of the lease's number, sealed with the queue's key: it leads to the item
+ * without a search, and is good as long as the item still has that lease. Whoever has it may use it; it can't be guessed.
  */
 #include <string.h>
 
 #include "server/objects/task_parts.h"
+#include "server/objects/task_token.h"
 
 /* ---------------------------------------------------------------- get */
 
@@ -36,11 +37,17 @@ static enum sabir_error copy_item(const struct seg_task *item, struct bytes *out
 	return SABIR_OK;
 }
 
+static uint64_t token_of(const struct tasks *q, const struct seg_task *item, uint64_t number)
+{
+	return task_token_seal(q->body->token_key, (uint64_t)segment_ref(q->seg, item) << 32 | (uint32_t)number);
+}
+
 static enum sabir_error lease_item(struct tasks *q, struct seg_task *item, uint64_t lease_ns, struct task_lease *lease)
 {
-	uint64_t number = load64_relaxed(&q->body->next_lease) + 1;
+	uint64_t number = load64_relaxed(&q->body->next_lease) + 1, token;
 	uint32_t attempts = load32_relaxed(&item->attempts) + 1;
-	if (!(uint32_t)number) /* so that a token is never 0 in its low half */
+	/* An item that has no lease has the number 0, and 0 is no token. */
+	while (!(uint32_t)number || !(token = token_of(q, item, number)))
 		number++;
 	enum sabir_error error = tasks_unlink(q, item);
 	if (!error)
@@ -53,7 +60,7 @@ static enum sabir_error lease_item(struct tasks *q, struct seg_task *item, uint6
 	journal_store32(q->lane, &item->attempts, attempts);
 	tasks_commit(q);
 	tasks_note(q, CHANGE_TAKEN);
-	*lease = (struct task_lease){ (uint64_t)segment_ref(q->seg, item) << 32 | (uint32_t)number, attempts };
+	*lease = (struct task_lease){ token, attempts };
 	return SABIR_OK;
 }
 
@@ -171,8 +178,9 @@ enum sabir_error task_queue_peek(struct lane *lane, uint64_t handle, struct byte
 
 static enum sabir_error leased_item(struct tasks *q, uint64_t token, struct seg_task **item)
 {
-	struct seg_task *at = tasks_item(q, (uint32_t)(token >> 32));
-	if (!at || !(uint32_t)token || (uint32_t)load64_relaxed(&at->lease) != (uint32_t)token ||
+	uint64_t lease = task_token_open(q->body->token_key, token);
+	struct seg_task *at = tasks_item(q, (uint32_t)(lease >> 32));
+	if (!at || !(uint32_t)lease || (uint32_t)load64_relaxed(&at->lease) != (uint32_t)lease ||
 	    load32_relaxed(&at->state) != SEG_TASK_LEASED)
 		return SABIR_LEASE_LOST;
 	*item = at;

@@ -8,8 +8,10 @@
 #include "server/objects/task_queue.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #include "server/objects/task_parts.h"
+#include "server/objects/task_token.h"
 
 /* ---------------------------------------------------------------- joining */
 
@@ -200,9 +202,12 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 {
 	struct seg_task_queue *q;
 	struct seg_block *block;
+	uint64_t key[TASK_KEY_WORDS];
 	(void)index;
 	if (spec->dead_letter.len > SEG_TASK_DEAD_LETTER_MAX || spec->task.discipline > SEG_TASK_PRIORITY)
 		return SABIR_INVALID_ARGUMENT;
+	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+		return SABIR_INTERNAL;
 	enum sabir_error error = block_alloc_zeroed(lane, sizeof(*q), SEG_TASK_DEAD_LETTER_MAX, TASK_HAND_ITEM, &block);
 	if (error)
 		return error;
@@ -214,6 +219,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 	q->max_attempts = spec->task.max_attempts;
 	q->dedup_window_ns = spec->task.dedup_window_ns;
 	q->ttl_ns = spec->task.ttl_ns;
+	memcpy(q->token_key, key, sizeof(key));
 	q->next_ordinal = 1;
 	q->alarm = TASK_NEVER;
 	q->block.len = (uint32_t)spec->dead_letter.len;

@@ -719,6 +719,7 @@ static void print_tasks(void)
 	FIELD(seg_task_queue, paused);
 	FIELD(seg_task_queue, id_first);
 	FIELD(seg_task_queue, id_last);
+	FIELD(seg_task_queue, token_key);
 	FIELD(seg_task_queue, pad1);
 	FIELD(seg_task_queue, ready);
 	FIELD(seg_task_queue, dead);
