@@ -22,6 +22,11 @@ static const struct request_field token_fields[] = {
 	REQUIRED(1, BYTES, text, "token"),
 	FIELDS_END,
 };
+static const struct request_field cancel_fields[] = {
+	REQUIRED(1, BYTES, text, "token"),
+	FIELD(2, U64, count, "thread"),
+	FIELDS_END,
+};
 static const struct request_field list_fields[] = {
 	FIELD(1, U32, n, "page_size"),
 	FIELD(2, BYTES, page_token, "page_token"),
@@ -120,6 +125,19 @@ static enum sabir_error session_service_close(struct op_call *c)
 	return all ? no_session(c, sessions_close(all, c->request.text, c->lane)) : no_sessions(c);
 }
 
+static enum sabir_error session_service_cancel(struct op_call *c)
+{
+	struct sessions *all = sessions_of(c);
+	uint32_t n;
+
+	if (!all)
+		return no_sessions(c);
+	enum sabir_error error = no_session(c, sessions_cancel(all, c->request.text, c->request.count, &n));
+	if (!error)
+		respond_number(c->response, 1, n);
+	return error;
+}
+
 /* ---------------------------------------------------------------- for operators */
 
 /* What is known of a peer is its address; that of a unix socket can't be another's. */
@@ -189,6 +207,7 @@ static const struct op ops[] = {
 	OP(SessionService, Open, "session", session_service_open, open_fields),
 	OP(SessionService, KeepAlive, "session", session_service_keep_alive, token_fields),
 	OP(SessionService, Close, "session", session_service_close, token_fields),
+	OP(SessionService, Cancel, "session", session_service_cancel, cancel_fields),
 	OP(SessionService, List, "session", session_service_list, list_fields),
 	OP(SessionService, End, "session", session_service_end, end_fields),
 };

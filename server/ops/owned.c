@@ -32,11 +32,19 @@ void owned_remove(struct owned *node)
 	node->link = NULL;
 }
 
-struct owned *owned_first(const struct owned_table *table, uint64_t owner)
+static struct owned *find(struct owned *node, uint64_t owner)
 {
-	struct owned *node = table->buckets[owner % OWNED_N_BUCKETS];
-
 	while (node && node->owner != owner)
 		node = node->next;
 	return node;
+}
+
+struct owned *owned_first(const struct owned_table *table, uint64_t owner)
+{
+	return find(table->buckets[owner % OWNED_N_BUCKETS], owner);
+}
+
+struct owned *owned_next(const struct owned *node)
+{
+	return find(node->next, node->owner);
 }

@@ -21,7 +21,8 @@ struct owned_table {
 void owned_add(struct owned_table *table, struct owned *node, uint64_t owner);
 /* Does nothing for a node that is in no table. */
 void owned_remove(struct owned *node);
-/* One of the owner's nodes, or NULL. */
+/* One of the owner's nodes, or NULL; and another one. */
 struct owned *owned_first(const struct owned_table *table, uint64_t owner);
+struct owned *owned_next(const struct owned *node);
 
 #endif

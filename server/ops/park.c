@@ -665,6 +665,32 @@ void park_end(struct park *park, uint64_t owner, enum sabir_error error)
 	call_after(park);
 }
 
+static struct owned *owned_of_thread(const struct park *park, uint64_t owner, uint64_t thread)
+{
+	struct owned *node = owned_first(&park->owned, owner);
+
+	while (node && PARKED_OWNED(node)->actor.thread != thread)
+		node = owned_next(node);
+	return node;
+}
+
+uint32_t park_cancel_thread(struct park *park, uint64_t owner, uint64_t thread)
+{
+	struct owned *node;
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&park->mutex);
+	/* From the beginning each time: the mutex is let go when one is told. */
+	while ((node = owned_of_thread(park, owner, thread))) {
+		owned_remove(node);
+		end(park, PARKED_OWNED(node), SABIR_CANCELLED);
+		n++;
+	}
+	pthread_mutex_unlock(&park->mutex);
+	call_after(park);
+	return n;
+}
+
 void park_drain(struct park *park, enum sabir_error error)
 {
 	pthread_mutex_lock(&park->mutex);

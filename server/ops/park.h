@@ -97,6 +97,12 @@ uint64_t park_next_deadline(struct park *park);
 /* Ends all that is parked for the owner, as in its actors. */
 void park_end(struct park *park, uint64_t owner, enum sabir_error error);
 
+/*
+ * Ends what is parked for a thread of the owner with CANCELLED; what is just being run only if it would wait on. How many that
+ * were: the `done` of each is called.
+ */
+uint32_t park_cancel_thread(struct park *park, uint64_t owner, uint64_t thread);
+
 /* Ends everything with `error` and refuses what comes later. */
 void park_drain(struct park *park, enum sabir_error error);
 

@@ -252,6 +252,18 @@ enum sabir_error sessions_close(struct sessions *all, struct span token, struct 
 	return s ? SABIR_OK : SABIR_SESSION_ENDED;
 }
 
+enum sabir_error sessions_cancel(struct sessions *all, struct span token, uint64_t thread, uint32_t *n)
+{
+	struct session *session;
+	enum sabir_error error = session_use(all, token, &session);
+
+	if (error)
+		return error;
+	*n = park_cancel_thread(all->park, session->owner, thread);
+	session_release(all, session);
+	return SABIR_OK;
+}
+
 enum sabir_error sessions_end(struct sessions *all, uint64_t owner, struct lane *lane)
 {
 	uint32_t index = (uint32_t)owner - 1;

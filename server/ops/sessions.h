@@ -102,6 +102,9 @@ void session_describe(struct sessions *all, const struct session *session, struc
 enum sabir_error sessions_close(struct sessions *all, struct span token, struct lane *lane);
 enum sabir_error sessions_end(struct sessions *all, uint64_t owner, struct lane *lane);
 
+/* Cancels what waits in the park for a thread of the session of a token: *n of its calls. Errors: SESSION_ENDED. */
+enum sabir_error sessions_cancel(struct sessions *all, struct span token, uint64_t thread, uint32_t *n);
+
 /* Describes up to n sessions in the order of their entries, from *cursor on (0: the first), which is 0 at the end. */
 uint32_t sessions_list(struct sessions *all, uint64_t *cursor, struct session_info *infos, uint32_t n);
 

@@ -188,8 +188,8 @@ static void done(void *context, enum sabir_error error, struct bytes *response, 
 	n_done++;
 }
 
-/* Parks a get on an empty queue for the session. */
-static void park_get(struct session *session)
+/* Parks a get on an empty queue for a thread of the session. */
+static void park_get(struct session *session, uint64_t thread)
 {
 	const struct op *op = op_find("/sabir.v1.QueueService/Get");
 	uint8_t request[64], name[16], *end;
@@ -199,7 +199,7 @@ static void park_get(struct session *session)
 	end = wire_put_bytes(request, 1, name, (size_t)(end - name));
 	struct park_entry entry = { .op = op,
 				    .request = { request, (size_t)(end - request) },
-				    .actor = { session_owner(session), 7 },
+				    .actor = { session_owner(session), thread },
 				    .wait = &ops_wait,
 				    .deadline_ns = OP_FOREVER,
 				    .done = done,
@@ -219,8 +219,8 @@ static void test_the_end_of_a_session_ends_its_calls_that_wait(void)
 	CU_ASSERT_FATAL(sessions_open(all, text(""), NULL, 0, &another) == SABIR_OK);
 	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
 	CU_ASSERT_FATAL(session_use(all, text(another.token), &other) == SABIR_OK);
-	park_get(session);
-	park_get(other);
+	park_get(session, 7);
+	park_get(other, 7);
 	n_done = 0;
 	CU_ASSERT(sessions_end(all, opened.owner, &ops_lane) == SABIR_OK);
 	CU_ASSERT(n_done == 1 && done_error == SABIR_SESSION_ENDED);
@@ -231,6 +231,29 @@ static void test_the_end_of_a_session_ends_its_calls_that_wait(void)
 	CU_ASSERT(n_done == 2 && park_count(park) == 0);
 	sessions_expire(all, &ops_lane, clock_now());
 	CU_ASSERT(sessions_count(all) == 0);
+	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='s/q'}") == SABIR_OK);
+}
+
+static void test_a_cancel_ends_what_waits_for_one_thread(void)
+{
+	struct session *session[4];
+	uint32_t n;
+
+	CU_ASSERT(ops_call("ManagerService/Create", "name='s/q' queue={}") == SABIR_OK);
+	open_one();
+	for (uint64_t i = 0; i < 4; i++) {
+		CU_ASSERT_FATAL(session_use(all, text(opened.token), &session[i]) == SABIR_OK);
+		park_get(session[i], i == 2 ? 8 : 7);
+	}
+	n_done = 0;
+	CU_ASSERT(sessions_cancel(all, text(opened.token), 9, &n) == SABIR_OK && n == 0 && n_done == 0);
+	CU_ASSERT(sessions_cancel(all, text(opened.token), 7, &n) == SABIR_OK && n == 3);
+	CU_ASSERT(n_done == 3 && done_error == SABIR_CANCELLED && park_count(park) == 1);
+	CU_ASSERT(sessions_cancel(all, text(opened.token), 7, &n) == SABIR_OK && n == 0);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(n_done == 4 && done_error == SABIR_SESSION_ENDED && park_count(park) == 0);
+	CU_ASSERT(sessions_cancel(all, text(opened.token), 8, &n) == SABIR_SESSION_ENDED);
+	sessions_expire(all, &ops_lane, clock_now());
 	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='s/q'}") == SABIR_OK);
 }
 
@@ -247,6 +270,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_leases_keep_to_the_limits);
 	CU_ADD_TEST(suite, test_a_session_that_is_used_is_recovered_when_the_use_ends);
 	CU_ADD_TEST(suite, test_the_end_of_a_session_ends_its_calls_that_wait);
+	CU_ADD_TEST(suite, test_a_cancel_ends_what_waits_for_one_thread);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
