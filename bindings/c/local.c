@@ -348,7 +348,7 @@ static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t
 			return error;
 		error = run_again(lane, call, OP_TIMED_OUT);
 	}
-	if (error == SABIR_BUSY)
+	if (error == SABIR_BUSY || error == SABIR_CANCELLED)
 		abandon_op(lane, call);
 	return error;
 }

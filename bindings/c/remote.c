@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "bindings/c/cancel.h"
 #include "bindings/c/remote.h"
 #include "bindings/c/request.h"
 #include "bindings/c/status.h"
@@ -192,6 +193,13 @@ static enum sabir_error remote_enter(struct sabir_conn *conn, struct lane **lane
 
 /* ---------------------------------------------------------------- calls */
 
+/* What is called. */
+struct remote_method {
+	const char *path;
+	int number;
+	bool cancellable;
+};
+
 /* One call with everything that it receives. */
 struct unary {
 	grpc_call *call;
@@ -317,19 +325,48 @@ static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int
 	return call;
 }
 
-static enum sabir_error call_as(struct sabir_conn *conn, const char *path, int method, grpc_slice *request,
-				const char *token, uint64_t timeout_ns, struct bytes *response)
+bool remote_is_ready(const struct sabir_conn *conn)
 {
 	const struct remote *remote = conn->state;
+	return grpc_channel_check_connectivity_state(remote->channel, 0) == GRPC_CHANNEL_READY;
+}
+
+/* Whether its thread's token cut it off. Errors: NO_MEMORY. */
+static enum sabir_error run_until_cancelled(struct sabir_conn *conn, struct unary *u, const char *token, bool *cut)
+{
+	struct cancel_call cancel = { .token = cancel_attached.token,
+				      .conn = conn,
+				      .call = u->call,
+				      .session = token ? token : "",
+				      .thread = thread_number };
+	enum sabir_error error = cancel_call_begin(&cancel);
+	if (error)
+		return error;
+	unary_run(u);
+	*cut = cancel_call_end(&cancel);
+	return SABIR_OK;
+}
+
+static enum sabir_error call_as(struct sabir_conn *conn, const struct remote_method *method, grpc_slice *request,
+				const char *token, uint64_t timeout_ns, struct bytes *response)
+{
+	enum sabir_error error = SABIR_OK;
+	bool cut = false;
 	struct unary u;
-	if (grpc_channel_check_connectivity_state(remote->channel, 0) != GRPC_CHANNEL_READY)
-		reconnect_channel(remote->channel);
+	if (!remote_is_ready(conn))
+		reconnect_channel(((const struct remote *)conn->state)->channel);
 	unary_init(&u, request);
 	if (token)
 		unary_act_for(&u, token);
-	u.call = make_call(conn, path, method, call_deadline(conn, method, timeout_ns));
-	unary_run(&u);
-	enum sabir_error error = u.code == GRPC_STATUS_OK ? read_response(&u, response) : read_failure(&u);
+	u.call = make_call(conn, method->path, method->number, call_deadline(conn, method->number, timeout_ns));
+	if (method->cancellable)
+		error = run_until_cancelled(conn, &u, token, &cut);
+	else
+		unary_run(&u);
+	if (!error && cut && u.code == GRPC_STATUS_CANCELLED)
+		error = fail(SABIR_CANCELLED, "%s: the server did not answer; it may have been done", conn->url);
+	else if (!error)
+		error = u.code == GRPC_STATUS_OK ? read_response(&u, response) : read_failure(&u);
 	unary_fini(&u);
 	return error;
 }
@@ -341,15 +378,31 @@ enum sabir_error remote_call_as(struct sabir_conn *conn, const char *path, int m
 	if (error)
 		return error;
 	grpc_slice slice = grpc_slice_from_copied_buffer((const char *)request.data, request.len);
-	error = call_as(conn, path, method, &slice, token, timeout_ns, response);
+	error = call_as(conn, &(struct remote_method){ path, method, false }, &slice, token, timeout_ns, response);
 	grpc_slice_unref(slice);
 	return error;
+}
+
+/*
+ * The token of the session that the call is for, "": none. Calls on sessions are about any, not for ours; who is to be cancelled
+ * needs one if there can be one.
+ */
+static void find_session(struct sabir_conn *conn, const struct remote_method *m, char token[SABIR_TOKEN_SIZE])
+{
+	token[0] = '\0';
+	if (strncmp(m->path, SESSION_SERVICE, sizeof(SESSION_SERVICE) - 1) == 0)
+		return;
+	if (remote_session_token(conn->state, token))
+		return;
+	if (!m->cancellable || remote_session_need(conn, 0) || !remote_session_token(conn->state, token))
+		token[0] = '\0';
 }
 
 /* The session is opened when the first operation asks for one, and sent along from then on. */
 static enum sabir_error remote_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
 				    uint64_t timeout_ns, struct bytes *response)
 {
+	const struct remote_method m = { path, method, timeout_ns && cancel_attached.token };
 	char token[SABIR_TOKEN_SIZE];
 	enum sabir_error error = need_queue(conn);
 	if (error) {
@@ -358,14 +411,13 @@ static enum sabir_error remote_call(struct sabir_conn *conn, const char *path, i
 	}
 	grpc_slice slice = grpc_slice_new(request->data, request->len, free);
 	*request = (struct request){ .failed = true };
-	/* Those on sessions are about any, not for ours. */
-	bool named = strncmp(path, SESSION_SERVICE, sizeof(SESSION_SERVICE) - 1) != 0 &&
-		     remote_session_token(conn->state, token);
-	error = call_as(conn, path, method, &slice, named ? token : NULL, timeout_ns, response);
+	find_session(conn, &m, token);
+	bool named = token[0];
+	error = call_as(conn, &m, &slice, named ? token : NULL, timeout_ns, response);
 	if (error == SABIR_SESSION_REQUIRED && !named) {
 		error = remote_session_need(conn, 0);
 		if (!error && remote_session_token(conn->state, token))
-			error = call_as(conn, path, method, &slice, token, timeout_ns, response);
+			error = call_as(conn, &m, &slice, token, timeout_ns, response);
 	}
 	if (error == SABIR_SESSION_ENDED && named)
 		remote_session_lost(conn->state, token);

@@ -28,6 +28,8 @@ struct remote {
 /* One call, as transport.call, which leaves the request to the caller. token NULL: in nobody's name. */
 enum sabir_error remote_call_as(struct sabir_conn *conn, const char *path, int method, struct span request,
 				const char *token, uint64_t timeout_ns, struct bytes *response);
+/* Whether there is a connection now. */
+bool remote_is_ready(const struct sabir_conn *conn);
 /* Whether gRPC was started by the parent of this process, so that it can't be used any more. */
 bool remote_is_forked(void);
 

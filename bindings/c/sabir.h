@@ -13,7 +13,7 @@
  *   SABIR_TOO_MANY_OWNERS     local: the server has no lane left for this thread
  *   SABIR_PERMISSION_DENIED   the server refuses this peer
  *   SABIR_TIMED_OUT           remote: no answer came in time; whether the operation was done is unknown
- *   SABIR_CANCELLED           remote: the call was cancelled
+ *   SABIR_CANCELLED           it was to wait, and its thread's token was fired (sabir_cancel.h): nothing was done
  *   SABIR_UNIMPLEMENTED       remote: an older server does not know the operation
  *   SABIR_DATA_LOSS           the object's memory is damaged
  *   SABIR_BUSY                another program holds the object's lock and does not go on; nothing was done
@@ -28,8 +28,8 @@
  * child: fork first, then connect.
  *
  * Time-outs are in nanoseconds: 0 does not wait, SABIR_FOREVER waits without end. Only the functions with a timeout_ns
- * wait for other programs. A wait ends with what it waits for, with its time-out, and when the object is deleted or closed; a
- * signal that the program handles does not end it.
+ * wait for other programs. A wait ends with what it waits for, with its time-out, when the object is deleted or closed, and when it
+ * is cancelled (sabir_cancel.h). A signal that the program handles does not end it; its handler may, with sabir_cancel_fire().
  *
  * Memory. What a function hands out as a pointer to a pointer is one block of the caller's, freed with sabir_free().
  */
@@ -716,6 +716,7 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 }
 #endif
 
+#include <sabir_cancel.h>
 #include <sabir_list.h>
 #include <sabir_namespace.h>
 #include <sabir_pipe.h>

@@ -45,8 +45,7 @@ enum sabir_error sabir_condition_release(sabir_condition *condition);
  * Releases the lock, at whatever depth, waits to be notified, and acquires the lock again at the same depth. Also when
  * timeout_ns passes first, which answers WOULD_BLOCK: for the lock it waits as long as that takes. `hold`, or NULL, is the new
  * acquisition. Errors: WOULD_BLOCK; NOT_HELD (the lock, by this program, or of an rlock this thread); RESOURCE_EXHAUSTED,
- * and it still has the lock; DELETED (the condition, or its lock) and, remote, SABIR_UNAVAILABLE and SABIR_CANCELLED: then it
- * has not.
+ * and it still has the lock; DELETED (the condition, or its lock), CANCELLED and, remote, UNAVAILABLE: then it has not.
  */
 enum sabir_error sabir_condition_wait(sabir_condition *condition, uint64_t timeout_ns, struct sabir_hold *hold);
 /*

@@ -9,6 +9,7 @@
  */
 #include <unistd.h>
 
+#include "bindings/c/cancel.h"
 #include "bindings/c/local.h"
 #include "server/objects/queue.h"
 #include "server/objects/turns.h"
@@ -65,47 +66,67 @@ static bool more_left(struct lane *lane, uint64_t handle, uint32_t side)
 	return side == SEG_EVENT_ITEMS ? size.size > 0 : size.size < size.max_items;
 }
 
-/* The looks before the first sleep; an error that would not wait ends it all. */
-static enum sabir_error look(struct lane *lane, local_attempt_fn *attempt, void *context)
+/* A wait that is under way. */
+struct wait {
+	struct lane *lane;
+	uint64_t handle;
+	uint32_t side;
+	uint64_t deadline_ns;
+	local_attempt_fn *attempt;
+	void *context;
+	const uint64_t *place; /* where it can be called, or NULL */
+	bool timed_out;        /* its answer is that of before the time was over */
+};
+
+/* The looks before the first sleep; an error that would not wait ends it all. Who is to give up does not go on looking. */
+static enum sabir_error look(const struct wait *w)
 {
-	return n_cpus() > 1 ? spin((struct waiting_lane *)lane, attempt, context) : SABIR_WOULD_BLOCK;
+	if (n_cpus() == 1 || cancel_is_due())
+		return SABIR_WOULD_BLOCK;
+	return spin((struct waiting_lane *)w->lane, w->attempt, w->context);
 }
 
-/* *place: where it can be called, or NULL. *timed_out: the answer is that of before the time was over. */
-static enum sabir_error sleep_until(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
-				    local_attempt_fn *attempt, void *context, const uint64_t *place, bool *timed_out)
+/* Errors: besides, CANCELLED, when it would sleep on. */
+static enum sabir_error sleep_until(struct wait *w)
 {
-	uint32_t index = object_index(handle);
-	struct seg_event *event = &lane->seg->objects[index].event[side];
+	uint32_t index = object_index(w->handle);
+	struct seg_event *event = &w->lane->seg->objects[index].event[w->side];
 	bool woken = false;
 	enum sabir_error error;
 
+	cancel_sit_down(event);
 	for (;;) {
 		uint32_t key = event_prepare(event, SEG_WAITING_LOCAL);
-		error = attempt(lane, context);
+		error = w->attempt(w->lane, w->context);
 		if (!error_would_wait(error))
 			break;
-		if (!event_wait_call(lane, index, side, key, deadline_ns, turn_bits(place ? *place : 0))) {
-			*timed_out = true;
+		uint32_t bits = turn_bits(w->place ? *w->place : 0);
+		if (!cancel_sits(bits)) {
+			error = SABIR_CANCELLED;
+			break;
+		}
+		if (!event_wait_call(w->lane, index, w->side, key, w->deadline_ns, bits)) {
+			w->timed_out = true;
 			break;
 		}
 		woken = true;
 	}
+	cancel_stand_up();
 	/* The wake was for one of us: if something is left, it is the next one's turn. */
-	if (woken && !error_would_wait(error) && more_left(lane, handle, side))
-		event_notify(lane->seg, index, side, 1);
+	if (woken && !error_would_wait(error) && more_left(w->lane, w->handle, w->side))
+		event_notify(w->lane->seg, index, w->side, 1);
 	return error;
 }
 
 enum sabir_error local_wait_at(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
 			       local_attempt_fn *attempt, void *context, const uint64_t *place)
 {
-	bool timed_out = false;
-	enum sabir_error error = look(lane, attempt, context);
+	struct wait w = { lane, handle, side, deadline_ns, attempt, context, place, false };
+	enum sabir_error error = look(&w);
 	if (!error_would_wait(error))
 		return error;
-	error = sleep_until(lane, handle, side, deadline_ns, attempt, context, place, &timed_out);
-	if (timed_out)
+	error = sleep_until(&w);
+	if (w.timed_out)
 		error = attempt(lane, context);
 	store32_relaxed(&lane->shared->wait_side, 0);
 	return error;
@@ -117,19 +138,25 @@ enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, u
 	return local_wait_at(lane, handle, side, deadline_ns, attempt, context, NULL);
 }
 
+/* The last attempt, which ends the turn. Who is cancelled takes what was just being handed to him. */
+static enum sabir_error end_turn(struct wait *w, struct local_turn *turn, enum sabir_error error)
+{
+	turn->last = true;
+	enum sabir_error last = w->attempt(w->lane, turn);
+	return error == SABIR_CANCELLED && error_would_wait(last) ? error : last;
+}
+
 enum sabir_error local_wait_turn(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
 				 local_attempt_fn *attempt, struct local_turn *turn)
 {
-	bool timed_out = false;
-	enum sabir_error error = look(lane, attempt, turn);
+	struct wait w = { lane, handle, side, deadline_ns, attempt, turn, &turn->place, false };
+	enum sabir_error error = look(&w);
 	if (!error_would_wait(error))
 		return error;
 	turn->joins = true;
-	error = sleep_until(lane, handle, side, deadline_ns, attempt, turn, &turn->place, &timed_out);
-	if (timed_out || turn->place) {
-		turn->last = true;
-		error = attempt(lane, turn);
-	}
+	error = sleep_until(&w);
+	if (w.timed_out || turn->place)
+		error = end_turn(&w, turn, error);
 	store32_relaxed(&lane->shared->wait_side, 0);
 	return error;
 }

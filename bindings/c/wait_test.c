@@ -16,6 +16,7 @@ static struct segment seg;
 static uint32_t owner;
 static struct waiting_lane main_lane;
 static uint64_t queue;
+static sabir_cancel *token;
 
 static void open_lane(struct waiting_lane *waiting)
 {
@@ -186,6 +187,71 @@ static void delete_ends_the_wait(void)
 	CU_ASSERT_EQUAL(tally.end, SABIR_DELETED);
 }
 
+static uint32_t sleeps(void)
+{
+	return load32_relaxed(&seg.objects[object_index(queue)].event[SEG_EVENT_ITEMS].waiting);
+}
+
+static void *get_until_cancelled(void *context)
+{
+	struct tally *tally = context;
+	struct waiting_lane mine;
+	open_lane(&mine);
+	if (sabir_cancel_attach(token))
+		abort();
+	tally->end = get(&mine, SABIR_FOREVER, &tally->sum);
+	(void)sabir_cancel_attach(NULL);
+	lane_close(&mine.lane);
+	return NULL;
+}
+
+/* One of two is cancelled, and the item that comes then is the other one's. */
+static void cancel_ends_one_wait_and_no_other(void)
+{
+	pthread_t stays, goes;
+	struct tally stayed = { 0 }, went = { 0 };
+	make_queue(0);
+	CU_ASSERT_EQUAL_FATAL(sabir_cancel_create(&token), SABIR_OK);
+	pthread_create(&stays, NULL, get_once, &stayed);
+	pthread_create(&goes, NULL, get_until_cancelled, &went);
+	while (!sleeps())
+		cpu_relax();
+	sabir_cancel_fire(token);
+	pthread_join(goes, NULL);
+	CU_ASSERT_EQUAL(went.end, SABIR_CANCELLED);
+	CU_ASSERT_EQUAL(put(&main_lane, 0, 7), SABIR_OK);
+	pthread_join(stays, NULL);
+	CU_ASSERT_EQUAL(stayed.end, SABIR_OK);
+	CU_ASSERT_EQUAL(stayed.sum, 7);
+	sabir_cancel_free(token);
+}
+
+/* Getters come and are cancelled all the time, while as many items are put as are got. */
+static void no_item_is_lost_with_who_is_cancelled(void)
+{
+	pthread_t threads[N_THREADS];
+	struct tally tallies[N_THREADS];
+	uint64_t number, sum = 0, expected = 0;
+	make_queue(0);
+	for (uint64_t i = 1; i <= 500; i++) {
+		CU_ASSERT_EQUAL_FATAL(sabir_cancel_create(&token), SABIR_OK);
+		memset(tallies, 0, sizeof(tallies));
+		for (int t = 0; t < N_THREADS; t++)
+			pthread_create(&threads[t], NULL, get_until_cancelled, &tallies[t]);
+		CU_ASSERT_EQUAL(put(&main_lane, 0, i), SABIR_OK);
+		sabir_cancel_fire(token);
+		for (int t = 0; t < N_THREADS; t++) {
+			pthread_join(threads[t], NULL);
+			sum += tallies[t].end ? 0 : tallies[t].sum;
+		}
+		expected += i;
+		sabir_cancel_free(token);
+	}
+	while (!get(&main_lane, 0, &number))
+		sum += number;
+	CU_ASSERT_EQUAL(sum, expected);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -194,6 +260,8 @@ int main(void)
 	CU_ADD_TEST(suite, no_getter_is_forgotten);
 	CU_ADD_TEST(suite, no_putter_is_forgotten);
 	CU_ADD_TEST(suite, delete_ends_the_wait);
+	CU_ADD_TEST(suite, cancel_ends_one_wait_and_no_other);
+	CU_ADD_TEST(suite, no_item_is_lost_with_who_is_cancelled);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	int failed = (int)CU_get_number_of_failures();

@@ -93,6 +93,12 @@ void event_call(const struct segment *seg, uint32_t object, uint32_t side, uint3
 		bell_ring(seg, object);
 }
 
+void event_poke(struct seg_event *event, uint32_t bits)
+{
+	fetch_add32(&event->seq, 1);
+	syscall(SYS_futex, &event->seq, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, bits);
+}
+
 void event_notify_all(const struct segment *seg, uint32_t object)
 {
 	/* A dead notifier may have said that the bell rings and never have rung it. */

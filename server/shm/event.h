@@ -35,6 +35,11 @@ static inline void event_notify(const struct segment *seg, uint32_t object, uint
  * knows whom he means. The server is told as by event_notify.
  */
 void event_call(const struct segment *seg, uint32_t object, uint32_t side, uint32_t bits);
+/*
+ * Has those who sleep with one of `bits` look again, and nobody else: no notifier relies on it. For who wants a waiter of his own
+ * process back. Safe in a signal handler.
+ */
+void event_poke(struct seg_event *event, uint32_t bits);
 /* Wakes everybody on both sides: the object was closed, deleted or recovered. */
 void event_notify_all(const struct segment *seg, uint32_t object);
 

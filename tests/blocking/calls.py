@@ -13,7 +13,7 @@ import time
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from libsabir import FOREVER, Connection, Failed, detail, task_waits
+from libsabir import FOREVER, Connection, Failed, Token, detail, task_waits
 
 PATIENCE = 20.0  # seconds, for what must happen
 
@@ -92,7 +92,7 @@ class Local(Connection):
 
     name = "local"
     deadline_error = "TIMED_OUT"
-    can_cancel = False
+    has_thread = True  # one that waits, which signals can interrupt
     server_gone = None  # a wait in shared memory goes on
 
     def __init__(self, url, label="blocking"):
@@ -105,15 +105,20 @@ class Local(Connection):
             raise Failed(f"{path}: {error}: {detail()}")
         return decode(path, data)
 
-    def begin(self, path, request, deadline=None):
+    def begin(self, path, request, deadline=None, fired=False):
         pending = Pending(path)
         started = threading.Event()
+        pending.token = Token()
+        if fired:
+            pending.token.fire()
 
         def run():
             pending.tid = threading.get_native_id()
+            pending.token.attach()
             started.set()
             pending.began_ns = time.monotonic_ns()
             error, data = self.raw(path, request, FOREVER if deadline is None else round(deadline * 1e9))
+            pending.token.detach()
             pending.end(error, data)
 
         pending.thread = threading.Thread(target=run, daemon=True)
@@ -126,6 +131,9 @@ class Local(Connection):
 
     def wait_until_idle(self):
         """Until who performs the calls knows of every one that was given up: here that is the caller himself."""
+
+    def cancel(self, pending):
+        pending.token.fire()
 
     def interrupt(self, pending):
         """A signal that the program handles, in the thread that waits."""
@@ -175,7 +183,7 @@ class Remote:
 
     name = "gRPC"
     deadline_error = "DEADLINE_EXCEEDED"
-    can_cancel = True
+    has_thread = False
     server_gone = "UNAVAILABLE"
 
     def __init__(self, url, label="blocking-grpc"):
@@ -219,6 +227,9 @@ class Remote:
 
         pending.future.add_done_callback(ended)
         return pending
+
+    def cancel(self, pending):
+        pending.future.cancel()
 
     def wait_until_parked(self, pending, n=1):
         until(lambda: self.sessions.n_active(self.label) >= n or pending.done.is_set(), f"{pending.path} waits")

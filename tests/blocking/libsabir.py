@@ -27,6 +27,8 @@ def load():
     lib.sabir_call.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64,
                                ctypes.c_void_p, ctypes.c_void_p]
     lib.sabir_free.argtypes = lib.sabir_close.argtypes = [ctypes.c_void_p]
+    for function in (lib.sabir_cancel_create, lib.sabir_cancel_attach, lib.sabir_cancel_fire, lib.sabir_cancel_free):
+        function.argtypes = [ctypes.c_void_p]
     return lib
 
 
@@ -66,6 +68,29 @@ class Connection:
 
     def close(self):
         LIB.sabir_close(self.conn)
+
+
+class Token:
+    """What cancels the calls of the thread that attaches it."""
+
+    def __init__(self):
+        self.token = ctypes.c_void_p()
+        if LIB.sabir_cancel_create(ctypes.byref(self.token)):
+            raise Failed(f"no token: {detail()}")
+
+    def attach(self):
+        if LIB.sabir_cancel_attach(self.token):
+            raise Failed(f"not attached: {detail()}")
+
+    def fire(self):
+        LIB.sabir_cancel_fire(self.token)
+
+    @staticmethod
+    def detach():
+        LIB.sabir_cancel_attach(None)
+
+    def __del__(self):
+        LIB.sabir_cancel_free(self.token)
 
 
 def task_waits(pid, tid):

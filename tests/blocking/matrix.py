@@ -49,10 +49,10 @@ class Case:
         for path, fields in self.row.before():
             caller.call(path, **fields)
 
-    def begin(self, timeout=None, deadline=None):
+    def begin(self, timeout=None, deadline=None, **how):
         self.row.ready(self.caller)
         request = encode(self.row.path, **self.row.request_fields(timeout))
-        return self.caller.begin(self.row.path, request, deadline)
+        return self.caller.begin(self.row.path, request, deadline, **how)
 
     def parked(self, timeout=LONG, deadline=None):
         pending = self.begin(timeout, deadline)
@@ -164,17 +164,24 @@ def ends_at_its_deadline(case):
 
 
 def is_cancelled(case):
-    if not case.caller.can_cancel:
-        return None
     pending = case.parked()
-    pending.future.cancel()
+    case.caller.cancel(pending)
+    same(pending.outcome(), "CANCELLED", "the wait")
+    case.caller.wait_until_idle()
+    case.works()
+
+
+def is_cancelled_before(case):
+    if not case.caller.has_thread:
+        return None
+    pending = case.begin(LONG, fired=True)
     same(pending.outcome(), "CANCELLED", "the wait")
     case.caller.wait_until_idle()
     return case.works()
 
 
 def goes_on_after_a_signal(case):
-    if case.caller.can_cancel:
+    if not case.caller.has_thread:
         return None
     pending = case.parked()
     for _ in range(3):
@@ -222,6 +229,7 @@ COLUMNS = [
     ("negative time-out", refuses_a_negative_timeout),
     ("deadline", ends_at_its_deadline),
     ("cancelled", is_cancelled),
+    ("cancelled before", is_cancelled_before),
     ("a signal", goes_on_after_a_signal),
     ("deleted", ends_at_delete),
     ("closed", ends_at_close),
@@ -253,20 +261,36 @@ def sample(case):
     return pending.took() - SHORT, slept[0] + trip.took()
 
 
+def cancel_sample(case):
+    """How long one wait went on when it was cancelled, and how late the machine is: a thread's wake-up, and a call."""
+    pending = case.parked()
+    slept = []
+    sleeper = threading.Thread(target=sleep_late, args=(slept,))
+    sleeper.start()
+    fired_ns = time.monotonic_ns()
+    case.caller.cancel(pending)
+    same(pending.outcome(), "CANCELLED", "the wait")
+    sleeper.join()
+    case.caller.wait_until_idle()
+    trip = case.begin(0)
+    same(trip.outcome(), case.row.times_out, "with time-out 0")
+    return (pending.ended_ns - fired_ns) / 1e9, slept[0] + trip.took()
+
+
 def p90(times):
     return sorted(times)[(len(times) - 1) * 9 // 10]
 
 
-def measure(row, caller, world):
+def measure(row, caller, world, what, take):
     """Late by less than 5 ms on an idle machine: on one that is busy, by less than that more than the machine is."""
     for _ in range(ATTEMPTS):
         case = Case(row, caller, world)
-        late, machine = zip(*(sample(case) for _ in range(SAMPLES)))
+        late, machine = zip(*(take(case) for _ in range(SAMPLES)))
         case.row.delete()
         excess = max(statistics.median(late) - statistics.median(machine), p90(late) - p90(machine))
         if excess < MOST_LATE:
             break
-    print(f"       {row.__name__:16} {caller.name:14} late by {statistics.median(late) * 1e3:6.2f} ms in the median,"
+    print(f"       {row.__name__:16} {caller.name:14} {what:9} late by {statistics.median(late) * 1e3:6.2f} ms in the median,"
           f" {p90(late) * 1e3:6.2f} at 90 %, {max(late) * 1e3:6.2f} at most; the machine"
           f" {statistics.median(machine) * 1e3:6.2f}, {p90(machine) * 1e3:6.2f}, {max(machine) * 1e3:6.2f}")
     if excess >= MOST_LATE:
@@ -359,9 +383,11 @@ def main():
         tally.column(name, lambda n=name, c=column: run_column(tally, world, n, c))
     for name, who in ("a local holder is killed", world.callers[0]), ("a remote holder is killed", world.callers[1]):
         tally.column(name, lambda n=name, w=who: run_end_of(tally, world, w, n))
-    for row in ROWS:
-        for caller in world.callers:
-            tally.run(f"{row.__name__}, {caller.name}: late", lambda r=row, c=caller: measure(r, c, world))
+    for what, take in ("times out", sample), ("cancelled", cancel_sample):
+        for row in ROWS:
+            for caller in world.callers:
+                tally.run(f"{row.__name__}, {caller.name}: late, {what}",
+                          lambda r=row, c=caller, w=what, t=take: measure(r, c, world, w, t))
     tally.column("the server ends", lambda: server_ends(tally, world))
     print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
     os._exit(tally.failed != 0)  # threads may still wait for what failed
