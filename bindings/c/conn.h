@@ -97,7 +97,7 @@ struct handle {
 	bool held;      /* freeing it is a Release */
 	uint64_t owner; /* whose hold that is: see manager.c */
 	uint64_t
-		part; /* value, array, condition: 0, or the address of the handle of its lock, which is freed with it */
+		part; /* value, array, condition: 0, or the address of the handle of its lock; of that: the one before it */
 	char name[];
 };
 struct sabir_queue {

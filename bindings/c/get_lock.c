@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock of a value or an array, Python's get_lock(), and of a condition. A handle remembers the lock from its first use on: it is the same
- * as long as the object lives.
+ * The lock of a value or an array, Python's get_lock(), and of a condition. A handle remembers the lock from its first use on: it
+ * is the same as long as the object lives, unless somebody deletes the lock alone. Then the next who asks makes another. The
+ * handle of the one before may be in use by other threads, and is freed with the object's.
  */
 #include "bindings/c/request.h"
+#include "server/base/clock.h"
 #include "server/objects/array.h"
 #include "server/objects/condition.h"
 #include "server/objects/value.h"
@@ -71,18 +73,51 @@ static enum sabir_error own_lock(struct handle *h, sabir_lock **lock)
 	return SABIR_OK;
 }
 
-static enum sabir_error acquire(struct handle *h, uint64_t timeout_ns, struct sabir_hold *hold)
+/* The lock that the handle keeps has been deleted. Errors: DELETED (the object too). */
+static enum sabir_error renew(struct handle *h, sabir_lock *old)
 {
-	sabir_lock *lock;
-	enum sabir_error error = own_lock(h, &lock);
-	return error ? error : sabir_lock_acquire(lock, timeout_ns, hold);
+	uint64_t known = (uint64_t)(uintptr_t)old;
+	sabir_lock *made;
+	enum sabir_error error = open_lock(h, &made);
+	if (error)
+		return error;
+	made->h.part = known;
+	if (cas64(&h->part, &known, (uint64_t)(uintptr_t)made))
+		return SABIR_OK;
+	made->h.part = 0;
+	sabir_lock_free(made);
+	return SABIR_OK;
 }
 
+static enum sabir_error acquire(struct handle *h, uint64_t timeout_ns, struct sabir_hold *hold)
+{
+	/* The clock is read only where it matters: 0 has passed, and for ever is that. */
+	bool ends = timeout_ns && timeout_ns != SABIR_FOREVER;
+	uint64_t deadline_ns = ends ? clock_deadline(timeout_ns) : timeout_ns;
+	sabir_lock *lock;
+	enum sabir_error error = own_lock(h, &lock);
+	if (error)
+		return error;
+	error = sabir_lock_acquire(lock, timeout_ns, hold);
+	if (error != SABIR_DELETED)
+		return error;
+	error = renew(h, lock);
+	if (!error)
+		error = own_lock(h, &lock);
+	return error ? error : sabir_lock_acquire(lock, clock_left(deadline_ns), hold);
+}
+
+/* What was held is gone with the lock: that is told once, by the one who releases it. */
 static enum sabir_error release(struct handle *h)
 {
 	sabir_lock *lock;
 	enum sabir_error error = own_lock(h, &lock);
-	return error ? error : sabir_lock_release(lock);
+	if (error)
+		return error;
+	error = sabir_lock_release(lock);
+	if (error == SABIR_DELETED)
+		(void)renew(h, lock);
+	return error;
 }
 
 enum sabir_error sabir_value_get_lock(sabir_value *value, sabir_lock **lock)

@@ -434,10 +434,11 @@ static void let_go(const struct handle *h)
 
 void handle_free(struct handle *h)
 {
-	if (!h)
-		return;
-	let_go(h);
-	handle_free((struct handle *)(uintptr_t)h->part);
-	conn_unref(h->conn);
-	free(h);
+	while (h) {
+		struct handle *part = (struct handle *)(uintptr_t)h->part;
+		let_go(h);
+		conn_unref(h->conn);
+		free(h);
+		h = part;
+	}
 }

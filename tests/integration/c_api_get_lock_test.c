@@ -58,11 +58,35 @@ static void the_lock_is_the_same_for_all_and_ends_with_its_object(void)
 	sabir_array_free(again);
 }
 
+/* Whoever deletes the lock alone: the next who asks makes another, also by a handle that knew the first. */
+static void a_lock_that_was_deleted_is_made_anew(void)
+{
+	sabir_value *value;
+	sabir_lock *first, *second;
+	NEED(sabir_value_create(conn, NULL, 'q', 0, &value));
+	for (int i = 0; i < 3; i++) {
+		CHECK_OK(sabir_value_lock(value, 0));
+		CHECK_OK(sabir_value_unlock(value));
+		NEED(sabir_value_get_lock(value, &first));
+		CHECK_OK(sabir_delete_handle(conn, sabir_lock_handle(first)));
+		CHECK_OK(sabir_value_lock(value, 0));
+		NEED(sabir_value_get_lock(value, &second));
+		CHECK(sabir_lock_handle(second) != sabir_lock_handle(first));
+		CHECK_OK(sabir_delete_handle(conn, sabir_lock_handle(second)));
+		CHECK_ERROR(sabir_value_unlock(value), SABIR_DELETED);
+		CHECK_ERROR(sabir_value_unlock(value), SABIR_NOT_HELD);
+		sabir_lock_free(first);
+		sabir_lock_free(second);
+	}
+	sabir_value_free(value);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(several_steps_under_the_lock_are_one),
 		TEST(the_lock_is_the_same_for_all_and_ends_with_its_object),
+		TEST(a_lock_that_was_deleted_is_made_anew),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }
