@@ -171,6 +171,8 @@ static enum sabir_error enter(struct lane *lane, uint64_t handle, struct conditi
 	if (!turn_owner_is_live(lane->seg, lane->actor.owner))
 		return end(&c, SABIR_SESSION_REQUIRED);
 	error = turns_join(&c.turns, state.depth, &turn);
+	if (!error)
+		journal_store64(lane, &turn->link, w->lock);
 	uint64_t place = error ? 0 : turns_place(&c.turns, turn);
 	error = end(&c, error);
 	if (!error)
@@ -178,20 +180,28 @@ static enum sabir_error enter(struct lane *lane, uint64_t handle, struct conditi
 	return error;
 }
 
-/* The turn's state, 0 without one; one who waits and whose time has passed does so no more. And how often he had the lock. */
-static enum sabir_error look(struct lane *lane, uint64_t handle, uint64_t place, bool timed_out, uint32_t *state,
-			     uint64_t *depth)
+/* What a turn is found to be. */
+struct found {
+	uint32_t state; /* 0: there is none */
+	uint64_t depth; /* how often he had the lock */
+	uint64_t lock;
+};
+
+/* One who waits and whose time has passed does so no more. */
+static enum sabir_error look(struct lane *lane, uint64_t handle, uint64_t place, bool timed_out, struct found *found)
 {
 	struct condition c;
 	enum sabir_error error = begin(lane, handle, &c);
 	if (error)
 		return error;
 	struct seg_turn *turn = turns_find(&c.turns, turn_with_phase(place, 0));
-	*state = turn ? load32_relaxed(&turn->state) : 0;
-	*depth = turn ? load64_relaxed(&turn->number) : 0;
-	if (*state == SEG_TURN_WAITING && timed_out) {
+	*found = (struct found){ .state = 0 };
+	if (turn)
+		*found = (struct found){ load32_relaxed(&turn->state), load64_relaxed(&turn->number),
+					 load64_relaxed(&turn->link) };
+	if (found->state == SEG_TURN_WAITING && timed_out) {
 		error = turns_set_aside(&c.turns, turn, SEG_TURN_EXPIRED);
-		*state = SEG_TURN_EXPIRED;
+		found->state = SEG_TURN_EXPIRED;
 	}
 	return end(&c, error);
 }
@@ -258,22 +268,25 @@ static enum sabir_error lock_again(struct lane *lane, uint64_t handle, struct co
 
 static enum sabir_error go_on(struct lane *lane, uint64_t handle, struct condition_wait *w)
 {
-	uint64_t place = w->memory, depth;
-	uint32_t state;
+	uint64_t place = w->memory;
+	struct found found;
 	enum sabir_error error = SABIR_OK;
 	if (turn_phase(place) == LOCKED)
 		return finish(lane, handle, w);
 	if (turn_phase(place) == LOCKING)
 		error = mutex_link(lane, w->lock, turn_with_phase(place, 0), &place);
 	if (!error)
-		error = look(lane, handle, place, w->timed_out, &state, &depth);
+		error = look(lane, handle, place, w->timed_out, &found);
 	if (error)
 		return error;
-	if (!state)
-		return SABIR_SESSION_REQUIRED; /* its owner has gone, and all that he had */
-	if (state == SEG_TURN_WAITING)
+	/* Gone is its owner, with all that he had, or the lock that it began with, though there is another one now. */
+	if (!turn_owner_is_live(lane->seg, lane->actor.owner))
+		return SABIR_SESSION_REQUIRED;
+	if (!found.state || found.lock != w->lock)
+		return SABIR_DELETED;
+	if (found.state == SEG_TURN_WAITING)
 		return SABIR_WOULD_BLOCK;
-	return lock_again(lane, handle, w, place, depth);
+	return lock_again(lane, handle, w, place, found.depth);
 }
 
 enum sabir_error condition_wait(struct lane *lane, uint64_t handle, struct condition_wait *w)
@@ -482,7 +495,8 @@ static bool ready(const struct segment *seg, const struct seg_object *object, ui
 	const struct seg_object *of_lock = &seg->objects[object_index(lock)];
 	if (turn_phase(memory) == LOCKING)
 		return mutex_kind.ready(seg, of_lock, place);
-	return turn_phase(memory) != WAITING || turn_peek(seg, index, place) != SEG_TURN_WAITING;
+	return turn_phase(memory) != WAITING || turn_peek(seg, index, place) != SEG_TURN_WAITING ||
+	       turn_peek_link(seg, index, place) != lock;
 }
 
 const struct object_kind condition_kind = { .create = create,

@@ -229,6 +229,28 @@ static void the_end_of_either_ends_the_wait(void)
 	}
 }
 
+/* The own lock is deleted alone, and made anew by the next who needs it: the waits were with the one that is gone. */
+static void the_end_of_its_own_lock_ends_the_waits(void)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t c = make(0), old = lock_of(c), n = 0;
+		struct condition_wait w;
+		begin(&other, c, &w);
+		CU_ASSERT_EQUAL(take(&lane, c), SABIR_OK);
+		if (i)
+			CU_ASSERT(!condition_notify(&lane, c, 1, &n) &&
+				  condition_wait(&other, c, &w) == SABIR_WOULD_BLOCK && w.locking);
+		CU_ASSERT(object_delete(&lane, old) == SABIR_OK && lock_of(c) != old);
+		CU_ASSERT_TRUE(object_ready(&seg, c, w.memory));
+		CU_ASSERT(condition_wait(&other, c, &w) == SABIR_DELETED && !w.memory);
+		CU_ASSERT(n_waiting(c) == 0 && ((struct seg_condition *)kit_body(c))->turns.n == 0);
+		begin(&other, c, &w);
+		CU_ASSERT_EQUAL(notify(&lane, c, 1), 1);
+		CU_ASSERT_TRUE(is_notified(&other, c, &w));
+		object_delete(&lane, c);
+	}
+}
+
 /* ---------------------------------------------------------------- death */
 
 static void act_wait(struct lane *by, void *context)
@@ -406,6 +428,7 @@ int main(void)
 		KIT_TEST(what_was_given_to_who_goes_passes_on_to_who_was_there),
 		KIT_TEST(a_late_comer_does_not_inherit),
 		KIT_TEST(the_end_of_either_ends_the_wait),
+		KIT_TEST(the_end_of_its_own_lock_ends_the_waits),
 		KIT_TEST(its_end_is_told_though_somebody_is_inside),
 		KIT_TEST(death_at_every_step_leaves_it_usable),
 		KIT_TEST(who_sleeps_is_woken_though_the_one_who_notified_him_died),

@@ -68,6 +68,8 @@ bool turn_is_due(const struct seg_turn *turn);
 
 /* For object_kind.ready: the state of the turn at the place, without the lock; 0: it is not there. */
 uint32_t turn_peek(const struct segment *seg, uint32_t index, uint64_t place);
+/* The link of a turn that is there. */
+uint64_t turn_peek_link(const struct segment *seg, uint32_t index, uint64_t place);
 /* For any_ready: whether somebody has been called and did not yet go. */
 static inline bool turns_any_called(const struct seg_turns *line)
 {
