@@ -40,6 +40,12 @@ var stories = []story{
 	{"what it had comes back to its place", "queue", 0, true, []string{
 		"0 10 20 OK put 1 0 /", "0 21 22 OK put 2 0 /", "0 23 24 OK put 3 0 /", "2 25 - ? get /",
 		"1 30 40 OK get / 2", "1 50 60 OK get / 1", "1 70 80 OK get / 3"}},
+	{"it comes back out of its turn", "queue", 0, false, []string{
+		"0 10 20 OK put 1 0 /", "0 21 22 OK put 2 0 /", "0 23 24 OK put 3 0 /", "2 25 - ? get /",
+		"1 30 40 OK get / 2", "1 50 60 OK get / 3", "1 70 80 OK get / 1", "1 90 95 OK put 4 0 /", "1 96 99 EMPTY get /"}},
+	{"many that came back, each to its place", "queue", 0, true, []string{
+		"0 10 20 OK put_many 1 3 / 3", "2 25 - ? get_many 2 /",
+		"1 30 40 OK get / 3", "1 50 60 OK get / 1", "1 70 80 OK get / 2"}},
 	{"two are lost with one getter", "queue", 0, false, []string{
 		"0 10 20 OK put 1 0 /", "0 21 22 OK put 2 0 /", "2 25 - ? get /", "1 30 40 EMPTY get /"}},
 	{"a bounded queue takes one too many", "queue", 1, false, []string{"0 10 20 OK put 1 0 /", "0 30 40 OK put 2 0 /"}},
@@ -80,10 +86,21 @@ var stories = []story{
 		"0 10 - ? acquire /", "9 30 - ? die 0 /", "2 40 50 OK acquire / 2 1 1"}},
 	{"the holder dies, and the next is not told", "lock", 0, false, []string{
 		"0 10 20 OK acquire / 1 1 0", "9 30 - ? die 0 /", "2 40 50 OK acquire / 2 1 0"}},
+	{"it was a dead one's turn", "lock", 1, true, []string{
+		"0 10 20 OK acquire / 1 1 0", "4 12 - ? acquire /", "5 14 - ? acquire /", "9 30 - ? die 2 /", "0 40 50 OK release /",
+		"2 60 70 OK status / 1 0 0 1 2", "2 80 90 OK acquire / 4 1 1"}},
+	{"who could not be told does not hold it", "lock", 0, true, []string{
+		"2 10 - ? acquire /", "0 20 30 OK status / 1 0 0 1 1", "0 40 50 OK acquire / 2 1 0"}},
+	{"but somebody did", "lock", 0, false, []string{
+		"2 10 20 OK acquire / 1 1 0", "0 30 40 OK acquire / 2 1 0"}},
 	{"an rlock belongs to a thread", "rlock", 0, false, []string{
 		"0 10 20 OK acquire / 1 1 0", "1 30 40 OK acquire / 1 2 0"}},
 	{"three of two", "semaphore", 2, false, []string{
 		"0 10 20 OK acquire /", "2 30 40 OK acquire /", "4 50 60 OK acquire /"}},
+	{"a unit comes back from who could not be told", "semaphore", 1, true, []string{
+		"2 10 - ? acquire /", "0 20 30 WOULD_BLOCK acquire /", "0 40 50 OK acquire /", "0 60 70 OK status / 0"}},
+	{"but only once", "semaphore", 1, false, []string{
+		"2 10 - ? acquire /", "0 20 30 WOULD_BLOCK acquire /", "0 40 50 OK acquire /", "0 60 70 OK acquire /"}},
 	{"what a dead one held comes back", "owned_semaphore", 1, true, []string{
 		"0 10 20 OK acquire /", "9 30 - ? die 0 /", "2 40 50 OK acquire /"}},
 	{"a wait ends without a set", "event", 0, false, []string{"0 10 20 OK set /", "0 30 40 OK clear /", "2 50 60 OK wait /"}},
@@ -110,7 +127,7 @@ func (s story) history(t *testing.T) *history {
 func TestStories(t *testing.T) {
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
-			result, _, _ := check(s.history(t), time.Minute)
+			result := check(s.history(t), time.Minute).result
 			wanted := porcupine.CheckResult(porcupine.Illegal)
 			if s.right {
 				wanted = porcupine.Ok

@@ -28,46 +28,76 @@ type input struct {
 	id      int // its number among the unknown ones, from 1 on
 	bulk    int // its number among all
 	more    bool
+	place   int // among the calls that it is made of
 	got     *gets
 }
 
-// gets tells when each item of a queue was got, which rules out most orders early: of two items that are in the queue
-// at the same time, the one behind is not got first. Where items can come back it tells nothing.
+// span is the time of a call.
+type span struct{ call, ret int64 }
+
+// gets tells when each item of a queue was got, which rules out most orders early: see queueState.strays.
 type gets struct {
-	blind bool
-	lossy bool // items can go without a get
-	call  map[int64]int64
-	ret   map[int64]int64
-	seen  map[int64]bool // of items that were peeked at
+	clears []span
+	takes  []span // of unknown outcome: each may have taken an item
+	put    map[int64]span
+	got    map[int64]span
+	seen   map[int64]bool // of items that were peeked at
 }
 
-func (g *gets) note(in input, out output, call, ret int64) {
-	g.lossy = g.lossy || in.op == "clear"
-	g.blind = g.blind || (in.unknown && (in.op == "get" || in.op == "get_many"))
-	if out.err == "OK" && in.op == "peek" {
+func newGets() gets {
+	return gets{put: map[int64]span{}, got: map[int64]span{}, seen: map[int64]bool{}}
+}
+
+func (g *gets) note(op porcupine.Operation) {
+	in, out, when := op.Input.(input), op.Output.(output), span{op.Call, op.Return}
+	switch {
+	case in.op == "put":
+		g.put[in.args[0]] = when
+	case in.op == "put_many":
+		for i := int64(0); i < in.args[1]; i++ {
+			g.put[in.args[0]+i] = when
+		}
+	case in.op == "clear":
+		g.clears = append(g.clears, when)
+	case in.op == "get" && in.unknown:
+		g.takes = append(g.takes, when)
+	case in.op == "peek" && out.err == "OK":
 		g.seen[out.res[0]] = true
-	}
-	if out.err == "OK" && (in.op == "get" || in.op == "get_many") {
+	case (in.op == "get" || in.op == "get_many") && out.err == "OK":
 		for _, value := range out.res {
-			g.call[value], g.ret[value] = call, ret
+			g.got[value] = when
 		}
 	}
 }
 
 // isNameless tells whether nobody ever saw the item: then it is like any other such item, and so is their order.
 func (g *gets) isNameless(value int64) bool {
-	_, got := g.ret[value]
-	return !got && !g.seen[value] && (g.lossy || g.blind)
+	_, got := g.got[value]
+	return !got && !g.seen[value] && len(g.clears)+len(g.takes) > 0
 }
 
-// before tells whether the one was got before the other for sure.
-func (g *gets) before(one, other int64) bool {
-	if g == nil || g.blind {
-		return false
+// interval gives the time in which the item was taken out: of its get, or of the clears that can have been it. What only a
+// get of unknown outcome can have taken is there for ever. Of a nameless item it is not known when it was put.
+func (g *gets) interval(value int64) span {
+	if when, known := g.got[value]; known {
+		return when
 	}
-	ret, known := g.ret[one]
-	call, got := g.call[other]
-	return known && ((!got && !g.lossy) || (got && ret < call))
+	all := span{math.MaxInt64, math.MinInt64}
+	for _, when := range g.clears {
+		if put, known := g.put[value]; known && put.call > when.ret {
+			continue
+		}
+		if when.call < all.call {
+			all.call = when.call
+		}
+		if when.ret > all.ret {
+			all.ret = when.ret
+		}
+	}
+	if all.ret == math.MinInt64 {
+		all.ret = math.MaxInt64
+	}
+	return all
 }
 
 type output struct {
@@ -87,8 +117,7 @@ type history struct {
 }
 
 func newHistory(number, kind string, parameter int64) *history {
-	got := gets{call: map[int64]int64{}, ret: map[int64]int64{}, seen: map[int64]bool{}}
-	return &history{number: number, kind: kind, parameter: parameter, got: got}
+	return &history{number: number, kind: kind, parameter: parameter, got: newGets()}
 }
 
 // Errors that say that nothing was done, whatever the object holds.
@@ -141,21 +170,37 @@ func (h *history) add(line string) error {
 	return nil
 }
 
-// append adds an operation, and with an unknown get that what it took may come back.
+// append adds an operation. What of a take nobody learnt may come back: with a get of unknown outcome comes an operation
+// that does that. Of many items any may have been taken: as if each were got by a call of its own.
 func (h *history) append(in input, out output, call, ret int64) {
+	takes := models[h.kind].takes
+	if !in.unknown || (in.op != takes && in.op != takes+"_many") {
+		h.note(in, out, call, ret)
+		return
+	}
+	n := int64(1)
+	if in.op != takes {
+		n = in.args[0]
+	}
+	for ; n > 0; n-- {
+		in.op = takes
+		h.note(in, out, call, ret)
+		in.op = "give_back"
+		h.note(in, out, call, ret)
+	}
+}
+
+func (h *history) note(in input, out output, call, ret int64) {
 	lane := in.client
 	if in.unknown {
-		h.nUnknown++
+		h.nUnknown += int(truth(in.op != "give_back"))
 		in.id = h.nUnknown
-		lane = 100 + in.id // its client may go on: in a picture they would overlap
+		lane = 100 + len(h.ops) // its client may go on: in a picture they would overlap
 	}
-	h.got.note(in, out, call, ret)
 	in.got, in.bulk = &h.got, len(h.ops)+1
-	h.ops = append(h.ops, porcupine.Operation{ClientId: lane, Input: in, Call: call, Output: out, Return: ret})
-	if in.unknown && in.op == "get" && models[h.kind].givesBack {
-		in.op = "give_back"
-		h.ops = append(h.ops, porcupine.Operation{ClientId: lane + 100, Input: in, Call: call, Output: out, Return: ret})
-	}
+	op := porcupine.Operation{ClientId: lane, Input: in, Call: call, Output: out, Return: ret}
+	h.got.note(op)
+	h.ops = append(h.ops, op)
 }
 
 // readHistories calls found for each history of the stream.

@@ -6,7 +6,8 @@
 //	record ... | check [-limit TIME] FOLDER
 //
 // Of each history that has no such order it prints where it breaks, and leaves the history and a picture of it (HTML) in
-// FOLDER. The search may take very long: a history that is not decided within the limit is counted as such.
+// FOLDER. The search may take very long, though none of tens of thousands of histories took as much as a second: one that
+// is not decided within the limit is a failure too, for nobody knows what it hides.
 package main
 
 import (
@@ -23,19 +24,38 @@ import (
 
 type tally struct {
 	histories, ops, unknown, failed, undecided int
+	slowest                                    time.Duration // search for an order
 }
 
-func check(h *history, limit time.Duration) (porcupine.CheckResult, porcupine.Model, []porcupine.Operation) {
+// finding is what a search came to: if there is no order, the calls on the part that has none.
+type finding struct {
+	result porcupine.CheckResult
+	model  porcupine.Model
+	ops    []porcupine.Operation
+}
+
+// check searches for an order, on each of the object's parts for as long as the limit.
+func check(h *history, limit time.Duration) finding {
 	m := models[h.kind]
 	ops := m.operations(h)
-	made := m.of(h.parameter)
 	if m.wrong != nil {
 		if text := m.wrong(h); text != "" {
 			fmt.Printf("history %s: %s\n", h.number, text)
-			return porcupine.Illegal, made, ops
+			return finding{porcupine.Illegal, m.of(h.parameter, ops), ops}
 		}
 	}
-	return porcupine.CheckOperationsTimeout(made, ops, limit), made, ops
+	all := finding{result: porcupine.Ok}
+	for _, part := range m.split(ops) {
+		found := finding{model: m.of(h.parameter, part), ops: part}
+		found.result = porcupine.CheckOperationsTimeout(found.model, part, limit)
+		if found.result == porcupine.Illegal {
+			return found
+		}
+		if found.result == porcupine.Unknown {
+			all = found
+		}
+	}
+	return all
 }
 
 // save leaves the history in the folder, and gives the name of its file without the ending.
@@ -47,20 +67,13 @@ func save(h *history, folder string) string {
 }
 
 // explain tells how far an order was found, and which calls are left that no order can go on with.
-func explain(h *history, m porcupine.Model, ops []porcupine.Operation, folder string) {
+func explain(h *history, found finding, folder string) {
 	name := save(h, folder)
 	fmt.Printf("FAILED: history %s of a %s (%d) is not linearizable: %s.txt and .html\n", h.number, h.kind, h.parameter, name)
-	parts := [][]porcupine.Operation{ops}
-	if m.Partition != nil {
-		parts = m.Partition(ops)
-	}
-	for _, part := range parts {
-		result, info := porcupine.CheckOperationsVerbose(m, part, 20*time.Second)
-		if result == porcupine.Illegal {
-			_ = porcupine.VisualizePath(m, info, name+".html")
-			explainPart(m, part, info.PartialLinearizations()[0])
-			return
-		}
+	result, info := porcupine.CheckOperationsVerbose(found.model, found.ops, 20*time.Second)
+	if result == porcupine.Illegal {
+		_ = porcupine.VisualizePath(found.model, info, name+".html")
+		explainOrders(found, info.PartialLinearizations()[0])
 	}
 }
 
@@ -68,7 +81,8 @@ func show(op porcupine.Operation) {
 	fmt.Printf("    client %-3d %d..%d %s\n", op.ClientId, op.Call, op.Return, describe(op.Input, op.Output))
 }
 
-func explainPart(m porcupine.Model, ops []porcupine.Operation, orders [][]int) {
+func explainOrders(found finding, orders [][]int) {
+	ops := found.ops
 	const shown = 8
 	var best []int
 	for _, order := range orders {
@@ -77,15 +91,15 @@ func explainPart(m porcupine.Model, ops []porcupine.Operation, orders [][]int) {
 		}
 	}
 	fmt.Printf("  an order of %d of %d calls was found; the last of them:\n", len(best), len(ops))
-	state, placed := m.Init(), map[int]bool{}
+	state, placed := found.model.Init(), map[int]bool{}
 	for i, at := range best {
 		placed[at] = true
-		_, state = m.Step(state, ops[at].Input, ops[at].Output)
+		_, state = found.model.Step(state, ops[at].Input, ops[at].Output)
 		if i >= len(best)-shown {
 			show(ops[at])
 		}
 	}
-	fmt.Printf("  which leaves %+v; what was called next, of which none can follow:\n", state)
+	fmt.Printf("  which leaves %s; what was called next, of which none can follow:\n", found.model.DescribeState(state))
 	var left []porcupine.Operation
 	for i, op := range ops {
 		if !placed[i] {
@@ -101,7 +115,7 @@ func explainPart(m porcupine.Model, ops []porcupine.Operation, orders [][]int) {
 }
 
 func main() {
-	limit := flag.Duration("limit", 10*time.Second, "the longest search for an order of one history")
+	limit := flag.Duration("limit", time.Minute, "the longest search for an order of one history")
 	every := flag.Int("plant", 0, "falsify every so manieth history too: it must be found out; 0: none")
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -112,7 +126,9 @@ func main() {
 	all, plants := tally{}, tally{}
 	begun := time.Now()
 	err := readHistories(os.Stdin, func(h *history) error {
-		result, m, ops := check(h, *limit)
+		before := time.Now()
+		found := check(h, *limit)
+		took := time.Since(before)
 		kind := sums[h.kind]
 		if kind == nil {
 			kind = &tally{}
@@ -122,18 +138,21 @@ func main() {
 			t.histories++
 			t.ops += len(h.lines)
 			t.unknown += h.nUnknown
-			t.failed += int(truth(result == porcupine.Illegal))
-			t.undecided += int(truth(result == porcupine.Unknown))
+			t.failed += int(truth(found.result == porcupine.Illegal))
+			t.undecided += int(truth(found.result == porcupine.Unknown))
+			if took > t.slowest {
+				t.slowest = took
+			}
 		}
-		if result == porcupine.Unknown {
-			fmt.Printf("undecided: history %s of a %s (%d), %d calls, %d of unknown outcome: %s.txt\n",
-				h.number, h.kind, h.parameter, len(ops), h.nUnknown, save(h, flag.Arg(0)))
+		if found.result == porcupine.Unknown {
+			fmt.Printf("FAILED: undecided: history %s of a %s (%d), %d calls, %d of unknown outcome: %s.txt\n",
+				h.number, h.kind, h.parameter, len(found.ops), h.nUnknown, save(h, flag.Arg(0)))
 		}
-		if result == porcupine.Illegal {
-			explain(h, m, ops, flag.Arg(0))
+		if found.result == porcupine.Illegal {
+			explain(h, found, flag.Arg(0))
 		}
-		if result == porcupine.Ok && *every > 0 && all.histories%*every == 0 {
-			plants.plant(h)
+		if found.result == porcupine.Ok && *every > 0 && all.histories%*every == 0 {
+			plants.plant(h, *limit)
 		}
 		return nil
 	})
@@ -145,10 +164,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "check:", err)
 		os.Exit(1)
 	}
-	if all.failed > 0 || all.histories == 0 || (all.undecided > 3 && all.undecided*20 > all.histories) {
+	if all.failed+all.undecided > 0 || all.histories == 0 {
 		os.Exit(1)
 	}
-	if plants.failed+plants.undecided < plants.histories || plants.undecided*4 > plants.histories {
+	if plants.failed < plants.histories {
 		fmt.Println("FAILED: the checker does not see what is wrong")
 		os.Exit(1)
 	}
@@ -161,8 +180,8 @@ func report(sums map[string]*tally, all tally, took time.Duration) {
 	}
 	sort.Strings(names)
 	line := func(name string, t tally) {
-		fmt.Printf("%-18s %7d histories %9d calls %6d of unknown outcome %5d not linearizable %4d undecided\n", name,
-			t.histories, t.ops, t.unknown, t.failed, t.undecided)
+		fmt.Printf("%-18s %7d histories %9d calls %6d of unknown outcome %5d not linearizable %4d undecided, slowest %.3f s\n",
+			name, t.histories, t.ops, t.unknown, t.failed, t.undecided, t.slowest.Seconds())
 	}
 	for _, name := range names {
 		line(name, *sums[name])

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"sort"
 
 	"github.com/anishathalye/porcupine"
@@ -21,8 +22,9 @@ type model struct {
 	expand func(porcupine.Operation) []porcupine.Operation
 	// wrong says what is wrong with the history by a rule of its own; nil: there is none.
 	wrong func(h *history) string
-	// What an unknown get has taken may come back to its place: of a getter that died.
-	givesBack bool
+	// takes is the operation after which what it has taken may be given back, if it has no answer: the one who asked has
+	// died, or was not there any more to be told.
+	takes string
 }
 
 var models = map[string]*model{
@@ -41,27 +43,42 @@ var models = map[string]*model{
 	"event":             eventModel,
 }
 
-// of gives the model in Porcupine's form.
-func (m *model) of(parameter int64) porcupine.Model {
-	made := porcupine.Model{
-		Init: func() interface{} { return m.init(parameter) },
-		Step: func(state, in, out interface{}) (bool, interface{}) {
-			i, o := in.(input), out.(output)
-			ok, next := m.step(state, i, o)
-			if i.unknown && !ok {
-				return true, state
-			}
-			return ok, next
-		},
-		DescribeOperation: describe,
-	}
-	if m.part != nil {
-		made.Partition = m.partition
-	}
-	return made
+// progress is the state of a search: the object's, and how many calls are left whose outcome is known.
+type progress struct {
+	object interface{}
+	left   int
 }
 
-func (m *model) partition(ops []porcupine.Operation) [][]porcupine.Operation {
+// of gives the model in Porcupine's form, for these calls. One of unknown outcome that does nothing where it would stand
+// may as well stand behind all others: only there it is taken, so that a search has one place for it, not many.
+func (m *model) of(parameter int64, ops []porcupine.Operation) porcupine.Model {
+	known := 0
+	for _, op := range ops {
+		known += int(truth(!op.Input.(input).unknown))
+	}
+	return porcupine.Model{
+		Init: func() interface{} { return progress{m.init(parameter), known} },
+		Step: func(state, in, out interface{}) (bool, interface{}) {
+			now, i, o := state.(progress), in.(input), out.(output)
+			if i.unknown && now.left == 0 {
+				return true, now
+			}
+			ok, next := m.step(now.object, i, o)
+			if i.unknown {
+				return ok && next != now.object, progress{next, now.left}
+			}
+			return ok, progress{next, now.left - 1}
+		},
+		DescribeOperation: describe,
+		DescribeState:     func(state interface{}) string { return fmt.Sprintf("%+v", state.(progress).object) },
+	}
+}
+
+// split gives the calls on each independent part of the object.
+func (m *model) split(ops []porcupine.Operation) [][]porcupine.Operation {
+	if m.part == nil {
+		return [][]porcupine.Operation{ops}
+	}
 	parts := map[int64][]porcupine.Operation{}
 	for _, op := range ops {
 		key := m.part(op.Input.(input))

@@ -41,7 +41,7 @@ func (h *history) answer(at int, res ...int64) {
 	h.ops[at].Output = out
 }
 
-func isQueue(h *history) bool { return models[h.kind].givesBack }
+func isQueue(h *history) bool { return models[h.kind].takes == "get" }
 
 func getTwice(h *history) bool {
 	last := h.find("get", nil)
@@ -111,14 +111,17 @@ func (h *history) remade() *history {
 }
 
 // plant tries all anomalies that the history can have; where something is of unknown outcome none would be sure.
-func (t *tally) plant(h *history) {
+func (t *tally) plant(h *history, limit time.Duration) {
 	for _, a := range anomalies {
 		falsified := h.remade()
 		if h.nUnknown > 0 || !a.plant(falsified) {
 			continue
 		}
-		falsified.got.blind = true // it was noted from the true answers
-		result, _, _ := check(falsified, time.Second)
+		falsified.got = newGets() // it was noted from the true answers
+		for _, op := range falsified.ops {
+			falsified.got.note(op)
+		}
+		result := check(falsified, limit).result
 		t.histories++
 		t.failed += int(truth(result == porcupine.Illegal))
 		t.undecided += int(truth(result == porcupine.Unknown))

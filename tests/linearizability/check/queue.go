@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -16,7 +17,9 @@ type queueState struct {
 	taken  string // the number of the get, then its entry
 	puts   uint16 // so far
 	closed bool
-	open   int // the get_many that has taken something and will take more
+	lost   int    // items that gets of unknown outcome have taken
+	open   int    // the get_many that has taken something and will take more
+	clears string // those that have taken something: number and how much
 }
 
 // An entry: its priority, its number among the puts, and its value; their strings compare as they are got.
@@ -48,24 +51,28 @@ func (s queueState) insert(e string) queueState {
 func (s queueState) put(in input, priority, value int64) (queueState, bool) {
 	s.puts++
 	if in.got.isNameless(value) {
-		return s.insert(entry(priority, s.puts, 0)), true
+		value = 0
 	}
 	s = s.insert(entry(priority, s.puts, value))
-	return s, s.isPossible(in.got, value)
+	return s, s.isPossible(in.got)
 }
 
-func (s queueState) isPossible(got *gets, value int64) bool {
-	behind := false
-	for at := 0; at < len(s.items); at += entryLen {
-		other := valueOf(s.items[at:])
-		switch {
-		case other == value:
-			behind = true
-		case behind && got.before(other, value), !behind && got.before(value, other):
-			return false
+// strays counts the items that are still there when one behind them is got for sure.
+func (s queueState) strays(got *gets) int {
+	n, first := 0, int64(math.MaxInt64)
+	for at := len(s.items) - entryLen; at >= 0; at -= entryLen {
+		taken := got.interval(valueOf(s.items[at:]))
+		n += int(truth(first < taken.call))
+		if taken.ret < first {
+			first = taken.ret
 		}
 	}
-	return true
+	return n
+}
+
+// isPossible tells whether the gets of unknown outcome that are left can take all strays out of the others' way.
+func (s queueState) isPossible(got *gets) bool {
+	return s.strays(got) <= len(got.takes)-s.lost
 }
 
 func (s queueState) drop(n int64) queueState {
@@ -120,16 +127,37 @@ func (s queueState) stepGet(in input, out output) (bool, interface{}) {
 	case s.open != 0 && s.open != in.bulk:
 		return false, s
 	case in.op == "take":
-		return true, s.drop(1)
+		return s.stepTake(in)
 	}
 	s.open = 0
 	if in.more {
 		s.open = in.bulk
 	}
+	s, ok := s.drop(1), answers(in, out, "OK", valueOf(first))
 	if in.unknown {
 		s.taken += string([]byte{byte(in.id)}) + first
+		s.lost++
+		ok = s.isPossible(in.got)
 	}
-	return answers(in, out, "OK", valueOf(first)), s.drop(1)
+	return ok, s
+}
+
+// stepTake is one of the takes of a clear: they are all alike, so one order of them is enough.
+func (s queueState) stepTake(in input) (bool, interface{}) {
+	const size = 3
+	number := string([]byte{byte(in.bulk >> 8), byte(in.bulk)})
+	for at := 0; at < len(s.clears); at += size {
+		if s.clears[at:at+size-1] != number {
+			continue
+		}
+		if int(s.clears[at+size-1]) != in.place {
+			return false, s
+		}
+		s.clears = s.clears[:at+size-1] + string([]byte{byte(in.place + 1)}) + s.clears[at+size:]
+		return true, s.drop(1)
+	}
+	s.clears += number + "\x01"
+	return in.place == 0, s.drop(1)
 }
 
 func (s queueState) stepGetMany(in input, out output) (bool, interface{}) {
@@ -158,7 +186,8 @@ func (s queueState) stepGiveBack(in input) (bool, interface{}) {
 		}
 		back := s.taken[at+1 : at+takenLen]
 		s.taken = s.taken[:at] + s.taken[at+takenLen:]
-		return true, s.insert(back)
+		s = s.insert(back)
+		return s.isPossible(in.got), s
 	}
 	return true, s
 }
@@ -188,9 +217,9 @@ func stepQueue(state interface{}, in input, out output) (bool, interface{}) {
 
 // A task queue does everything in one step.
 var taskModel = &model{
-	init:      func(max int64) interface{} { return queueState{max: max} },
-	step:      stepQueue,
-	givesBack: true,
+	init:  func(max int64) interface{} { return queueState{max: max} },
+	step:  stepQueue,
+	takes: "get",
 }
 
 // A plain queue takes many items one after the other: no other getter comes in between, but who looks may see it half
@@ -207,7 +236,7 @@ func expandBulk(op porcupine.Operation) []porcupine.Operation {
 	var list []porcupine.Operation
 	for i := 0; i < n; i++ {
 		part, answer := in, output{err: "OK"}
-		part.op = "take"
+		part.op, part.place = "take", i
 		if in.op == "get_many" {
 			part.op, part.more = "get", i < n-1
 			answer.res = out.res[i : i+1]
@@ -218,7 +247,7 @@ func expandBulk(op porcupine.Operation) []porcupine.Operation {
 	return list
 }
 
-var queueModel = &model{init: taskModel.init, step: stepQueue, expand: expandBulk, wrong: survivor, givesBack: true}
+var queueModel = &model{init: taskModel.init, step: stepQueue, expand: expandBulk, wrong: survivor, takes: "get"}
 
 // survivor tells of an item that was there before a clear began, and was got after it had ended.
 func survivor(h *history) string {
@@ -239,8 +268,8 @@ func survivor(h *history) string {
 		if in.op != "clear" || out.err != "OK" {
 			continue
 		}
-		for value, call := range h.got.call {
-			if done, known := put[value]; known && done < op.Call && call > op.Return {
+		for value, when := range h.got.got {
+			if done, known := put[value]; known && done < op.Call && when.call > op.Return {
 				return fmt.Sprintf("item %d survived the clear of %d..%d", value, op.Call, op.Return)
 			}
 		}

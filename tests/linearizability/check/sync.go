@@ -21,8 +21,9 @@ type lockState struct {
 	depth     int64
 	token     int64
 	abandoned int
-	before    int  // abandoned, as it was when the holder got it
-	unsure    bool // the holder may not have learnt that he has it
+	before    int    // abandoned, as it was when the holder got it
+	unsure    bool   // the holder may not have learnt that he has it
+	untold    uint64 // a bit for each acquire of unknown outcome that holds it
 	dead      dead
 }
 
@@ -64,29 +65,62 @@ func (s lockState) mine(in input) bool {
 }
 
 func (s lockState) free() lockState {
-	s.locked, s.process, s.client, s.depth = false, 0, 0, 0
+	s.locked, s.process, s.client, s.depth, s.untold = false, 0, 0, 0, 0
+	return s
+}
+
+// take is an acquire of a lock that is free.
+func (s lockState) take(in input) lockState {
+	s.before, s.unsure = s.abandoned, in.unknown
+	s.locked, s.process, s.client, s.depth, s.abandoned = true, in.process, in.client, 1, notAbandoned
+	s.token++
+	return s.owe(in)
+}
+
+func (s lockState) owe(in input) lockState {
+	if in.unknown {
+		s.untold |= 1 << uint(in.id)
+	}
 	return s
 }
 
 func (s lockState) stepAcquire(in input, out output) (bool, interface{}) {
-	if s.dead.has(in.process) {
+	switch {
+	case s.dead.has(in.process) && in.unknown && !s.locked:
+		return true, s.take(in).ends() // it was his turn before it was seen that he is dead
+	case s.dead.has(in.process):
 		return false, s
-	}
-	if s.locked && !(s.reentrant && s.mine(in)) {
+	case s.locked && !(s.reentrant && s.mine(in)):
 		return answers(in, out, "WOULD_BLOCK"), s
-	}
-	if s.locked {
+	case s.locked:
 		s.depth++
-		return answers(in, out, "OK", s.token, s.depth, 0), s
+		return answers(in, out, "OK", s.token, s.depth, 0), s.owe(in)
 	}
 	if !in.unknown && len(out.res) == 3 {
 		s = s.told(out.res[2] != 0)
 	}
-	before := s.abandoned
-	s.locked, s.process, s.client, s.depth, s.abandoned = true, in.process, in.client, 1, notAbandoned
-	s.before, s.unsure = before, in.unknown
-	s.token++
-	return answers(in, out, "OK", s.token, s.depth, truth(before != notAbandoned)), s
+	s = s.take(in)
+	return answers(in, out, "OK", s.token, s.depth, truth(s.before != notAbandoned)), s
+}
+
+// stepGiveBack is the server's: it could not tell who asked that he has it.
+func (s lockState) stepGiveBack(in input) (bool, interface{}) {
+	bit := uint64(1) << uint(in.id)
+	if s.dead.has(in.process) || s.untold&bit == 0 {
+		return false, s
+	}
+	s.untold &^= bit
+	if s.depth > 1 {
+		s.depth--
+		return true, s
+	}
+	was := s.before
+	s = s.free()
+	s.abandoned = was
+	if was == forgiven || was == maybeForgiven {
+		s.abandoned = abandoned
+	}
+	return true, s
 }
 
 func (s lockState) stepRelease(in input, out output) (bool, interface{}) {
@@ -123,6 +157,8 @@ func stepLock(state interface{}, in input, out output) (bool, interface{}) {
 		return s.stepAcquire(in, out)
 	case "release":
 		return s.stepRelease(in, out)
+	case "give_back":
+		return s.stepGiveBack(in)
 	case "status":
 		if !in.unknown && len(out.res) == 5 {
 			s = s.told(out.res[2] != 0)
@@ -140,13 +176,15 @@ func stepLock(state interface{}, in input, out output) (bool, interface{}) {
 }
 
 var lockModel = &model{
-	init: func(strict int64) interface{} { return lockState{strict: strict != 0} },
-	step: stepLock,
+	init:  func(strict int64) interface{} { return lockState{strict: strict != 0} },
+	step:  stepLock,
+	takes: "acquire",
 }
 
 var rlockModel = &model{
-	init: func(int64) interface{} { return lockState{reentrant: true} },
-	step: stepLock,
+	init:  func(int64) interface{} { return lockState{reentrant: true} },
+	step:  stepLock,
+	takes: "acquire",
 }
 
 // ---------------------------------------------------------------- semaphore
@@ -155,6 +193,7 @@ type semaphoreState struct {
 	value int64
 	bound int64 // 0: none
 	holds [maxProcesses]int64
+	taken uint64 // a bit for each acquire of unknown outcome that has one
 	dead  dead
 }
 
@@ -170,7 +209,18 @@ func stepSemaphore(state interface{}, in input, out output) (bool, interface{}) 
 		}
 		s.value--
 		s.holds[in.process]++
+		if in.unknown {
+			s.taken |= 1 << uint(in.id)
+		}
 		return answers(in, out, "OK"), s
+	case "give_back":
+		if s.dead.has(in.process) || s.taken>>uint(in.id)&1 == 0 {
+			return false, s
+		}
+		s.value++
+		s.holds[in.process]--
+		s.taken &^= 1 << uint(in.id)
+		return true, s
 	case "release":
 		n := in.args[0]
 		if s.dead.has(in.process) {
@@ -195,13 +245,15 @@ func stepSemaphore(state interface{}, in input, out output) (bool, interface{}) 
 }
 
 var semaphoreModel = &model{
-	init: func(value int64) interface{} { return semaphoreState{value: value} },
-	step: stepSemaphore,
+	init:  func(value int64) interface{} { return semaphoreState{value: value} },
+	step:  stepSemaphore,
+	takes: "acquire",
 }
 
 var boundedSemaphoreModel = &model{
-	init: func(value int64) interface{} { return semaphoreState{value: value, bound: value} },
-	step: stepSemaphore,
+	init:  func(value int64) interface{} { return semaphoreState{value: value, bound: value} },
+	step:  stepSemaphore,
+	takes: "acquire",
 }
 
 // ---------------------------------------------------------------- event
