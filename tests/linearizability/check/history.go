@@ -29,6 +29,7 @@ type input struct {
 	bulk    int // its number among all
 	more    bool
 	place   int // among the calls that it is made of
+	at      int // its number in the search
 	got     *gets
 }
 
@@ -41,18 +42,21 @@ type gets struct {
 	takes  []span // of unknown outcome: each may have taken an item
 	put    map[int64]span
 	got    map[int64]span
-	seen   map[int64]bool // of items that were peeked at
+	seen   map[int64]bool  // of items that were peeked at
+	rank   map[int64]int64 // their priorities
+	number map[int64]int   // of each item that was got, from 0 on
+	ahead  []places        // by number: those that were got before it for sure, and can't have overtaken it
 }
 
 func newGets() gets {
-	return gets{put: map[int64]span{}, got: map[int64]span{}, seen: map[int64]bool{}}
+	return gets{put: map[int64]span{}, got: map[int64]span{}, seen: map[int64]bool{}, rank: map[int64]int64{}}
 }
 
 func (g *gets) note(op porcupine.Operation) {
 	in, out, when := op.Input.(input), op.Output.(output), span{op.Call, op.Return}
 	switch {
 	case in.op == "put":
-		g.put[in.args[0]] = when
+		g.put[in.args[0]], g.rank[in.args[0]] = when, in.args[1]
 	case in.op == "put_many":
 		for i := int64(0); i < in.args[1]; i++ {
 			g.put[in.args[0]+i] = when
@@ -66,6 +70,22 @@ func (g *gets) note(op porcupine.Operation) {
 	case (in.op == "get" || in.op == "get_many") && out.err == "OK":
 		for _, value := range out.res {
 			g.got[value] = when
+		}
+	}
+}
+
+// sort numbers the items that were got, and finds who is ahead of whom. One that is more urgent may have been put later.
+func (g *gets) sort() {
+	g.number = map[int64]int{}
+	for value := range g.got {
+		g.number[value] = len(g.number)
+	}
+	g.ahead = make([]places, len(g.number))
+	for value, when := range g.got {
+		for other, before := range g.got {
+			if before.ret < when.call && g.rank[other] >= g.rank[value] {
+				g.ahead[g.number[value]] = g.ahead[g.number[value]].with(g.number[other])
+			}
 		}
 	}
 }

@@ -6,7 +6,7 @@
 //	record ... | check [-limit TIME] FOLDER
 //
 // Of each history that has no such order it prints where it breaks, and leaves the history and a picture of it (HTML) in
-// FOLDER. The search may take very long, though none of tens of thousands of histories took as much as a second: one that
+// FOLDER. The search may take very long, though hardly one of ten thousand histories takes a second: one that
 // is not decided within the limit is a failure too, for nobody knows what it hides.
 package main
 
@@ -41,13 +41,15 @@ func check(h *history, limit time.Duration) finding {
 	if m.wrong != nil {
 		if text := m.wrong(h); text != "" {
 			fmt.Printf("history %s: %s\n", h.number, text)
-			return finding{porcupine.Illegal, m.of(h.parameter, ops), ops}
+			made, ops := m.of(h.parameter, ops)
+			return finding{porcupine.Illegal, made, ops}
 		}
 	}
 	all := finding{result: porcupine.Ok}
 	for _, part := range m.split(ops) {
-		found := finding{model: m.of(h.parameter, part), ops: part}
-		found.result = porcupine.CheckOperationsTimeout(found.model, part, limit)
+		var found finding
+		found.model, found.ops = m.of(h.parameter, part)
+		found.result = porcupine.CheckOperationsTimeout(found.model, found.ops, limit)
 		if found.result == porcupine.Illegal {
 			return found
 		}

@@ -22,6 +22,10 @@ type model struct {
 	expand func(porcupine.Operation) []porcupine.Operation
 	// wrong says what is wrong with the history by a rule of its own; nil: there is none.
 	wrong func(h *history) string
+	// hash tells states apart where the same calls can lead to many, so that they are found quickly; nil: they can't.
+	hash func(state interface{}) uint64
+	// looks says whether the call did nothing but look, so that it can't have changed the object wherever it stands; nil: not known.
+	looks func(in input, out output) bool
 	// takes is the operation after which what it has taken may be given back, if it has no answer: the one who asked has
 	// died, or was not there any more to be told.
 	takes string
@@ -43,35 +47,127 @@ var models = map[string]*model{
 	"event":             eventModel,
 }
 
-// progress is the state of a search: the object's, and how many calls are left whose outcome is known.
+// progress is the state of a search: the object's, and which calls have been placed.
 type progress struct {
 	object interface{}
-	left   int
+	left   int // calls whose outcome is known
+	placed places
 }
 
-// of gives the model in Porcupine's form, for these calls. One of unknown outcome that does nothing where it would stand
-// may as well stand behind all others: only there it is taken, so that a search has one place for it, not many.
-func (m *model) of(parameter int64, ops []porcupine.Operation) porcupine.Model {
+// A look is a call that did nothing but look. Where its answer is right it may as well stand at once, as it changes nothing:
+// then a search need not try all the places where it could stand too.
+type look struct {
+	op    porcupine.Operation
+	needs places // what has returned before it began
+}
+
+// of gives the model in Porcupine's form, for these calls, and the calls as it knows them. One of unknown outcome that does
+// nothing where it would stand may as well stand behind all others: only there it is taken.
+func (m *model) of(parameter int64, ops []porcupine.Operation) (porcupine.Model, []porcupine.Operation) {
 	known := 0
-	for _, op := range ops {
-		known += int(truth(!op.Input.(input).unknown))
+	ops = append([]porcupine.Operation(nil), ops...)
+	for i := range ops {
+		in := ops[i].Input.(input)
+		in.at = i
+		ops[i].Input = in
+		known += int(truth(!in.unknown))
 	}
+	looks := m.findLooks(ops)
 	return porcupine.Model{
-		Init: func() interface{} { return progress{m.init(parameter), known} },
+		Init: func() interface{} { return progress{object: m.init(parameter), left: known} },
 		Step: func(state, in, out interface{}) (bool, interface{}) {
-			now, i, o := state.(progress), in.(input), out.(output)
-			if i.unknown && now.left == 0 {
-				return true, now
+			now, i := state.(progress), in.(input)
+			if first := m.firstLook(looks, now); first >= 0 && first != i.at {
+				return false, now
 			}
-			ok, next := m.step(now.object, i, o)
-			if i.unknown {
-				return ok && next != now.object, progress{next, now.left}
-			}
-			return ok, progress{next, now.left - 1}
+			return m.place(now, i, out.(output))
 		},
+		Hash:              func(state interface{}) uint64 { return m.hashOf(state.(progress).object) },
 		DescribeOperation: describe,
 		DescribeState:     func(state interface{}) string { return fmt.Sprintf("%+v", state.(progress).object) },
+	}, ops
+}
+
+func (m *model) hashOf(object interface{}) uint64 {
+	if m.hash == nil {
+		return 0
 	}
+	return m.hash(object)
+}
+
+func (m *model) place(now progress, in input, out output) (bool, interface{}) {
+	if in.unknown && now.left == 0 {
+		return true, now
+	}
+	ok, next := m.step(now.object, in, out)
+	if in.unknown {
+		return ok && next != now.object, progress{next, now.left, now.placed.with(in.at)}
+	}
+	return ok, progress{next, now.left - 1, now.placed.with(in.at)}
+}
+
+// findLooks gives the looks in the order of their beginnings; none, if there are more calls than places.
+func (m *model) findLooks(ops []porcupine.Operation) []look {
+	var looks []look
+	if m.looks == nil || len(ops) > maxPlaces {
+		return nil
+	}
+	for _, op := range ops {
+		if op.Input.(input).unknown || !m.looks(op.Input.(input), op.Output.(output)) {
+			continue
+		}
+		found := look{op: op}
+		for i, other := range ops {
+			if other.Return < op.Call {
+				found.needs = found.needs.with(i)
+			}
+		}
+		looks = append(looks, found)
+	}
+	sort.SliceStable(looks, func(i, j int) bool { return looks[i].op.Call < looks[j].op.Call })
+	return looks
+}
+
+// firstLook gives the first look that can stand here; -1: none.
+func (m *model) firstLook(looks []look, now progress) int {
+	for _, l := range looks {
+		in := l.op.Input.(input)
+		if now.placed.has(in.at) {
+			continue
+		}
+		if !now.placed.covers(l.needs) {
+			break
+		}
+		if ok, _ := m.step(now.object, in, l.op.Output.(output)); ok {
+			return in.at
+		}
+	}
+	return -1
+}
+
+// places is a set of calls.
+type places [8]uint64
+
+const maxPlaces = 8 * 64
+
+func (p places) has(i int) bool {
+	return i < maxPlaces && p[i/64]>>uint(i%64)&1 != 0
+}
+
+func (p places) with(i int) places {
+	if i < maxPlaces {
+		p[i/64] |= 1 << uint(i%64)
+	}
+	return p
+}
+
+func (p places) covers(other places) bool {
+	for i := range p {
+		if other[i]&^p[i] != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // split gives the calls on each independent part of the object.

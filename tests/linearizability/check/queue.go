@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math"
 
 	"github.com/anishathalye/porcupine"
@@ -16,6 +18,7 @@ type queueState struct {
 	items  string // entries
 	taken  string // the number of the get, then its entry
 	puts   uint16 // so far
+	known  places // the items among them that were got, by number
 	closed bool
 	lost   int    // items that gets of unknown outcome have taken
 	open   int    // the get_many that has taken something and will take more
@@ -49,6 +52,12 @@ func (s queueState) insert(e string) queueState {
 
 // put puts an item; false: the items could not be got in the order in which they were.
 func (s queueState) put(in input, priority, value int64) (queueState, bool) {
+	if in.got.number == nil {
+		in.got.sort()
+	}
+	if n, known := in.got.number[value]; known {
+		s.known = s.known.with(n)
+	}
 	s.puts++
 	if in.got.isNameless(value) {
 		value = 0
@@ -57,12 +66,14 @@ func (s queueState) put(in input, priority, value int64) (queueState, bool) {
 	return s, s.isPossible(in.got)
 }
 
-// strays counts the items that are still there when one behind them is got for sure.
+// strays counts the items that must be out of the way at some time, as one that is behind them, or will be, is got first.
 func (s queueState) strays(got *gets) int {
 	n, first := 0, int64(math.MaxInt64)
 	for at := len(s.items) - entryLen; at >= 0; at -= entryLen {
-		taken := got.interval(valueOf(s.items[at:]))
-		n += int(truth(first < taken.call))
+		value := valueOf(s.items[at:])
+		taken := got.interval(value)
+		number, known := got.number[value]
+		n += int(truth(first < taken.call || (known && !s.known.covers(got.ahead[number]))))
 		if taken.ret < first {
 			first = taken.ret
 		}
@@ -70,7 +81,7 @@ func (s queueState) strays(got *gets) int {
 	return n
 }
 
-// isPossible tells whether the gets of unknown outcome that are left can take all strays out of the others' way.
+// isPossible tells whether the gets of unknown outcome that are left can take all strays.
 func (s queueState) isPossible(got *gets) bool {
 	return s.strays(got) <= len(got.takes)-s.lost
 }
@@ -219,7 +230,19 @@ func stepQueue(state interface{}, in input, out output) (bool, interface{}) {
 var taskModel = &model{
 	init:  func(max int64) interface{} { return queueState{max: max} },
 	step:  stepQueue,
+	hash:  hashQueue,
+	looks: looksAtQueue,
 	takes: "get",
+}
+
+func hashQueue(state interface{}) uint64 {
+	sum := fnv.New64a()
+	_, _ = io.WriteString(sum, state.(queueState).items)
+	return sum.Sum64()
+}
+
+func looksAtQueue(in input, out output) bool {
+	return in.op == "peek" || in.op == "size" || out.err != "OK"
 }
 
 // A plain queue takes many items one after the other: no other getter comes in between, but who looks may see it half
@@ -247,7 +270,7 @@ func expandBulk(op porcupine.Operation) []porcupine.Operation {
 	return list
 }
 
-var queueModel = &model{init: taskModel.init, step: stepQueue, expand: expandBulk, wrong: survivor, takes: "get"}
+var queueModel = &model{init: taskModel.init, step: stepQueue, expand: expandBulk, wrong: survivor, hash: hashQueue, looks: looksAtQueue, takes: "get"}
 
 // survivor tells of an item that was there before a clear began, and was got after it had ended.
 func survivor(h *history) string {
