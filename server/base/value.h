@@ -75,6 +75,12 @@ bool value_equal(struct span a, struct span b);
  */
 typedef void value_ref_fn(void *context, uint64_t handle);
 void value_refs(struct span encoded, value_ref_fn *visit, void *context);
+/*
+ * The same Value with map(handle) in the place of each such handle, as one item of `out`. The map answers the same for a
+ * handle whenever it is asked. Errors: NO_MEMORY.
+ */
+typedef uint64_t value_map_fn(void *context, uint64_t handle);
+enum sabir_error value_translate(struct span encoded, value_map_fn *map, void *context, struct bytes *out);
 /* Whether a Value that begins with this byte can refer to something. */
 static inline bool value_may_refer(uint8_t first)
 {
