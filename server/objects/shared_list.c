@@ -19,6 +19,7 @@
 #include "server/base/value_order.h"
 #include "server/base/wire.h"
 #include "server/objects/change.h"
+#include "server/objects/keep.h"
 
 #define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
 
@@ -185,6 +186,44 @@ enum sabir_error shared_list_page(struct lane *lane, uint64_t handle, uint64_t s
 	}
 	*length = v.length;
 	return SABIR_OK;
+}
+
+/* Under the lock: no element changes. */
+static enum sabir_error keep_all(struct view *v, struct bytes *out)
+{
+	struct slot slot;
+	enum sabir_error error = SABIR_OK;
+	for (uint64_t i = 0; !error && i < v->length; i++) {
+		error = open_slot(v, i, &slot);
+		uint64_t word = error ? 0 : load64_acquire(&slot.at->word);
+		uint32_t len = word_len(word);
+		if (!error && len > slot.room)
+			error = object_damaged(v->object);
+		uint8_t *to = error ? NULL : bytes_reserve(out, sizeof(slot.room) + len);
+		if (!error && !to)
+			error = SABIR_NO_MEMORY;
+		if (error)
+			break;
+		memcpy(to, &slot.room, sizeof(slot.room));
+		memcpy(to + sizeof(slot.room), slot.half[word_second(word)], len);
+		bytes_commit(out, sizeof(slot.room) + len);
+	}
+	return error;
+}
+
+enum sabir_error keep_shared_list(struct lane *lane, uint64_t handle, struct bytes *out)
+{
+	struct view v;
+	enum sabir_error error = enter(lane, SEG_OP_READ, handle, &v);
+	if (error)
+		return error;
+	error = lock_acquire(lane, &v.object->lock);
+	if (!error) {
+		error = keep_all(&v, out);
+		lock_release(lane, &v.object->lock);
+	}
+	object_leave(lane);
+	return error;
 }
 
 static enum sabir_error set_locked(struct lane *lane, const struct view *v, const struct slot *slot, struct span value)
