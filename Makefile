@@ -267,7 +267,7 @@ $(SWEEP): $(call OBJ,$(CORE_C) $(CRASH_C)) $(WIRE_O)
 ##@ Fuzzers
 
 FUZZERS := $(patsubst %.c,$(O)/%,$(filter-out tests/fuzz/stage.c,$(FUZZ_C)))
-FUZZ_O := $(call OBJ,$(CORE_C) server/main/config.c server/main/setting.c server/main/runtime.c tests/fuzz/stage.c tests/crash/world.c) $(WIRE_O)
+FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c tests/fuzz/stage.c tests/crash/world.c) $(WIRE_O)
 $(FUZZERS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)

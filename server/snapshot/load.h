@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_SNAPSHOT_LOAD_H
+#define SABIR_SNAPSHOT_LOAD_H
+
+#include "server/objects/object.h"
+#include "server/snapshot/reader.h"
+
+/*
+ * Reads a snapshot into a memory in which there is nothing yet, and which nobody uses. The whole file is checked before
+ * anything is made of it.
+ *
+ * Objects have other handles than before; references lead to the same objects, and those that led nowhere lead to an object
+ * that is deleted. What time has ended meanwhile is not there any more. Tokens of locks and leases go on far above what
+ * they were: by more than could have been given out since.
+ */
+struct load_result {
+	uint64_t n_objects;    /* that were made */
+	uint64_t time_unix_ns; /* when the snapshot was begun */
+	uint64_t n_bytes;
+	char detail[320]; /* what went wrong */
+};
+
+/*
+ * Errors: those of reader_open; RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the memory or the table of objects is too small),
+ * TOO_LARGE (max-item-bytes is smaller than it was), and what else a create or put may answer to a file that is whole and
+ * yet makes no sense. *begun: something has been made of it, and the memory is of no use any more. The lane acts for nobody.
+ */
+enum sabir_error snapshot_load(struct lane *lane, struct reader *reader, struct load_result *result, bool *begun);
+/* Only the check. */
+enum sabir_error snapshot_check(struct reader *reader, struct load_result *result);
+
+#endif
