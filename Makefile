@@ -262,7 +262,7 @@ SWEEP := $(O)/tests/crash/sweep
 $(SWEEP): $(call OBJ,$(CORE_C) $(CRASH_C)) $(WIRE_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=fallocate -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
 
 ##@ Fuzzers
 
@@ -347,8 +347,8 @@ stress: programs $(SUITES) ## many processes on one queue, with kills; every ite
 linearize: programs $(SUITES) ## concurrent histories, checked with Porcupine; SECONDS=600 or ROUNDS=n
 	@$(TEST_ENV) $(if $(ROUNDS),ROUNDS=$(ROUNDS),SECONDS=$(or $(SECONDS),600)) tests/linearizability/run
 
-crash: $(SWEEP) ## every operation, killed at every instruction; RECOVERY=1: the recovery too; ONLY=text
-	@$(SWEEP) --kills 3 --recovery $(or $(RECOVERY),0) $(if $(ONLY),--only '$(ONLY)')
+crash: $(SWEEP) ## every operation, killed at every instruction; RECOVERY=1: the recovery too; ONLY=text, PART=1/4
+	@$(SWEEP) --kills 3 --recovery $(or $(RECOVERY),0) $(if $(ONLY),--only '$(ONLY)') $(if $(PART),--part $(PART))
 
 crash-sample: $(SWEEP) ## some of it, at random
 	@$(SWEEP) --sample 25 --kills 3

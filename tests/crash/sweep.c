@@ -30,17 +30,24 @@ struct options {
 	unsigned kills;    /* real ones of each scenario */
 	unsigned sample;   /* scenarios, at random; 0: all */
 	unsigned seed;
+	unsigned part, parts; /* of the scenarios every parts-th, from the part-th on; 0 parts: all */
 	bool quiet;
 };
 
 struct counts {
 	uint64_t instructions;
 	uint64_t states;
-	uint64_t recovery_instructions;
 	uint64_t recovery_states;
+	uint64_t recovery_checked;
 	uint64_t kills;
 	unsigned passed;
 	unsigned failed;
+};
+
+/* Hashes of memory: two different ones with the same hash are not to be expected, of some millions. */
+struct seen {
+	uint64_t *cell;
+	size_t size, n;
 };
 
 struct run {
@@ -49,14 +56,50 @@ struct run {
 	struct image *last; /* the state that was looked at last */
 	struct world copy;  /* of that state, in which the recovery is run */
 	struct image *last_of_recovery;
-	uint64_t states, at, recovery_instructions, recovery_states;
-	uint64_t kill_at;
+	struct seen known; /* states of recoveries that were looked at */
+	uint64_t states, at, recovery_states, recovery_checked;
 	bool failed;
 	bool changes;
 	FILE *out;
 };
 
 static const char *where = "";
+
+/* ---------------------------------------------------------------- what was seen */
+
+/* False: it is in the set already. */
+static bool seen_add(struct seen *set, uint64_t hash)
+{
+	hash |= 1; /* 0 is an empty cell */
+	if (set->n * 2 >= set->size) {
+		struct seen larger = { calloc(set->size ? set->size * 2 : 1024, sizeof(*larger.cell)),
+				       set->size ? set->size * 2 : 1024, 0 };
+		if (!larger.cell)
+			abort();
+		for (size_t i = 0; i < set->size; i++)
+			if (set->cell[i])
+				seen_add(&larger, set->cell[i]);
+		free(set->cell);
+		*set = larger;
+	}
+	size_t i = (size_t)(hash >> 1) & (set->size - 1);
+	for (; set->cell[i]; i = (i + 1) & (set->size - 1))
+		if (set->cell[i] == hash)
+			return false;
+	set->cell[i] = hash;
+	set->n++;
+	return true;
+}
+
+/* The kernel's writes to the memory: fallocate is the one system call by which it is changed. */
+int __real_fallocate(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
+{
+	int result = __real_fallocate(fd, mode, off, len);
+	step_touched();
+	return result;
+}
 
 static void too_long(int signal)
 {
@@ -73,36 +116,45 @@ static void recover_act(void *context)
 	check_recover(&r->copy, SERVER);
 }
 
-static bool recovery_seen(void *context, uint64_t n)
+static bool recovery_seen(void *context, const struct step_at *at)
 {
 	struct run *r = context;
-	if (!image_update(r->last_of_recovery, &r->copy))
+	if (!image_update_pages(r->last_of_recovery, &r->copy, at->page, at->n_pages))
 		return true;
 	r->recovery_states++;
+	if (!seen_add(&r->known, image_hash(r->last_of_recovery) + check_happened(r->check)))
+		return true;
+	r->recovery_checked++;
 	alarm(600);
 	if (check_moment(r->check, r->last_of_recovery, true, r->out))
 		return true;
-	fprintf(r->out, "    at instruction %" PRIu64 " of the recovery from instruction %" PRIu64 "\n", n, r->at);
+	fprintf(r->out, "    at write %" PRIu64 " of the recovery from instruction %" PRIu64 "\n", at->n, r->at);
 	r->failed = true;
 	return false;
 }
 
 static void sweep_recovery(struct run *r)
 {
+	const struct steps steps = { .act = recover_act,
+				     .act_context = r,
+				     .seen = recovery_seen,
+				     .seen_context = r,
+				     .base = r->copy.seg.base,
+				     .len = r->copy.seg.size,
+				     .writes_only = true };
 	image_restore(r->last, &r->copy);
 	image_update(r->last_of_recovery, &r->copy);
-	r->recovery_instructions += step_through(recover_act, r, recovery_seen, r);
+	if (!step_through(&steps) && !r->failed) {
+		fprintf(r->out, "    the recovery from instruction %" PRIu64 " could not be stepped\n", r->at);
+		r->failed = true;
+	}
 }
 
 /* ---------------------------------------------------------------- the operation, killed */
 
-static bool seen(void *context, uint64_t n)
+/* The state that `last` holds. */
+static bool look(struct run *r, uint64_t n)
 {
-	struct run *r = context;
-	if (n % 4096 == 1)
-		alarm(600);
-	if (n > 1 && !image_update(r->last, check_world(r->check)))
-		return true;
 	r->at = n;
 	r->states++;
 	alarm(600);
@@ -112,15 +164,28 @@ static bool seen(void *context, uint64_t n)
 		return false;
 	}
 	unsigned every = r->options->recovery;
-	if (every && r->states % every == 0)
+	if (every && (r->states + r->options->seed) % every == 0)
 		sweep_recovery(r);
 	return !r->failed;
 }
 
-static bool kill_there(void *context, uint64_t n)
+static bool seen(void *context, const struct step_at *at)
 {
 	struct run *r = context;
-	return n < r->kill_at;
+	return !image_update_pages(r->last, check_world(r->check), at->page, at->n_pages) || look(r, at->n);
+}
+
+static uint64_t step_operation(struct run *r, step_seen *look_there, uint64_t kill_at)
+{
+	const struct world *world = check_world(r->check);
+	const struct steps steps = { .act = check_act,
+				     .act_context = r->check,
+				     .seen = look_there,
+				     .seen_context = r,
+				     .base = world->seg.base,
+				     .len = world->seg.size,
+				     .kill_at = kill_at };
+	return step_through(&steps);
 }
 
 /* Real deaths at random instructions of the n that there are. */
@@ -128,13 +193,13 @@ static void kill_some(struct run *r, uint64_t n, struct counts *counts)
 {
 	for (unsigned i = 0; i < r->options->kills && n && !r->failed; i++) {
 		image_restore(check_begin(r->check), check_world(r->check));
-		r->kill_at = 1 + (uint64_t)rand() % n;
-		step_through(check_act, r->check, kill_there, r);
+		r->at = 1 + (uint64_t)rand() % n;
+		step_operation(r, NULL, r->at);
 		image_update(r->last, check_world(r->check));
 		check_forget(r->check);
 		alarm(600);
 		if (!check_moment(r->check, r->last, false, r->out)) {
-			fprintf(r->out, "    killed at instruction %" PRIu64 "\n", r->kill_at);
+			fprintf(r->out, "    killed at instruction %" PRIu64 "\n", r->at);
 			r->failed = true;
 		}
 		counts->kills++;
@@ -149,7 +214,7 @@ static void tell(const struct scenario *s, bool waiting, const struct run *r, ui
 	       (int)strcspn(s->act, " "), s->act, s->name, r->changes ? "changes" : "reads  ",
 	       waiting ? "awaited" : "       ", n, r->states);
 	if (options->recovery)
-		printf(" %8" PRIu64 " %6" PRIu64, r->recovery_instructions, r->recovery_states);
+		printf(" %8" PRIu64 " %6" PRIu64, r->recovery_states, r->recovery_checked);
 	printf("\n");
 	fflush(stdout);
 }
@@ -169,7 +234,7 @@ static void sweep(const struct scenario *s, bool waiting, const struct options *
 		r.last_of_recovery = image_new(check_world(r.check));
 		if (!world_make(&r.copy))
 			abort();
-		n = step_through(check_act, r.check, seen, &r);
+		n = look(&r, 0) ? step_operation(&r, seen, 0) : 0;
 		if (!n && !r.failed)
 			fprintf(r.out, "    it could not be run step by step\n");
 		r.failed |= !n;
@@ -180,6 +245,7 @@ static void sweep(const struct scenario *s, bool waiting, const struct options *
 		r.changes = check_changes(r.check);
 		check_free(r.check);
 	}
+	free(r.known.cell);
 	r.failed |= !r.check;
 	alarm(0);
 	fclose(r.out);
@@ -188,7 +254,7 @@ static void sweep(const struct scenario *s, bool waiting, const struct options *
 	free(text);
 	counts->instructions += n;
 	counts->states += r.states;
-	counts->recovery_instructions += r.recovery_instructions;
+	counts->recovery_checked += r.recovery_checked;
 	counts->recovery_states += r.recovery_states;
 	counts->passed += !r.failed;
 	counts->failed += r.failed;
@@ -231,7 +297,7 @@ static bool matches(const struct scenario *s, const char *only)
 static void sweep_all(const struct options *options, struct counts *counts)
 {
 	for (size_t i = 0; i < n_scenarios; i++) {
-		if (!matches(&scenarios[i], options->only))
+		if (!matches(&scenarios[i], options->only) || (options->parts && i % options->parts != options->part))
 			continue;
 		sweep(&scenarios[i], false, options, counts);
 		sweep(&scenarios[i], true, options, counts);
@@ -246,11 +312,12 @@ static void sweep_sample(const struct options *options, struct counts *counts)
 
 static void usage(void)
 {
-	printf("sweep [--only TEXT] [--recovery N] [--kills N] [--sample N] [--seed N] [--quiet]\n"
+	printf("sweep [--only TEXT] [--recovery N] [--kills N] [--sample N] [--part I/N] [--seed N] [--quiet]\n"
 	       "  --only TEXT   scenarios with TEXT in their operation or name\n"
 	       "  --recovery N  at every Nth state, kill the recovery at every instruction too\n"
 	       "  --kills N     N real kills in each scenario, at random instructions\n"
 	       "  --sample N    N scenarios at random instead of all\n"
+	       "  --part I/N    every Nth scenario, from the Ith on: N runs with I from 1 to N are all of them\n"
 	       "  --seed N      for what is random; default: the time\n"
 	       "  --quiet       tell only of what fails\n");
 }
@@ -258,10 +325,15 @@ static void usage(void)
 static bool read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{ "only", required_argument, NULL, 'o' },  { "recovery", required_argument, NULL, 'r' },
-		{ "kills", required_argument, NULL, 'k' }, { "sample", required_argument, NULL, 's' },
-		{ "seed", required_argument, NULL, 'e' },  { "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
+		{ "only", required_argument, NULL, 'o' },
+		{ "recovery", required_argument, NULL, 'r' },
+		{ "kills", required_argument, NULL, 'k' },
+		{ "sample", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'e' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "part", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 	*options = (struct options){ .seed = (unsigned)time(NULL) };
@@ -281,6 +353,12 @@ static bool read_options(int argc, char **argv, struct options *options)
 			break;
 		case 'e':
 			options->seed = (unsigned)atoi(optarg);
+			break;
+		case 'p':
+			if (sscanf(optarg, "%u/%u", &options->part, &options->parts) != 2 || !options->part ||
+			    options->part > options->parts)
+				return false;
+			options->part %= options->parts;
 			break;
 		case 'q':
 			options->quiet = true;
@@ -312,7 +390,7 @@ int main(int argc, char **argv)
 		look_for_all_operations(&counts);
 	printf("%" PRIu64 " instructions, %" PRIu64 " states; of the recovery %" PRIu64 ", %" PRIu64 "; %" PRIu64
 	       " kills; %ld s\n",
-	       counts.instructions, counts.states, counts.recovery_instructions, counts.recovery_states, counts.kills,
+	       counts.instructions, counts.states, counts.recovery_states, counts.recovery_checked, counts.kills,
 	       (long)(time(NULL) - begin));
 	printf("%u passed, %u failed\n", counts.passed, counts.failed);
 	return counts.failed != 0;

@@ -21,8 +21,9 @@ struct image {
 	uint8_t *chunks; /* at their places */
 	bool *used;      /* chunks */
 	struct lane lane[N_PERSONS];
-	size_t data_off;
+	size_t data_off; /* of whole pages */
 	uint32_t n_chunks;
+	uint64_t hash; /* the sum of those of its pages */
 };
 
 static bool person_make(struct segment *seg, const char *name, struct lane *lane)
@@ -87,27 +88,89 @@ void image_free(struct image *image)
 	free(image);
 }
 
-static bool take(uint8_t *to, const uint8_t *from, size_t len)
+/* A page's part in the hash of the image; pages of free chunks have none. */
+static uint64_t hash_page(const uint8_t *page, uint64_t off)
 {
-	if (!memcmp(to, from, len))
+	uint64_t h = off | 1, word;
+	for (size_t i = 0; i < IMAGE_PAGE; i += sizeof(word)) {
+		memcpy(&word, page + i, sizeof(word));
+		h = (h ^ word) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 32;
+	}
+	return h;
+}
+
+static bool take_page(struct image *image, uint8_t *to, const uint8_t *from, uint64_t off)
+{
+	if (!memcmp(to, from, IMAGE_PAGE))
 		return false;
-	memcpy(to, from, len);
+	image->hash -= hash_page(to, off);
+	memcpy(to, from, IMAGE_PAGE);
+	image->hash += hash_page(to, off);
 	return true;
+}
+
+static bool take(struct image *image, const struct world *world, uint64_t off)
+{
+	uint64_t in = off - image->data_off;
+	if (off < image->data_off)
+		return take_page(image, image->tables + off, world->seg.base + off, off);
+	return image->used[in >> SEG_CHUNK_SHIFT] && take_page(image, image->chunks + in, world->seg.base + off, off);
+}
+
+static void hash_chunk(struct image *image, uint32_t i, bool add)
+{
+	for (uint64_t at = 0; at < SEG_CHUNK_SIZE; at += IMAGE_PAGE) {
+		uint64_t in = ((uint64_t)i << SEG_CHUNK_SHIFT) + at;
+		uint64_t h = hash_page(image->chunks + in, image->data_off + in);
+		image->hash += add ? h : -h;
+	}
+}
+
+/* Chunks that came or went since. */
+static bool take_use(struct image *image, const struct world *world)
+{
+	bool changed = false;
+	for (uint32_t i = 0; i < image->n_chunks; i++) {
+		bool used = chunk_used(&world->seg, i);
+		if (used == image->used[i])
+			continue;
+		changed = true;
+		if (image->used[i])
+			hash_chunk(image, i, false);
+		else
+			memcpy(image->chunks + ((uint64_t)i << SEG_CHUNK_SHIFT), chunk_bytes(&world->seg, i),
+			       SEG_CHUNK_SIZE);
+		if (used)
+			hash_chunk(image, i, true);
+		image->used[i] = used;
+	}
+	return changed;
+}
+
+bool image_update_pages(struct image *image, const struct world *world, const uint64_t *off, uint32_t n)
+{
+	if (!n)
+		return image_update(image, world);
+	bool changed = take_use(image, world);
+	for (uint32_t i = 0; i < n; i++)
+		changed |= take(image, world, off[i]);
+	return changed;
 }
 
 bool image_update(struct image *image, const struct world *world)
 {
-	const struct segment *seg = &world->seg;
-	bool changed = take(image->tables, seg->base, image->data_off);
-	for (uint32_t i = 0; i < image->n_chunks; i++) {
-		bool used = chunk_used(seg, i);
-		if (used)
-			changed |= take(image->chunks + ((uint64_t)i << SEG_CHUNK_SHIFT), chunk_bytes(seg, i),
-					SEG_CHUNK_SIZE);
-		image->used[i] = used;
-	}
+	uint64_t end = image->data_off + ((uint64_t)image->n_chunks << SEG_CHUNK_SHIFT);
+	bool changed = take_use(image, world);
+	for (uint64_t off = 0; off < end; off += IMAGE_PAGE)
+		changed |= take(image, world, off);
 	memcpy(image->lane, world->lane, sizeof(image->lane));
 	return changed;
+}
+
+uint64_t image_hash(const struct image *image)
+{
+	return image->hash;
 }
 
 /* A lane's own memory of where it was points into the segment that it was in. */

@@ -32,6 +32,11 @@ struct image *image_new(const struct world *world);
 void image_free(struct image *image);
 /* False: the memory is what the image holds. True: it is not, and the image holds it now. */
 bool image_update(struct image *image, const struct world *world);
+/* The same if the memory differs in these pages at most. Of n = 0 pages: anywhere. */
+#define IMAGE_PAGE 4096u
+bool image_update_pages(struct image *image, const struct world *world, const uint64_t *off, uint32_t n);
+/* Of what it holds. */
+uint64_t image_hash(const struct image *image);
 /* Makes the memory of `world`, of the same geometry, what the image holds, and its people those of the image's. */
 void image_restore(const struct image *image, struct world *world);
 
