@@ -33,7 +33,7 @@ struct check {
 	struct image *begin;
 	struct end before, after;
 	uint32_t seq[64][N_SIDES]; /* of the events, at the beginning */
-	bool happened;             /* at an earlier moment already */
+	int stage;                 /* at an earlier moment already */
 	char act_method[64];
 	uint8_t act_request[512 << 10];
 	size_t act_len;
@@ -508,18 +508,41 @@ static bool all_woken(const struct end *expected, const struct end *found)
 	return true;
 }
 
+/* How far the operation had got: 0 before, then the scenario's steps in between, then after. -1: in none of them. */
+static int stage_of(const struct check *c, const struct end *found)
+{
+	const char *step = c->scenario->steps;
+	int stage = 1;
+	if (same(&found->state, &c->before.state) && same(&found->again, &c->before.again))
+		return 0;
+	for (; step && *step; step += strlen(step) + 1, stage++)
+		if (!strcmp(found->state.at, step) && same(&found->again, &c->before.again))
+			return stage;
+	bool is_after = same(&found->state, &c->after.state) && same(&found->again, &c->after.again);
+	return is_after ? stage : -1;
+}
+
+static int last_stage(const struct check *c)
+{
+	const char *step = c->scenario->steps;
+	int n = 1;
+	for (; step && *step; step += strlen(step) + 1)
+		n++;
+	return n;
+}
+
 static const char *compare(struct check *c, const struct end *found)
 {
-	bool is_before = same(&found->state, &c->before.state) && same(&found->again, &c->before.again);
-	bool is_after = same(&found->state, &c->after.state) && same(&found->again, &c->after.again);
-	if (!is_before && !is_after)
-		return strstr(c->scenario->name, "in steps") ? NULL : "it happened in part";
-	if (c->happened && !is_after)
+	int stage = stage_of(c, found), last = last_stage(c);
+	/* What changes nothing has two ends that are the same. */
+	if (stage == 0 && !check_changes(c) && c->stage == last)
+		stage = last;
+	if (stage < 0)
+		return "it happened in part";
+	if (stage < c->stage)
 		return "it had happened, and has not any more";
-	const struct end *end = is_after ? &c->after : &c->before;
-	if (!is_before)
-		c->happened = true;
-	if (is_after && !is_before && !all_woken(end, found))
+	c->stage = stage;
+	if (stage == last && !all_woken(&c->after, found))
 		return "somebody who waited was not woken";
 	if (!same_count(&found->left, &c->before.left) && !same_count(&found->left, &c->after.left))
 		return "memory is lost";
@@ -540,14 +563,14 @@ static void tell(const struct check *c, const char *what, const struct end *foun
 		found->left.used_bytes, found->left.n_blocks);
 }
 
-bool check_happened(const struct check *c)
+int check_stage(const struct check *c)
 {
-	return c->happened;
+	return c->stage;
 }
 
 void check_forget(struct check *c)
 {
-	c->happened = false;
+	c->stage = 0;
 }
 
 bool check_moment(struct check *c, const struct image *moment, bool server_died, FILE *out)

@@ -40,8 +40,8 @@ bool check_recover(struct world *world, enum person by);
  */
 bool check_moment(struct check *check, const struct image *moment, bool server_died, FILE *out);
 
-/* Whether the operation had happened at some moment that was looked at. */
-bool check_happened(const struct check *check);
+/* How far the operation had got at the moments that were looked at. */
+int check_stage(const struct check *check);
 /* The next moment may be any of them: forget how far the operation had got. */
 void check_forget(struct check *check);
 

@@ -5,6 +5,9 @@
  */
 #include "tests/crash/scenario.h"
 
+/* Most have no `steps`. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 #define MAKE "ManagerService/Create name='o' "
 #define O "={name='o'}"
 #define TEN "10*"
@@ -24,6 +27,9 @@
 #define NAMESPACE MAKE "namespace={}\n"
 #define ATTRIBUTE "NamespaceService/Set namespace" O " name='a%' value=$%\n"
 #define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
+
+/* What is found of the object that stands beside those of every scenario. */
+#define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
 
 const struct scenario scenarios[] = {
 	/* ManagerService */
@@ -273,8 +279,13 @@ const struct scenario scenarios[] = {
 	{ "set", MAKE "event={}\nEventService/Set event" O "\n", "EventService/Wait event" O },
 	{ "clear", MAKE "event={}\n", "EventService/Wait event" O " timeout={}" },
 
-	/* PipeService */
-	{ "first, in steps", MAKE "pipe={}\n", "PipeService/Open pipe" O " end=0" },
+/* PipeService */
+#define UNOPENED "2 kind 7 'o' flags 0 closed 0 ephemeral 0\n  PipeService/State OK ends={} ends={}\n"
+#define EMPTY_PART(n)                                                                                                  \
+	n " kind 1 '' flags 0 closed 0 ephemeral 0\n  QueueService/Size OK empty=true\n"                               \
+	  "  QueueService/GetMany EMPTY \n"
+	{ "first", MAKE "pipe={}\n", "PipeService/Open pipe" O " end=0",
+	  OTHER UNOPENED EMPTY_PART("3") "\0" OTHER UNOPENED EMPTY_PART("3") EMPTY_PART("4") "\0" },
 	{ "the other is open", MAKE "pipe={}\nPipeService/Open pipe" O " end=1\n", "PipeService/Open pipe" O " end=0" },
 	{ "many hold it", MAKE "pipe={}\n6*PipeService/Open pipe" O " end=0\n", "PipeService/Open pipe" O " end=0" },
 	{ "last holder", PIPE "3*PipeService/Send pipe" O " end=1 item=$%\n", "PipeService/Close pipe" O " end=0" },
@@ -378,7 +389,12 @@ const struct scenario scenarios[] = {
 	{ "to wait", CONDITION LOCKED("victim "), "ConditionService/Wait condition" O },
 	{ "to wait, twice locked", CONDITION LOCKED("victim ") LOCKED("victim "), "ConditionService/Wait condition" O },
 	{ "not locked", CONDITION, "ConditionService/Wait condition" O },
-	{ "no time, in steps", CONDITION LOCKED("victim "), "ConditionService/Wait condition" O " timeout={}" },
+#define RELEASED                                                                                                       \
+	"2 kind 9 'l' flags 0 closed 0 ephemeral 0\n  LockService/Status OK token=1\n"                                 \
+	"  LockService/Acquire OK token=2 depth=1\n"                                                                   \
+	"3 kind 11 'o' flags 0 closed 0 ephemeral 0\n  ConditionService/Status OK \n"
+	{ "no time", CONDITION LOCKED("victim "), "ConditionService/Wait condition" O " timeout={}",
+	  OTHER RELEASED "\0" },
 	{ "one", CONDITION WAITED LOCKED("victim "), "ConditionService/Notify condition" O },
 	{ "all", CONDITION WAITED WAITED LOCKED("victim "), "ConditionService/Notify condition" O " all=true" },
 	{ "nobody", CONDITION LOCKED("victim "), "ConditionService/Notify condition" O },

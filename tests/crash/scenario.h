@@ -14,7 +14,8 @@
  * An act with "undo:" in front is done by the survivor in the end of the setup, for somebody who has not received the answer, and
  * it is its undoing in which the victim dies.
  *
- * What is said to be "in steps" has states between its two ends, all of them good; "new slab" and "first name": see check.c.
+ * An operation that is made of several has states between its two ends: `steps` has what is then found, in their order,
+ * each as the check tells it and ended by a NUL. "new slab" and "first name": see check.c.
  *
  * Objects are best called o, other ones p, q.
  */
@@ -22,6 +23,7 @@ struct scenario {
 	const char *name; /* the state: "empty", "wrapped" */
 	const char *setup;
 	const char *act;
+	const char *steps;
 };
 
 extern const struct scenario scenarios[];

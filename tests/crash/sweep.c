@@ -122,7 +122,7 @@ static bool recovery_seen(void *context, const struct step_at *at)
 	if (!image_update_pages(r->last_of_recovery, &r->copy, at->page, at->n_pages))
 		return true;
 	r->recovery_states++;
-	if (!seen_add(&r->known, image_hash(r->last_of_recovery) + check_happened(r->check)))
+	if (!seen_add(&r->known, image_hash(r->last_of_recovery) + (uint64_t)check_stage(r->check)))
 		return true;
 	r->recovery_checked++;
 	alarm(600);
