@@ -86,7 +86,7 @@ CLIENT_C := $(filter bindings/c/%,$(SRC))
 MAIN_C := $(filter server/main/main.c,$(SRC))
 UPPER_C := $(filter-out $(CORE_C) $(CLIENT_C) $(MAIN_C),$(SRC))
 EXAMPLE_C := $(wildcard bindings/c/examples/*.c)
-SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/%,$(wildcard tests/*/*.c))
+SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/% tests/storm/%,$(wildcard tests/*/*.c))
 CRASH_C := $(wildcard tests/crash/*.c)
 FUZZ_C := $(wildcard tests/fuzz/*.c)
 
@@ -222,8 +222,12 @@ $(O)/lib/libsabir.a: $(CLIENT_O) bindings/c/sabir.map
 # Programs that use libsabir as any program would: its headers, its shared library.
 SUITES := $(if $(LIBSABIR),$(SUITE_C:%.c=$(O)/%))
 
+STORM := $(if $(LIBSABIR),$(O)/tests/storm/storm)
+SUITES += $(STORM)
+
 $(EXAMPLES): $(O)/examples/%: bindings/c/examples/%.c
-$(SUITES): $(O)/%: %.c
+$(filter-out $(STORM),$(SUITES)): $(O)/%: %.c
+$(STORM): $(wildcard tests/storm/*.c)
 $(O)/tests/stress/wake: SUITE_LIBS := -lgrpc -lgpr
 $(EXAMPLES) $(SUITES): $(LIBSABIR) | $(GEN_H)
 	@mkdir -p $(@D)
@@ -311,10 +315,10 @@ $(BENCH): $(O)/%: %.cpp | packages
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
-QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run tests/streams/run bindings/*/tests/run)
+QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint format asan tsan sanitized stress linearize crash crash-sample fuzz models bench images demo
+.PHONY: unit test check lint format asan tsan sanitized stress storm pauses linearize crash crash-sample fuzz models bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
@@ -343,6 +347,12 @@ sanitized: programs $(UNIT) $(SUITES)
 
 stress: programs $(SUITES) ## many processes on one queue, with kills; every item once
 	@$(TEST_ENV) tests/stress/run
+
+storm: programs $(STORM) ## all kinds at once, with kills at random, against a ledger; SECONDS=600
+	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),600) tests/storm/run
+
+pauses: programs $(STORM) ## the same with processes stopped for long, and no kills; SECONDS=120
+	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),120) PAUSES=1 tests/storm/run
 
 linearize: programs $(SUITES) ## concurrent histories, checked with Porcupine; SECONDS=600 or ROUNDS=n
 	@$(TEST_ENV) $(if $(ROUNDS),ROUNDS=$(ROUNDS),SECONDS=$(or $(SECONDS),600)) tests/linearizability/run
