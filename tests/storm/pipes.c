@@ -137,7 +137,7 @@ void hold_anonymous(struct me *me)
 		sabir_dict_free(dict);
 		sabir_list_free(list);
 		storm_end(me);
-		usleep(storm_random(me, 3000));
+		usleep(storm_random(me, 20000));
 	}
 	sabir_queue_free(queue);
 }

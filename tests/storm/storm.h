@@ -88,8 +88,8 @@ role produce_plain, consume_plain, produce_remote, consume_remote, produce_tasks
 role hold_lock, hold_semaphore, count, notify, meet, signal_event, send_pipe, receive_pipe, hold_anonymous;
 
 /* How long an operation may take beyond its own time-out, whatever dies or is stopped beside it. */
-#define BOUND_NS (30 * SABIR_SECOND)
-#define LEASE_NS (5 * SABIR_SECOND)
+#define BOUND_NS (40 * SABIR_SECOND)
+#define LEASE_NS (10 * SABIR_SECOND)
 
 uint64_t storm_now(void);
 void storm_wrong(struct ledger *ledger, const char *format, ...) __attribute__((format(printf, 2, 3)));
