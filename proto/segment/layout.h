@@ -91,7 +91,10 @@ struct seg_header {
 #define SEG_OWNER_DEAD 2u /* death is proved, its lanes are being recovered */
 
 /* seg_owner.flags */
-#define SEG_OWNER_REMOTE 1u /* a session of a remote program: no process, no lanes */
+#define SEG_OWNER_REMOTE 1u   /* a session of a remote program: no process, no lanes */
+#define SEG_OWNER_SERVER 2u   /* a server's own; which of them in the bits from SEG_OWNER_NUMBER_SHIFT on */
+#define SEG_OWNER_WELCOMED 4u /* a local program that has been told of it: it counts as alive until it is proved dead */
+#define SEG_OWNER_NUMBER_SHIFT 8u
 
 struct seg_owner {
 	uint64_t word;
@@ -131,6 +134,7 @@ struct seg_owner {
 #define SEG_OP_TASK_CHANGE 52u /* of one item, in one transaction */
 #define SEG_OP_TASK_CLEAR 53u
 #define SEG_OP_HOLD 60u      /* of any kind of object: see seg_object.held */
+#define SEG_OP_SPARE 70u     /* of nothing, ever: the lane is kept for the next server */
 #define SEG_OP_TASK_MOVE 54u /* to another queue: args[1] = 1 + the object whose lock is held too, args[0] = 0 */
 
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */

@@ -38,6 +38,9 @@ static void close_source(struct connection *c, struct loop_fd *source)
 	if (fd < 0)
 		return;
 	loop_remove(c->control->options.loop, source);
+	/* Somebody may keep a copy for the server after this one; for the peer it ends now. */
+	if (source == &c->socket)
+		(void)shutdown(fd, SHUT_RDWR);
 	close(fd);
 }
 
@@ -74,6 +77,7 @@ static void recover(void *context)
 	enum sabir_error error = owner_recover(control->options.lane, c->owner);
 	if (!error) {
 		log_debug("owner recovered", log_u64("owner", c->owner), log_text("label", c->label));
+		connection_forget(c);
 		control->counters.attached--;
 		connection_free(c);
 		return;
@@ -86,7 +90,7 @@ static void recover(void *context)
 }
 
 /* The process will not, or can't, touch the memory again. Frees the connection, now or later. */
-static void release_owner(struct connection *c, const char *reason)
+void connection_release(struct connection *c, const char *reason)
 {
 	log_owner(c, "owner gone", reason);
 	close_source(c, &c->socket);
@@ -101,11 +105,11 @@ static void on_death(void *context, uint32_t events)
 	struct connection *c = context;
 	(void)events;
 	c->control->counters.deaths++;
-	release_owner(c, "its process ended");
+	connection_release(c, "its process ended");
 }
 
 /* The socket can't be used any more. Frees a connection without an owner. */
-static void lose_socket(struct connection *c)
+void connection_lose_socket(struct connection *c)
 {
 	if (c->state == CONNECTION_GREETING) {
 		connection_free(c);
@@ -122,7 +126,7 @@ void connection_tick(struct connection *c)
 	if (c->state != CONNECTION_ORPHANED || !peer_without_memory(c->pidfd.fd, c->control->options.seg->fd))
 		return;
 	c->control->counters.deaths++;
-	release_owner(c, "its process has left the memory");
+	connection_release(c, "its process has left the memory");
 }
 
 /* What is unread at close() would reset the connection and could take our answer from the peer. */
@@ -141,7 +145,7 @@ static void refuse(struct connection *c, enum sabir_error error, const char *det
 	(void)attach_send(c->socket.fd, &refusal, NULL, 0);
 	discard_input(c->socket.fd);
 	c->control->counters.refused++;
-	lose_socket(c);
+	connection_lose_socket(c);
 }
 
 /* ---------------------------------------------------------------- frames */
@@ -179,6 +183,18 @@ static struct attach_message welcome(const struct connection *c)
 	return message;
 }
 
+void connection_welcome(struct connection *c)
+{
+	const struct segment *seg = c->control->options.seg;
+	struct attach_message message = welcome(c);
+	const int fds[2] = { seg->fd, seg->bell_fd };
+	/* Unsent is no proof that nothing arrived: the pidfd decides from here on. */
+	bool sent = attach_send(c->socket.fd, &message, fds, 2) == SABIR_OK;
+	fetch_or32(&seg->owners[c->owner].flags, SEG_OWNER_WELCOMED);
+	if (!sent)
+		connection_lose_socket(c);
+}
+
 /* Claims an owner entry and watches the process. On failure the connection is as before. */
 static enum sabir_error claim_owner(struct connection *c, char *detail)
 {
@@ -202,8 +218,14 @@ static enum sabir_error claim_owner(struct connection *c, char *detail)
 		snprintf(detail, ATTACH_DETAIL_SIZE, "the server can't watch another process");
 		close(pidfd);
 		owner_close(options->seg, c->owner);
+		return error;
 	}
-	return error;
+	if (connection_keep(c))
+		return SABIR_OK;
+	snprintf(detail, ATTACH_DETAIL_SIZE, "the server's keeper does not answer");
+	close_source(c, &c->pidfd);
+	owner_close(options->seg, c->owner);
+	return SABIR_UNAVAILABLE;
 }
 
 static void on_hello(struct connection *c, const attach_Hello *hello)
@@ -223,11 +245,7 @@ static void on_hello(struct connection *c, const attach_Hello *hello)
 	c->control->counters.attached++;
 	loop_timer_cancel(c->control->options.loop, &c->timer);
 	log_owner(c, "owner attached", "hello");
-	struct attach_message message = welcome(c);
-	const int fds[2] = { c->control->options.seg->fd, c->control->options.seg->bell_fd };
-	/* Unsent is no proof that nothing arrived: the pidfd decides from here on. */
-	if (attach_send(c->socket.fd, &message, fds, 2))
-		lose_socket(c);
+	connection_welcome(c);
 }
 
 static void on_ping(struct connection *c)
@@ -236,8 +254,10 @@ static void on_ping(struct connection *c)
 	snprintf(pong.pong.server_version, sizeof(pong.pong.server_version), "%s", c->control->options.version);
 	pong.pong.instance = c->control->options.seg->header->instance;
 	pong.pong.n_attached = c->control->counters.attached;
+	pong.pong.server_pid = (uint32_t)getpid();
+	pong.pong.keeper_pid = c->control->options.keeper_pid;
 	if (attach_send(c->socket.fd, &pong, NULL, 0))
-		lose_socket(c);
+		connection_lose_socket(c);
 }
 
 static void on_operator(struct connection *c, const struct attach_message *question)
@@ -248,7 +268,7 @@ static void on_operator(struct connection *c, const struct attach_message *quest
 	if (error)
 		refuse(c, error, detail);
 	else if (attach_send(c->socket.fd, &answer, NULL, 0))
-		lose_socket(c);
+		connection_lose_socket(c);
 }
 
 static void on_frame(struct connection *c, const struct attach_message *message)
@@ -265,7 +285,7 @@ static void on_frame(struct connection *c, const struct attach_message *message)
 		connection_free(c);
 	} else if (message->type == ATTACH_GOODBYE) {
 		c->control->counters.goodbyes++;
-		release_owner(c, "goodbye");
+		connection_release(c, "goodbye");
 	} else {
 		snprintf(detail, sizeof(detail), "frame type %u is not for the server now", (unsigned)message->type);
 		refuse(c, SABIR_INVALID_ARGUMENT, detail);
@@ -285,7 +305,7 @@ static void on_socket(void *context, uint32_t events)
 		snprintf(detail, sizeof(detail), "the frame ends after %zu bytes", c->reader.len);
 		refuse(c, SABIR_INVALID_ARGUMENT, detail);
 	} else if (error == SABIR_CLOSED) {
-		lose_socket(c);
+		connection_lose_socket(c);
 	} else if (error) {
 		refuse(c, error, detail);
 	} else {
@@ -308,7 +328,7 @@ void connection_refuse(struct control *control, int socket, enum sabir_error err
 	close(socket);
 }
 
-static struct connection *connection_new(struct control *control, const struct peer *peer)
+struct connection *connection_new(struct control *control, const struct peer *peer)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -355,5 +375,5 @@ void connection_drain(struct connection *c)
 	if (c->socket.fd < 0)
 		return;
 	(void)attach_send(c->socket.fd, &goodbye, NULL, 0);
-	lose_socket(c);
+	connection_lose_socket(c);
 }

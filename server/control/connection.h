@@ -52,6 +52,24 @@ struct connection {
 	struct attach_reader reader;
 };
 
+/*
+ * adopt.c: what a former server has left. connection_keep gives the descriptors of an owner into keeping (false: not now);
+ * connection_forget takes them back.
+ */
+bool connection_keep(const struct connection *connection);
+void connection_forget(const struct connection *connection);
+/* Closes what this process has of it, which is kept for the next server, and frees it. */
+void connection_leave(struct connection *connection);
+
+/* For adopt.c. A new one, in the state GREETING without a timer; NULL: no memory. */
+struct connection *connection_new(struct control *control, const struct peer *peer);
+/* Tells the program of its owner. */
+void connection_welcome(struct connection *connection);
+/* Begins the recovery; the connection is freed by that, now or later. */
+void connection_release(struct connection *connection, const char *reason);
+/* Looks at the socket's end, as lost. */
+void connection_lose_socket(struct connection *connection);
+
 /* Takes an accepted socket: it becomes a connection, or is told why not and closed. */
 void connection_open(struct control *control, int socket);
 /* Orphaned ones: has the process lost the memory? */

@@ -67,12 +67,30 @@ static uint32_t socket_mode(const struct control_policy *policy)
 	return policy->n_uids || policy->n_gids ? 0666 : 0660;
 }
 
+/* The kept one, unless somebody has removed its path. */
+static enum sabir_error open_listener(struct control *control, char *detail)
+{
+	const struct control_options *options = &control->options;
+	struct control_listener kept = { .fd = options->kept_fd ? options->kept_fd : -1,
+					 .lock_fd = options->kept_lock_fd ? options->kept_lock_fd : -1 };
+	if (control_listen_on(options->path, &kept)) {
+		control->listener = kept;
+		return SABIR_OK;
+	}
+	enum sabir_error error = control_listen(options->path, socket_mode(&options->policy), options->policy.group,
+						detail, &control->listener);
+	const int fds[2] = { control->listener.fd, control->listener.lock_fd };
+	if (error || !options->keeper.keep || options->keeper.keep("control", fds, 2))
+		return error;
+	snprintf(detail, CONTROL_DETAIL_SIZE, "the keeper does not take the control socket");
+	return SABIR_UNAVAILABLE;
+}
+
 static enum sabir_error start(struct control *control, char *detail)
 {
 	struct control_options *options = &control->options;
 	struct stat st;
-	enum sabir_error error = control_listen(options->path, socket_mode(&options->policy), options->policy.group,
-						detail, &control->listener);
+	enum sabir_error error = open_listener(control, detail);
 	if (error)
 		return error;
 	if (stat(options->path, &st)) {
@@ -147,6 +165,19 @@ void control_drain(struct control *control)
 		next = c->next;
 		connection_drain(c);
 	}
+}
+
+void control_leave(struct control *control)
+{
+	if (control->draining)
+		return;
+	control->draining = true;
+	loop_remove(control->options.loop, &control->listening);
+	while (control->first)
+		connection_leave(control->first);
+	close(control->listener.fd);
+	close(control->listener.lock_fd);
+	control->listener = (struct control_listener){ .fd = -1, .lock_fd = -1 };
 }
 
 void control_free(struct control *control)

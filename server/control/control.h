@@ -2,6 +2,7 @@
 #ifndef SABIR_CONTROL_CONTROL_H
 #define SABIR_CONTROL_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -33,6 +34,16 @@ struct control_policy {
 	gid_t group;   /* of the socket; CONTROL_NO_GROUP: the server's */
 };
 
+/*
+ * Where descriptors are that outlive the server. keep: false if they are not taken now; they stay the caller's. What is
+ * kept: "control" (listener and lock) and, before its program is told of it, "client-INDEX-GENERATION" (pidfd and socket)
+ * of each owner. Both NULL: nowhere.
+ */
+struct control_keeper {
+	bool (*keep)(const char *name, const int *fds, unsigned n_fds);
+	void (*forget)(const char *name);
+};
+
 struct control_options {
 	struct loop *loop; /* these three are borrowed until control_free */
 	struct segment *seg;
@@ -44,7 +55,11 @@ struct control_options {
 	uint64_t hello_timeout_ns; /* 0: 5 s */
 	uint32_t max_attached;     /* 0: as many as there are owners */
 	uint32_t max_connections;  /* 0: the segment's owners and 128 more that have not introduced themselves */
-	char *detail;              /* where a text goes when control_start fails: CONTROL_DETAIL_SIZE bytes, or NULL */
+	struct control_keeper keeper;
+	uint32_t keeper_pid; /* is told to who asks; 0: there is none */
+	int kept_fd;         /* of the server before this one: its listener, or 0 */
+	int kept_lock_fd;    /* and its lock; both are taken */
+	char *detail;        /* where a text goes when control_start fails: CONTROL_DETAIL_SIZE bytes, or NULL */
 };
 
 /*
@@ -56,6 +71,16 @@ enum sabir_error control_start(const struct control_options *options, struct con
 
 /* Where the same objects are served over gRPC: hints for clients that attach from now on. Borrowed. */
 void control_set_addresses(struct control *control, const char *const *grpc_addresses, size_t n);
+
+/*
+ * Goes on for a former server on the same memory. Adopts a local program with its owner: pidfd and socket (-1: it has lost it)
+ * are taken. If it may not have been told yet, it is told.
+ */
+void control_adopt(struct control *control, uint32_t owner, int socket, int pidfd);
+/* Recovers an owner of whom nobody can touch the memory any more, now or as soon as it is possible. */
+void control_recover(struct control *control, uint32_t owner);
+/* Instead of the drain: another server goes on with the same memory, socket and programs, which notice nothing. */
+void control_leave(struct control *control);
 
 /* Once a second: looks after owners whose socket is gone. */
 void control_tick(struct control *control);

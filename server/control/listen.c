@@ -136,3 +136,34 @@ void control_unlock(struct control_listener *listener)
 	close(listener->lock_fd);
 	listener->lock_fd = -1;
 }
+
+bool control_listen_on(const char *path, struct control_listener *listener)
+{
+	struct stat st;
+	bool fits = *path && strlen(path) < sizeof(listener->path);
+	if (fits)
+		strcpy(listener->path, path);
+	if (fits && listener->fd >= 0 && listener->lock_fd >= 0 && !lstat(path, &st) && S_ISSOCK(st.st_mode))
+		return true;
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+	if (fits)
+		control_unlock(listener);
+	return false;
+}
+
+void control_sweep(const char *path, struct control_listener *listener)
+{
+	char lock[128];
+	bool ours = listener->lock_fd >= 0 && lock_path(path, lock) && still_there(listener->lock_fd, lock);
+	if (ours) {
+		(void)unlink(path);
+		(void)unlink(lock);
+	}
+	if (listener->fd >= 0)
+		close(listener->fd);
+	if (listener->lock_fd >= 0)
+		close(listener->lock_fd);
+	*listener = (struct control_listener){ .fd = -1, .lock_fd = -1 };
+}

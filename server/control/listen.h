@@ -2,6 +2,7 @@
 #ifndef SABIR_CONTROL_LISTEN_H
 #define SABIR_CONTROL_LISTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,13 @@ struct control_listener {
  */
 enum sabir_error control_listen(const char *path, uint32_t mode, gid_t group, char *detail,
 				struct control_listener *listener);
+/*
+ * Takes a former server's over: if both descriptors are there and the path is still a socket, listener->path is set. Else
+ * false, and what is there is closed and the lock given back.
+ */
+bool control_listen_on(const char *path, struct control_listener *listener);
+/* Removes what a server has left of it that is dead, if nobody else has the path by now, and closes. */
+void control_sweep(const char *path, struct control_listener *listener);
 /* Removes the socket and closes it; the lock is kept. */
 void control_unlisten(struct control_listener *listener);
 /* Gives the lock back too. */

@@ -23,6 +23,37 @@ void addresses_listen(const struct config *config, const char *const **list, siz
 	*n = none ? 0 : listen->n;
 }
 
+static bool port_is_open(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	return colon && !strcmp(colon, ":0") && strncmp(address, "unix:", 5) != 0;
+}
+
+const char *addresses_kept_port(const struct kept *kept, size_t i, const char *address, char *text)
+{
+	char prefix[NOTIFY_NAME_SIZE];
+	int len = snprintf(prefix, sizeof(prefix), "port-%zu-", i);
+	if (!port_is_open(address))
+		return address;
+	for (size_t k = 0; k < kept->n; k++) {
+		const char *name = kept->fds[k].name;
+		if (strncmp(name, prefix, (size_t)len) != 0)
+			continue;
+		int host_len = (int)(strrchr(address, ':') - address);
+		snprintf(text, ADDRESS_SIZE, "%.*s:%s", host_len, address, name + len);
+		return text;
+	}
+	return address;
+}
+
+void addresses_keep_port(size_t i, const char *address, int port, int any_fd)
+{
+	char name[NOTIFY_NAME_SIZE];
+	snprintf(name, sizeof(name), "port-%zu-%d", i, port);
+	if (port_is_open(address))
+		(void)notify_store(name, &any_fd, 1);
+}
+
 void addresses_add(struct addresses *addresses, const char *address, int port)
 {
 	char *text = NULL;

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "server/main/config.h"
+#include "server/main/kept.h"
 
 /* Where gRPC is really served: the addresses of --listen with the ports that they got. */
 struct addresses {
@@ -15,6 +16,14 @@ struct addresses {
 
 /* What --listen asks for, borrowed from the configuration; n = 0 for "none". */
 void addresses_listen(const struct config *config, const char *const **list, size_t *n);
+
+/*
+ * An address whose port is left to the system gets the one that the server before this one had, if there was one: the text goes
+ * into `text` (ADDRESS_SIZE bytes). addresses_keep_port keeps the one that it has got, with a descriptor that means nothing.
+ */
+#define ADDRESS_SIZE 288
+const char *addresses_kept_port(const struct kept *kept, size_t i, const char *address, char *text);
+void addresses_keep_port(size_t i, const char *address, int port, int any_fd);
 
 /* `port` 0: a unix socket. What the process has no memory for is left out: they are hints. */
 void addresses_add(struct addresses *addresses, const char *address, int port);

@@ -8,4 +8,10 @@
  */
 int health_ask(const char *socket_path);
 
+/*
+ * Has the keeper of that server put the program that is installed by now in the server's place, and waits until that one answers.
+ * Returns an exit status.
+ */
+int health_upgrade(const char *socket_path);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The folder of the sockets. In /tmp anybody can make a folder of the name that we would use and so put himself between
+ * What the process needs of its surroundings: log, descriptors, the folder of the sockets. In /tmp anybody can make a folder of the name that we would use and so put himself between
  * us and our clients: there the folder must be ours and closed to others.
  */
 #include "server/main/runtime.h"
@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "server/base/log.h"
 
 #define SYSTEM_FOLDER "/run/sabir"
 
@@ -52,4 +55,19 @@ enum sabir_error runtime_prepare(const char *socket_path, char *detail, size_t s
 	}
 	snprintf(shared, sizeof(shared), "/tmp/sabir-%u", (unsigned)geteuid());
 	return strcmp(folder, shared) ? SABIR_OK : check_private(folder, detail, size);
+}
+
+void runtime_set_log(const struct config *config)
+{
+	log_set_level((enum log_level)config_number(config, OPTION_LOG_LEVEL));
+	log_set_format((enum log_format)config_number(config, OPTION_LOG_FORMAT));
+}
+
+void runtime_raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }

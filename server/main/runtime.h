@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "server/base/error.h"
+#include "server/main/config.h"
 
 /*
  * The folder for sockets where none is named: /run/sabir if this user can have it, else $XDG_RUNTIME_DIR/sabir, else
@@ -18,5 +18,10 @@ void runtime_folder(char *path, size_t size);
  * UNAVAILABLE.
  */
 enum sabir_error runtime_prepare(const char *socket_path, char *detail, size_t size);
+
+/* The log's level and format. */
+void runtime_set_log(const struct config *config);
+/* As many descriptors as the system allows: each attached program costs two and each connection one. */
+void runtime_raise_file_limit(void);
 
 #endif

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include "server/control/control.h"
 #include "server/main/address.h"
 #include "server/main/collector.h"
+#include "server/main/memory.h"
 #include "server/main/notify.h"
 #include "server/main/runtime.h"
 #include "server/main/signals.h"
@@ -33,18 +33,15 @@
 
 #define TICK CLOCK_SECOND
 #define KEEP_CHUNKS 64 /* 16 MiB stay committed when nobody uses them */
-/* A stopped program that holds an object's lock must not stop the main loop: a recovery is tried again later. */
-#define LOCK_PATIENCE (20 * CLOCK_MILLISECOND)
 
 struct server {
 	const struct config *config;
 	server_reload_fn *reload;
 	void *reload_context;
 	struct loop loop;
-	struct segment seg;
-	uint32_t owner;
-	struct lane lane;   /* upkeep and recovery */
-	struct lane parked; /* parked operations: does not sleep for locks */
+	struct kept *kept;
+	uint32_t kept_by; /* the keeper's process, 0: none */
+	struct memory memory;
 	struct park *park;
 	struct sessions *sessions;
 	struct rpc *rpc;
@@ -52,8 +49,9 @@ struct server {
 	struct collector_thread *collector;
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
-	struct loop_fd bell, sooner, signals;
+	struct loop_fd bell, sooner, signals, keeper;
 	struct loop_timer tick, expiry, leases, ends;
+	bool leaves; /* for another server, which goes on with the memory */
 	char detail[512];
 };
 
@@ -72,14 +70,14 @@ static void set_leases(struct server *s)
 static void on_leases(void *context)
 {
 	struct server *s = context;
-	sessions_expire(s->sessions, &s->lane, clock_now());
+	sessions_expire(s->sessions, &s->memory.lane, clock_now());
 	set_leases(s);
 }
 
 /* Of objects that end by themselves. Anybody may have set an end; he has rung. */
 static void set_ends(struct server *s)
 {
-	uint64_t next_ns = object_ttl_next(&s->seg);
+	uint64_t next_ns = object_ttl_next(&s->memory.seg);
 	if (next_ns != CLOCK_NEVER || s->ends.armed)
 		loop_timer_set(&s->loop, &s->ends, next_ns);
 }
@@ -87,9 +85,9 @@ static void set_ends(struct server *s)
 static void on_ends(void *context)
 {
 	struct server *s = context;
-	object_ttl_expire(&s->lane, clock_now());
+	object_ttl_expire(&s->memory.lane, clock_now());
 	/* Many that end one after the other are not worth a look at all objects each. */
-	uint64_t next_ns = object_ttl_next(&s->seg), soon_ns = clock_deadline(3 * CLOCK_MILLISECOND);
+	uint64_t next_ns = object_ttl_next(&s->memory.seg), soon_ns = clock_deadline(3 * CLOCK_MILLISECOND);
 	loop_timer_set(&s->loop, &s->ends, next_ns > soon_ns ? next_ns : soon_ns);
 }
 
@@ -97,7 +95,7 @@ static void on_bell(void *context, uint32_t events)
 {
 	struct server *s = context;
 	(void)events;
-	park_ring(s->park, &s->parked);
+	park_ring(s->park, &s->memory.parked);
 	set_expiry(s);
 	set_ends(s);
 	collector_look(s->collector);
@@ -106,7 +104,7 @@ static void on_bell(void *context, uint32_t events)
 static void on_expiry(void *context)
 {
 	struct server *s = context;
-	park_settle(s->park, &s->parked, clock_now());
+	park_settle(s->park, &s->memory.parked, clock_now());
 	park_expire(s->park, clock_now());
 	set_expiry(s);
 }
@@ -131,18 +129,13 @@ static void on_sooner(void *context, uint32_t events)
 static void on_tick(void *context)
 {
 	struct server *s = context;
-	object_sweep(&s->lane);
-	arena_trim(&s->lane, KEEP_CHUNKS);
+	object_sweep(&s->memory.lane);
+	arena_trim(&s->memory.lane, KEEP_CHUNKS);
+	memory_tick(&s->memory);
 	control_tick(s->control);
 	if (getenv("WATCHDOG_USEC"))
 		notify("WATCHDOG=1");
 	loop_timer_set(&s->loop, &s->tick, clock_deadline(TICK));
-}
-
-static void set_log(const struct config *config)
-{
-	log_set_level((enum log_level)config_number(config, OPTION_LOG_LEVEL));
-	log_set_format((enum log_format)config_number(config, OPTION_LOG_FORMAT));
 }
 
 static void reload(struct server *s)
@@ -153,7 +146,7 @@ static void reload(struct server *s)
 		log_error("the configuration was not reloaded", log_text("detail", detail));
 		return;
 	}
-	set_log(&config);
+	runtime_set_log(&config);
 	config_fini(&config);
 	log_info("log options reloaded");
 }
@@ -169,6 +162,27 @@ static void on_signal(void *context, uint32_t events)
 		loop_stop(&s->loop);
 }
 
+/* The keeper has something to say, or is gone. */
+static void on_keeper(void *context, uint32_t events)
+{
+	struct server *s = context;
+	char lines[NOTIFY_SIZE];
+	int fds[NOTIFY_MAX_FDS];
+	unsigned n_fds;
+	(void)events;
+	ssize_t n = notify_receive(s->keeper.fd, lines, fds, &n_fds);
+	for (unsigned i = 0; i < n_fds; i++)
+		close(fds[i]);
+	if (n > 0 && notify_line(lines, "HANDOVER", NULL)) {
+		s->leaves = true;
+		loop_stop(&s->loop);
+	} else if (n <= 0) {
+		log_warning("the keeper is gone: the objects end with this process");
+		loop_remove(&s->loop, &s->keeper);
+		notify_through(-1);
+	}
+}
+
 /* ---------------------------------------------------------------- start */
 
 /* Each step: an error, with s->detail saying what, ends the start. */
@@ -176,7 +190,7 @@ static void on_signal(void *context, uint32_t events)
 static enum sabir_error start_loop(struct server *s)
 {
 	int signal_fd;
-	enum sabir_error error = signals_install(&signal_fd);
+	enum sabir_error error = signals_install((pid_t)s->kept_by, &signal_fd);
 	s->sooner_fd = error ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->sooner_fd < 0)
 		error = SABIR_RESOURCE_EXHAUSTED;
@@ -193,32 +207,11 @@ static enum sabir_error start_loop(struct server *s)
 
 static enum sabir_error start_memory(struct server *s)
 {
-	const struct config *config = s->config;
-	const struct segment_options options = {
-		.memory_limit = config_number(config, OPTION_MEMORY_LIMIT),
-		/* And the server itself. */
-		.n_owners = (uint32_t)(config_number(config, OPTION_MAX_OWNERS) +
-				       config_number(config, OPTION_MAX_SESSIONS) + 1),
-		.n_lanes = (uint32_t)config_number(config, OPTION_MAX_LANES),
-		.n_objects = (uint32_t)config_number(config, OPTION_MAX_OBJECTS),
-		.max_item_bytes = config_number(config, OPTION_MAX_ITEM_BYTES),
-	};
-	enum sabir_error error = segment_create(&options, &s->seg);
-	if (!error)
-		error = owner_open(&s->seg, (uint32_t)getpid(), "sabird", &s->owner);
-	if (!error)
-		error = lane_open(&s->seg, s->owner, &s->lane);
-	if (!error)
-		error = object_init_directory(&s->lane);
-	if (!error)
-		error = lane_open(&s->seg, s->owner, &s->parked);
-	if (!error)
-		error = loop_add(&s->loop, &s->bell, s->seg.bell_fd, EPOLLIN);
-	if (error)
-		snprintf(s->detail, sizeof(s->detail), "can't make the shared memory: %s", error_message(error));
-	s->lane.lock_patience_ns = LOCK_PATIENCE;
-	s->parked.lock_rings = true;
-	s->parked.actor = (struct actor){ 0 }; /* it acts for the sessions of the calls */
+	enum sabir_error error = memory_start(s->config, s->kept, &s->memory, s->detail, sizeof(s->detail));
+	if (!error && loop_add(&s->loop, &s->bell, s->memory.seg.bell_fd, EPOLLIN)) {
+		snprintf(s->detail, sizeof(s->detail), "the event loop takes no more descriptors");
+		error = SABIR_RESOURCE_EXHAUSTED;
+	}
 	return error;
 }
 
@@ -234,30 +227,43 @@ static enum sabir_error start_rpc(struct server *s)
 	const struct config *config = s->config;
 	char detail[RPC_DETAIL_SIZE] = "";
 	struct rpc_options options = {
-		.seg = &s->seg,
+		.seg = &s->memory.seg,
 		.park = s->park,
 		.sessions = s->sessions,
-		.owner = s->owner,
+		.owner = s->memory.owner,
 		.n_threads = (uint32_t)config_number(config, OPTION_RPC_THREADS),
 		.unix_mode = grpc_mode(config),
 		.max_parked = (uint32_t)config_number(config, OPTION_MAX_PARKED),
 		.detail = detail,
 	};
-	addresses_listen(config, &options.addresses, &options.n_addresses);
+	const char *const *wanted, *list[RPC_MAX_ADDRESSES];
+	char text[RPC_MAX_ADDRESSES][ADDRESS_SIZE];
+	addresses_listen(config, &wanted, &options.n_addresses);
 	if (!options.n_addresses)
 		return SABIR_OK;
+	for (size_t i = 0; i < options.n_addresses && i < RPC_MAX_ADDRESSES; i++)
+		list[i] = addresses_kept_port(s->kept, i, wanted[i], text[i]);
+	options.addresses = list;
 	enum sabir_error error = rpc_start(&options, &s->rpc);
 	if (error) {
 		snprintf(s->detail, sizeof(s->detail), "can't serve gRPC: %s", *detail ? detail : error_message(error));
 		return error;
 	}
-	for (size_t i = 0; i < options.n_addresses; i++)
-		addresses_add(&s->addresses, options.addresses[i], rpc_port(s->rpc, i));
+	for (size_t i = 0; i < options.n_addresses; i++) {
+		addresses_keep_port(i, list[i], rpc_port(s->rpc, i), s->sooner_fd);
+		addresses_add(&s->addresses, list[i], rpc_port(s->rpc, i));
+	}
 	const struct setting *group = &config->value[OPTION_SOCKET_GROUP];
 	error = group->set ? addresses_set_group(&s->addresses, (gid_t)group->number) : SABIR_OK;
 	if (error)
 		snprintf(s->detail, sizeof(s->detail), "can't give gRPC's socket the group: %s", strerror(errno));
 	return error;
+}
+
+static int taken(struct kept *kept, const char *name, bool socket)
+{
+	int fd = kept_take(kept, name, socket);
+	return fd < 0 ? 0 : fd;
 }
 
 static enum sabir_error start_control(struct server *s)
@@ -266,8 +272,8 @@ static enum sabir_error start_control(struct server *s)
 	const struct setting *mode = &config->value[OPTION_SOCKET_MODE], *group = &config->value[OPTION_SOCKET_GROUP];
 	const struct control_options options = {
 		.loop = &s->loop,
-		.seg = &s->seg,
-		.lane = &s->lane,
+		.seg = &s->memory.seg,
+		.lane = &s->memory.lane,
 		.sessions = s->sessions,
 		.path = config_text(config, OPTION_SOCKET),
 		.max_attached = (uint32_t)config_number(config, OPTION_MAX_OWNERS),
@@ -280,9 +286,34 @@ static enum sabir_error start_control(struct server *s)
 			.group = group->set ? (gid_t)group->number : CONTROL_NO_GROUP,
 		},
 		.version = SABIR_VERSION,
+		.keeper = { .keep = notify_store, .forget = notify_forget },
+		.keeper_pid = s->kept_by,
+		.kept_fd = taken(s->kept, "control", true),
+		.kept_lock_fd = taken(s->kept, "control", false),
 		.detail = s->detail,
 	};
 	return control_start(&options, &s->control);
+}
+
+static void adopt(void *context, uint32_t owner, int socket, int pidfd)
+{
+	control_adopt(((struct server *)context)->control, owner, socket, pidfd);
+}
+
+/* Sessions end with their server. */
+static void recover(void *context, uint32_t owner)
+{
+	control_recover(((struct server *)context)->control, owner);
+}
+
+/* Whom the former server looked after, before others can come. */
+static void take_over(struct server *s)
+{
+	const struct memory_heir heir = { .adopt = adopt, .recover = recover, .context = s };
+	if (!s->memory.inherited)
+		return;
+	memory_heirs(&s->memory, s->kept, &heir);
+	memory_look_again(&s->memory);
 }
 
 /*
@@ -298,27 +329,29 @@ static enum sabir_error start(struct server *s)
 		error = start_memory(s);
 	if (error)
 		return error;
-	s->collector = collector_start(&s->seg, s->owner, config_number(s->config, OPTION_LINGER));
+	s->collector = collector_start(&s->memory.seg, s->memory.owner, config_number(s->config, OPTION_LINGER));
 	if (!s->collector) {
 		snprintf(s->detail, sizeof(s->detail), "no thread to collect objects");
 		return SABIR_RESOURCE_EXHAUSTED;
 	}
 	const struct sessions_options sessions = {
-		.seg = &s->seg,
+		.seg = &s->memory.seg,
 		.max_sessions = (uint32_t)config_number(s->config, OPTION_MAX_SESSIONS),
 		.admin = (enum session_admin)config_number(s->config, OPTION_ADMIN_SESSIONS),
 		.sooner = ring_sooner,
 		.context = s,
 	};
-	s->park = park_new(&s->seg, ring_sooner, s);
+	s->park = park_new(&s->memory.seg, ring_sooner, s);
 	s->sessions = s->park ? sessions_new(&sessions, s->park) : NULL;
 	if (!s->sessions) {
 		snprintf(s->detail, sizeof(s->detail), "%s", error_message(SABIR_NO_MEMORY));
 		return SABIR_NO_MEMORY;
 	}
 	error = start_control(s);
-	if (!error)
+	if (!error) {
+		take_over(s);
 		error = start_rpc(s);
+	}
 	if (!error)
 		control_set_addresses(s->control, s->addresses.text, s->addresses.n);
 	return error;
@@ -330,17 +363,21 @@ static void drain(struct server *s)
 {
 	uint64_t timeout = config_number(s->config, OPTION_DRAIN_TIMEOUT);
 	struct rpc_counters calls = { 0 };
-	notify("STOPPING=1");
+	if (!s->leaves)
+		notify("STOPPING=1");
 	signals_end_within(timeout);
 	if (s->rpc)
 		rpc_counters(s->rpc, &calls);
-	log_info("draining", log_u64("waiting_calls", calls.waiting),
+	log_info(s->leaves ? "making room for the next server" : "draining", log_u64("waiting_calls", calls.waiting),
 		 log_u64("timeout_ms", timeout / CLOCK_MILLISECOND));
 	if (s->rpc)
 		rpc_drain(s->rpc);
 	park_drain(s->park, SABIR_UNAVAILABLE);
-	park_ring(s->park, &s->parked); /* those who waited leave their lines */
-	control_drain(s->control);
+	park_ring(s->park, &s->memory.parked); /* those who waited leave their lines */
+	if (s->leaves)
+		control_leave(s->control);
+	else
+		control_drain(s->control);
 	/* The rest of the time is for what comes behind. */
 	if (s->rpc)
 		rpc_stop(s->rpc, clock_deadline(timeout / 10 * 8));
@@ -355,12 +392,7 @@ static void stop(struct server *s)
 	sessions_free(s->sessions);
 	park_free(s->park);
 	loop_remove(&s->loop, &s->bell);
-	if (s->seg.base) {
-		lane_close(&s->parked);
-		lane_close(&s->lane);
-		owner_close(&s->seg, s->owner);
-		segment_unmap(&s->seg);
-	}
+	memory_stop(&s->memory);
 	addresses_fini(&s->addresses);
 	loop_fini(&s->loop);
 	if (s->sooner_fd >= 0)
@@ -378,35 +410,48 @@ static void log_ready(const struct server *s)
 		log_warning("gRPC is served to other machines without encryption and without a check of who calls");
 }
 
-/* Each attached program costs two descriptors and each connection one. */
-static void raise_file_limit(void)
+static void prepare(struct server *s)
 {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	s->loop.epoll_fd = s->sooner_fd = -1;
+	s->bell = (struct loop_fd){ .fd = -1, .ready = on_bell, .context = s };
+	s->sooner = (struct loop_fd){ .fd = -1, .ready = on_sooner, .context = s };
+	s->signals = (struct loop_fd){ .fd = -1, .ready = on_signal, .context = s };
+	s->keeper = (struct loop_fd){ .fd = -1, .ready = on_keeper, .context = s };
+	s->tick = (struct loop_timer){ .fire = on_tick, .context = s };
+	s->expiry = (struct loop_timer){ .fire = on_expiry, .context = s };
+	s->ends = (struct loop_timer){ .fire = on_ends, .context = s };
+	s->leases = (struct loop_timer){ .fire = on_leases, .context = s };
+	runtime_set_log(s->config);
+	runtime_raise_file_limit();
 }
 
-int server_run(const struct config *config, server_reload_fn *reload_fn, void *context)
+static int start_failed(struct server *s, enum sabir_error error)
 {
-	struct server s = { .config = config, .reload = reload_fn, .reload_context = context };
-	s.loop.epoll_fd = s.sooner_fd = -1;
-	s.bell = (struct loop_fd){ .fd = -1, .ready = on_bell, .context = &s };
-	s.sooner = (struct loop_fd){ .fd = -1, .ready = on_sooner, .context = &s };
-	s.signals = (struct loop_fd){ .fd = -1, .ready = on_signal, .context = &s };
-	s.tick = (struct loop_timer){ .fire = on_tick, .context = &s };
-	s.expiry = (struct loop_timer){ .fire = on_expiry, .context = &s };
-	s.ends = (struct loop_timer){ .fire = on_ends, .context = &s };
-	s.leases = (struct loop_timer){ .fire = on_leases, .context = &s };
-	set_log(config);
-	raise_file_limit();
+	bool inherited = s->memory.inherited;
+	log_error("can't start", log_text("error", error_name(error)), log_text("detail", s->detail));
+	/* What was kept stays as it is, for the next attempt. */
+	if (inherited && s->control)
+		control_leave(s->control);
+	stop(s);
+	if (error == SABIR_LAYOUT_MISMATCH)
+		return EXIT_MEMORY;
+	return error == SABIR_ALREADY_EXISTS ? EXIT_TAKEN : EXIT_FAILED;
+}
+
+int server_run(const struct config *config, server_reload_fn *reload_fn, void *context, struct kept *kept, int keeper)
+{
+	struct server s = { .config = config, .reload = reload_fn, .reload_context = context, .kept = kept };
+	s.kept_by = keeper >= 0 ? (uint32_t)getppid() : 0;
+	prepare(&s);
+	notify_through(keeper);
 	enum sabir_error error = start(&s);
-	if (error) {
-		log_error("can't start", log_text("error", error_name(error)), log_text("detail", s.detail));
-		stop(&s);
-		return error == SABIR_ALREADY_EXISTS ? EXIT_TAKEN : EXIT_FAILED;
+	if (!error && keeper >= 0 && loop_add(&s.loop, &s.keeper, keeper, EPOLLIN)) {
+		snprintf(s.detail, sizeof(s.detail), "the event loop takes no more descriptors");
+		error = SABIR_RESOURCE_EXHAUSTED;
 	}
+	kept_fini(kept);
+	if (error)
+		return start_failed(&s, error);
 	if (s.rpc)
 		rpc_set_serving(s.rpc, true);
 	log_ready(&s);

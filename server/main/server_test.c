@@ -58,6 +58,7 @@ static void serve(const char *drain_timeout)
 {
 	char socket_flag[80], drain_flag[48], detail[CONFIG_DETAIL_SIZE];
 	struct config config;
+	struct kept kept = { 0 };
 	snprintf(socket_flag, sizeof(socket_flag), "--socket=%s", socket_path);
 	snprintf(drain_flag, sizeof(drain_flag), "--drain-timeout=%s", drain_timeout);
 	char *argv[] = { (char *)"sabird",
@@ -70,7 +71,7 @@ static void serve(const char *drain_timeout)
 			 NULL };
 	if (config_load(7, argv, NULL, NULL, detail, &config) || config_choose(detail, &config))
 		_exit(98);
-	int status = server_run(&config, no_reload, NULL);
+	int status = server_run(&config, no_reload, NULL, &kept, -1);
 	config_fini(&config);
 	exit(status);
 }
@@ -191,7 +192,7 @@ static volatile sig_atomic_t handled;
 static void be_stuck(uint64_t end_within_ns)
 {
 	int fd;
-	if (signals_install(&fd))
+	if (signals_install(0, &fd))
 		_exit(98);
 	if (end_within_ns) {
 		signals_end_within(end_within_ns);

@@ -40,6 +40,7 @@ static const struct unit counts[] = { { "", 1 }, { NULL, 0 } };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const formats[] = { "logfmt", "json", NULL };
 static const char *const admins[] = { "unix", "all", "none", NULL };
+static const char *const switches[] = { "off", "on", NULL };
 
 static enum sabir_error wrong(char *detail, const char *text, const char *what)
 {
@@ -214,6 +215,8 @@ static enum sabir_error read_value(const struct setting_rule *rule, const char *
 		return read_choice(formats, text, "one of logfmt, json", detail, number);
 	case SETTING_ADMIN:
 		return read_choice(admins, text, "one of unix, all, none", detail, number);
+	case SETTING_ON_OFF:
+		return read_choice(switches, text, "on or off", detail, number);
 	case SETTING_GID:
 		return read_id(false, text, detail, number);
 	case SETTING_TEXT:
@@ -289,6 +292,9 @@ void setting_write(const struct setting_rule *rule, const struct setting *settin
 		break;
 	case SETTING_ADMIN:
 		snprintf(text, size, "%s", admins[setting->number]);
+		break;
+	case SETTING_ON_OFF:
+		snprintf(text, size, "%s", switches[setting->number]);
 		break;
 	case SETTING_TEXT:
 		snprintf(text, size, "%s", setting->text ? setting->text : "");

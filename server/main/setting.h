@@ -22,7 +22,8 @@ enum setting_type {
 	SETTING_LEVEL,  /* enum log_level */
 	SETTING_FORMAT, /* enum log_format */
 	SETTING_ADMIN,  /* enum session_admin */
-	SETTING_SWITCH,
+	SETTING_ON_OFF,
+	SETTING_SWITCH, /* a flag that is there or not */
 };
 
 struct setting {

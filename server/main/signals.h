@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "server/base/error.h"
 
@@ -13,13 +14,19 @@
 #define EXIT_USAGE 2
 #define EXIT_TAKEN 3     /* another server has the socket or the port */
 #define EXIT_CUT_SHORT 4 /* ended before all calls were */
+#define EXIT_MEMORY 5    /* the memory that was kept can't be used */
 
 /*
+ * The signals that signals_install is about to handle are held back until then, as in a child that is not ready for them.
+ */
+void signals_hold(void);
+/*
  * TERM and INT: the first asks for an end in good order, the second ends the process at once, even if the main thread
- * hangs. HUP asks for a reload. PIPE is ignored. *fd becomes readable when one has come; it belongs to this module.
+ * hangs; what comes from the keeper (0: there is none) is counted apart,
+ * since it passes on what its group may have got too. HUP asks for a reload. PIPE is ignored. *fd becomes readable when one has come; it belongs to this module.
  * Errors: RESOURCE_EXHAUSTED.
  */
-enum sabir_error signals_install(int *fd);
+enum sabir_error signals_install(pid_t keeper, int *fd);
 
 /* What has come since the last call. */
 struct signals {

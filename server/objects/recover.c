@@ -37,7 +37,7 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	bool usable = state == SEG_OBJECT_LIVE || state == SEG_OBJECT_DYING;
 	/* What a dead recoverer had begun is begun anew when its own dead lane is recovered; only the lock is left here. */
 	bool works = op != SEG_OP_NONE && op != SEG_OP_CREATE && op != SEG_OP_SWEEP && op != SEG_OP_RECOVER &&
-		     op != SEG_OP_WATCH && op != SEG_OP_HOLD;
+		     op != SEG_OP_WATCH && op != SEG_OP_HOLD && op != SEG_OP_SPARE;
 
 	store32_relaxed(&by->shared->object, index);
 	if (op == SEG_OP_HOLD)
@@ -92,6 +92,20 @@ static void repair_sweep(struct lane *by, struct seg_lane *dead, uint32_t dead_i
 	store32_seq(&seg->header->sweep_wanted, 1);
 }
 
+/* A clean lane: a dead server's is its successor's, who can't be sure to get another one. */
+static void give_back(struct lane *by, struct seg_lane *s)
+{
+	struct segment *seg = by->seg;
+	uint64_t word = load64_relaxed(&s->word);
+	uint32_t owner = (uint32_t)(word >> 32);
+	const uint32_t server = SEG_OWNER_SERVER;
+	if (owner < seg->n_owners && (load32_relaxed(&seg->owners[owner].flags) & server) &&
+	    (load32_relaxed(&seg->owners[by->owner].flags) & server))
+		lane_make_spare(by, s);
+	else
+		store64_release(&s->word, (word & 0xffff0000ull) | SEG_LANE_FREE);
+}
+
 enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 {
 	struct segment *seg = by->seg;
@@ -119,8 +133,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	lane_end(by);
 	FAULT("recover.freed");
 	store64_release(&dead->epoch, 0);
-	uint64_t word = load64_relaxed(&dead->word);
-	store64_release(&dead->word, (word & 0xffff0000ull) | SEG_LANE_FREE);
+	give_back(by, dead);
 	return SABIR_OK;
 }
 

@@ -212,7 +212,7 @@ uint32_t turn_peek(const struct segment *seg, uint32_t index, uint64_t place)
 uint64_t turn_peek_link(const struct segment *seg, uint32_t index, uint64_t place)
 {
 	const struct seg_turn *turn = segment_at(seg, (uint32_t)place, sizeof(*turn));
-	return turn && is_of(&turn->block, index) ? load64_relaxed(&turn->link) : 0;
+	return turn && block_is_of(&turn->block, index) ? load64_relaxed(&turn->link) : 0;
 }
 
 bool turn_owner_is_live(const struct segment *seg, uint64_t owner)

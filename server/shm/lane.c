@@ -54,6 +54,8 @@ void owner_close(struct segment *seg, uint32_t owner)
 {
 	struct seg_owner *o = &seg->owners[owner];
 	uint64_t word = load64_relaxed(&o->word);
+	/* The next one begins without: between his claim of the entry and his first store somebody may look at it. */
+	store32_relaxed(&o->flags, 0);
 	store64_release(&o->word, (word & ~15ull) | SEG_OWNER_FREE);
 }
 
@@ -78,7 +80,39 @@ static void raise_lanes_used(struct segment *seg, uint32_t n)
 		;
 }
 
-enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lane)
+/* The lane's word is ours. */
+static void lane_enter(struct segment *seg, uint32_t i, uint32_t owner, struct lane *lane)
+{
+	struct seg_lane *s = &seg->lanes[i];
+	uint64_t generation = load64_relaxed(&seg->owners[owner].word) >> 32;
+	lane_clean(s);
+	*lane = (struct lane){ .seg = seg, .shared = s, .id = i + 1, .owner = owner };
+	lane->actor.owner = (uint64_t)owner + 1 + (generation << 32);
+	lane->actor.thread = (uint64_t)(i + 1) << 32 | (load64_relaxed(&s->word) >> 16 & 0xffff);
+}
+
+static bool is_spare_of(const struct seg_lane *s, uint64_t word, uint32_t owner)
+{
+	return (word & 15) == SEG_LANE_LIVE && (uint32_t)(word >> 32) == owner &&
+	       load32_relaxed(&s->op) == SEG_OP_SPARE;
+}
+
+enum sabir_error lane_take_spare(struct segment *seg, uint32_t from_owner, uint32_t owner, struct lane *lane)
+{
+	for (uint32_t i = 0; i < seg->n_lanes; i++) {
+		struct seg_lane *s = &seg->lanes[i];
+		uint64_t word = load64_acquire(&s->word);
+		if (!is_spare_of(s, word, from_owner) ||
+		    !cas64(&s->word, &word, lane_word(owner, (word >> 16) + 1, SEG_LANE_LIVE)))
+			continue;
+		FAULT("lane.spare_taken");
+		lane_enter(seg, i, owner, lane);
+		return SABIR_OK;
+	}
+	return SABIR_TOO_MANY_OWNERS;
+}
+
+static enum sabir_error open_free(struct segment *seg, uint32_t owner, struct lane *lane)
 {
 	uint32_t start = load32_relaxed(&seg->header->lane_hint);
 	for (uint32_t n = 0; n < seg->n_lanes; n++) {
@@ -91,15 +125,36 @@ enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lan
 		raise_lanes_used(seg, i + 1);
 		if (!cas64(&s->word, &word, lane_word(owner, (word >> 16) + 1, SEG_LANE_LIVE)))
 			continue;
-		lane_clean(s);
 		store32_relaxed(&seg->header->lane_hint, i + 1);
-		uint64_t generation = load64_relaxed(&seg->owners[owner].word) >> 32;
-		*lane = (struct lane){ .seg = seg, .shared = s, .id = i + 1, .owner = owner };
-		lane->actor.owner = (uint64_t)owner + 1 + (generation << 32);
-		lane->actor.thread = (uint64_t)(i + 1) << 32 | (((word >> 16) + 1) & 0xffff);
+		lane_enter(seg, i, owner, lane);
 		return SABIR_OK;
 	}
 	return SABIR_TOO_MANY_OWNERS;
+}
+
+enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lane)
+{
+	bool is_server = load32_relaxed(&seg->owners[owner].flags) & SEG_OWNER_SERVER;
+	/* One that is being taken by another thread has another word. Two that take the same: cas64 decides. */
+	if (is_server && lane_take_spare(seg, owner, owner, lane) == SABIR_OK)
+		return SABIR_OK;
+	return open_free(seg, owner, lane);
+}
+
+void lanes_spare(struct segment *seg, uint32_t owner, uint32_t n)
+{
+	struct lane lane;
+	for (uint32_t i = 0; i < seg->n_lanes && n; i++)
+		n -= is_spare_of(&seg->lanes[i], load64_acquire(&seg->lanes[i].word), owner);
+	for (; n && open_free(seg, owner, &lane) == SABIR_OK; n--)
+		store32_relaxed(&lane.shared->op, SEG_OP_SPARE);
+}
+
+void lane_make_spare(struct lane *by, struct seg_lane *s)
+{
+	uint64_t word = load64_relaxed(&s->word);
+	store32_relaxed(&s->op, SEG_OP_SPARE);
+	store64_release(&s->word, lane_word(by->owner, word >> 16, SEG_LANE_LIVE));
 }
 
 void lane_close(struct lane *lane)

@@ -68,6 +68,16 @@ void owner_close(struct segment *seg, uint32_t owner);
 
 /* Claims a lane for the owner. Errors: TOO_MANY_OWNERS. */
 enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lane);
+/*
+ * Spare lanes: clean, and marked so for as long as they are not used. A server keeps some, because the next one on the same
+ * memory needs a lane to repair anything with, and the living may have taken all that were free; lane_open gives them out
+ * first, to the server alone. The lanes of a dead server become its successor's spares when they have been recovered.
+ */
+void lanes_spare(struct segment *seg, uint32_t owner, uint32_t n); /* so many, if there are */
+void lane_make_spare(struct lane *by, struct seg_lane *s);
+/* Takes a dead owner's over; its other lanes need not have been recovered yet. Errors: TOO_MANY_OWNERS. */
+enum sabir_error lane_take_spare(struct segment *seg, uint32_t from_owner, uint32_t owner, struct lane *lane);
+
 /* Returns the lane's cached blocks and the lane. */
 void lane_close(struct lane *lane);
 

@@ -165,20 +165,31 @@ static enum sabir_error check_header(const struct seg_header *h, uint64_t file_s
 	return SABIR_OK;
 }
 
-enum sabir_error segment_map(int fd, int bell_fd, struct segment *seg)
+static enum sabir_error read_header(int fd, struct seg_header *h)
 {
 	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) || pread(fd, h, sizeof(*h), 0) != sizeof(*h))
+		return SABIR_LAYOUT_MISMATCH;
+	return check_header(h, (uint64_t)st.st_size);
+}
+
+enum sabir_error segment_check(int fd)
+{
+	struct seg_header h;
+	return read_header(fd, &h);
+}
+
+enum sabir_error segment_map(int fd, int bell_fd, struct segment *seg)
+{
 	struct seg_header h;
 	struct segment made;
-	struct stat st;
 
 	start_empty(&made);
 	made.fd = fd;
 	made.bell_fd = bell_fd;
-	int seals = fcntl(fd, F_GET_SEALS);
-	enum sabir_error error = SABIR_LAYOUT_MISMATCH;
-	if (seals >= 0 && (seals & wanted) == wanted && !fstat(fd, &st) && pread(fd, &h, sizeof(h), 0) == sizeof(h))
-		error = check_header(&h, (uint64_t)st.st_size);
+	enum sabir_error error = read_header(fd, &h);
 	if (!error)
 		error = map_memory(&made, h.segment_size);
 	if (error) {

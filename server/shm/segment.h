@@ -44,6 +44,8 @@ struct segment_options {
 
 /* Makes a sealed memfd with an empty segment and maps it; also makes bell_fd. Errors: RESOURCE_EXHAUSTED, INVALID_ARGUMENT. */
 enum sabir_error segment_create(const struct segment_options *options, struct segment *seg);
+/* Whether segment_map could map it. Errors: LAYOUT_MISMATCH. */
+enum sabir_error segment_check(int fd);
 /* Maps another server's segment; takes both descriptors also on failure. Errors: LAYOUT_MISMATCH, RESOURCE_EXHAUSTED. */
 enum sabir_error segment_map(int fd, int bell_fd, struct segment *seg);
 void segment_unmap(struct segment *seg);

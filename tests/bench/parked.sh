@@ -3,7 +3,7 @@
 # own: memory that was used before and is free would hide what they take.
 
 resident_kib() {
-	awk '/^VmRSS:/ { print $2 }' "/proc/$SERVER_PID/status"
+	awk '/^VmRSS:/ { print $2 }' "/proc/$SERVER_PROCESS/status"
 }
 
 # Parks $N_PARKED Gets in a process of their own; returns when the server has them.
@@ -26,7 +26,7 @@ park_stop() {
 # Parking takes longer than a round, so there are several of them for each time.
 rounds_of() {
 	for _ in 1 2 3 4 5; do
-		rate_round "$1" "$SERVER_PID" "unix:$SERVER_DIR/grpc.sock"
+		rate_round "$1" "$SERVER_PROCESS" "unix:$SERVER_DIR/grpc.sock"
 	done
 }
 

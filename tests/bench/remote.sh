@@ -17,7 +17,7 @@ peer_stop() {
 
 # compare_remote NAME OURS THEIRS
 compare_remote() {
-	local ours="$1.ours $SERVER_PID $2" theirs="$1.theirs $PEER_PID $3" ratio
+	local ours="$1.ours $SERVER_PROCESS $2" theirs="$1.theirs $PEER_PID $3" ratio
 	for round in $(seq "$REMOTE_ROUNDS"); do
 		in_turns "$round" "rate_round $ours" "rate_round $theirs"
 	done

@@ -2,6 +2,8 @@
 # For scripts of suites: a sabird of their own, gone when the script ends. Sourced, from the top of the tree.
 #
 #   server_start [OPTION...]   sets $SERVER_DIR, $LOCAL_URL (shared memory), $REMOTE_URL and $TCP_URL (gRPC)
+#                              $SERVER_PID is for signals and wait (the keeper), $SERVER_PROCESS is the one that serves
+#   server_process             sets $SERVER_PROCESS anew, after the server's death
 #   server_stop                ends it; sets $SERVER_STATUS
 
 SABIR_BUILD=${SABIR_BUILD:-build}
@@ -20,6 +22,7 @@ server_start() {
 	trap 'exit 130' INT TERM
 	for _ in $(seq 100); do
 		if "$SABIRD" --health --socket "$SERVER_DIR/sabir.sock" >/dev/null 2>&1; then
+			server_process
 			return 0
 		fi
 		if ! kill -0 "$SERVER_PID" 2>/dev/null; then
@@ -30,6 +33,12 @@ server_start() {
 	cat "$SERVER_DIR/log" >&2
 	echo "the server did not start" >&2
 	return 1
+}
+
+server_process() {
+	local children
+	read -r children _ <"/proc/$SERVER_PID/task/$SERVER_PID/children" || true
+	SERVER_PROCESS=${children:-$SERVER_PID}
 }
 
 server_stop() {

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_MAIN_MEMORY_H
+#define SABIR_MAIN_MEMORY_H
+
+#include "server/main/config.h"
+#include "server/main/kept.h"
+#include "server/shm/lane.h"
+
+/*
+ * The server's memory: a new segment, or the one that a server before this has left in keeping. On the latter this one is
+ * the former's successor: what the former was in the middle of is repaired before this returns, the living go on
+ * meanwhile, and whom the former served is for memory_heirs.
+ */
+struct memory {
+	struct segment seg;
+	uint32_t owner;     /* the server's own */
+	struct lane lane;   /* upkeep and recovery */
+	struct lane parked; /* parked operations: does not sleep for locks */
+	bool inherited;
+};
+
+/*
+ * `detail` gets a text on failure. Errors: RESOURCE_EXHAUSTED, INVALID_ARGUMENT, TOO_MANY_OWNERS; LAYOUT_MISMATCH: what was
+ * kept is of another version or damaged, and can't be used; it is not touched.
+ */
+enum sabir_error memory_start(const struct config *config, struct kept *kept, struct memory *memory, char *detail,
+			      size_t size);
+
+/*
+ * Hands each owner that the former has left to one of these: `adopt`, with a descriptor of the process (and of its control
+ * socket, or -1), both of which it takes, for a program that may be alive; `recover` for one that is not. Before anybody
+ * else can become an owner.
+ */
+struct memory_heir {
+	void (*adopt)(void *context, uint32_t owner, int socket, int pidfd);
+	void (*recover)(void *context, uint32_t owner);
+	void *context;
+};
+void memory_heirs(struct memory *memory, struct kept *kept, const struct memory_heir *heir);
+
+/* Has everybody who waits for the server in an object, and all that has a time, looked at again. */
+void memory_look_again(struct memory *memory);
+
+/* Once in a while: sees that the next server will find a lane. */
+void memory_tick(struct memory *memory);
+
+/* Closes the lanes and the owner and unmaps. Also what has not been started. */
+void memory_stop(struct memory *memory);
+
+#endif
