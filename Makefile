@@ -63,6 +63,7 @@ NEEDS_demo := python node
 NEEDS_lint := lint python
 NEEDS_format := lint
 NEEDS_stress := python
+NEEDS_restart := python
 NEEDS_asan := python
 NEEDS_tsan := python
 NEEDS_bench := bench python
@@ -315,10 +316,12 @@ $(BENCH): $(O)/%: %.cpp | packages
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
-QUICK := $(wildcard tests/crash/run tests/integration/run tests/conformance/run tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
+QUICK := $(wildcard tests/crash/run tests/restart/run tests/integration/run tests/conformance/run \
+	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint format asan tsan sanitized stress storm pauses linearize crash crash-sample fuzz models bench images demo
+.PHONY: unit test check lint format asan tsan sanitized stress restart storm pauses linearize crash crash-sample \
+	fuzz models bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
@@ -353,6 +356,9 @@ storm: programs $(STORM) ## all kinds at once, with kills at random, against a l
 
 pauses: programs $(STORM) ## the same with processes stopped for long, and no kills; SECONDS=120
 	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),120) PAUSES=1 tests/storm/run
+
+restart: programs $(SUITES) ## the server killed again and again under load; N=200, PAUSE=300 (ms)
+	@$(TEST_ENV) N=$(or $(N),200) tests/restart/run
 
 linearize: programs $(SUITES) ## concurrent histories, checked with Porcupine; SECONDS=600 or ROUNDS=n
 	@$(TEST_ENV) $(if $(ROUNDS),ROUNDS=$(ROUNDS),SECONDS=$(or $(SECONDS),600)) tests/linearizability/run

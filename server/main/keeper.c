@@ -14,7 +14,8 @@
  * it is there at once, and it is the same program whatever has become of its file. A server that dies takes nothing with it
  * that is in keeping: its last messages are still in the socket, and are read before the next one begins.
  *
- * A crash loop: a life that did not last for STABLE from READY on is short. The first few short lives are followed by the next one
+ * A crash loop: a life is short that did not come to READY, or crashed less than STABLE behind it; SIGKILL, once it is ready, is
+ * somebody else's deed. The first few short lives are followed by the next one
  * at once, then by pauses that double. It never gives up, and each death is logged with its reason. A server that exits by
  * itself with an error, and was ready before, is treated like one that died, but for those statuses which say that the next
  * one would fare no better.
@@ -40,7 +41,7 @@
 #include "server/main/runtime.h"
 #include "server/main/signals.h"
 
-#define STABLE (250 * CLOCK_MILLISECOND)
+#define STABLE CLOCK_SECOND
 #define FREE_DEATHS 3u
 #define PAUSE_FIRST (10 * CLOCK_MILLISECOND)
 #define PAUSE_MOST (5 * CLOCK_SECOND)
@@ -148,10 +149,11 @@ static bool is_the_end(const struct keeper *k, int status, int *exit_status)
 	       *exit_status == EXIT_CUT_SHORT || *exit_status == EXIT_MEMORY;
 }
 
-static void start_again(struct keeper *k, const char *reason)
+static void start_again(struct keeper *k, int how, const char *reason)
 {
 	uint64_t now = clock_now(), ready_ns = k->server.ready_ns;
-	bool stable = ready_ns && now - ready_ns >= STABLE;
+	bool is_kill = WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL;
+	bool stable = ready_ns && (is_kill || now - ready_ns >= STABLE);
 	k->n_short = stable ? 0 : k->n_short + 1;
 	uint64_t pause = pause_of(k->n_short);
 	char status[96];
@@ -176,7 +178,7 @@ static void server_ended(struct keeper *k, int status)
 		return;
 	describe_end(status, reason, sizeof(reason));
 	if (!is_the_end(k, status, &exit_status)) {
-		start_again(k, reason);
+		start_again(k, status, reason);
 		return;
 	}
 	if (!WIFEXITED(status))
