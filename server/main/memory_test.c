@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One server after the other on the same memory. The former ones are children of the test that die with it in their hands; the
+ * test is their keeper.
+ */
+#include "server/main/memory.h"
+
+#include <CUnit/Basic.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/base/fault.h"
+#include "server/base/log.h"
+#include "server/objects/object.h"
+#include "server/objects/queue.h"
+
+static struct config config;
+static struct kept kept; /* what the test keeps for the next server */
+static int ends[2];      /* the keeper's, the server's */
+static char detail[256];
+
+static void setup(void)
+{
+	char *argv[] = { (char *)"sabird",           (char *)"--memory-limit=8M", (char *)"--max-item-bytes=64K",
+			 (char *)"--max-owners=4",   (char *)"--max-sessions=4",  (char *)"--max-lanes=12",
+			 (char *)"--max-objects=64", (char *)"--rpc-threads=1",   NULL };
+	char text[CONFIG_DETAIL_SIZE];
+	log_set_level(LOG_LEVEL_ERROR);
+	CU_ASSERT_EQUAL_FATAL(config_load(8, argv, NULL, NULL, text, &config), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	notify_through(ends[1]);
+}
+
+static void teardown(void)
+{
+	notify_through(-1);
+	kept_fini(&kept);
+	close(ends[0]);
+	close(ends[1]);
+	config_fini(&config);
+}
+
+static void hear(void)
+{
+	char lines[NOTIFY_SIZE];
+	int fds[NOTIFY_MAX_FDS];
+	unsigned n_fds;
+	while (notify_receive(ends[0], lines, fds, &n_fds) > 0)
+		CU_ASSERT_TRUE(kept_by_message(&kept, lines, fds, n_fds));
+}
+
+/* A copy for a server, as a fork makes it. */
+static struct kept copy_of_kept(void)
+{
+	struct kept copy = { 0 };
+	for (size_t i = 0; i < kept.n; i++)
+		CU_ASSERT_EQUAL(kept_add(&copy, kept.fds[i].name, dup(kept.fds[i].fd)), SABIR_OK);
+	return copy;
+}
+
+static enum sabir_error begin(struct memory *m)
+{
+	struct kept copy = copy_of_kept();
+	memset(m, 0, sizeof(*m));
+	enum sabir_error error = memory_start(&config, &copy, m, detail, sizeof(detail));
+	kept_fini(&copy);
+	return error;
+}
+
+static enum sabir_error start(struct memory *m)
+{
+	enum sabir_error error = begin(m);
+	hear();
+	return error;
+}
+
+/* A server in a child, which does this and dies. */
+static void run_server(void (*act)(struct memory *m))
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (!pid) {
+		struct memory m;
+		if (begin(&m))
+			_exit(98);
+		act(&m);
+		(void)raise(SIGKILL);
+	}
+	int status;
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	hear();
+}
+
+static void just_die(struct memory *m)
+{
+	(void)m;
+}
+
+static uint32_t n_lanes(const struct segment *seg)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < seg->n_lanes; i++)
+		n += (seg->lanes[i].word & 15) == SEG_LANE_LIVE;
+	return n;
+}
+
+static uint32_t n_owners(const struct segment *seg)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < seg->n_owners; i++)
+		n += (seg->owners[i].word & 15) != SEG_OWNER_FREE;
+	return n;
+}
+
+/* ---------------------------------------------------------------- succession */
+
+static void test_what_one_server_made_the_next_one_has(void)
+{
+	struct memory m;
+	uint64_t instance, handle, found;
+	const struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	const struct span name = { (const uint8_t *)"q", 1 };
+	CU_ASSERT_EQUAL(start(&m), SABIR_OK);
+	CU_ASSERT_FALSE(m.inherited);
+	instance = m.seg.instance;
+	CU_ASSERT_EQUAL(object_create(&m.lane, name, &spec, false, &handle), SABIR_OK);
+	segment_unmap(&m.seg); /* it dies */
+	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+	CU_ASSERT_TRUE(m.inherited);
+	CU_ASSERT_EQUAL(m.seg.instance, instance);
+	CU_ASSERT_EQUAL(object_open(&m.lane, name, &found), SABIR_OK);
+	CU_ASSERT_EQUAL(found, handle);
+	memory_stop(&m);
+}
+
+static void test_a_long_line_of_servers_uses_no_more_than_one(void)
+{
+	struct memory m;
+	uint32_t lanes = 0;
+	run_server(just_die);
+	for (int i = 0; i < 40; i++) {
+		run_server(just_die);
+		CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+		CU_ASSERT_EQUAL(n_owners(&m.seg), 1);
+		lanes = i ? lanes : n_lanes(&m.seg);
+		CU_ASSERT_EQUAL(n_lanes(&m.seg), lanes);
+		segment_unmap(&m.seg);
+	}
+}
+
+/* A client's, which lives on. */
+static void take_all_lanes(struct memory *m)
+{
+	uint32_t owner;
+	struct lane lane;
+	if (owner_open(&m->seg, 1, "greedy", &owner))
+		_exit(97);
+	m->seg.owners[owner].flags = SEG_OWNER_WELCOMED;
+	while (lane_open(&m->seg, owner, &lane) == SABIR_OK)
+		;
+}
+
+static void test_a_server_finds_lanes_where_the_living_have_all(void)
+{
+	struct memory m;
+	run_server(take_all_lanes);
+	for (int i = 0; i < 40; i++) {
+		struct lane more[2];
+		run_server(just_die);
+		CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+		/* As the other parts of a server need them. */
+		CU_ASSERT_EQUAL(lane_open(&m.seg, m.owner, &more[0]), SABIR_OK);
+		CU_ASSERT_EQUAL(lane_open(&m.seg, m.owner, &more[1]), SABIR_OK);
+		segment_unmap(&m.seg);
+	}
+}
+
+static void die_before_the_number(struct memory *m)
+{
+	uint32_t owner;
+	(void)owner_open(&m->seg, 1, "sabird", &owner); /* another one, which did not come further */
+}
+
+/* ---------------------------------------------------------------- heirs */
+
+struct heirs {
+	uint32_t adopted[8], recovered[8];
+	unsigned n_adopted, n_recovered;
+};
+
+static void adopt(void *context, uint32_t owner, int socket, int pidfd)
+{
+	struct heirs *h = context;
+	h->adopted[h->n_adopted++] = owner;
+	close(pidfd);
+	if (socket >= 0)
+		close(socket);
+}
+
+static void recover(void *context, uint32_t owner)
+{
+	struct heirs *h = context;
+	h->recovered[h->n_recovered++] = owner;
+}
+
+static void leave_all_sorts(struct memory *m)
+{
+	uint32_t owner[4];
+	char name[NOTIFY_NAME_SIZE];
+	for (int i = 0; i < 4; i++)
+		if (owner_open(&m->seg, 1, "client", &owner[i]))
+			_exit(97);
+	/* 0: kept. 1: kept, and not told yet. 2: neither kept nor told. 3: told, but there was no room for its pidfd. */
+	m->seg.owners[owner[0]].flags = m->seg.owners[owner[3]].flags = SEG_OWNER_WELCOMED;
+	for (int i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "client-%u-%u", owner[i], (uint32_t)(m->seg.owners[owner[i]].word >> 32));
+		if (!notify_store(name, &m->seg.bell_fd, 1))
+			_exit(97);
+	}
+	snprintf(name, sizeof(name), "client-%u-%u", owner[2], 77u); /* of an earlier one */
+	if (!notify_store(name, &m->seg.bell_fd, 1))
+		_exit(97);
+}
+
+static void test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recovered(void)
+{
+	struct memory m;
+	struct heirs h = { .n_adopted = 0 };
+	const struct memory_heir heir = { adopt, recover, &h };
+	run_server(leave_all_sorts);
+	run_server(die_before_the_number);
+	struct kept copy = copy_of_kept();
+	memset(&m, 0, sizeof(m));
+	CU_ASSERT_EQUAL_FATAL(memory_start(&config, &copy, &m, detail, sizeof(detail)), SABIR_OK);
+	log_set_level(LOG_LEVEL_ERROR);
+	memory_heirs(&m, &copy, &heir);
+	hear();
+	CU_ASSERT_EQUAL(h.n_adopted, 2);
+	CU_ASSERT_EQUAL(h.n_recovered, 2); /* the one who was not told, and the server that was none yet */
+	CU_ASSERT_EQUAL(copy.n, 0);
+	CU_ASSERT_EQUAL(kept.n, 4);           /* memory, bell, two clients: what is of nobody is forgotten */
+	CU_ASSERT_EQUAL(n_owners(&m.seg), 6); /* to be recovered by who has said so; and the one that is left alone */
+	kept_fini(&copy);
+	memory_stop(&m);
+}
+
+/* ---------------------------------------------------------------- deaths in the middle */
+
+static uint64_t queue;
+
+/* A client dies with an item half put; the server goes on to recover it, and dies of `point`. */
+static const char *point;
+
+static void die_recovering(struct memory *m)
+{
+	static const uint8_t bytes[100];
+	const struct queue_item item = { .body = { bytes, sizeof(bytes) } };
+	const struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	const struct span name = { (const uint8_t *)"q", 1 };
+	uint32_t owner, accepted;
+	struct lane lane;
+	if (object_create(&m->lane, name, &spec, false, &queue) || owner_open(&m->seg, 1, "client", &owner))
+		_exit(97);
+	pid_t pid = fork();
+	if (!pid) {
+		fault_kill_at("queue_put.published", 1);
+		if (lane_open(&m->seg, owner, &lane) || queue_put(&lane, queue, &item, 1, &accepted))
+			_exit(96);
+	}
+	waitpid(pid, NULL, 0);
+	fault_kill_at(point, 1);
+	(void)owner_recover(&m->lane, owner);
+	_exit(95); /* not there */
+}
+
+static void recover_now(void *context, uint32_t owner)
+{
+	struct memory *m = context;
+	CU_ASSERT_EQUAL(owner_recover(&m->lane, owner), SABIR_OK);
+}
+
+static void die_taking_over(struct memory *m)
+{
+	const struct memory_heir heir = { adopt, recover_now, m };
+	struct kept none = { 0 };
+	fault_kill_at(point, 1);
+	memory_heirs(m, &none, &heir);
+}
+
+static void expect_all_in_order(struct memory *m)
+{
+	const struct memory_heir heir = { adopt, recover_now, m };
+	struct kept none = { 0 };
+	struct bytes out = { 0 };
+	uint64_t found = 0;
+	const struct span name = { (const uint8_t *)"q", 1 };
+	memory_heirs(m, &none, &heir);
+	CU_ASSERT_EQUAL(n_owners(&m->seg), 1);
+	CU_ASSERT_EQUAL(object_open(&m->lane, name, &found), SABIR_OK);
+	CU_ASSERT_EQUAL(m->seg.objects[object_index(found)].lock, 0);
+	CU_ASSERT_EQUAL(queue_get(&m->lane, found, 10, &out), SABIR_OK); /* it was published, so it counts */
+	CU_ASSERT_EQUAL(out.n_items, 1);
+	bytes_fini(&out);
+}
+
+static void test_a_server_that_dies_in_a_recovery_is_recovered_and_so_is_its_patient(void)
+{
+	static const char *const points[] = {
+		"recover.lock_released", "recover.object_repaired", "recover.swept",
+		"recover.named",         "recover.freed",           "recover.lanes_done"
+	};
+	for (unsigned i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+		struct memory m;
+		point = points[i];
+		run_server(die_recovering);
+		run_server(die_taking_over);
+		run_server(just_die);
+		CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+		expect_all_in_order(&m);
+		memory_stop(&m);
+		kept_fini(&kept);
+	}
+}
+
+static void damage(struct memory *m)
+{
+	m->seg.header->layout_version++;
+}
+
+static void test_memory_of_another_version_is_refused_and_left_alone(void)
+{
+	struct memory m;
+	run_server(damage);
+	CU_ASSERT_EQUAL(start(&m), SABIR_LAYOUT_MISMATCH);
+	CU_ASSERT_PTR_NOT_NULL(strstr(detail, "can't be used"));
+	memory_stop(&m);
+	CU_ASSERT_EQUAL(kept.n, 2);
+}
+
+int main(void)
+{
+	CU_initialize_registry();
+	CU_pSuite suite = CU_add_suite_with_setup_and_teardown("memory", NULL, NULL, setup, teardown);
+	CU_ADD_TEST(suite, test_what_one_server_made_the_next_one_has);
+	CU_ADD_TEST(suite, test_a_long_line_of_servers_uses_no_more_than_one);
+	CU_ADD_TEST(suite, test_a_server_finds_lanes_where_the_living_have_all);
+	CU_ADD_TEST(suite, test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recovered);
+	CU_ADD_TEST(suite, test_a_server_that_dies_in_a_recovery_is_recovered_and_so_is_its_patient);
+	CU_ADD_TEST(suite, test_memory_of_another_version_is_refused_and_left_alone);
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	unsigned failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return (int)failures;
+}
