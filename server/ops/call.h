@@ -39,31 +39,46 @@ struct op {
 	uint32_t kind; /* of kinds that share their functions: the one that it is for; 0: its functions see to that */
 	op_undo_function *undo; /* NULL: it is not undone */
 	bool lasts;             /* what it keeps in `memory` is something in the object: see enum op_over */
+	uint32_t heavy;         /* not 0: it looks at all of the object, and takes long from so many elements on */
 };
+
+/* About half a millisecond's work. */
+#define HEAVY_SORT 1000u
+#define HEAVY_CHANGE 8000u
+#define HEAVY_SCAN 16000u
+#define HEAVY_REQUEST UINT32_MAX /* only by the length of its request */
 
 #define OP(service, method, noun, function, fields)                                                                    \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL, false                       \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL, false, 0                    \
+	}
+#define OP_HEAVY(service, method, noun, function, fields, n)                                                           \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL, false, n                    \
 	}
 #define OP_WAITS(service, method, noun, function, fields)                                                              \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, false                        \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, false, 0                     \
 	}
 #define OP_WAITS_UNDONE(service, method, noun, function, fields, undo)                                                 \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, false                        \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, false, 0                     \
 	}
 #define OP_WAITS_IN_LINE(service, method, noun, function, fields)                                                      \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, true                         \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, true, 0                      \
 	}
 #define OP_WAITS_IN_LINE_UNDONE(service, method, noun, function, fields, undo)                                         \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, true                         \
+		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, true, 0                      \
 	}
 #define OP_OF_KIND(service, method, noun, kind, function, fields)                                                      \
 	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL, false                    \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL, false, 0                 \
+	}
+#define OP_HEAVY_OF_KIND(service, method, noun, kind, function, fields, n)                                             \
+	{                                                                                                              \
+		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL, false, n                 \
 	}
 
 /* One for each file ops_*.c, in the order of the protos. */

@@ -48,6 +48,9 @@ static const struct op_service *const services[] = {
 /* The same for one that is undone. */
 #define UNDO_PATIENCE (100 * CLOCK_MILLISECOND)
 
+/* A request of so many bytes has work for as long as a large object. */
+#define LARGE_REQUEST (64u << 10)
+
 /* ---------------------------------------------------------------- the table */
 
 size_t op_count(void)
@@ -142,6 +145,35 @@ enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op
 bool op_lasts(const struct op *op, const struct op_wait *wait)
 {
 	return op->lasts && (!wait || wait->memory);
+}
+
+/* The object of a request, field 1 of all that have one; 0: it will say itself what is wrong. */
+static uint64_t handle_of(struct lane *lane, struct span request)
+{
+	struct span rest = request, ref = { NULL, 0 };
+	uint64_t handle = 0;
+	struct wire_field f;
+
+	(void)request_next(&rest, 1, &ref);
+	const uint8_t *at = ref.data, *end = at + ref.len;
+	while (at < end && wire_next(&at, end, &f)) {
+		if (f.number == 1 && f.type == WIRE_LEN && object_open(lane, f.bytes, &handle))
+			return 0;
+		if (f.number == 2 && f.type == WIRE_VARINT)
+			handle = f.bits;
+	}
+	return handle;
+}
+
+bool op_is_heavy(const struct op *op, struct lane *lane, struct span request)
+{
+	struct object_info info;
+
+	if (!op->heavy)
+		return false;
+	if (request.len >= LARGE_REQUEST || op->heavy == HEAVY_REQUEST)
+		return request.len >= LARGE_REQUEST;
+	return object_describe(lane, handle_of(lane, request), &info) == SABIR_OK && info.length >= op->heavy;
 }
 
 /* ---------------------------------------------------------------- running */

@@ -26,6 +26,7 @@
 #define OP_FOREVER UINT64_MAX
 #define OP_DETAIL_SIZE 160
 #define OP_MESSAGE_SIZE 256 /* op_text: the longest message of errors.def, and a detail */
+#define OP_WAIT_POOL 13u    /* op_wait.side, of no operation: its turn among those that are heavy */
 #define OP_WAIT_END 14u     /* op_wait.side, beside SEG_EVENT_*: the end of the object, and nothing else */
 #define OP_WAIT_LOCK 15u    /* the same: the object's lock */
 
@@ -81,6 +82,7 @@ enum op_flow {
 	OP_FLOW_SETTLE,
 	OP_FLOW_GIVE_BACK,
 	OP_FLOW_AWAIT_END,
+	OP_FLOW_AWAIT_LOCK,
 };
 const struct op *op_flow(enum op_flow which);
 
@@ -91,6 +93,12 @@ struct op_front {
 	void (*peer)(void *context, char *to, size_t size); /* writes the caller's address, for people */
 	void *context;
 };
+
+/*
+ * Whether it would take long enough to hold up others: it is one that looks at all of its object, which is large, or at all of
+ * a request that is. Such a one never waits but for a lock, keeps nothing from its first run to the next, and is not undone.
+ */
+bool op_is_heavy(const struct op *op, struct lane *lane, struct span request);
 
 /* `wait` is only written; the receipt is for nobody. */
 enum sabir_error op_run(const struct op *op, struct lane *lane, struct span request, struct bytes *response,

@@ -339,13 +339,13 @@ static const struct op ops[] = {
 	OP_OF_KIND(DictService, SetDefault, "dict", SEG_KIND_DICT, dict_service_set_default, set_default_fields),
 	OP_OF_KIND(DictService, Pop, "dict", SEG_KIND_DICT, dict_service_pop, key_fields),
 	OP_OF_KIND(DictService, PopItem, "dict", SEG_KIND_DICT, dict_service_pop_item, pop_item_fields),
-	OP_OF_KIND(DictService, Update, "dict", SEG_KIND_DICT, dict_service_update, update_fields),
+	OP_HEAVY_OF_KIND(DictService, Update, "dict", SEG_KIND_DICT, dict_service_update, update_fields, HEAVY_REQUEST),
 	OP_OF_KIND(DictService, Increment, "dict", SEG_KIND_DICT, dict_service_increment, increment_fields),
 	OP_OF_KIND(DictService, CompareExchange, "dict", SEG_KIND_DICT, dict_service_compare_exchange,
 		   compare_exchange_fields),
 	OP_OF_KIND(DictService, Expire, "dict", SEG_KIND_DICT, dict_service_expire, expire_fields),
 	OP_OF_KIND(DictService, Ttl, "dict", SEG_KIND_DICT, dict_service_ttl, key_fields),
-	OP_OF_KIND(DictService, Clear, "dict", SEG_KIND_DICT, dict_service_clear, dict_fields),
+	OP_HEAVY_OF_KIND(DictService, Clear, "dict", SEG_KIND_DICT, dict_service_clear, dict_fields, HEAVY_CHANGE),
 };
 
 const struct op_service dict_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -81,8 +81,8 @@ static enum sabir_error dict_service_from_keys(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_OF_KIND(DictService, Copy, "dict", SEG_KIND_DICT, dict_service_copy, copy_fields),
-	OP(DictService, FromKeys, "dict", dict_service_from_keys, from_keys_fields),
+	OP_HEAVY_OF_KIND(DictService, Copy, "dict", SEG_KIND_DICT, dict_service_copy, copy_fields, HEAVY_CHANGE),
+	OP_HEAVY(DictService, FromKeys, "dict", dict_service_from_keys, from_keys_fields, HEAVY_REQUEST),
 };
 
 const struct op_service dict_copy_service = { ops, sizeof(ops) / sizeof(ops[0]) };

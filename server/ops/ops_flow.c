@@ -8,6 +8,9 @@
  *   settle     1 queue, 2 the first so many, 5 holder             -> 1 how many
  *   give back  1 queue, 5 holder                                  ->
  *   await end  1 queue                                            -> an error: DELETED
+ *   await lock                                                    ->
+ *
+ * The last has no request: it is only run again, with what another operation wanted to wait for.
  */
 #include <stdlib.h>
 
@@ -132,13 +135,30 @@ static enum sabir_error flow_await_end(struct op_call *c)
 	return error ? error : op_may_wait(c, SABIR_WOULD_BLOCK, SABIR_WOULD_BLOCK, OP_WAIT_END);
 }
 
+/* OK: what was in the way is not, or was not for a moment. */
+static enum sabir_error flow_await_lock(struct op_call *c)
+{
+	struct seg_object *o = &c->lane->seg->objects[c->wait->object];
+	uint64_t handle = c->wait->object | (load64_acquire(&o->word) & 0xffffffff00000000ull);
+	struct seg_block *body;
+	if (object_enter(c->lane, SEG_OP_READ, handle, 0, sizeof(*body), &o, &body))
+		return SABIR_OK;
+	enum sabir_error error = lock_acquire(c->lane, &o->lock);
+	if (!error)
+		lock_release(c->lane, &o->lock);
+	object_leave(c->lane);
+	return error;
+}
+
 const struct op *op_flow(enum op_flow which)
 {
+	static const struct request_field none[] = { FIELDS_END };
 	static const struct op ops[] = {
 		[OP_FLOW_OPEN] = OP(QueueService, Consume, "queue", flow_open, open_fields),
 		[OP_FLOW_TAKE] = OP_WAITS(QueueService, Consume, "queue", flow_take, take_fields),
 		[OP_FLOW_SETTLE] = OP(QueueService, Consume, "queue", flow_settle, settle_fields),
 		[OP_FLOW_GIVE_BACK] = OP(QueueService, Consume, "queue", flow_give_back, settle_fields),
+		[OP_FLOW_AWAIT_LOCK] = OP(QueueService, Consume, "object", flow_await_lock, none),
 		[OP_FLOW_AWAIT_END] = OP_WAITS(QueueService, Consume, "queue", flow_await_end, open_fields),
 	};
 	return &ops[which];

@@ -320,7 +320,7 @@ static const struct op ops[] = {
 	OP_WAITS_UNDONE(QueueService, GetMany, "queue", queue_service_get_many, get_many_fields, undo_get),
 	OP(QueueService, Peek, "queue", queue_service_peek, queue_fields),
 	OP(QueueService, Size, "queue", queue_service_size, queue_fields),
-	OP(QueueService, Clear, "queue", queue_service_clear, queue_fields),
+	OP_HEAVY(QueueService, Clear, "queue", queue_service_clear, queue_fields, HEAVY_CHANGE),
 	OP(QueueService, Close, "queue", queue_service_close, queue_fields),
 };
 

@@ -382,6 +382,31 @@ enum sabir_error asked_park(struct asked *a, const struct pending_task *task, co
 	return error;
 }
 
+void asked_hold(struct asks *asks, struct asked *a, struct call *call)
+{
+	call_ref(call);
+	pthread_mutex_lock(&asks->mutex);
+	a->holds = call;
+	(void)fetch_add32(&a->refs, 1);
+	pthread_mutex_unlock(&asks->mutex);
+}
+
+bool asked_has_ended(struct asks *asks, const struct asked *a)
+{
+	pthread_mutex_lock(&asks->mutex);
+	bool ended = a->state == ASKED_ENDED;
+	pthread_mutex_unlock(&asks->mutex);
+	return ended;
+}
+
+bool asked_let_go(struct asks *asks, struct asked *a)
+{
+	bool ended = asked_has_ended(asks, a);
+	if (ended)
+		unref(a);
+	return ended;
+}
+
 void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag)
 {
 	pthread_mutex_lock(&asks->mutex);
@@ -445,16 +470,27 @@ static void settle(struct asked *a, enum sabir_error error)
 		a->asks->kept_bytes += a->result_len;
 }
 
+/* Takes the reference; NULL is fine. */
+static void wake(struct call *call)
+{
+	if (!call)
+		return;
+	stream_wake(call);
+	call_unref(call);
+}
+
 void asked_end(struct asked *a, enum sabir_error error, struct bytes *response, const char *detail)
 {
 	struct asks *asks = a->asks;
-	struct call *call = NULL;
+	struct call *call = NULL, *holds;
 	bool too_much = false;
 	keep_result(a, &error, response, detail);
 	pthread_mutex_lock(&asks->mutex);
 	struct asker *asker = a->asker;
 	settle(a, error);
 	stop_waiting(a);
+	holds = a->holds;
+	a->holds = NULL;
 	if (asker) {
 		*asker->ready_end = a;
 		asker->ready_end = &a->next;
@@ -464,13 +500,11 @@ void asked_end(struct asked *a, enum sabir_error error, struct bytes *response, 
 		call_ref(call);
 	}
 	pthread_mutex_unlock(&asks->mutex);
-	if (!call) {
+	if (!call)
 		drop_undelivered(a);
-		return;
-	}
-	if (too_much)
+	if (call && too_much)
 		(void)grpc_call_cancel_with_status(call->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED,
 						   "the client does not read the results", NULL);
-	stream_wake(call);
-	call_unref(call);
+	wake(call);
+	wake(holds);
 }

@@ -60,6 +60,7 @@ struct asked {
 	struct asks *asks;
 	struct asker *asker; /* NULL: nobody waits for it */
 	struct asked *next;
+	struct call *holds; /* NULL, or whose stream goes on when it has ended; a reference */
 	const struct op *op;
 	uint64_t thread;
 	uint64_t tag;
@@ -102,6 +103,11 @@ void asked_end(struct asked *asked, enum sabir_error error, struct bytes *respon
 /* Parks it; its end comes by itself. On failure the caller still has his reference, and ends it. */
 enum sabir_error asked_park(struct asked *asked, const struct pending_task *task, const struct op_wait *wait,
 			    enum sabir_error error);
+/* The stream is woken when it has ended; takes another reference, for asked_let_go. Before it is parked. */
+void asked_hold(struct asks *asks, struct asked *asked, struct call *call);
+/* False: it has not ended yet; else the reference of asked_hold is dropped. */
+bool asked_let_go(struct asks *asks, struct asked *asked);
+bool asked_has_ended(struct asks *asks, const struct asked *asked);
 /* Cancels what waits for the asker under this tag, if there is something. */
 void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag);
 /* The client has the results of all ids below. */

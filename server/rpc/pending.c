@@ -30,6 +30,8 @@ void pending_init(struct pending *p, struct rpc *rpc, const struct pending_kind 
 	p->kind = kind;
 	p->rpc = rpc;
 	p->session = NULL;
+	p->job = NULL;
+	p->pooled = false;
 	p->id = 0;
 	p->receipt = (struct op_receipt){ 0 };
 	p->request_len = 0;
@@ -77,11 +79,16 @@ static bool parked_gone(void *context)
 	return p->kind->gone(p);
 }
 
-/* Takes it out of the park if nobody has been faster. */
+void pending_finish(struct pending *p, enum sabir_error error, struct bytes *response, const char *detail)
+{
+	parked_done(p, error, response, detail);
+}
+
+/* Takes it out of the park, or the pool, if nobody has been faster. */
 static void take_out(struct pending *p, enum sabir_error error)
 {
 	struct bytes none = { 0 };
-	if (!park_cancel(p->rpc->park, p->id))
+	if (p->pooled ? !heavy_cancel(&p->rpc->heavy, p) : !park_cancel(p->rpc->park, p->id))
 		return;
 	count(&p->rpc->counters.cancelled, error == SABIR_CANCELLED);
 	finish(p, error, &none, "");
@@ -123,6 +130,12 @@ bool pending_run(struct rpc *rpc, const struct pending_task *task, struct op_wai
 {
 	*wait = (struct op_wait){ .undoable = task->undoable };
 	count(&rpc->counters.calls, 1);
+	if (op_is_heavy(task->op, task->lane, task->request)) {
+		*wait = (struct op_wait){ .wanted = true, .side = OP_WAIT_POOL, .timeout_ns = OP_FOREVER };
+		task->detail[0] = '\0';
+		*error = SABIR_BUSY;
+		return true;
+	}
 	task->lane->actor = task->who->actor;
 	*error = op_run_front(task->op, task->lane, task->front, task->request, task->out, wait, task->detail);
 	task->lane->actor = (struct actor){ 0 };
@@ -139,13 +152,16 @@ static void look_back(struct pending *p, struct session *session)
 		take_out(p, SABIR_SESSION_ENDED);
 }
 
+/* With `entry` to the park, else to the pool. */
 static enum sabir_error add(struct pending *p, const struct pending_task *task, const struct park_entry *entry)
 {
 	struct session *session = task->who->session;
 	p->session = session;
 	if (session)
 		session_keep(p->rpc->sessions, session);
-	enum sabir_error refused = park_add(p->rpc->park, task->lane, entry, &p->id);
+	p->pooled = !entry;
+	enum sabir_error refused = entry ? park_add(p->rpc->park, task->lane, entry, &p->id)
+					 : heavy_add(&p->rpc->heavy, p, task);
 	if (refused) {
 		(void)exchange32(&p->state, DONE);
 		leave(p);
@@ -174,7 +190,8 @@ enum sabir_error pending_park(struct pending *p, const struct pending_task *task
 	};
 	char full[OP_DETAIL_SIZE];
 	enum sabir_error refused = enter(p, task->request.len, full);
-	if (refused)
+	bool pooled = wait->side == OP_WAIT_POOL;
+	if (refused && !pooled)
 		park_abandon(p->rpc->park, task->lane, &entry);
 	if (refused && wait->side == OP_WAIT_LOCK)
 		return error;
@@ -183,5 +200,5 @@ enum sabir_error pending_park(struct pending *p, const struct pending_task *task
 		return refused;
 	}
 	count(&p->rpc->counters.parked, 1);
-	return add(p, task, &entry);
+	return add(p, task, pooled ? NULL : &entry);
 }

@@ -38,6 +38,8 @@ struct pending {
 	const struct pending_kind *kind;
 	struct rpc *rpc;
 	struct session *session;
+	struct heavy_job *job; /* heavy.c's */
+	bool pooled;           /* it is there, not in the park */
 	uint64_t id;
 	struct op_receipt receipt; /* of a success, for op_undo */
 	uint32_t request_len;
@@ -59,7 +61,10 @@ struct pending_task {
 	bool undoable;     /* the caller keeps the receipt of a success, for op_undo */
 };
 
-/* Runs an operation. False: *error, out and detail are its answer. True: it has to wait, for pending_park. */
+/*
+ * Runs an operation, unless it is heavy: then it has to wait for its turn in the pool of those, wait->side is OP_WAIT_POOL.
+ * False: *error, out and detail are its answer. True: it has to wait, for pending_park.
+ */
 bool pending_run(struct rpc *rpc, const struct pending_task *task, struct op_wait *wait, enum sabir_error *error);
 /*
  * Parks one that pending_run answered with `error`. If that is refused the error is returned, with task->detail, and
@@ -73,5 +78,7 @@ enum sabir_error pending_park(struct pending *p, const struct pending_task *task
  */
 void pending_cancel(struct pending *p, enum sabir_error error);
 void pending_hold(struct pending *p);
+/* For heavy.c: its result. The stream that it is for has its turn when streams_turn() is called. */
+void pending_finish(struct pending *p, enum sabir_error error, struct bytes *response, const char *detail);
 
 #endif

@@ -153,6 +153,7 @@ static struct rpc *rpc_new(const struct rpc_options *options)
 	pthread_mutex_init(&rpc->mutex, NULL);
 	pthread_mutex_init(&rpc->streams.mutex, NULL);
 	lanes_init(&rpc->lanes, options->seg, options->owner);
+	heavy_init(&rpc->heavy, rpc);
 	return rpc;
 }
 
@@ -285,6 +286,7 @@ void rpc_stop(struct rpc *rpc, uint64_t deadline_ns)
 		stop_callback_queues(rpc);
 		destroy_server(rpc);
 	}
+	heavy_fini(&rpc->heavy);
 	for (uint32_t i = 0; i < rpc->n_workers; i++)
 		if (rpc->workers[i].lane.shared)
 			lane_close(&rpc->workers[i].lane);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "server/ops/park.h"
+#include "server/rpc/heavy.h"
 #include "server/rpc/lanes.h"
 #include "server/rpc/listen.h"
 #include "server/rpc/rpc.h"
@@ -81,6 +82,7 @@ struct rpc {
 
 	struct streams streams;
 	struct lanes lanes;
+	struct heavy heavy;
 	uint64_t next_holder; /* of a stream that consumes; atomic */
 
 	uint32_t draining;

@@ -33,6 +33,7 @@ struct session_stream {
 	struct identity who;
 	struct asked *unsent;  /* taken from the asker, not encoded yet */
 	struct asked *sending; /* in the message that is on its way */
+	struct asked *held;    /* what is heavy, and goes before all that comes behind it */
 	struct bytes out;
 	struct request message; /* that is being performed */
 	struct span rest;       /* of it */
@@ -133,6 +134,10 @@ static struct pending_task task_of(struct turn *t, const struct op *op, struct s
 static void park(struct turn *t, struct asked *asked, const struct pending_task *task, const struct op_wait *wait,
 		 enum sabir_error error)
 {
+	if (wait->side == OP_WAIT_POOL) {
+		asked_hold(t->s->asks, asked, t->call);
+		t->s->held = asked;
+	}
 	error = asked_park(asked, task, wait, error);
 	if (error)
 		asked_end(asked, error, &t->response, t->detail);
@@ -191,21 +196,34 @@ static void cancel_tag(void *context, uint64_t tag)
 	asked_cancel(s->asks, &s->asker, tag);
 }
 
-/* Performs the message, or as much of it as makes a full message of answers. */
-static void perform(struct turn *t)
+static bool is_held(struct session_stream *s)
+{
+	if (s->held && asked_let_go(s->asks, s->held))
+		s->held = NULL;
+	return s->held != NULL;
+}
+
+/*
+ * Performs the message, or as much of it as makes a full message of answers, or as comes before what a heavy call of it has
+ * changed. False: nothing of it could be performed now.
+ */
+static bool perform(struct turn *t)
 {
 	struct session_stream *s = t->s;
 	struct session_call c;
-	while (s->out.len < MESSAGE_BYTES && session_call_next(&s->rest, &c)) {
+	bool any = false, held;
+	while (!(held = is_held(s)) && s->out.len < MESSAGE_BYTES && session_call_next(&s->rest, &c)) {
 		run_call(t, &c);
 		encode_ready(s);
+		any = true;
 	}
-	if (s->out.len >= MESSAGE_BYTES && s->rest.len)
-		return;
+	if ((held || s->out.len >= MESSAGE_BYTES) && s->rest.len)
+		return any;
 	session_cancels(s->message.span, cancel_tag, s);
 	request_close(&s->message);
 	s->has_message = false;
 	encode_ready(s);
+	return true;
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -343,8 +361,8 @@ static bool busy(struct call *call)
 {
 	struct session_stream *s = call->stream.own;
 	bool ended;
-	return has_ready(s) || stream_has_input(call) || (stream_is_leaving(call) && !s->finished) ||
-	       is_over(s, &ended);
+	return has_ready(s) || (s->held && asked_has_ended(s->asks, s->held)) || stream_has_input(call) ||
+	       (stream_is_leaving(call) && !s->finished) || is_over(s, &ended);
 }
 
 /* What the turn ends with, if it does. */
@@ -401,9 +419,7 @@ static void turns(struct turn *t)
 		encode_ready(s);
 		if (!s->out.len && !read_message(t))
 			return;
-		performed = s->has_message;
-		if (performed)
-			perform(t);
+		performed = s->has_message && perform(t);
 		if (end_turn(t))
 			return;
 	} while (performed || !stream_rest(t->call)); /* it rests only when the next message is asked for */
@@ -438,6 +454,8 @@ static void session_fini(struct call *call)
 		asked_drop_undelivered(asker_take(s->asks, &s->asker));
 	asked_drop_undelivered(s->unsent);
 	asked_drop_undelivered(s->sending);
+	if (s->held) /* it has ended: until then it has a reference to the call */
+		(void)asked_let_go(s->asks, s->held);
 	if (s->has_message)
 		request_close(&s->message);
 	keyed_fini(&s->asker.tags); /* reserved, and not used */
