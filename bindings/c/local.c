@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "bindings/c/attach.h"
+#include "bindings/c/chore.h"
 #include "bindings/c/request.h"
 #include "server/base/clock.h"
 #include "server/objects/object.h"
@@ -314,14 +315,48 @@ static enum sabir_error wait_for_op(struct lane *lane, struct op_call *call, uin
 	return call->moved ? SABIR_WOULD_BLOCK : error;
 }
 
+/* What is left of an operation that was given up. */
+struct left_op {
+	const struct op *op;
+	struct op_wait wait;
+	size_t request_len;
+	uint8_t request[];
+};
+
+static enum sabir_error abandon_left(struct lane *lane, void *context)
+{
+	struct left_op *left = context;
+	struct bytes response = { 0 };
+	char detail[OP_DETAIL_SIZE];
+	left->wait.over = OP_ABANDONED;
+	enum sabir_error error = op_run_again(left->op, lane, (struct span){ left->request, left->request_len },
+					      &response, &left->wait, detail);
+	bytes_fini(&response);
+	return error;
+}
+
+static void leave_op(struct sabir_conn *conn, struct lane *lane, struct op_call *call)
+{
+	struct left_op *left = malloc(sizeof(*left) + call->request.len);
+	if (!left) {
+		while (run_again(lane, call, OP_ABANDONED) == SABIR_BUSY)
+			;
+		return;
+	}
+	*left = (struct left_op){ .op = call->op, .wait = call->wait, .request_len = call->request.len };
+	memcpy(left->request, call->request.data, call->request.len);
+	chore_leave(conn, lane, abandon_left, left);
+}
+
 /* What the operation has left in its object is taken away. */
-static void abandon_op(struct lane *lane, struct op_call *call)
+static void abandon_op(struct sabir_conn *conn, struct lane *lane, struct op_call *call)
 {
 	char detail[OP_DETAIL_SIZE];
 	if (!op_lasts(call->op, &call->wait))
 		return;
 	memcpy(detail, call->detail, sizeof(detail));
-	(void)run_again(lane, call, OP_ABANDONED);
+	if (run_again(lane, call, OP_ABANDONED) == SABIR_BUSY)
+		leave_op(conn, lane, call);
 	memcpy(call->detail, detail, sizeof(detail));
 }
 
@@ -330,7 +365,7 @@ static uint64_t deadline_from(uint64_t begin_ns, uint64_t timeout_ns)
 	return timeout_ns > UINT64_MAX - begin_ns ? EVENT_FOREVER : begin_ns + timeout_ns;
 }
 
-static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t timeout_ns)
+static enum sabir_error run_op(struct sabir_conn *conn, struct lane *lane, struct op_call *call, uint64_t timeout_ns)
 {
 	uint64_t begin_ns = clock_now();
 	uint64_t mine_ns = deadline_from(begin_ns, timeout_ns);
@@ -341,7 +376,7 @@ static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t
 		if (call->moved || !error_would_wait(error))
 			continue;
 		if (mine_ns < its_ns) {
-			abandon_op(lane, call);
+			abandon_op(conn, lane, call);
 			return SABIR_TIMED_OUT;
 		}
 		if (!op_lasts(call->op, &call->wait))
@@ -349,7 +384,7 @@ static enum sabir_error run_op(struct lane *lane, struct op_call *call, uint64_t
 		error = run_again(lane, call, OP_TIMED_OUT);
 	}
 	if (error == SABIR_BUSY || error == SABIR_CANCELLED)
-		abandon_op(lane, call);
+		abandon_op(conn, lane, call);
 	return error;
 }
 
@@ -369,7 +404,7 @@ static enum sabir_error local_call(struct sabir_conn *conn, const char *path, in
 	if (!error)
 		error = conn_enter(conn, &lane);
 	if (!error) {
-		error = run_op(lane, &call, timeout_ns);
+		error = run_op(conn, lane, &call, timeout_ns);
 		if (!error && call.response == &own)
 			error = bytes_add(response, own.data, own.len);
 		if (error)

@@ -24,10 +24,13 @@ enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, u
  * a turn, and keeps its place here, only when told to, so that who gets it while he looks needs none; and ends it when it
  * is the last.
  */
+typedef enum sabir_error local_give_up_fn(struct lane *lane, uint64_t handle, uint64_t place);
 struct local_turn {
 	uint64_t place;
 	bool joins;
 	bool last;
+	struct sabir_conn *conn;
+	local_give_up_fn *give_up; /* for a turn that the last attempt could not end: BUSY */
 };
 enum sabir_error local_wait_turn(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
 				 local_attempt_fn *attempt, struct local_turn *turn);

@@ -79,7 +79,7 @@ static enum sabir_error attempt_acquire(struct lane *lane, void *context)
 static enum sabir_error acquire_local(const struct handle *h, struct lane *lane, uint64_t timeout_ns,
 				      struct sabir_hold *hold)
 {
-	struct acquire a = { .id = h->id };
+	struct acquire a = { .turn = { .conn = h->conn, .give_up = mutex_give_up }, .id = h->id };
 	enum sabir_error error = mutex_take(lane, h->id, &a.hold);
 	if (error == SABIR_WOULD_BLOCK && timeout_ns)
 		error = local_wait_turn(lane, h->id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_acquire,

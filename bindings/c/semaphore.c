@@ -53,13 +53,13 @@ static enum sabir_error attempt_take(struct lane *lane, void *context)
 	return semaphore_take_in_turn(lane, t->id, &t->turn.place, !t->turn.joins || t->turn.last);
 }
 
-static enum sabir_error take_local(struct lane *lane, uint64_t id, uint64_t timeout_ns)
+static enum sabir_error take_local(const struct handle *h, struct lane *lane, uint64_t timeout_ns)
 {
-	struct take t = { .id = id };
-	enum sabir_error error = semaphore_take(lane, id);
+	struct take t = { .turn = { .conn = h->conn, .give_up = semaphore_give_up }, .id = h->id };
+	enum sabir_error error = semaphore_take(lane, h->id);
 	if (error != SABIR_WOULD_BLOCK || !timeout_ns)
 		return error;
-	return local_wait_turn(lane, id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_take, &t.turn);
+	return local_wait_turn(lane, h->id, SEG_EVENT_ITEMS, clock_deadline(timeout_ns), attempt_take, &t.turn);
 }
 
 enum sabir_error sabir_semaphore_acquire(sabir_semaphore *semaphore, uint64_t timeout_ns)
@@ -75,7 +75,7 @@ enum sabir_error sabir_semaphore_acquire(sabir_semaphore *semaphore, uint64_t ti
 	if (error)
 		return error;
 	if (lane)
-		return object_result(h, take_local(lane, h->id, timeout_ns));
+		return object_result(h, take_local(h, lane, timeout_ns));
 	request_init(&r, 32);
 	request_object(&r, h->id);
 	request_timeout(&r, 2, timeout_ns);

@@ -7,9 +7,11 @@
  * A wake is meant for one waiter, and the notifier takes the flag off for all who sleep. So whoever was woken says
  * anew that he waits before he looks, and when he leaves something behind he wakes the next.
  */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "bindings/c/cancel.h"
+#include "bindings/c/chore.h"
 #include "bindings/c/local.h"
 #include "server/objects/queue.h"
 #include "server/objects/turns.h"
@@ -138,12 +140,43 @@ enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, u
 	return local_wait_at(lane, handle, side, deadline_ns, attempt, context, NULL);
 }
 
+/* A turn that is left behind. */
+struct left_turn {
+	local_give_up_fn *give_up;
+	uint64_t handle;
+	uint64_t place;
+};
+
+static enum sabir_error give_up(struct lane *lane, void *context)
+{
+	const struct left_turn *left = context;
+	return left->give_up(lane, left->handle, left->place);
+}
+
+static void leave_turn(struct wait *w, const struct local_turn *turn)
+{
+	const struct left_turn left = { turn->give_up, w->handle, turn->place };
+	struct left_turn *kept = malloc(sizeof(*kept));
+	if (kept) {
+		*kept = left;
+		chore_leave(turn->conn, w->lane, give_up, kept);
+		return;
+	}
+	while (left.give_up(w->lane, left.handle, left.place) == SABIR_BUSY)
+		;
+}
+
 /* The last attempt, which ends the turn. Who is cancelled takes what was just being handed to him. */
 static enum sabir_error end_turn(struct wait *w, struct local_turn *turn, enum sabir_error error)
 {
+	enum sabir_error last = error;
 	turn->last = true;
-	enum sabir_error last = w->attempt(w->lane, turn);
-	return error == SABIR_CANCELLED && error_would_wait(last) ? error : last;
+	if (error != SABIR_BUSY)
+		last = w->attempt(w->lane, turn);
+	if (last == SABIR_BUSY && turn->place)
+		leave_turn(w, turn);
+	bool cancelled = error == SABIR_CANCELLED && (error_would_wait(last) || last == SABIR_BUSY);
+	return cancelled ? error : last;
 }
 
 enum sabir_error local_wait_turn(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,

@@ -7,7 +7,9 @@
 
 #include "bindings/c/local.h"
 #include "server/base/clock.h"
+#include "server/objects/mutex.h"
 #include "server/objects/queue.h"
+#include "server/objects/turns.h"
 
 #define N_THREADS 6
 #define N_ITEMS 30000u
@@ -252,6 +254,86 @@ static void no_item_is_lost_with_who_is_cancelled(void)
 	CU_ASSERT_EQUAL(sum, expected);
 }
 
+/* ---------------------------------------------------------------- turns */
+
+static uint64_t lock;
+
+/* A connection to the segment of this test: each thread has a lane. */
+static enum sabir_error enter_test(struct sabir_conn *conn, struct lane **lane)
+{
+	static __thread struct waiting_lane mine;
+	(void)conn;
+	open_lane(&mine);
+	*lane = &mine.lane;
+	return SABIR_OK;
+}
+
+static const struct transport test_transport = { .enter = enter_test };
+static struct sabir_conn test_conn = { .transport = &test_transport, .refs = 1, .id = 1 };
+
+struct acquire {
+	struct local_turn turn; /* first */
+	struct waiting_lane mine;
+	enum sabir_error end;
+};
+
+static enum sabir_error attempt_acquire(struct lane *lane, void *context)
+{
+	struct acquire *a = context;
+	struct mutex_wait wait = { .place = a->turn.place, .last = !a->turn.joins || a->turn.last };
+	struct mutex_hold hold;
+	enum sabir_error error = mutex_take_in_turn(lane, lock, &wait, &hold);
+	a->turn.place = wait.place;
+	return error;
+}
+
+static void *acquire_once(void *context)
+{
+	struct acquire *a = context;
+	open_lane(&a->mine);
+	a->mine.lane.lock_patience_ns = 5 * CLOCK_MILLISECOND;
+	a->end = local_wait_turn(&a->mine.lane, lock, SEG_EVENT_ITEMS, EVENT_FOREVER, attempt_acquire, &a->turn);
+	lane_close(&a->mine.lane);
+	return NULL;
+}
+
+static uint32_t n_in_line(void)
+{
+	const struct seg_object *object = &seg.objects[object_index(lock)];
+	const struct seg_mutex *body = segment_at(&seg, object->body, sizeof(*body));
+	return load32_relaxed(&body->turns.n);
+}
+
+/*
+ * Who gives up can't take his turn out of the line, because somebody is stopped who has locked it; that is done later. Else the
+ * lock would be handed over to nobody one day.
+ */
+static void a_turn_is_not_left_in_a_line_that_is_busy(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_LOCK };
+	struct acquire a = { .turn = { .conn = &test_conn, .give_up = mutex_give_up } };
+	struct mutex_hold hold;
+	pthread_t thread;
+	CU_ASSERT_EQUAL_FATAL(object_create(&main_lane.lane, (struct span){ NULL, 0 }, &spec, false, &lock), SABIR_OK);
+	struct seg_object *object = &seg.objects[object_index(lock)];
+	CU_ASSERT_EQUAL(mutex_take(&main_lane.lane, lock, &hold), SABIR_OK);
+	pthread_create(&thread, NULL, acquire_once, &a);
+	while (!n_in_line())
+		cpu_relax();
+	CU_ASSERT_EQUAL(lock_acquire(&main_lane.lane, &object->lock), SABIR_OK);
+	event_poke(&object->event[SEG_EVENT_ITEMS], UINT32_MAX);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(a.end, SABIR_BUSY);
+	CU_ASSERT_EQUAL(n_in_line(), 1);
+	lock_release(&main_lane.lane, &object->lock);
+	while (n_in_line())
+		cpu_relax();
+	CU_ASSERT_EQUAL(mutex_release(&main_lane.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(mutex_take(&main_lane.lane, lock, &hold), SABIR_OK);
+	while (load32_relaxed(&test_conn.refs) != 1)
+		cpu_relax();
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -262,6 +344,7 @@ int main(void)
 	CU_ADD_TEST(suite, delete_ends_the_wait);
 	CU_ADD_TEST(suite, cancel_ends_one_wait_and_no_other);
 	CU_ADD_TEST(suite, no_item_is_lost_with_who_is_cancelled);
+	CU_ADD_TEST(suite, a_turn_is_not_left_in_a_line_that_is_busy);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	int failed = (int)CU_get_number_of_failures();

@@ -601,7 +601,8 @@ struct seg_turn {
 	 * Barrier: his index.
 	 */
 	uint64_t number;
-	uint64_t link; /* lock: his place in the line of the condition that sent him, 0 = none */
+	uint64_t
+		link; /* lock: his place in the line of the condition that sent him, 0 = none; condition: its lock then */
 	uint32_t prev;
 	uint32_t ticket;
 	uint32_t state; /* SEG_TURN_* */
