@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What sabir_connect and the functions without a connection do with what they can't use. */
 #include <CUnit/Basic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "bindings/c/sabir.h"
+#include "bindings/c/sabir_session.h"
 
 static enum sabir_error connect_to(const char *url)
 {
@@ -71,6 +72,39 @@ static void a_mute_server_times_out(void)
 	rmdir(dir);
 }
 
+/* Takes one connection, and says the first word of HTTP/2: a client is connected then. */
+static void *greet(void *context)
+{
+	static const uint8_t settings[9] = { [3] = 4 };
+	int *fd = context;
+	*fd = accept(*fd, NULL, NULL);
+	CU_ASSERT_EQUAL(write(*fd, settings, sizeof(settings)), (ssize_t)sizeof(settings));
+	return NULL;
+}
+
+static void a_server_that_has_gone_opens_no_session(void)
+{
+	char dir[] = "/tmp/sabir-test-XXXXXX", url[128];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	sabir_conn *conn;
+	pthread_t thread;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", dir);
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = listener;
+	CU_ASSERT_EQUAL_FATAL(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(listener, 4), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, greet, &fd), 0);
+	snprintf(url, sizeof(url), "grpc+unix:%s", address.sun_path);
+	CU_ASSERT_EQUAL_FATAL(sabir_connect(url, NULL, &conn), SABIR_OK);
+	pthread_join(thread, NULL);
+	close(listener);
+	unlink(address.sun_path);
+	rmdir(dir);
+	close(fd);
+	CU_ASSERT_EQUAL(sabir_session_open(conn, SABIR_SECOND), SABIR_UNAVAILABLE);
+	sabir_close(conn);
+}
+
 static void errors_have_names_and_texts(void)
 {
 	CU_ASSERT_STRING_EQUAL(sabir_error_name(SABIR_NOT_FOUND), "NOT_FOUND");
@@ -99,6 +133,7 @@ int main(void)
 	CU_ADD_TEST(suite, the_environment_gives_the_default_url);
 	CU_ADD_TEST(suite, options_have_a_size);
 	CU_ADD_TEST(suite, a_mute_server_times_out);
+	CU_ADD_TEST(suite, a_server_that_has_gone_opens_no_session);
 	CU_ADD_TEST(suite, errors_have_names_and_texts);
 	CU_ADD_TEST(suite, nothing_is_freed_quietly);
 	CU_basic_set_mode(CU_BRM_VERBOSE);

@@ -183,9 +183,9 @@ enum sabir_error remote_session_need(struct sabir_conn *conn, uint64_t lease_ns)
 	enum sabir_error error = remote->token[0] ? SABIR_OK : start_keeper(conn);
 	if (!error && !remote->token[0]) {
 		error = open_session(conn, lease_ns, &out);
-		struct span message = bytes_item(&out, 0);
 		if (!error)
-			error = enter(conn, message_in(message, 1), message_in(message, 2), false);
+			error = enter(conn, message_in(bytes_item(&out, 0), 1), message_in(bytes_item(&out, 0), 2),
+				      false);
 	}
 	pthread_mutex_unlock(&remote->mutex);
 	bytes_fini(&out);
