@@ -31,7 +31,8 @@
 
 #define ANSWER_TIME (300 * SABIR_MILLISECOND) /* of a remote call, beyond what it waits for */
 #define STALL (500 * SABIR_MILLISECOND)
-#define HANG (60 * SABIR_SECOND)
+#define LEASE (60 * SABIR_SECOND)
+#define HANG (120 * SABIR_SECOND)
 
 /* clang-format off */
 #define QUEUE queue_open, queue_step, queue_finish, queue_free
@@ -138,6 +139,12 @@ static void make_calls(struct client *c, const struct kind *kind, union object o
 	}
 }
 
+/* The server was too busy, or is stopped. */
+static bool is_late(enum sabir_error error)
+{
+	return error == SABIR_TIMED_OUT || error == SABIR_UNAVAILABLE;
+}
+
 static void *be_client(void *argument)
 {
 	struct client *c = argument;
@@ -147,7 +154,9 @@ static void *be_client(void *argument)
 		wait_until(&shared->round, round, true);
 		round = look(&shared->round);
 		const struct kind *kind = &kinds[shared->kind];
-		enum sabir_error error = kind->open(conn, shared->name, &object);
+		enum sabir_error error = SABIR_TIMED_OUT;
+		for (int i = 0; i < 100 && is_late(error); i++)
+			error = kind->open(conn, shared->name, &object);
 		if (error)
 			die(shared->name, error);
 		tell(&shared->ready[c->id], round);
@@ -165,11 +174,11 @@ static void be_process(unsigned number)
 	pthread_t threads[N_THREADS];
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	enum sabir_error error = SABIR_TIMED_OUT;
-	for (int i = 0; i < 20 && error; i++)
+	for (int i = 0; i < 100 && error; i++)
 		error = sabir_connect(urls[number % 2], &options, &conn);
-	/* A short lease, so that who is killed is gone soon. */
-	for (int i = 0; i < 20 && number % 2 && (!i || error); i++)
-		error = sabir_session_open(conn, SABIR_SECOND);
+	/* Longer than any want of a processor. */
+	for (int i = 0; i < 100 && number % 2 && (!i || error); i++)
+		error = sabir_session_open(conn, LEASE);
 	if (error)
 		die(urls[number % 2], error);
 	for (unsigned i = 1; i < N_THREADS; i++)
@@ -199,21 +208,41 @@ static bool all_are(const uint32_t *state, uint32_t round)
 	return true;
 }
 
+static void tell_who_hangs(const uint32_t *state, uint32_t round)
+{
+	fprintf(stderr, "record: history %u of a %s does not end\n", round, kinds[shared->kind].name);
+	for (unsigned i = 0; i < N_CLIENTS; i++) {
+		const struct client *c = &shared->clients[i];
+		const struct record *last = &c->records[c->n];
+		if (look(&state[i]) == round || !pids[i / N_THREADS])
+			continue;
+		fprintf(stderr, "record: client %u, process %ld: ", i, (long)pids[i / N_THREADS]);
+		if (last->call && !last->ret)
+			fprintf(stderr, "%s since %.3f s\n", last->op, (double)(now_ns() - last->call) / 1e9);
+		else
+			fprintf(stderr, "between two calls, %u done\n", c->n);
+	}
+}
+
 /* False: somebody has died by himself, or hangs. */
 static bool wait_for_all(const uint32_t *state, uint32_t round)
 {
 	uint64_t begun = now_ns();
+	int status;
 	for (;;) {
 		struct timespec limit = { 0, 100000000 };
 		uint32_t news = look(&shared->news);
 		if (all_are(state, round))
 			return true;
 		sleep_on(&shared->news, news, &limit);
-		for (unsigned i = 0; i < N_PROCESSES; i++)
-			if (pids[i] && waitpid(pids[i], NULL, WNOHANG) == pids[i])
-				return false;
+		for (unsigned i = 0; i < N_PROCESSES; i++) {
+			if (!pids[i] || waitpid(pids[i], &status, WNOHANG) != pids[i])
+				continue;
+			fprintf(stderr, "record: process %ld has died by itself, status %#x\n", (long)pids[i], status);
+			return false;
+		}
 		if (now_ns() - begun > HANG) {
-			fprintf(stderr, "record: %s does not end\n", kinds[shared->kind].name);
+			tell_who_hangs(state, round);
 			return false;
 		}
 	}

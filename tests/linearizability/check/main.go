@@ -117,7 +117,7 @@ func explainOrders(found finding, orders [][]int) {
 }
 
 func main() {
-	limit := flag.Duration("limit", time.Minute, "the longest search for an order of one history")
+	limit := flag.Duration("limit", 2*time.Minute, "the longest search for an order of one history")
 	every := flag.Int("plant", 0, "falsify every so manieth history too: it must be found out; 0: none")
 	flag.Parse()
 	if flag.NArg() != 1 {
