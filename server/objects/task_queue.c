@@ -70,9 +70,9 @@ enum sabir_error task_queue_close(struct lane *lane, uint64_t handle)
 	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
 	if (error)
 		return error;
+	q.changed = !load32_relaxed(&q.body->closed);
 	store32_release(&q.body->closed, 1);
 	FAULT("task_close.marked");
-	q.changed = true;
 	q.change = CHANGE_CLOSED;
 	q.items = q.room = true;
 	return tasks_end(&q, SABIR_OK);
@@ -84,9 +84,9 @@ enum sabir_error task_queue_pause(struct lane *lane, uint64_t handle, bool pause
 	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
 	if (error)
 		return error;
+	q.changed = (load32_relaxed(&q.body->paused) != 0) != paused;
 	store32_release(&q.body->paused, paused);
 	FAULT("task_pause.marked");
-	q.changed = true;
 	q.items = true;
 	return tasks_end(&q, SABIR_OK);
 }

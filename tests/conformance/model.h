@@ -46,12 +46,15 @@ static inline int run_histories(int argc, char **argv, const char *what, unsigne
 				void (*history)(unsigned n_steps))
 {
 	unsigned long long n = setting("HISTORIES", 40), seed = setting("SEED", 1);
+	/* A machine that stands still is no difference. */
+	const struct sabir_options options = { .size = sizeof(options), .timeout_ns = 300 * SABIR_SECOND };
 	if (argc < 3) {
 		fprintf(stderr, "usage: %s LOCAL_URL REMOTE_URL\n", argv[0]);
 		return 2;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (sabir_connect(argv[1 + i], NULL, &conns[i])) {
+		if (sabir_connect(argv[1 + i], &options, &conns[i]) ||
+		    sabir_session_open(conns[i], 900 * SABIR_SECOND)) {
 			fprintf(stderr, "%s: %s\n", argv[1 + i], sabir_detail());
 			return 2;
 		}
