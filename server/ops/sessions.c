@@ -46,6 +46,7 @@ struct session {
 	uint64_t n_calls;
 	uint64_t lease_ns;
 	uint64_t used_ns; /* when the last use ended */
+	bool lapsed;      /* once since then, and it was given another lease */
 	uint64_t retry_ns;
 	uint64_t open_time_ns;
 	struct deadline deadline;
@@ -366,10 +367,9 @@ enum sabir_error session_use(struct sessions *all, struct span token, struct ses
 {
 	pthread_mutex_lock(&all->mutex);
 	struct session *s = find(all, token);
-	/* One that has lapsed is at its end, though nobody has come round to it yet. */
-	if (s && !s->uses && clock_now() >= s->used_ns + s->lease_ns)
-		s = NULL;
+	/* Also one that has lapsed and that nobody has come round to yet: all that it holds is still its own. */
 	if (s) {
+		s->lapsed = false;
 		s->uses++;
 		s->n_calls++;
 	}
@@ -463,10 +463,27 @@ uint64_t sessions_next(struct sessions *all)
 	return ns;
 }
 
+/*
+ * When a session ends that is not used. We are late: this process stood still, or was not given the processor, and what
+ * the client has sent in time may be in a socket, unread. Then its lease runs once more.
+ */
+#define LATE_NS (20 * CLOCK_MILLISECOND)
+
+static uint64_t end_of(struct session *s, uint64_t now_ns)
+{
+	if (s->uses)
+		return now_ns + s->lease_ns;
+	if (s->lapsed || now_ns < s->deadline.ns + LATE_NS)
+		return s->used_ns + s->lease_ns;
+	s->lapsed = true;
+	s->used_ns = now_ns;
+	return now_ns + s->lease_ns;
+}
+
 /* With the mutex held, which is let go meanwhile; the session's time has come. */
 static void expire(struct sessions *all, struct session *s, struct lane *lane, uint64_t now_ns)
 {
-	uint64_t end_ns = (s->uses ? now_ns : s->used_ns) + s->lease_ns;
+	uint64_t end_ns = end_of(s, now_ns);
 
 	if (s->state == LIVE && end_ns > now_ns)
 		(void)look_at(all, s, end_ns);

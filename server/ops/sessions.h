@@ -110,7 +110,10 @@ uint32_t sessions_list(struct sessions *all, uint64_t *cursor, struct session_in
 
 /* When sessions_expire has something to do next; CLOCK_NEVER: nothing. */
 uint64_t sessions_next(struct sessions *all);
-/* Ends what has lapsed, and recovers what has ended. */
+/*
+ * Ends what has lapsed, and recovers what has ended. Where it comes too late for that, since the server stood still, what has lapsed
+ * has one more lease: what its client sent may be unread.
+ */
 void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns);
 
 enum session_admin sessions_admin(const struct sessions *all);

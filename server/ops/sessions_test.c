@@ -122,10 +122,24 @@ static void test_a_session_ends_when_its_lease_is_over(void)
 	CU_ASSERT(sessions_next(all) >= now + LEASE && sessions_next(all) <= clock_now() + LEASE);
 	sessions_expire(all, &ops_lane, now + LEASE - 1);
 	CU_ASSERT(sessions_count(all) == 1);
-	sessions_expire(all, &ops_lane, now + LEASE + CLOCK_SECOND);
+	sessions_expire(all, &ops_lane, sessions_next(all));
 	CU_ASSERT(sessions_count(all) == 0);
 	CU_ASSERT(session_use(all, text(opened.token), &session) == SABIR_SESSION_ENDED);
 	CU_ASSERT(sessions_next(all) == CLOCK_NEVER);
+}
+
+/* What the clients sent meanwhile may be unread: that they were silent is not known. */
+static void test_a_server_that_stood_still_lets_every_lease_run_once_more(void)
+{
+	uint64_t now = clock_now();
+
+	open_one();
+	sessions_expire(all, &ops_lane, now + 3 * LEASE);
+	CU_ASSERT(sessions_count(all) == 1);
+	CU_ASSERT(sessions_next(all) == now + 4 * LEASE);
+	/* But only once, where nothing comes then. */
+	sessions_expire(all, &ops_lane, now + 9 * LEASE);
+	CU_ASSERT(sessions_count(all) == 0);
 }
 
 static void test_a_use_begins_the_lease_anew_and_holds_it(void)
@@ -266,6 +280,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_there_are_no_more_than_max_sessions);
 	CU_ADD_TEST(suite, test_sessions_are_listed_by_page);
 	CU_ADD_TEST(suite, test_a_session_ends_when_its_lease_is_over);
+	CU_ADD_TEST(suite, test_a_server_that_stood_still_lets_every_lease_run_once_more);
 	CU_ADD_TEST(suite, test_a_use_begins_the_lease_anew_and_holds_it);
 	CU_ADD_TEST(suite, test_leases_keep_to_the_limits);
 	CU_ADD_TEST(suite, test_a_session_that_is_used_is_recovered_when_the_use_ends);
