@@ -55,8 +55,9 @@ struct pipe_life {
 struct ledger {
 	uint32_t stop;
 	uint32_t n_wrong;
-	bool pauses;          /* nobody is killed */
-	uint64_t lock_holder; /* slot + 1 | life << 32; 0: nobody */
+	bool pauses;                      /* nobody is killed */
+	uint64_t beat_ns, stood_still_ns; /* the driver looked last; all stood still until then */
+	uint64_t lock_holder;             /* slot + 1 | life << 32; 0: nobody */
 	uint64_t lock_token;
 	uint64_t protected[2]; /* by the lock: the holder alone writes them, and makes them equal */
 	uint32_t in_semaphore[N_SLOTS_MAX];
@@ -97,6 +98,11 @@ uint32_t storm_random(struct me *me, uint32_t below);
 /* Around each operation: a supervisor looks how long it takes. */
 void storm_begin(struct me *me, const char *op, uint64_t timeout_ns);
 void storm_end(struct me *me);
+/*
+ * Whether all stood still a while ago, for longer than a bit: a machine that is stopped or too slow. Who was silent for longer
+ * than his lease has rightly lost what he had.
+ */
+bool storm_stood_still(const struct ledger *ledger);
 /* Whether it is one of the two; anything else than OK is said. */
 bool storm_fine(struct me *me, const char *op, enum sabir_error error, enum sabir_error also);
 bool storm_is_over(const struct me *me);

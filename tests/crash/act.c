@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests as text: those of a setup, and the one in which the victim dies. */
+#include "tests/crash/act.h"
+
+#include "server/ops/test_kit.h"
+
+#define LINE_MAX_LEN (512u << 10)
+
+/* ~n~ becomes n letters, % the number, @ the lease, & the handle. */
+static void expand(const char *from, size_t len, unsigned number, const struct prepared *prepared, char *to)
+{
+	FILE *out = fmemopen(to, LINE_MAX_LEN, "w");
+	for (size_t i = 0; i < len; i++) {
+		if (from[i] == '%') {
+			fprintf(out, "%u", number);
+		} else if (from[i] == '@') {
+			fprintf(out, "%llu", prepared->lease);
+		} else if (from[i] == '&') {
+			fprintf(out, "%llu", prepared->made);
+		} else if (from[i] == '~') {
+			char *end;
+			for (unsigned long n = strtoul(from + i + 1, &end, 10); n; n--)
+				fputc('a' + (char)(n % 26), out);
+			i = (size_t)(end - from);
+		} else {
+			fputc(from[i], out);
+		}
+	}
+	fputc(0, out);
+	fclose(out);
+}
+
+/* "Service/Method request" into its parts. */
+static bool encode(const char *line, struct act *act)
+{
+	const char *blank = strchr(line, ' ');
+	snprintf(act->method, sizeof(act->method), "%.*s", (int)(blank ? blank - line : (long)strlen(line)), line);
+	act->len = 0;
+	if (typed_is(act->method))
+		return true;
+	if (!strchr(act->method, '/') || !ops_method(act->method) || strlen(line) > sizeof(act->request))
+		return false;
+	act->len = ops_request(act->method, blank ? blank + 1 : "", act->request).len;
+	return true;
+}
+
+bool act_read(const char *line, const struct prepared *prepared, struct act *act)
+{
+	static char expanded[LINE_MAX_LEN];
+	expand(line, strlen(line), 0, prepared, expanded);
+	return encode(expanded, act);
+}
+
+enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer)
+{
+	enum sabir_error error;
+	if (typed_is(act->method))
+		return typed_run(act->method, &act->o, world, who, answer);
+	const struct span request = { act->request, act->len };
+	ops_lane = world->lane[who];
+	error = op_run(ops_op(act->method), &ops_lane, request, &ops_response, &ops_wait, ops_detail);
+	world->lane[who] = ops_lane;
+	if (answer && error)
+		fputs(ops_detail, answer);
+	else if (answer)
+		ops_decode(ops_method(act->method)->output, bytes_item(&ops_response, 0), answer);
+	return error;
+}
+
+bool act_waits(void)
+{
+	return ops_wait.wanted;
+}
+
+/* ---------------------------------------------------------------- setups */
+
+static void note(const struct act *act, struct prepared *prepared)
+{
+	char *text = NULL, *at;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+	ops_decode(ops_method(act->method)->output, bytes_item(&ops_response, 0), to);
+	fclose(to);
+	if ((at = strstr(text, "lease_token=")) != NULL)
+		prepared->lease = strtoull(at + strlen("lease_token="), NULL, 10);
+	if (strstr(act->method, "/Create") && (at = strstr(text, "handle=")) != NULL)
+		prepared->made = strtoull(at + strlen("handle="), NULL, 10);
+	free(text);
+}
+
+static bool set_up_once(const char *line, size_t len, unsigned number, enum person who, struct world *world,
+			struct prepared *prepared, FILE *out)
+{
+	static char expanded[LINE_MAX_LEN];
+	static struct act act;
+	expand(line, len, number, prepared, expanded);
+	enum sabir_error error = encode(expanded, &act) ? act_run(&act, world, who, NULL) : SABIR_UNIMPLEMENTED;
+	/* Who would wait has his place. */
+	if (error && !ops_wait.wanted) {
+		fprintf(out, "    set-up: %.80s: %s %s\n", expanded, error_name(error), ops_detail);
+		return false;
+	}
+	if (!error)
+		note(&act, prepared);
+	return true;
+}
+
+static bool set_up_line(const char *line, size_t len, struct world *world, struct prepared *prepared, FILE *out)
+{
+	enum person who = SURVIVOR;
+	unsigned long times = 1;
+	if (len > 7 && !strncmp(line, "victim ", 7)) {
+		who = VICTIM;
+		line += 7, len -= 7;
+	}
+	const char *star = memchr(line, '*', len < 8 ? len : 8);
+	if (star) {
+		times = strtoul(line, NULL, 10);
+		len -= (size_t)(star + 1 - line);
+		line = star + 1;
+	}
+	for (unsigned i = 0; i < times; i++)
+		if (!set_up_once(line, len, i, who, world, prepared, out))
+			return false;
+	return true;
+}
+
+bool act_set_up(const char *setup, struct world *world, struct prepared *prepared, FILE *out)
+{
+	for (const char *line = setup; *line;) {
+		size_t len = strcspn(line, "\n");
+		if (len && !set_up_line(line, len, world, prepared, out))
+			return false;
+		line += len + (line[len] == '\n');
+	}
+	return true;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_TESTS_CRASH_ACT_H
+#define SABIR_TESTS_CRASH_ACT_H
+
+#include <stdio.h>
+
+#include "tests/crash/scenario.h"
+#include "tests/crash/typed.h"
+
+/* What somebody does in a world: a request of the operation table, or a function of typed.h. */
+struct act {
+	char method[64];
+	uint8_t request[512 << 10];
+	size_t len;
+	struct target o; /* of a function */
+};
+
+/* What the lines of a setup are made with. */
+struct prepared {
+	unsigned long long lease; /* the token of the lease that was got last */
+	unsigned long long made;  /* the handle of the object that was made last */
+};
+
+/* From the text of scenario.h; false: there is no such operation. */
+bool act_read(const char *line, const struct prepared *prepared, struct act *act);
+/* Its answer, as text, to `answer` if that is not NULL. */
+enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer);
+/* Runs a setup, by the survivor where nothing else is said. False: it failed, said on `out`. */
+bool act_set_up(const char *setup, struct world *world, struct prepared *prepared, FILE *out);
+/* Whether it would wait: then who asked has his place. */
+bool act_waits(void);
+
+#endif

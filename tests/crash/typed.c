@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Functions as acts. Those of libsabir run on a connection whose transport hands out the lane of whoever acts: all that
+ * they do between there and the memory is the library's.
+ */
+#include "tests/crash/typed.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bindings/c/local.h"
+#include "server/objects/collect.h"
+#include "server/objects/dict.h"
+#include "server/objects/object_word.h"
+#include "server/objects/refs.h"
+#include "server/objects/task_queue.h"
+
+/* Long enough that a process which is run step by step falls asleep. */
+#define A_MOMENT (30 * SABIR_MILLISECOND)
+
+struct typed {
+	struct world *world;
+	struct waiting_lane mine;
+	uint64_t handle; /* of o */
+	void *o;         /* the same in libsabir */
+	FILE *answer;
+};
+
+static struct typed *now_acting;
+
+/* ---------------------------------------------------------------- a connection to the world */
+
+static enum sabir_error enter(struct sabir_conn *conn, struct lane **lane)
+{
+	(void)conn;
+	*lane = &now_acting->mine.lane;
+	return SABIR_OK;
+}
+
+static const struct transport transport = { .enter = enter };
+static struct sabir_conn *connection;
+
+/* As handle_open would make it, but without asking the object, which may be in any state. */
+static struct handle *handle_of(const struct target *o)
+{
+	struct handle *h = calloc(1, sizeof(*h) + sizeof("o"));
+	if (!connection)
+		connection = calloc(1, sizeof(*connection) + 1);
+	if (!h || !connection)
+		abort();
+	*connection = (struct sabir_conn){
+		.id = UINT64_MAX, .transport = &transport, .refs = 1, .timeout_ns = SABIR_SECOND
+	};
+	*h = (struct handle){ .conn = connection, .id = o->handle, .kind = o->kind, .type_code = o->type_code };
+	strcpy(h->name, "o");
+	return h;
+}
+
+static void tell(struct typed *t, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	if (t->answer)
+		vfprintf(t->answer, format, arguments);
+	va_end(arguments);
+}
+
+static void tell_item(struct typed *t, const struct sabir_item *item)
+{
+	if (item->kind == SABIR_ITEM_INT)
+		tell(t, "%" PRId64 " ", item->as.i);
+	else
+		tell(t, "kind %u, %zu bytes ", item->kind, item->len);
+}
+
+static enum sabir_error tell_got(struct typed *t, enum sabir_error error, struct sabir_item *item)
+{
+	if (error)
+		return error;
+	tell_item(t, item);
+	sabir_free(item);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- libsabir */
+
+#define F(name) static enum sabir_error name(struct typed *t)
+
+F(queue_put_short)
+{
+	struct sabir_item item = sabir_int(7);
+	return sabir_queue_put(t->o, &item, 0);
+}
+F(queue_put_waits)
+{
+	struct sabir_item item = sabir_int(7);
+	return sabir_queue_put(t->o, &item, A_MOMENT);
+}
+F(queue_put_raw)
+{
+	static const uint8_t data[3000];
+	return sabir_queue_put_bytes(t->o, data, sizeof(data), 0);
+}
+F(queue_put_several)
+{
+	const struct sabir_item items[3] = { sabir_int(7), sabir_text("eight"), sabir_int(9) };
+	size_t accepted = 0;
+	enum sabir_error error = sabir_queue_put_many(t->o, items, 3, 0, &accepted);
+	if (!error)
+		tell(t, "%zu ", accepted);
+	return error;
+}
+F(queue_get_now)
+{
+	struct sabir_item *item;
+	return tell_got(t, sabir_queue_get(t->o, 0, &item), item);
+}
+F(queue_get_waits)
+{
+	struct sabir_item *item;
+	return tell_got(t, sabir_queue_get(t->o, A_MOMENT, &item), item);
+}
+F(queue_get_buffer)
+{
+	uint8_t room[64];
+	struct sabir_buffer buffer = { room, sizeof(room) };
+	struct sabir_item item;
+	enum sabir_error error = sabir_queue_get_into(t->o, 0, &buffer, &item);
+	if (!error)
+		tell_item(t, &item);
+	return error;
+}
+F(queue_get_several)
+{
+	struct sabir_item *items;
+	size_t n;
+	enum sabir_error error = sabir_queue_get_many(t->o, 3, 0, &items, &n);
+	if (error)
+		return error;
+	for (size_t i = 0; i < n; i++)
+		tell_item(t, &items[i]);
+	sabir_free(items);
+	return SABIR_OK;
+}
+F(queue_peek_first)
+{
+	struct sabir_item *item;
+	return tell_got(t, sabir_queue_peek(t->o, &item), item);
+}
+F(value_set)
+{
+	return sabir_value_set_int(t->o, 5);
+}
+F(value_add)
+{
+	int64_t sum = 0;
+	enum sabir_error error = sabir_value_add_int(t->o, 5, &sum);
+	tell(t, "%" PRId64 " ", sum);
+	return error;
+}
+F(value_get)
+{
+	int64_t number = 0;
+	enum sabir_error error = sabir_value_get_int(t->o, &number);
+	tell(t, "%" PRId64 " ", number);
+	return error;
+}
+F(value_waits)
+{
+	struct sabir_item expected = sabir_int(0), found;
+	return sabir_value_wait(t->o, &expected, A_MOMENT, &found);
+}
+F(array_set)
+{
+	return sabir_array_set_int(t->o, 3, 5);
+}
+F(array_add)
+{
+	return sabir_array_add_int(t->o, 3, 5, NULL);
+}
+F(array_get)
+{
+	int64_t number = 0;
+	enum sabir_error error = sabir_array_get_int(t->o, 3, &number);
+	tell(t, "%" PRId64 " ", number);
+	return error;
+}
+F(array_slice_read)
+{
+	int32_t elements[5];
+	return sabir_array_get_slice(t->o, 1, 5, elements);
+}
+F(array_slice_written)
+{
+	static const int32_t elements[5] = { 1, 2, 3, 4, 5 };
+	return sabir_array_set_slice(t->o, 1, 5, elements);
+}
+F(dict_set)
+{
+	struct sabir_item key = sabir_int(3), value = sabir_text("a value that is longer than the number there");
+	return sabir_dict_set(t->o, &key, &value, NULL);
+}
+F(dict_set_new)
+{
+	struct sabir_item key = sabir_text("new"), value = sabir_int(5);
+	return sabir_dict_set(t->o, &key, &value, NULL);
+}
+F(dict_get)
+{
+	struct sabir_item key = sabir_int(3), *value;
+	return tell_got(t, sabir_dict_get(t->o, &key, &value), value);
+}
+F(dict_delete)
+{
+	struct sabir_item key = sabir_int(3);
+	return sabir_dict_delete(t->o, &key);
+}
+F(dict_increment)
+{
+	struct sabir_item key = sabir_int(3);
+	int64_t sum = 0;
+	enum sabir_error error = sabir_dict_increment_int(t->o, &key, 5, &sum);
+	tell(t, "%" PRId64 " ", sum);
+	return error;
+}
+F(lock_acquire_waits)
+{
+	return sabir_lock_acquire(t->o, A_MOMENT, NULL);
+}
+F(lock_release)
+{
+	return sabir_lock_release(t->o);
+}
+F(semaphore_acquire_waits)
+{
+	return sabir_semaphore_acquire(t->o, A_MOMENT);
+}
+F(semaphore_release)
+{
+	return sabir_semaphore_release(t->o, 1);
+}
+F(event_waits)
+{
+	return sabir_event_wait(t->o, A_MOMENT);
+}
+F(event_set)
+{
+	return sabir_event_set(t->o);
+}
+
+/* ---------------------------------------------------------------- what the server does of itself */
+
+F(expire_objects)
+{
+	object_ttl_expire(&t->mine.lane, UINT64_MAX / 2);
+	return SABIR_OK;
+}
+F(settle_tasks)
+{
+	return task_queue_settle(&t->mine.lane, t->handle);
+}
+F(remove_due_entries)
+{
+	return dict_remove_due(&t->mine.lane, t->handle);
+}
+F(collect)
+{
+	static const uint32_t stop;
+	struct collect_result result;
+	enum sabir_error error = SABIR_OK;
+	struct collector *c = collector_new(t->mine.lane.seg, 0);
+	/* In doubt at the first look, gone at the second. */
+	for (int i = 0; c && !error && i < 2; i++)
+		error = collect_run(c, &t->mine.lane, &stop, &result);
+	collector_free(c);
+	return error;
+}
+F(keep_up_memory)
+{
+	object_sweep(&t->mine.lane);
+	arena_reclaim(&t->mine.lane);
+	arena_trim(&t->mine.lane, 0);
+	return SABIR_OK;
+}
+
+static const struct function {
+	const char *name;
+	enum sabir_error (*run)(struct typed *t);
+} functions[] = {
+	{ "sabir_queue_put", queue_put_short },
+	{ "sabir_queue_put(waits)", queue_put_waits },
+	{ "sabir_queue_put_bytes", queue_put_raw },
+	{ "sabir_queue_put_many", queue_put_several },
+	{ "sabir_queue_get", queue_get_now },
+	{ "sabir_queue_get(waits)", queue_get_waits },
+	{ "sabir_queue_get_into", queue_get_buffer },
+	{ "sabir_queue_get_many", queue_get_several },
+	{ "sabir_queue_peek", queue_peek_first },
+	{ "sabir_value_set_int", value_set },
+	{ "sabir_value_add_int", value_add },
+	{ "sabir_value_get_int", value_get },
+	{ "sabir_value_wait", value_waits },
+	{ "sabir_array_set_int", array_set },
+	{ "sabir_array_add_int", array_add },
+	{ "sabir_array_get_int", array_get },
+	{ "sabir_array_get_slice", array_slice_read },
+	{ "sabir_array_set_slice", array_slice_written },
+	{ "sabir_dict_set", dict_set },
+	{ "sabir_dict_set(new)", dict_set_new },
+	{ "sabir_dict_get", dict_get },
+	{ "sabir_dict_delete", dict_delete },
+	{ "sabir_dict_increment_int", dict_increment },
+	{ "sabir_lock_acquire(waits)", lock_acquire_waits },
+	{ "sabir_lock_release", lock_release },
+	{ "sabir_semaphore_acquire(waits)", semaphore_acquire_waits },
+	{ "sabir_semaphore_release", semaphore_release },
+	{ "sabir_event_wait(waits)", event_waits },
+	{ "sabir_event_set", event_set },
+	{ "server:expire", expire_objects },
+	{ "server:tasks", settle_tasks },
+	{ "server:entries", remove_due_entries },
+	{ "server:collect", collect },
+	{ "server:memory", keep_up_memory },
+};
+#define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
+
+static const struct function *find(const char *name)
+{
+	for (size_t i = 0; i < N_FUNCTIONS; i++)
+		if (!strcmp(functions[i].name, name))
+			return &functions[i];
+	return NULL;
+}
+
+bool typed_is(const char *name)
+{
+	return find(name) != NULL;
+}
+
+size_t typed_count(void)
+{
+	return N_FUNCTIONS;
+}
+
+const char *typed_at(size_t i)
+{
+	return functions[i].name;
+}
+
+struct target typed_target(struct world *world)
+{
+	static const struct span o = { (const uint8_t *)"o", 1 };
+	struct object_info info;
+	uint64_t handle;
+	if (object_open(&world->lane[SURVIVOR], o, &handle) ||
+	    object_describe(&world->lane[SURVIVOR], handle, &info))
+		return (struct target){ 0 };
+	return (struct target){ handle, info.kind, info.type_code };
+}
+
+enum sabir_error typed_run(const char *name, const struct target *o, struct world *world, enum person who, FILE *answer)
+{
+	struct typed t = { .world = world, .handle = o->handle, .answer = answer };
+	t.mine.lane = world->lane[who];
+	t.o = handle_of(o);
+	now_acting = &t;
+	enum sabir_error error = find(name)->run(&t);
+	now_acting = NULL;
+	free(t.o);
+	world->lane[who] = t.mine.lane;
+	return error;
+}
