@@ -270,6 +270,8 @@ static enum sabir_error check(const struct config *config, char *detail)
 		return invalid(detail, "max-item-bytes is larger than memory-limit");
 	if (config->value[OPTION_LISTEN].n > 16)
 		return invalid(detail, "listen: at most 16 addresses");
+	if (config_number(config, OPTION_SNAPSHOT_EVERY) && !config_text(config, OPTION_SNAPSHOT_DIR))
+		return invalid(detail, "snapshot-every: where to? It needs snapshot-dir");
 	return SABIR_OK;
 }
 
@@ -349,7 +351,7 @@ static const char help_tail[] = "\nEach option can also be given in the environm
 				"counts more than the environment, the environment more than the file. Sizes\n"
 				"take K, M, G, T (powers of 1024), times ms, s, m, h.\n\n"
 				"Signals: TERM and INT end the server in good order, a second one at once; HUP\n"
-				"reads the log options again.\n\n"
+				"reads the log options again; USR1 writes a snapshot.\n\n"
 				"Exit status: 0 in good order, 1 failed to start or is not well, 2 a wrong option\n"
 				"or configuration, 3 another server has the socket or the port, 4 ended before\n"
 				"all calls were.\n";

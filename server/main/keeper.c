@@ -223,9 +223,9 @@ static void on_signal(struct keeper *k)
 			reap(k);
 		else if (number == SIGUSR2)
 			upgrade_begin(k);
-		else if (number == SIGHUP && k->server.pid)
+		else if ((number == SIGHUP || number == SIGUSR1) && k->server.pid)
 			(void)kill(k->server.pid, number);
-		else if (number != SIGHUP)
+		else if (number != SIGHUP && number != SIGUSR1)
 			end(k, number);
 	}
 }
@@ -251,7 +251,7 @@ static void turn(struct keeper *k)
 
 static bool catch_signals(struct keeper *k)
 {
-	static const int passed_on[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int passed_on[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 	sigset_t set;
 	sigemptyset(&k->only_keeper);
 	sigaddset(&k->only_keeper, SIGCHLD);

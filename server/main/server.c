@@ -24,8 +24,10 @@
 #include "server/main/collector.h"
 #include "server/main/memory.h"
 #include "server/main/notify.h"
+#include "server/main/restore.h"
 #include "server/main/runtime.h"
 #include "server/main/signals.h"
+#include "server/main/snapshotter.h"
 #include "server/objects/object.h"
 #include "server/ops/park.h"
 #include "server/ops/sessions.h"
@@ -47,6 +49,8 @@ struct server {
 	struct rpc *rpc;
 	struct control *control;
 	struct collector_thread *collector;
+	struct folder folder; /* of the snapshots */
+	struct snapshotter *snapshotter;
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
 	struct loop_fd bell, sooner, signals, keeper;
@@ -158,6 +162,10 @@ static void on_signal(void *context, uint32_t events)
 	(void)events;
 	if (come.reload)
 		reload(s);
+	if (come.snapshot && s->snapshotter)
+		snapshotter_ask(s->snapshotter);
+	else if (come.snapshot)
+		log_warning("no snapshot: there is no --snapshot-dir for it");
 	if (come.end)
 		loop_stop(&s->loop);
 }
@@ -213,6 +221,30 @@ static enum sabir_error start_memory(struct server *s)
 		error = SABIR_RESOURCE_EXHAUSTED;
 	}
 	return error;
+}
+
+static enum sabir_error start_snapshots(struct server *s)
+{
+	const char *path = config_text(s->config, OPTION_SNAPSHOT_DIR);
+	enum sabir_error error = path ? folder_open(path, s->detail, sizeof(s->detail), &s->folder) : SABIR_OK;
+	/* Memory that was kept has all that a snapshot could bring back, and more. */
+	if (!error && !s->memory.inherited)
+		error = restore(&s->memory.lane, path ? &s->folder : NULL, config_text(s->config, OPTION_RESTORE), s->detail,
+				sizeof(s->detail));
+	if (error || !path)
+		return error;
+	const struct snapshotter_options options = {
+		.seg = &s->memory.seg,
+		.owner = s->memory.owner,
+		.folder = &s->folder,
+		.every_ns = config_number(s->config, OPTION_SNAPSHOT_EVERY),
+		.keep = config_number(s->config, OPTION_SNAPSHOT_KEEP),
+	};
+	s->snapshotter = snapshotter_start(&options);
+	if (s->snapshotter)
+		return SABIR_OK;
+	snprintf(s->detail, sizeof(s->detail), "no thread to write snapshots");
+	return SABIR_RESOURCE_EXHAUSTED;
 }
 
 /* Mode and group of gRPC's unix sockets; they have no list of users, so they don't open up with one. */
@@ -327,6 +359,8 @@ static enum sabir_error start(struct server *s)
 		error = start_loop(s);
 	if (!error)
 		error = start_memory(s);
+	if (!error)
+		error = start_snapshots(s);
 	if (error)
 		return error;
 	s->collector = collector_start(&s->memory.seg, s->memory.owner, config_number(s->config, OPTION_LINGER));
@@ -381,18 +415,22 @@ static void drain(struct server *s)
 	/* The rest of the time is for what comes behind. */
 	if (s->rpc)
 		rpc_stop(s->rpc, clock_deadline(timeout / 10 * 8));
+	snapshotter_stop(s->snapshotter, !s->leaves);
+	s->snapshotter = NULL;
 }
 
 /* Also after a start that got only half-way. */
 static void stop(struct server *s)
 {
 	rpc_free(s->rpc);
+	snapshotter_stop(s->snapshotter, false);
 	collector_stop(s->collector);
 	control_free(s->control);
 	sessions_free(s->sessions);
 	park_free(s->park);
 	loop_remove(&s->loop, &s->bell);
 	memory_stop(&s->memory);
+	folder_close(&s->folder);
 	addresses_fini(&s->addresses);
 	loop_fini(&s->loop);
 	if (s->sooner_fd >= 0)
@@ -412,7 +450,7 @@ static void log_ready(const struct server *s)
 
 static void prepare(struct server *s)
 {
-	s->loop.epoll_fd = s->sooner_fd = -1;
+	s->loop.epoll_fd = s->sooner_fd = s->folder.fd = -1;
 	s->bell = (struct loop_fd){ .fd = -1, .ready = on_bell, .context = s };
 	s->sooner = (struct loop_fd){ .fd = -1, .ready = on_sooner, .context = s };
 	s->signals = (struct loop_fd){ .fd = -1, .ready = on_signal, .context = s };

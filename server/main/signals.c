@@ -16,8 +16,8 @@
 static int event_fd = -1;
 static pid_t keeper;
 /* How often anybody, and the keeper, has asked for the end. */
-static volatile sig_atomic_t n_ends[2], wants_reload;
-static const int caught[] = { SIGTERM, SIGINT, SIGHUP, SIGALRM };
+static volatile sig_atomic_t n_ends[2], wants_reload, wants_snapshot;
+static const int caught[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGALRM };
 #define N_CAUGHT (sizeof(caught) / sizeof(caught[0]))
 
 static void leave(const char *text, size_t len)
@@ -39,6 +39,8 @@ static void on_signal(int number, siginfo_t *info, void *unused)
 		leave(late, sizeof(late) - 1);
 	if (number == SIGHUP)
 		wants_reload = 1;
+	else if (number == SIGUSR1)
+		wants_snapshot = 1;
 	else if (++n_ends[of_keeper] > 1)
 		leave(twice, sizeof(twice) - 1);
 	ssize_t n = write(event_fd, &one, sizeof(one));
@@ -83,8 +85,8 @@ struct signals signals_take(void)
 	uint64_t count;
 	ssize_t n = read(event_fd, &count, sizeof(count));
 	(void)n;
-	struct signals come = { .end = n_ends[0] || n_ends[1], .reload = wants_reload };
-	wants_reload = 0;
+	struct signals come = { .end = n_ends[0] || n_ends[1], .reload = wants_reload, .snapshot = wants_snapshot };
+	wants_reload = wants_snapshot = 0;
 	return come;
 }
 

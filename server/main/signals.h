@@ -22,8 +22,9 @@
 void signals_hold(void);
 /*
  * TERM and INT: the first asks for an end in good order, the second ends the process at once, even if the main thread
- * hangs; what comes from the keeper (0: there is none) is counted apart,
- * since it passes on what its group may have got too. HUP asks for a reload. PIPE is ignored. *fd becomes readable when one has come; it belongs to this module.
+ * hangs; what comes from the keeper (0: there is none) is counted apart, since it passes on what its group may have got
+ * too. HUP asks for a reload, USR1 for a snapshot. PIPE is ignored. *fd becomes readable when one has come; it belongs to
+ * this module.
  * Errors: RESOURCE_EXHAUSTED.
  */
 enum sabir_error signals_install(pid_t keeper, int *fd);
@@ -32,6 +33,7 @@ enum sabir_error signals_install(pid_t keeper, int *fd);
 struct signals {
 	bool end;
 	bool reload;
+	bool snapshot;
 };
 struct signals signals_take(void);
 

@@ -18,6 +18,7 @@
 #include "server/base/clock.h"
 #include "server/snapshot/load_parts.h"
 
+#define PROGRESS_EVERY CLOCK_SECOND
 #define JUMP_SHIFT 4 /* a token for every 16 ns: no lock is taken so often */
 #define JUMP_LEAST (1ull << 32)
 
@@ -239,20 +240,29 @@ enum sabir_error load_content(struct load *l, struct record_content *content, bo
 	return SABIR_OK;
 }
 
+static enum sabir_error fill_one(struct load *l, struct loaded *object)
+{
+	const struct record_object *r = &object->record;
+	reader_seek(l->reader, object->content_at, object->content_number);
+	enum sabir_error error = load_fill(l, object);
+	if (error && !*l->reader->detail)
+		snprintf(l->result->detail, sizeof(l->result->detail), "object '%.*s' (%llu): %s", (int)r->name.len,
+			 r->name.data, (unsigned long long)r->id, error_message(error));
+	l->result->n_objects += !error;
+	return error;
+}
+
 static enum sabir_error fill_all(struct load *l)
 {
 	enum sabir_error error = SABIR_OK;
+	uint64_t told_ns = clock_now();
 	for (size_t i = 0; !error && i < l->n; i++) {
-		struct loaded *object = &l->objects[i];
-		if (!object->handle)
-			continue;
-		reader_seek(l->reader, object->content_at, object->content_number);
-		error = load_fill(l, object);
-		if (error && !*l->reader->detail)
-			snprintf(l->result->detail, sizeof(l->result->detail), "object '%.*s' (%llu): %s",
-				 (int)object->record.name.len, object->record.name.data,
-				 (unsigned long long)object->record.id, error_message(error));
-		l->result->n_objects += !error;
+		if (l->objects[i].handle)
+			error = fill_one(l, &l->objects[i]);
+		if (l->options->progress && clock_now() - told_ns > PROGRESS_EVERY) {
+			l->options->progress(l->options->context, l->result);
+			told_ns = clock_now();
+		}
 	}
 	return error;
 }
@@ -273,10 +283,13 @@ static enum sabir_error run(struct load *l, bool *begun)
 	return error ? error : fill_all(l);
 }
 
-enum sabir_error snapshot_load(struct lane *lane, struct reader *reader, struct load_result *result, bool *begun)
+enum sabir_error snapshot_load(const struct load_options *options, struct load_result *result, bool *begun)
 {
+	struct reader *reader = options->reader;
 	*result = (struct load_result){ .n_bytes = reader->size };
-	struct load l = { .lane = lane, .reader = reader, .result = result, .times = times_now() };
+	struct load l = {
+		.options = options, .lane = options->lane, .reader = reader, .result = result, .times = times_now()
+	};
 	*begun = false;
 	enum sabir_error error = run(&l, begun);
 	if (error && *reader->detail)

@@ -20,12 +20,20 @@ struct load_result {
 	char detail[320]; /* what went wrong */
 };
 
+struct load_options {
+	struct lane *lane; /* it acts for nobody */
+	struct reader *reader;
+	/* Not NULL: is called now and then. */
+	void (*progress)(void *context, const struct load_result *so_far);
+	void *context;
+};
+
 /*
  * Errors: those of reader_open; RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the memory or the table of objects is too small),
  * TOO_LARGE (max-item-bytes is smaller than it was), and what else a create or put may answer to a file that is whole and
- * yet makes no sense. *begun: something has been made of it, and the memory is of no use any more. The lane acts for nobody.
+ * yet makes no sense. *begun: something has been made of it, and the memory is of no use any more.
  */
-enum sabir_error snapshot_load(struct lane *lane, struct reader *reader, struct load_result *result, bool *begun);
+enum sabir_error snapshot_load(const struct load_options *options, struct load_result *result, bool *begun);
 /* Only the check. */
 enum sabir_error snapshot_check(struct reader *reader, struct load_result *result);
 

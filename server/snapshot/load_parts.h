@@ -17,6 +17,7 @@ struct loaded {
 };
 
 struct load {
+	const struct load_options *options;
 	struct lane *lane;
 	struct reader *reader;
 	struct load_result *result;

@@ -381,7 +381,7 @@ static inline enum sabir_error kit_load(struct lane *lane, int fd)
 	bool begun = false;
 	enum sabir_error error = reader_open(&reader, fd);
 	if (!error)
-		error = snapshot_load(lane, &reader, &result, &begun);
+		error = snapshot_load(&(struct load_options){ .lane = lane, .reader = &reader }, &result, &begun);
 	if (error)
 		printf("\n    %s: %s", error_name(error), reader.detail);
 	reader_close(&reader);

@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lane.actor = (struct actor){ 0 };
 	enum sabir_error error = reader_open_memory(&reader, bytes);
 	if (!error)
-		error = snapshot_load(&lane, &reader, &result, &begun);
+		error = snapshot_load(&(struct load_options){ .lane = &lane, .reader = &reader }, &result, &begun);
 	reader_close(&reader);
 	lane.actor = actor;
 	if (!error)

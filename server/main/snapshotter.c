@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The snapshots' thread: asleep until it is time or it is asked, writing one, ended.
+ */
+#include "server/main/snapshotter.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/snapshot/save.h"
+
+/* A stopped program that holds an object's lock: it is tried again, see SAVE_PATIENCE. */
+#define LOCK_PATIENCE (20 * CLOCK_MILLISECOND)
+#define TELL_AFTER (5 * CLOCK_SECOND)
+
+struct snapshotter {
+	struct snapshotter_options options;
+	struct lane lane;
+	uint64_t begun_ns;
+	uint64_t told_ns;
+	uint32_t cancel; /* the one that is being written */
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool asked; /* with the mutex, as is `stop` */
+	bool stop;
+};
+
+/* ---------------------------------------------------------------- one snapshot */
+
+static void tell_progress(void *context, const struct save_result *so_far)
+{
+	struct snapshotter *t = context;
+	uint64_t now_ns = clock_now();
+	if (now_ns - t->told_ns < TELL_AFTER)
+		return;
+	t->told_ns = now_ns;
+	log_info("a snapshot is being written", log_u64("objects", so_far->n_objects),
+		 log_u64("bytes", so_far->n_bytes), log_u64("ms", (now_ns - t->begun_ns) / CLOCK_MILLISECOND));
+}
+
+static void log_result(const struct snapshotter *t, enum sabir_error error, const struct save_result *result)
+{
+	char name[FOLDER_NAME_SIZE];
+	uint64_t ms = (clock_now() - t->begun_ns) / CLOCK_MILLISECOND;
+	folder_name(result->number, name);
+	if (error == SABIR_CANCELLED)
+		return;
+	if (error)
+		log_error("no snapshot was written, those that are there stay", log_text("error", error_name(error)),
+			  log_text("detail", result->detail), log_u64("ms", ms));
+	else
+		log_info("a snapshot was written", log_text("file", name), log_u64("objects", result->n_objects),
+			 log_u64("bytes", result->n_bytes), log_u64("ms", ms));
+	if (!error && result->n_damaged)
+		log_warning("damaged objects are not in the snapshot", log_u64("n", result->n_damaged),
+			    log_u64("handle", result->damaged));
+}
+
+static void write_one(struct snapshotter *t)
+{
+	const struct folder *folder = t->options.folder;
+	uint64_t *numbers;
+	size_t n;
+	struct save_result result = { .detail = "can't read the folder" };
+	t->begun_ns = t->told_ns = clock_now();
+	enum sabir_error error = folder_list(folder, &numbers, &n);
+	const struct save_options options = {
+		.lane = &t->lane,
+		.folder_fd = folder->fd,
+		.number = !error && n ? numbers[0] + 1 : 1,
+		.stop = &t->cancel,
+		.progress = tell_progress,
+		.context = t,
+	};
+	if (!error) {
+		free(numbers);
+		error = snapshot_save(&options, &result);
+	}
+	log_result(t, error, &result);
+	if (!error)
+		(void)folder_prune(folder, t->options.keep);
+}
+
+/* ---------------------------------------------------------------- the thread */
+
+/* Until one is wanted; false: the thread is to end. */
+static bool await(struct snapshotter *t, uint64_t until_ns)
+{
+	const struct timespec until = { (time_t)(until_ns / CLOCK_SECOND), (long)(until_ns % CLOCK_SECOND) };
+	pthread_mutex_lock(&t->mutex);
+	while (!t->stop && !t->asked && (until_ns == CLOCK_NEVER || clock_now() < until_ns)) {
+		if (until_ns == CLOCK_NEVER)
+			pthread_cond_wait(&t->changed, &t->mutex);
+		else
+			pthread_cond_timedwait(&t->changed, &t->mutex, &until);
+	}
+	t->asked = false;
+	bool goes_on = !t->stop;
+	pthread_mutex_unlock(&t->mutex);
+	return goes_on;
+}
+
+static void *work(void *context)
+{
+	struct snapshotter *t = context;
+	uint64_t every_ns = t->options.every_ns;
+	while (await(t, every_ns ? clock_deadline(every_ns) : CLOCK_NEVER))
+		write_one(t);
+	return NULL;
+}
+
+static bool start_thread(struct snapshotter *t)
+{
+	pthread_condattr_t attributes;
+	sigset_t all, before;
+	pthread_mutex_init(&t->mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	bool started = pthread_create(&t->thread, NULL, work, t) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
+
+struct snapshotter *snapshotter_start(const struct snapshotter_options *options)
+{
+	struct snapshotter *t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->options = *options;
+	if (lane_open(options->seg, options->owner, &t->lane)) {
+		free(t);
+		return NULL;
+	}
+	t->lane.lock_patience_ns = LOCK_PATIENCE;
+	t->lane.actor = (struct actor){ 0 };
+	if (start_thread(t))
+		return t;
+	lane_close(&t->lane);
+	free(t);
+	return NULL;
+}
+
+void snapshotter_ask(struct snapshotter *t)
+{
+	pthread_mutex_lock(&t->mutex);
+	t->asked = true;
+	pthread_cond_signal(&t->changed);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void snapshotter_stop(struct snapshotter *t, bool last)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->mutex);
+	t->stop = true;
+	store32_release(&t->cancel, 1);
+	pthread_cond_signal(&t->changed);
+	pthread_mutex_unlock(&t->mutex);
+	pthread_join(t->thread, NULL);
+	store32_release(&t->cancel, 0);
+	if (last)
+		write_one(t);
+	lane_close(&t->lane);
+	pthread_cond_destroy(&t->changed);
+	pthread_mutex_destroy(&t->mutex);
+	free(t);
+}
