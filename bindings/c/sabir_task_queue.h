@@ -39,7 +39,7 @@ struct sabir_task_spec {
 	uint64_t ttl_ns;          /* time to live of items put without one; 0 = none */
 };
 
-/* Errors: as sabir_create; INVALID_NAME also of dead_letter. */
+/* Errors: as sabir_create; INVALID_NAME also of dead_letter, and INVALID_ARGUMENT where that is the queue itself. */
 enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, const struct sabir_task_spec *spec,
 					 unsigned flags, sabir_queue **queue);
 
@@ -88,7 +88,7 @@ enum sabir_error sabir_task_queue_task_done(sabir_queue *queue);
  */
 enum sabir_error sabir_task_queue_join(sabir_queue *queue, uint64_t timeout_ns);
 
-/* Gets wait from now on, puts don't. */
+/* Gets wait from now on, puts don't; sabir_queue_peek finds it EMPTY. */
 enum sabir_error sabir_task_queue_pause(sabir_queue *queue);
 enum sabir_error sabir_task_queue_resume(sabir_queue *queue);
 /*

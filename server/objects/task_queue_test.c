@@ -279,15 +279,36 @@ static void without_a_place_to_go_dead_items_stay_and_can_be_revived(void)
 
 /* ---------------------------------------------------------------- states */
 
+/* Two queues may send each other what they give up on: it is tried in turn. */
+static void two_queues_may_be_each_others_dead_letters(void)
+{
+	uint64_t q[2] = { make_named("ping", &(struct task_spec){ .max_attempts = 1 }, 0, "pong"),
+			  make_named("pong", &(struct task_spec){ .max_attempts = 1 }, 0, "ping") };
+	struct task_lease as;
+	put(q[0], 1);
+	for (int i = 0; i < 6; i++) {
+		CU_ASSERT_EQUAL(lease(&a, q[i % 2], 10 * MS, &as), 1);
+		CU_ASSERT_EQUAL(as.attempts, 1);
+		CU_ASSERT_EQUAL(task_queue_nack(&a, q[i % 2], as.token, 0), SABIR_OK);
+	}
+	CU_ASSERT_EQUAL(get(q[0]), 1);
+	object_delete(&a, q[0]);
+	object_delete(&a, q[1]);
+}
+
 static void a_paused_queue_takes_and_gives_nothing(void)
 {
+	struct bytes out = { 0 };
 	uint64_t q = make(&(struct task_spec){ 0 });
 	CU_ASSERT_EQUAL(task_queue_pause(&a, q, true), SABIR_OK);
 	CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
 	CU_ASSERT_EQUAL(get(q), IS_EMPTY);
 	CU_ASSERT(size_of(q).paused);
+	CU_ASSERT_EQUAL(task_queue_peek(&a, q, &out), SABIR_EMPTY);
 	CU_ASSERT_EQUAL(task_queue_pause(&a, q, false), SABIR_OK);
+	CU_ASSERT_EQUAL(task_queue_peek(&a, q, &out), SABIR_OK);
 	CU_ASSERT_EQUAL(get(q), 1);
+	bytes_fini(&out);
 	object_delete(&a, q);
 }
 
@@ -343,6 +364,7 @@ int main(void)
 		KIT_TEST(tasks_are_counted_exactly),
 		KIT_TEST(a_spent_item_moves_to_the_dead_letters_and_back),
 		KIT_TEST(without_a_place_to_go_dead_items_stay_and_can_be_revived),
+		KIT_TEST(two_queues_may_be_each_others_dead_letters),
 		KIT_TEST(a_paused_queue_takes_and_gives_nothing),
 		KIT_TEST(a_closed_queue_is_drained_with_what_may_come_back),
 		KIT_TEST(all_memory_comes_back),

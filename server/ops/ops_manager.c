@@ -201,6 +201,9 @@ static enum sabir_error read_tasks(struct op_call *c, struct object_spec *spec)
 		spec->kind = SEG_KIND_TASK_QUEUE;
 	if (r->dead_letter.len && object_name_check(r->dead_letter))
 		return op_fail(c, SABIR_INVALID_NAME, "field 'dead_letter'");
+	if (r->dead_letter.len && r->dead_letter.len == r->text.len &&
+	    !memcmp(r->dead_letter.data, r->text.data, r->text.len))
+		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'dead_letter' is the queue itself");
 	return SABIR_OK;
 }
 

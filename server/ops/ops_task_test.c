@@ -112,6 +112,8 @@ static void test_the_spec_is_described_and_compared(void)
 			   "dedup_window={seconds=5}}") == SABIR_OK);
 	CU_ASSERT(ops_call("ManagerService/Create", "name='t' exist_ok=true queue={}") == SABIR_ALREADY_EXISTS);
 	CU_ASSERT(ops_call("ManagerService/Create", "name='v' queue={dead_letter='a//b'}") == SABIR_INVALID_NAME);
+	CU_ASSERT(ops_fails("ManagerService/Create", "name='v' queue={dead_letter='v'}", SABIR_INVALID_ARGUMENT,
+			    "field 'dead_letter' is the queue itself"));
 }
 
 int main(void)
