@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dict on damaged memory: DATA_LOSS, a miss or a wrong answer, but no crash and no hang. */
+#include "server/base/clock.h"
 #include "server/objects/dict_test_kit.h"
+#include "server/objects/task_queue.h"
 
 #define N_ENTRIES 300
 #define SECONDS 20u /* a hang, on the slowest machine */
@@ -72,6 +74,30 @@ static enum sabir_error flip(void *context, struct span now, struct span *next, 
 	return SABIR_OK;
 }
 
+/* Entries that end, and the clock that ends them. */
+static bool timed;
+
+static enum sabir_error set_to_end(uint64_t d, uint64_t key)
+{
+	uint64_t value = key;
+	const struct dict_entry entry = { .key = number_span(&key),
+					  .value = number_span(&value),
+					  .ends = dict_end_after((1 + key % 50) * CLOCK_MILLISECOND) };
+	bool inserted;
+	return dict_set_entry(&lane, d, &entry, &inserted);
+}
+
+static void use_time(uint64_t d, uint64_t key)
+{
+	uint64_t left;
+	(void)set_to_end(d, key + key % 4);
+	(void)dict_expire(&lane, d, number_span(&key), dict_end_after(key % 9 * CLOCK_MILLISECOND));
+	(void)dict_ttl(&lane, d, number_span(&key), &left);
+	task_clock_ahead_ns += key % 3 * CLOCK_MILLISECOND;
+	if (key % 11 == 0)
+		(void)dict_remove_due(&lane, d);
+}
+
 static void use_key(uint64_t d, uint64_t key)
 {
 	struct bytes out = { 0 };
@@ -116,6 +142,8 @@ static void use_all(uint64_t d)
 	for (uint64_t key = 0; key < N_ENTRIES; key += 1 + (uint64_t)rand() % 5) {
 		use_again(d);
 		use_key(d, key);
+		if (timed)
+			use_time(d, key);
 	}
 	use_again(d);
 	object_describe(&lane, d, &info);
@@ -137,7 +165,8 @@ static int one_life(unsigned seed, bool in_the_middle)
 	for (uint64_t i = 0; i < 40; i++)
 		set(&lane, other, i, i);
 	for (uint64_t i = 0; i < N_ENTRIES; i++)
-		set(&lane, d, i, i);
+		if (!timed || i % 2 || set_to_end(d, i))
+			set(&lane, d, i, i);
 	struct lane victim = kit_lane(&seg);
 	if (in_the_middle) { /* what the recovery finds is damaged */
 		pid_t pid = fork();
@@ -189,7 +218,41 @@ static void damage_stays_where_it_is_in_recovery(void)
 	lives_end_well(300, true);
 }
 
+/* The ends of entries, and the list by which they are found, are damaged as well. */
+static void damage_to_entries_that_end_stays_where_it_is(void)
+{
+	timed = true;
+	lives_end_well(300, false);
+	lives_end_well(200, true);
+	timed = false;
+}
+
 /* ---------------------------------------------------------------- plain cases */
+
+/* Whoever removes what is due finds it by this list; what is on it must be the dict's, and have an end. */
+static void a_strange_first_end_is_data_loss(void)
+{
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL_FATAL(dict_setup(8 << 20), 0);
+		uint64_t d = make_dict(), other = make_dict(), n;
+		set(&lane, other, 1, 1);
+		CU_ASSERT_EQUAL(set_to_end(d, 1), SABIR_OK);
+		struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+		struct seg_dict *others = segment_at(&seg, seg.objects[object_index(other)].body, sizeof(*body));
+		struct seg_timed *version = segment_at(&seg, body->timed[0], sizeof(*version));
+		if (i == 0)
+			body->timed[0] = 0xfffffff0;
+		else if (i == 1)
+			body->timed[0] = others->tables; /* another dict's block */
+		else
+			version->end.key = 0;
+		task_clock_ahead_ns += CLOCK_SECOND;
+		CU_ASSERT_EQUAL(dict_len(&lane, d, &n), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(length_of(other), 1);
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		dict_teardown();
+	}
+}
 
 static void a_ref_out_of_bounds_is_data_loss(void)
 {
@@ -212,7 +275,9 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
+		KIT_TEST(a_strange_first_end_is_data_loss),
 		KIT_TEST(damage_stays_where_it_is),
+		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),
 	};
 	return kit_run("dict, damage", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
