@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways to call an operation that may wait, all with the same encoded requests.
 
-Local and RemoteC are libsabir (in shared memory; over gRPC), Remote is plain gRPC. Each begins a call without waiting for
-its answer, tells when the call waits in its turn, and when it ended.
+Local and RemoteC are libsabir (in shared memory; over gRPC), Remote is plain gRPC, Tagged a session's stream, and Streamed
+the streams that wait for the same as an operation does. Each begins a call without waiting for its answer, tells when the
+call waits in its turn, and when it ended.
 """
 
 import os
+import queue
 import re
 import signal
 import threading
@@ -71,6 +73,9 @@ class Pending:
             return "no end"
         return self.error
 
+    def cancel(self):
+        self.future.cancel()
+
     def took(self):
         return (self.ended_ns - self.began_ns) / 1e9
 
@@ -84,15 +89,30 @@ def until(condition, what):
         time.sleep(0.0005)
 
 
+class Caller:
+    """What all ways to call have in common."""
+
+    has_timeout = True  # the request's own
+    has_deadline = True
+    has_thread = False  # one that waits, which signals can interrupt
+
+    @staticmethod
+    def serves(_row):
+        return True
+
+    def begin_row(self, row, timeout, deadline, **how):
+        return self.begin(row.path, encode(row.path, **row.request_fields(timeout)), deadline, **how)
+
+
 # ---------------------------------------------------------------- libsabir
 
 
-class Local(Connection):
+class Local(Caller, Connection):
     """libsabir in shared memory."""
 
     name = "local"
     deadline_error = "TIMED_OUT"
-    has_thread = True  # one that waits, which signals can interrupt
+    has_thread = True
     server_gone = None  # a wait in shared memory goes on
 
     def __init__(self, url, label="blocking"):
@@ -109,6 +129,7 @@ class Local(Connection):
         pending = Pending(path)
         started = threading.Event()
         pending.token = Token()
+        pending.cancel = pending.token.fire
         if fired:
             pending.token.fire()
 
@@ -131,9 +152,6 @@ class Local(Connection):
 
     def wait_until_idle(self):
         """Until who performs the calls knows of every one that was given up: here that is the caller himself."""
-
-    def cancel(self, pending):
-        pending.token.fire()
 
     def interrupt(self, pending):
         """A signal that the program handles, in the thread that waits."""
@@ -178,12 +196,15 @@ class RemoteC(Local):
         until(lambda: not self.sessions.n_active(self.label), "the server has seen the deadline")
 
 
-class Remote:
+def reason_in(details):
+    return re.search(rb"\n.([A-Z_]+)\x12\tsabir\.dev", details, re.DOTALL)[1].decode()
+
+
+class Remote(Caller):
     """Plain gRPC."""
 
     name = "gRPC"
     deadline_error = "DEADLINE_EXCEEDED"
-    has_thread = False
     server_gone = "UNAVAILABLE"
 
     def __init__(self, url, label="blocking-grpc"):
@@ -200,8 +221,7 @@ class Remote:
     def reason(error):
         for key, value in error.trailing_metadata() or ():
             if key == "grpc-status-details-bin":
-                found = re.search(rb"\n.([A-Z_]+)\x12\tsabir\.dev", value, re.DOTALL)
-                return found[1].decode()
+                return reason_in(value)
         return error.code().name
 
     def call(self, path, **fields):
@@ -228,9 +248,6 @@ class Remote:
         pending.future.add_done_callback(ended)
         return pending
 
-    def cancel(self, pending):
-        pending.future.cancel()
-
     def wait_until_parked(self, pending, n=1):
         until(lambda: self.sessions.n_active(self.label) >= n or pending.done.is_set(), f"{pending.path} waits")
 
@@ -239,3 +256,132 @@ class Remote:
 
     def close(self):
         self.channel.close()
+
+
+class Tagged(Caller):
+    """The stream of a session: requests with tags, which are answered as they come to their end."""
+
+    name = "session stream"
+    has_deadline = False
+    server_gone = "UNAVAILABLE"
+
+    def __init__(self, url, label="blocking-stream"):
+        self.label = label
+        self.channel = grpc.insecure_channel(
+            url.removeprefix("grpc://"), options=[("grpc.use_local_subchannel_pool", 1)]
+        )
+        self.out, self.lock, self.waiting, self.last_tag = queue.SimpleQueue(), threading.Lock(), {}, 0
+        method = self.channel.stream_stream("/sabir.v1.SessionService/Session")
+        self.stream = method(iter(self.out.get, None))
+        self.send(hello={"label": label, "lease_duration": duration(600)})
+        if not decode("SessionService/Session", next(self.stream)).welcome.token:
+            raise Failed("no welcome")
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def send(self, **fields):
+        self.out.put(encode("SessionService/Session", **fields))
+
+    def take(self, tag):
+        with self.lock:
+            return self.waiting.pop(tag)
+
+    def read(self):
+        try:
+            for data in self.stream:
+                for result in decode("SessionService/Session", data).results:
+                    pending = self.take(result.tag)
+                    if result.status:
+                        pending.end(reason_in(result.status), None)
+                    else:
+                        pending.end("OK", decode(pending.path, result.response))
+            gone = "OK"
+        except grpc.RpcError as error:
+            gone = Remote.reason(error)
+        with self.lock:
+            left = list(self.waiting.values())
+        for pending in left:
+            pending.end(gone, None)
+
+    def begin(self, path, request, _deadline=None):
+        pending = Pending(path)
+        with self.lock:
+            self.last_tag += 1
+            tag = self.last_tag
+            self.waiting[tag] = pending
+        pending.cancel = lambda: self.send(cancel_tags=[tag])
+        pending.began_ns = time.monotonic_ns()
+        self.send(calls=[{"tag": tag, "method": "/sabir.v1." + path, "request": request, "thread": 1}])
+        return pending
+
+    def call(self, path, **fields):
+        pending = self.begin(path, encode(path, **fields))
+        if pending.outcome() != "OK":
+            raise Failed(f"{path}: {pending.error}")
+        return pending.response
+
+    def wait_until_parked(self, _pending, _n=1):
+        """What comes behind it is answered, so it has been performed."""
+        self.call("ManagerService/List", page_size=1)
+
+    def wait_until_idle(self):
+        self.wait_until_parked(None)
+
+    def close(self):
+        self.out.put(None)
+        self.channel.close()
+
+
+class Streamed(Remote):
+    """Produce, Consume and Watch: a stream that waits until it can send or take one thing. It knows no time-outs."""
+
+    name = "own stream"
+    has_timeout = False
+
+    def __init__(self, url):
+        super().__init__(url, "blocking-own")
+
+    @staticmethod
+    def serves(row):
+        return row.stream is not None
+
+    def begin_row(self, row, timeout, deadline):
+        path, first = row.stream
+        pending, out = Pending(path), queue.SimpleQueue()
+        out.put(encode(path, **{row.object_field: row.ref, **row.stream_fields()}, **first))
+        client_streams = path != "WatchService/Watch"
+        if client_streams:
+            method = self.channel.stream_stream("/sabir.v1." + path)
+            requests = iter(out.get, None)
+        else:
+            method, requests = self.channel.unary_stream("/sabir.v1." + path), out.get()
+        pending.began_ns = time.monotonic_ns()
+        pending.future = method(requests, timeout=deadline, metadata=self.metadata)
+        threading.Thread(target=self.read, args=(pending, out, client_streams), daemon=True).start()
+        return pending
+
+    def read(self, pending, out, client_streams):
+        """The first thing that comes is acknowledged, and the stream then brought to its end."""
+        ended, done = "OK", None
+        try:
+            for data in pending.future:
+                response = decode(pending.path, data)
+                if done or not self.is_something(pending.path, response):
+                    continue
+                done = response
+                if not client_streams:
+                    break
+                if pending.path == "QueueService/Consume":
+                    tokens = list(response.lease_tokens)
+                    out.put(encode(pending.path, ack_tokens=tokens) if tokens else encode(pending.path, acknowledged=1))
+                out.put(None)
+        except grpc.RpcError as error:
+            ended = self.reason(error)
+        pending.future.cancel()
+        out.put(None)
+        pending.end(ended if done or ended != "OK" else "nothing came", done)
+
+    @staticmethod
+    def is_something(path, response):
+        if path == "QueueService/Consume":
+            return len(response.items) > 0
+        return path == "WatchService/Watch" or response.accepted > 0

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from calls import METHODS, Failed, Local, Remote, RemoteC, encode, until
+from calls import METHODS, Failed, Local, Remote, RemoteC, Streamed, Tagged, encode, until
 from libsabir import task_waits
 from rows import ROWS
 
@@ -51,8 +51,7 @@ class Case:
 
     def begin(self, timeout=None, deadline=None, **how):
         self.row.ready(self.caller)
-        request = encode(self.row.path, **self.row.request_fields(timeout))
-        return self.caller.begin(self.row.path, request, deadline, **how)
+        return self.caller.begin_row(self.row, timeout, deadline, **how)
 
     def parked(self, timeout=LONG, deadline=None):
         pending = self.begin(timeout, deadline)
@@ -74,7 +73,7 @@ class Fellow:
     def __init__(self, world, caller):
         Fellow.count += 1
         self.label = f"fellow-{Fellow.count}"
-        self.local = not isinstance(caller, (Remote, RemoteC))
+        self.local = caller.server_gone is None
         self.sessions = world.sessions
         url = world.local_url if self.local else world.tcp_url
         self.child = subprocess.Popen(
@@ -109,8 +108,12 @@ class World:
     def __init__(self, local_url, tcp_url, server):
         self.local_url, self.tcp_url, self.server = local_url, tcp_url, server
         self.admin = Local(local_url, "admin")
-        self.callers = [Local(local_url), RemoteC(tcp_url), Remote(tcp_url)]
-        self.sessions = self.callers[-1].sessions
+        self.callers = [Local(local_url), RemoteC(tcp_url), Remote(tcp_url), Tagged(tcp_url), Streamed(tcp_url)]
+        self.sessions = self.callers[1].sessions
+
+    def pairs(self, rows=None):
+        """Every row with every caller that has it."""
+        return [(row, caller) for row in rows or ROWS for caller in self.callers if caller.serves(row)]
 
 
 # ---------------------------------------------------------------- columns
@@ -129,46 +132,54 @@ def completes_without_end(case):
 
 
 def completes_at_once(case):
-    if not case.row.keeps:
+    if not case.row.keeps or not case.caller.has_timeout:
         return None
     case.row.complete()
     return same(case.begin(0).outcome(), "OK", "with time-out 0")
 
 
 def times_out(case):
+    if not case.caller.has_timeout:
+        return None
     pending = case.begin(SHORT)
     same(pending.outcome(), case.row.times_out, "the wait")
     if pending.took() < SHORT:
         raise Wrong(f"ended after {pending.took():.6f} of {SHORT} s")
-    case.works()
+    return case.works()
 
 
 def with_zero_does_not_wait(case):
+    if not case.caller.has_timeout:
+        return None
     same(case.begin(0).outcome(), case.row.times_out, "with time-out 0")
-    case.works()
+    return case.works()
 
 
 def refuses_a_negative_timeout(case):
+    if not case.caller.has_timeout:
+        return None
     for timeout in (-1, -1e-9):
         same(case.begin(timeout).outcome(), "INVALID_ARGUMENT", f"with time-out {timeout}")
-    case.works()
+    return case.works()
 
 
 def ends_at_its_deadline(case):
+    if not case.caller.has_deadline:
+        return None
     pending = case.begin(deadline=SHORT)
     same(pending.outcome(), case.caller.deadline_error, "the wait")
     if pending.took() < SHORT:
         raise Wrong(f"ended after {pending.took():.6f} of {SHORT} s")
     case.caller.wait_until_idle()
-    case.works()
+    return case.works()
 
 
 def is_cancelled(case):
     pending = case.parked()
-    case.caller.cancel(pending)
+    pending.cancel()
     same(pending.outcome(), "CANCELLED", "the wait")
     case.caller.wait_until_idle()
-    case.works()
+    return case.works()
 
 
 def is_cancelled_before(case):
@@ -268,7 +279,7 @@ def cancel_sample(case):
     sleeper = threading.Thread(target=sleep_late, args=(slept,))
     sleeper.start()
     fired_ns = time.monotonic_ns()
-    case.caller.cancel(pending)
+    pending.cancel()
     same(pending.outcome(), "CANCELLED", "the wait")
     sleeper.join()
     case.caller.wait_until_idle()
@@ -333,26 +344,25 @@ def check_rows():
 
 
 def run_column(tally, world, name, column):
-    for row in ROWS:
-        for caller in world.callers:
+    for row, caller in world.pairs():
 
-            def test(row=row, caller=caller):
-                column(Case(row, caller, world))
+        def test(row=row, caller=caller):
+            column(Case(row, caller, world))
 
-            tally.run(f"{row.__name__}, {caller.name}: {name}", test)
+        tally.run(f"{row.__name__}, {caller.name}: {name}", test)
 
 
 def run_end_of(tally, world, who, name):
     """One process is waited for by everybody, and is killed: a local one, or one whose session's lease must end first."""
     holder = Fellow(world, who)
-    rows = [row for row in ROWS if row.holder]
-    cases = [Case(row, caller, world, taken=False) for row in rows for caller in world.callers]
+    pairs = world.pairs([row for row in ROWS if row.holder])
+    cases = [Case(row, caller, world, taken=False) for row, caller in pairs]
     for case in cases:
         path, fields = case.row.holder
         holder.call(path, {case.row.object_field: case.row.ref, **fields})
     waits = [(case, case.begin(LONG)) for case in cases]
     for case, pending in waits:
-        case.caller.wait_until_parked(pending, len(rows))
+        case.caller.wait_until_parked(pending, sum(caller is case.caller for _, caller in pairs))
     holder.kill()
     for case, pending in waits:
         tally.run(f"{type(case.row).__name__}, {case.caller.name}: {name}",
@@ -361,12 +371,13 @@ def run_end_of(tally, world, who, name):
 
 def server_ends(tally, world):
     """The last column: the server is told to end, while everybody waits. Local waits go on, and end in their time."""
-    cases = [Case(row, caller, world) for caller in world.callers for row in ROWS]
+    cases = [Case(row, caller, world) for row, caller in world.pairs()]
+    n_seen = sum(isinstance(case.caller, (Remote, RemoteC)) for case in cases)
     waits = [(case, case.begin(2.0 if case.caller.server_gone is None else LONG)) for case in cases]
     for case, pending in waits:
-        if case.caller.server_gone is None:
+        if case.caller.server_gone is None or isinstance(case.caller, Tagged):
             case.caller.wait_until_parked(pending)
-    until(lambda: sum(s.n_active for s in world.sessions.all()) >= 2 * len(ROWS), "all wait")
+    until(lambda: sum(s.n_active for s in world.sessions.all()) >= n_seen, "all wait")
     os.kill(world.server, signal.SIGTERM)
     for case, pending in waits:
         wanted = case.caller.server_gone or case.row.times_out
@@ -384,8 +395,8 @@ def main():
     for name, who in ("a local holder is killed", world.callers[0]), ("a remote holder is killed", world.callers[1]):
         tally.column(name, lambda n=name, w=who: run_end_of(tally, world, w, n))
     for what, take in ("times out", sample), ("cancelled", cancel_sample):
-        for row in ROWS:
-            for caller in world.callers:
+        for row, caller in world.pairs():
+            if caller.has_timeout:
                 tally.run(f"{row.__name__}, {caller.name}: late, {what}",
                           lambda r=row, c=caller, w=what, t=take: measure(r, c, world, w, t))
     tally.column("the server ends", lambda: server_ends(tally, world))

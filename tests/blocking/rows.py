@@ -21,6 +21,7 @@ class Row:
     holder_gone = "OK"  # how the wait ends then
     wakes_all = False  # complete() ends every wait, not one
     keeps = True  # complete() also ends a wait that begins after it
+    stream = None  # (path, fields) of a stream that waits for the same
     fellow_gone = "OK"  # how a wait ends when another one's caller is killed: "OK": as complete() ends it
 
     def __init__(self, admin):
@@ -42,6 +43,10 @@ class Row:
         if timeout is not None:
             fields["timeout"] = duration(timeout)
         return fields
+
+    def stream_fields(self):
+        """Those of them that the stream's first message has too."""
+        return {}
 
     def before(self):
         """(path, fields) of calls that a caller makes first."""
@@ -81,6 +86,7 @@ class Queue(Row):
 
 class Get(Queue):
     path = "QueueService/Get"
+    stream = ("QueueService/Consume", {"max_outstanding": 1})
     times_out = "EMPTY"
 
     def create(self):
@@ -92,6 +98,7 @@ class Get(Queue):
 
 class GetMany(Get):
     path = "QueueService/GetMany"
+    stream = None
 
     def fields(self):
         return {"max_items": 3}
@@ -101,6 +108,7 @@ class GetTask(Get):
     """Of a task queue whose only item somebody has on lease: his death gives it back."""
 
     holder = ("QueueService/Get", {"lease_duration": duration(3600)})
+    stream = ("QueueService/Consume", {"max_outstanding": 1, "lease_duration": duration(3600)})
 
     def create(self):
         handle = self.new(queue={"tasks": True})
@@ -116,6 +124,7 @@ class GetTask(Get):
 
 class Put(Queue):
     path = "QueueService/Put"
+    stream = ("QueueService/Produce", {"items": [ITEM]})
     times_out = "FULL"
 
     def create(self):
@@ -132,6 +141,7 @@ class Put(Queue):
 
 class PutMany(Put):
     path = "QueueService/PutMany"
+    stream = None
 
     def fields(self):
         return {"items": [ITEM, ITEM]}
@@ -359,6 +369,7 @@ class SendBytes(Send):
 
 class Watch(Row):
     path = "WatchService/Next"
+    stream = ("WatchService/Watch", {})
     object_field = "object"
     wakes_all = True
 
@@ -369,6 +380,8 @@ class Watch(Row):
 
     def fields(self):
         return {"after_sequence": self.seen}
+
+    stream_fields = fields
 
     def complete(self):
         self.admin.call("EventService/Set", event=self.ref)
