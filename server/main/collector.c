@@ -16,7 +16,7 @@
 #define LOOKS_IN_A_LINGER 2
 #define LEAST_INTERVAL (10 * CLOCK_MILLISECOND)
 #define MOST_INTERVAL (60 * CLOCK_SECOND)
-#define REST 20u /* times as long as the look before */
+#define REST 20u /* times as long as the processor worked for the look before */
 /* A stopped program that holds a container's lock: the look fails, and the next one tries again. */
 #define LOCK_PATIENCE (20 * CLOCK_MILLISECOND)
 
@@ -63,14 +63,22 @@ static void sleep_until(struct collector_thread *t, uint64_t until_ns)
 	pthread_mutex_unlock(&t->mutex);
 }
 
+/* What this thread has used of the processor: a look that waits for operations of others costs nobody anything. */
+static uint64_t worked_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * CLOCK_SECOND + (uint64_t)now.tv_nsec;
+}
+
 static void *work(void *context)
 {
 	struct collector_thread *t = context;
 	while (!load32_acquire(&t->stop)) {
 		struct collect_result result;
-		uint64_t begun_ns = clock_now();
+		uint64_t begun_ns = worked_ns();
 		enum sabir_error error = collect_run(t->collector, &t->lane, &t->stop, &result);
-		uint64_t rest_ns = (clock_now() - begun_ns) * REST;
+		uint64_t rest_ns = (worked_ns() - begun_ns) * REST;
 		log_result(t, error, &result);
 		sleep_until(t, result.idle ? CLOCK_NEVER
 					   : clock_deadline(rest_ns > t->interval_ns ? rest_ns : t->interval_ns));

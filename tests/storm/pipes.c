@@ -47,8 +47,11 @@ void send_pipe(struct me *me)
 		char name[32];
 		sabir_pipe *ends[2] = { NULL, NULL };
 		uint32_t life = p->life + 1;
-		name_of(me, life, name);
 		storm_begin(me, "pipe", 0);
+		/* One that nobody came to, or whose receiver was killed. */
+		name_of(me, life > 2 ? life - 2 : 0, name);
+		storm_fine(me, "delete pipe", sabir_delete(me->conn, name), SABIR_NOT_FOUND);
+		name_of(me, life, name);
 		/* Who made it and was killed before he could say so leaves it to the next. */
 		enum sabir_error error = sabir_pipe_create(me->conn, name, 20, SABIR_EXIST_OK | SABIR_PIPE_ONE_WAY,
 							   NULL);
@@ -71,11 +74,13 @@ static void receive_all(struct me *me, sabir_pipe *pipe, struct pipe_life *p, ui
 	struct item item;
 	uint32_t number = 0;
 	enum sabir_error error = SABIR_OK;
-	while (!storm_is_over(me) && error != SABIR_END_OF_FILE) {
+	while (!storm_is_over(me) && error != SABIR_END_OF_FILE && error != SABIR_DELETED) {
 		storm_begin(me, "recv", SOON);
 		error = sabir_pipe_recv(pipe, SOON, &value);
 		storm_end(me);
-		if (error == SABIR_END_OF_FILE || !storm_fine(me, "recv", error, SABIR_EMPTY) || error)
+		/* It is deleted behind who is late. */
+		if (error == SABIR_END_OF_FILE || error == SABIR_DELETED ||
+		    !storm_fine(me, "recv", error, SABIR_EMPTY) || error)
 			continue;
 		memcpy(&item, value->as.data, sizeof(item));
 		if (item.number != number)
