@@ -316,7 +316,7 @@ $(BENCH): $(O)/%: %.cpp | packages
 ##@ Tests
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
-QUICK := $(wildcard tests/crash/run tests/restart/run tests/integration/run tests/conformance/run \
+QUICK := $(wildcard tests/crash/run tests/restart/run tests/snapshot/run tests/integration/run tests/conformance/run \
 	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 

@@ -40,6 +40,7 @@ struct text {
 	FILE *out;
 	uint64_t handle[512]; /* numbers of objects, in the order in which they are met */
 	unsigned n, printed;
+	bool timeless; /* only whether something ends, not when */
 };
 
 static inline uint64_t text_number(void *context, uint64_t handle)
@@ -146,7 +147,8 @@ static inline void text_dict(struct text *t, uint64_t d)
 		text_value(t, "key", bytes_item(&all, i));
 		text_value(t, "value", bytes_item(&all, i + 1));
 		/* In seconds: the clocks are not read at the same moment. */
-		fprintf(t->out, " ends %llu", (unsigned long long)((ends + CLOCK_SECOND / 2) / CLOCK_SECOND));
+		ends = t->timeless ? ends != 0 : (ends + CLOCK_SECOND / 2) / CLOCK_SECOND;
+		fprintf(t->out, " ends %llu", (unsigned long long)ends);
 	}
 	bytes_fini(&all);
 }
@@ -298,11 +300,11 @@ static inline void text_object(struct text *t, uint64_t handle)
 }
 
 /* Everything that can be seen from the names; malloc'ed. Queues are empty afterwards. */
-static inline char *text_of(struct lane *lane)
+static inline char *text_of(struct lane *lane, bool timeless)
 {
 	char *made = NULL;
 	size_t len;
-	struct text t = { .lane = lane, .out = open_memstream(&made, &len) };
+	struct text t = { .lane = lane, .out = open_memstream(&made, &len), .timeless = timeless };
 	uint64_t cursor = 0;
 	do {
 		struct object_info infos[16];

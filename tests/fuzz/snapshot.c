@@ -71,7 +71,7 @@ static void use(struct lane *lane)
 	folder_name(options.number, name);
 	(void)unlinkat(folder.fd, name, 0);
 	close(folder.fd);
-	free(text_of(lane));
+	free(text_of(lane, true));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
