@@ -177,37 +177,39 @@ static void make_meetings(void)
 }
 
 /* The file, and the text of what it is restored to, which is to be looked at before it is committed. */
-static int make_golden(unsigned n)
+static unsigned wanted;
+
+static void make_golden(void)
 {
+	const unsigned n = wanted;
 	char name[128], from[FOLDER_NAME_SIZE];
 	struct folder folder;
 	snprintf(name, sizeof(name), GOLDEN "%u.snapshot", n);
-	if (folder_open(GOLDEN, name, sizeof(name), &folder))
-		return 1;
+	CU_ASSERT_EQUAL_FATAL(folder_open(GOLDEN, name, sizeof(name), &folder), SABIR_OK);
 	open_world();
 	make_queues();
 	make_containers();
 	make_numbers();
 	make_meetings();
 	lane.actor = (struct actor){ 0 };
-	enum sabir_error error = kit_save(&lane, &folder, n);
+	CU_ASSERT_EQUAL(kit_save(&lane, &folder, n), SABIR_OK);
 	close_world();
 	folder_name(n, from);
 	snprintf(name, sizeof(name), "%u.snapshot", n);
-	if (error || renameat(folder.fd, from, folder.fd, name))
-		return 1;
+	CU_ASSERT_EQUAL(renameat(folder.fd, from, folder.fd, name), 0);
 	open_world();
 	lane.actor = (struct actor){ 0 };
-	error = kit_load(&lane, openat(folder.fd, name, O_RDONLY | O_CLOEXEC));
+	CU_ASSERT_EQUAL(kit_load(&lane, openat(folder.fd, name, O_RDONLY | O_CLOEXEC)), SABIR_OK);
 	lane.actor = actor;
 	char *text = text_of(&lane, true);
 	snprintf(name, sizeof(name), GOLDEN "%u.text", n);
 	FILE *file = fopen(name, "we");
-	if (error || !file)
-		return 1;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	fputs(text, file);
 	fclose(file);
-	return 0;
+	free(text);
+	folder_close(&folder);
+	close_world();
 }
 
 int main(int argc, char **argv)
@@ -215,7 +217,9 @@ int main(int argc, char **argv)
 	const CU_TestInfo tests[] = {
 		KIT_TEST(test_files_of_former_versions_are_restored),
 	};
-	if (argc > 1)
-		return make_golden((unsigned)atoi(argv[1]));
+	const CU_TestInfo make_it[] = { { "make", make_golden } };
+	wanted = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
+	if (wanted)
+		return kit_run("snapshot/golden", NULL, NULL, make_it, 1);
 	return kit_run("snapshot/golden", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -94,15 +94,16 @@ enum sabir_error reader_open_memory(struct reader *r, struct span bytes)
 	return read_head(r);
 }
 
+/* Also for a message without bytes, which is to be somewhere. */
 static enum sabir_error make_room(struct reader *r, size_t len)
 {
-	if (len <= r->cap)
+	if (len < r->cap)
 		return SABIR_OK;
-	uint8_t *more = realloc(r->buffer, len);
+	uint8_t *more = realloc(r->buffer, len + 1);
 	if (!more)
 		return SABIR_NO_MEMORY;
 	r->buffer = more;
-	r->cap = len;
+	r->cap = len + 1;
 	return SABIR_OK;
 }
 
