@@ -15,7 +15,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgrpc29 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 742 sabir && useradd --system --uid 742 --gid sabir --no-create-home sabir \
-    && install -d -o sabir -g sabir /run/sabir
+    && install -d -o sabir -g sabir /run/sabir && install -d -m 700 -o sabir -g sabir /var/lib/sabir
 COPY --from=build /out/usr/ /usr/
 USER sabir
 VOLUME /run/sabir
