@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection: one gRPC channel, on which all objects of a Client make their calls."""
 
+import contextlib
 import datetime
 import os
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import grpc
 
 from . import _array, _dict, _items, _queue, _scalars, _value, _wire, errors
 from ._object import Shared
+from ._session import Session
 
 # How much longer than the server a waiting call lasts, so that the server's answer comes first.
 GRACE = 30.0
@@ -69,10 +71,14 @@ def _info(info):
 
 class Client:
     """A connection to a server; made by connect(). Any number of threads may use it. After a fork the child needs its
-    own. Use it in a `with` block or close() it."""
+    own. Use it in a `with` block or close() it.
+
+    An object without a name is held by whoever has made or opened it, as long as there is a Python object for it and
+    the client is open; it lives while somebody holds it or another object refers to it."""
 
     def __init__(self, url, timeout, call_timeout, pickle):
         self.url = url
+        self._closed = False
         self._call_timeout = call_timeout
         self._pickle = pickle
         self._channel = grpc.insecure_channel(_target(url), options=OPTIONS)
@@ -80,6 +86,7 @@ class Client:
         for service, method, request, response in _wire.methods():
             short = service.rpartition(".")[2][: -len("Service")]
             self._calls[short, method] = _Call(self._channel, service, method, request, response)
+        self._session = Session(self._calls)
         self._greet(timeout)
 
     def _greet(self, timeout):
@@ -99,7 +106,34 @@ class Client:
         elif timeout is not None:
             timeout += GRACE
         try:
-            return call.send(request, timeout=timeout)
+            return self._send_once(call, request, timeout)
+        except errors.BY_REASON["SESSION_REQUIRED"]:
+            self._need_session()
+            return self._send_once(call, request, timeout)
+
+    def _send_once(self, call, request, timeout):
+        metadata = self._session.metadata()
+        with self._failures():
+            try:
+                return call.send(request, timeout=timeout, metadata=metadata)
+            except grpc.RpcError as error:
+                found = errors.from_rpc(error)
+                if found.reason == "SESSION_ENDED" and self._closed:
+                    found = errors.make("CANCELLED", "the client was closed")
+                elif found.reason == "SESSION_ENDED":
+                    self._session.lost(metadata)
+                raise found from None
+
+    def _need_session(self):
+        with self._failures():
+            self._session.need(self._call_timeout)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _failures():
+        """What gRPC raises becomes one of our errors."""
+        try:
+            yield
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from None
         except ValueError as error:
@@ -122,6 +156,8 @@ class Client:
     def _make(self, kind, name, create, **spec):
         if not create:
             return CLASSES[kind](self, self._on("Open", name, kind=_wire.KIND[kind]).info), False
+        if not name:
+            self._need_session()
         response = self._manage("Create", name=name or "", exist_ok=True, **{kind: spec})
         return CLASSES[kind](self, response.info), response.created
 
@@ -158,6 +194,8 @@ class Client:
 
     def open(self, which: Union[str, _items.Ref, Shared]) -> Any:
         """An existing object of any kind, by name or Ref. NotFound, Deleted."""
+        if not isinstance(which, str):
+            self._need_session()
         info = self._on("Open", which).info
         return CLASSES[_wire.KIND_NAME[info.kind]](self, info)
 
@@ -180,7 +218,9 @@ class Client:
                 return
 
     def close(self):
-        """Ends the connection; calls that wait end with Cancelled."""
+        """Ends the connection; calls that wait end with Cancelled. Objects without a name are not held any more."""
+        self._closed = True
+        self._session.close()
         self._channel.close()
 
     def __enter__(self):

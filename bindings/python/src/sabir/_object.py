@@ -41,6 +41,8 @@ class Shared:
         self.name = info.name
         self.handle = info.handle
         self.ref = _items.Ref(handle=info.handle)
+        if not info.name:
+            client._session.holds(self)
 
     def _call(self, method, timeout=None, fill=None, **fields):
         call = self._client._calls[self._service, method]
