@@ -151,6 +151,69 @@ static void test_a_file_of_a_newer_server_is_told_apart(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(detail, "a newer sabird wrote it"));
 }
 
+static void put_object(struct writer *w, const struct record_object *object)
+{
+	struct message m = { NULL, 0, 0, false };
+	record_put_object(&m, object);
+	CU_ASSERT_EQUAL(writer_frame(w, SNAPSHOT_OBJECT, (struct span){ m.data, m.len }), SABIR_OK);
+	message_fini(&m);
+}
+
+/* The older one stood in the list of names; the newer one was found by a reference, when the older one was deleted. */
+static void test_of_two_objects_with_one_name_the_newer_one_has_it(void)
+{
+	const struct record_object older = { .id = 1, .kind = SEG_KIND_DICT, .name = text("name"), .order = 1 };
+	const struct record_object newer = { .id = 2, .kind = SEG_KIND_LIST, .name = text("name") };
+	struct message end = { NULL, 0, 0, false };
+	struct object_info info = { 0 };
+	struct writer w;
+	uint64_t handle = 0;
+	open_world();
+	CU_ASSERT_EQUAL(writer_open(&w, folder.fd, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(writer_frame(&w, SNAPSHOT_BEGIN, (struct span){ NULL, 0 }), SABIR_OK);
+	put_object(&w, &older);
+	put_object(&w, &newer);
+	record_put_end(&end, &(struct record_end){ 2, 3 });
+	CU_ASSERT_EQUAL(writer_frame(&w, SNAPSHOT_END, (struct span){ end.data, end.len }), SABIR_OK);
+	CU_ASSERT_EQUAL(writer_commit(&w), SABIR_OK);
+	writer_close(&w);
+	message_fini(&end);
+	CU_ASSERT_EQUAL(kit_load(&lane, kit_open(&folder, 1)), SABIR_OK);
+	CU_ASSERT_EQUAL(object_open(&lane, text("name"), &handle), SABIR_OK);
+	CU_ASSERT_EQUAL(object_describe(&lane, handle, &info), SABIR_OK);
+	CU_ASSERT_EQUAL(info.kind, SEG_KIND_LIST);
+	close_world();
+}
+
+static void test_tokens_go_on_above_all_that_were_given_out(void)
+{
+	struct mutex_hold before, after;
+	struct actor actor;
+	uint64_t lock = 0;
+	open_world();
+	struct lane holder = kit_lane(&seg);
+	CU_ASSERT_EQUAL(object_open(&lane, text("lock"), &lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_save(&lane, &folder, 1), SABIR_OK);
+	for (unsigned i = 0; i < 1000; i++) { /* behind the snapshot */
+		CU_ASSERT_EQUAL(mutex_take(&holder, lock, &before), SABIR_OK);
+		CU_ASSERT_EQUAL(mutex_release(&holder, lock), SABIR_OK);
+	}
+	kit_lane_close(&holder);
+	lane_close(&lane);
+	segment_unmap(&seg);
+	CU_ASSERT_EQUAL_FATAL(kit_segment(32 << 20, &seg), SABIR_OK);
+	lane = kit_lane(&seg);
+	actor = lane.actor;
+	lane.actor = (struct actor){ 0 };
+	CU_ASSERT_EQUAL_FATAL(object_init_directory(&lane), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_load(&lane, kit_open(&folder, 1)), SABIR_OK);
+	CU_ASSERT_EQUAL(object_open(&lane, text("lock"), &lock), SABIR_OK);
+	lane.actor = actor;
+	CU_ASSERT_EQUAL(mutex_take(&lane, lock, &after), SABIR_OK);
+	CU_ASSERT_TRUE(after.token > before.token);
+	close_world();
+}
+
 /* ---------------------------------------------------------------- writing */
 
 static void save_second(struct lane *by, void *context)
@@ -286,6 +349,8 @@ int main(void)
 		KIT_TEST(test_a_file_with_any_other_bit_is_refused),
 		KIT_TEST(test_frames_of_another_file_or_place_are_refused),
 		KIT_TEST(test_a_file_of_a_newer_server_is_told_apart),
+		KIT_TEST(test_of_two_objects_with_one_name_the_newer_one_has_it),
+		KIT_TEST(test_tokens_go_on_above_all_that_were_given_out),
 		KIT_TEST(test_who_dies_at_any_step_leaves_the_snapshot_that_was_there),
 		KIT_TEST(test_a_full_disk_leaves_the_snapshot_that_was_there),
 		KIT_TEST(test_a_snapshot_is_for_its_user_alone),

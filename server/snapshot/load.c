@@ -210,7 +210,10 @@ static enum sabir_error make_some(struct load *l, struct loaded **in_order, size
 	return SABIR_OK;
 }
 
-/* Those without a name first, the others in the order in which they got theirs. */
+/*
+ * Those without a name first, the others in the order in which they got theirs; in front of these any that got one while the
+ * snapshot was written: so of two of the same name the newer one has it.
+ */
 static enum sabir_error make_all(struct load *l)
 {
 	struct loaded **in_order = malloc((l->n + 1) * sizeof(struct loaded *));

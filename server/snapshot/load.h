@@ -30,7 +30,7 @@ struct load_options {
 
 /*
  * Errors: those of reader_open; RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the memory or the table of objects is too small),
- * TOO_LARGE (max-item-bytes is smaller than it was), and what else a create or put may answer to a file that is whole and
+ * TOO_LARGE (an item is larger than max-item-bytes is now), and what else a create or put may answer to a file that is whole and
  * yet makes no sense. *begun: something has been made of it, and the memory is of no use any more.
  */
 enum sabir_error snapshot_load(const struct load_options *options, struct load_result *result, bool *begun);

@@ -61,8 +61,13 @@ static enum sabir_error shared_list_fillers(struct load *l, const struct loaded 
 static enum sabir_error create(struct load *l, struct loaded *object, const struct object_spec *spec)
 {
 	struct loaded *whole = object->record.part_of ? load_find(l, object->record.part_of) : NULL;
-	if (!object->record.part_of)
-		return object_create(l->lane, object->record.name, spec, false, &object->handle);
+	if (!object->record.part_of) {
+		const struct span no_name = { NULL, 0 };
+		enum sabir_error error = object_create(l->lane, object->record.name, spec, false, &object->handle);
+		/* One that was deleted while the snapshot was written, and whose name another got before its end. */
+		return error == SABIR_ALREADY_EXISTS ? object_create(l->lane, no_name, spec, false, &object->handle)
+						     : error;
+	}
 	if (!whole || whole == object || !whole->handle)
 		return SABIR_NOT_FOUND;
 	return object_part(l->lane, whole->handle, object->record.part, spec, &object->handle);
@@ -88,6 +93,7 @@ enum sabir_error load_make(struct load *l, struct loaded *object)
 	const struct record_object *r = &object->record;
 	uint64_t left_ns = times_left(&l->times, r->expire_unix_ns);
 	struct loaded *over = r->over ? load_find(l, r->over) : NULL;
+	uint64_t most = l->lane->seg->max_item_bytes;
 	if (r->expire_unix_ns && !left_ns)
 		return SABIR_OK; /* it has ended */
 	if (r->over && (!over || !over->handle))
@@ -98,7 +104,8 @@ enum sabir_error load_make(struct load *l, struct loaded *object)
 		.length = r->length,
 		/* A queue gets its bound when it is filled. */
 		.max_items = r->kind == SEG_KIND_QUEUE ? 0 : r->max_items,
-		.max_item_bytes = r->max_item_bytes,
+		/* Of most queues it is the server's limit, which may be a lower one now. */
+		.max_item_bytes = r->max_item_bytes < most ? r->max_item_bytes : most,
 		.flags = r->flags,
 		.over = over ? over->handle : 0,
 		.one_way = r->one_way,
