@@ -332,6 +332,60 @@ static void test_random_mutations_are_taken_or_refused(void)
 	CU_ASSERT(n_valid > 1000);
 }
 
+static uint64_t to_large(void *context, uint64_t handle)
+{
+	(void)context;
+	return handle == 9 ? 0x123456789abcdefull : handle;
+}
+
+static uint64_t to_small(void *context, uint64_t handle)
+{
+	(void)context;
+	return handle == 0x123456789abcdefull ? 9 : handle;
+}
+
+static struct span translated(struct span v, value_map_fn *map, struct bytes *out)
+{
+	CU_ASSERT_EQUAL(value_translate(v, map, NULL, out), SABIR_OK);
+	return bytes_item(out, out->n_items - 1);
+}
+
+/* A reference in lists and maps around each other, until the lengths in front have two bytes. */
+static void test_other_handles_in_the_place_of_a_values_own(void)
+{
+	uint8_t data[512] = "\x5a\x02\x10\x09", around[512];
+	size_t len = 4;
+	for (unsigned depth = 0; depth < 36; depth++) {
+		struct bytes out = { 0 };
+		struct span v = { data, len }, large = translated(v, to_large, &out);
+		CU_ASSERT_TRUE(valid(large) && large.len > v.len);
+		uint8_t copy[600];
+		memcpy(copy, large.data, large.len);
+		struct span back = translated((struct span){ copy, large.len }, to_small, &out);
+		CU_ASSERT_TRUE(back.len == len && !memcmp(back.data, data, len));
+		bytes_fini(&out);
+		uint8_t *at = wire_put_bytes(around, 1, data, len);
+		size_t inner = (size_t)(at - around);
+		if (depth % 2) { /* a map: the reference is key and value */
+			at = wire_put_bytes(at, 2, "\x08\x00", 2);
+			uint8_t entry[512];
+			inner = (size_t)(wire_put_bytes(entry, 1, around, (size_t)(at - around)) - entry);
+			memcpy(around, entry, inner);
+		}
+		len = (size_t)(wire_put_bytes(data, depth % 2 ? VALUE_MAP : VALUE_LIST, around, inner) - data);
+	}
+}
+
+static void test_what_refers_to_nothing_is_translated_to_itself(void)
+{
+	for (size_t i = 0; i < N_SAMPLES; i++) {
+		struct bytes out = { 0 };
+		struct span v = translated(samples[i], to_small, &out);
+		CU_ASSERT_TRUE(v.len == samples[i].len && !memcmp(v.data, samples[i].data, v.len));
+		bytes_fini(&out);
+	}
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -352,6 +406,9 @@ int main(void)
 		{ "views show the top", test_views_show_the_top },
 		{ "encoders write canonical values", test_encoders_write_canonical_values },
 		{ "sums", test_sums },
+		{ "other handles in the place of a Value's own", test_other_handles_in_the_place_of_a_values_own },
+		{ "what refers to nothing is translated to itself",
+		  test_what_refers_to_nothing_is_translated_to_itself },
 		{ "random mutations are taken or refused", test_random_mutations_are_taken_or_refused },
 		CU_TEST_INFO_NULL,
 	};
