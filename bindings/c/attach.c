@@ -7,6 +7,7 @@
  */
 #include "bindings/c/attach.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,35 +58,48 @@ static enum sabir_error accept_welcome(const struct attach_message *answer, stru
 	return SABIR_OK;
 }
 
+/* One HELLO and its answer. On failure the socket is closed. */
+static enum sabir_error introduce(const char *path, const struct attach_message *question, uint64_t deadline,
+				  char *detail, struct attachment *out)
+{
+	struct attachment attachment = { .socket = -1, .memfd = -1, .bell_fd = -1 };
+	struct attach_message answer;
+	struct attach_reader reader;
+	enum sabir_error error = attach_dial(path, deadline, detail, &attachment.socket);
+	if (error)
+		return error;
+	/* Without a pidfd (an old kernel, a strict sandbox) the server looks for the process itself. */
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	attach_reader_init(&reader);
+	error = attach_ask(attachment.socket, question, pidfd, deadline, &reader, detail, &answer);
+	if (pidfd >= 0)
+		close(pidfd);
+	if (!error)
+		error = accept_welcome(&answer, &reader, detail, &attachment);
+	attach_reader_fini(&reader);
+	if (error)
+		close(attachment.socket);
+	else
+		*out = attachment;
+	return error;
+}
+
+/*
+ * A server that dies before it has answered leaves nothing of us behind, and with a keeper the next one is there at once. Without
+ * one nobody listens any more, which ends this.
+ */
 enum sabir_error attach_connect(const char *path, const char *label, uint64_t timeout_ns, char *detail,
 				struct attachment *out)
 {
 	uint64_t deadline = clock_deadline(timeout_ns);
-	struct attachment attachment = { .socket = -1, .memfd = -1, .bell_fd = -1 };
-	struct attach_message question = hello(label), answer;
-	struct attach_reader reader;
+	struct attach_message question = hello(label);
 	char text[ATTACH_DETAIL_SIZE] = "";
-	enum sabir_error error = attach_dial(path, deadline, text, &attachment.socket);
-	if (!error) {
-		/* Without a pidfd (an old kernel, a strict sandbox) the server looks for the process itself. */
-		int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-		attach_reader_init(&reader);
-		error = attach_ask(attachment.socket, &question, pidfd, deadline, &reader, text, &answer);
-		if (pidfd >= 0)
-			close(pidfd);
-		if (!error)
-			error = accept_welcome(&answer, &reader, text, &attachment);
-		attach_reader_fini(&reader);
-	}
-	if (error) {
-		if (attachment.socket >= 0)
-			close(attachment.socket);
-		if (detail)
-			memcpy(detail, text, sizeof(text));
-		return error;
-	}
-	*out = attachment;
-	return SABIR_OK;
+	enum sabir_error error;
+	while ((error = introduce(path, &question, deadline, text, out)) == SABIR_CLOSED && clock_left(deadline))
+		(void)poll(NULL, 0, 1);
+	if (error && detail)
+		memcpy(detail, text, sizeof(text));
+	return error == SABIR_CLOSED ? SABIR_UNAVAILABLE : error;
 }
 
 void attach_goodbye(struct attachment *attachment)

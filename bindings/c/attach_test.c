@@ -128,6 +128,34 @@ static void test_a_welcome_is_an_attachment_until_goodbye(void)
 	attach_goodbye(&a); /* twice is fine */
 }
 
+/* Dies in front of its first client, and is back for the second. */
+static void test_a_server_that_dies_in_front_of_the_answer_is_asked_again(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct attachment a;
+	strcpy(address.sun_path, path);
+	CU_ASSERT_EQUAL_FATAL(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(listening, 4), 0);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (!pid) {
+		struct attach_message m = { 0 };
+		close(accept(listening, NULL, NULL));
+		int fd = accept(listening, NULL, NULL);
+		await_hello(fd, &m);
+		send_welcome(fd, SEG_LAYOUT_VERSION, 2);
+		_exit(0);
+	}
+	close(listening);
+	CU_ASSERT_EQUAL_FATAL(attach_connect(path, "test", PATIENCE, detail, &a), SABIR_OK);
+	CU_ASSERT_EQUAL(a.owner, 3);
+	close(a.memfd);
+	close(a.bell_fd);
+	attach_abandon(&a);
+	CU_ASSERT_EQUAL(await_end(pid), 0);
+}
+
 static void welcome_and_end(int fd, const struct attach_message *hello)
 {
 	welcome(fd, hello);
@@ -269,6 +297,7 @@ int main(void)
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite_with_setup_and_teardown("client attach", NULL, NULL, setup, teardown);
 	CU_ADD_TEST(suite, test_a_welcome_is_an_attachment_until_goodbye);
+	CU_ADD_TEST(suite, test_a_server_that_dies_in_front_of_the_answer_is_asked_again);
 	CU_ADD_TEST(suite, test_the_end_of_the_server_is_seen);
 	CU_ADD_TEST(suite, test_a_refusal_is_its_error);
 	CU_ADD_TEST(suite, test_servers_that_misbehave_are_errors);

@@ -99,7 +99,8 @@ int attach_take_fd(struct attach_reader *reader, unsigned i);
 enum sabir_error attach_dial(const char *path, uint64_t deadline_ns, char *detail, int *socket);
 /*
  * Sends a message and waits for the answer. A REFUSED answer becomes its error and detail. Errors: those, TIMED_OUT,
- * UNAVAILABLE (closed without an answer), and those of attach_decode.
+ * CLOSED (without an answer, as when the server dies; the next one may be there already), UNAVAILABLE (it shuts down), and those
+ * of attach_decode.
  */
 enum sabir_error attach_ask(int socket, const struct attach_message *question, int fd, uint64_t deadline_ns,
 			    struct attach_reader *reader, char *detail, struct attach_message *answer);

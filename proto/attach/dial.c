@@ -81,7 +81,7 @@ static enum sabir_error await(int socket_fd, uint64_t deadline_ns, struct attach
 		enum sabir_error error = attach_receive(socket_fd, reader, detail, answer);
 		if (error == SABIR_CLOSED) {
 			snprintf(detail, ATTACH_DETAIL_SIZE, "the server closed the connection");
-			return SABIR_UNAVAILABLE;
+			return SABIR_CLOSED;
 		}
 		if (error != SABIR_EMPTY)
 			return error;
