@@ -33,17 +33,13 @@ const char *addresses_kept_port(const struct kept *kept, size_t i, const char *a
 {
 	char prefix[NOTIFY_NAME_SIZE];
 	int len = snprintf(prefix, sizeof(prefix), "port-%zu-", i);
-	if (!port_is_open(address))
+	size_t at = 0;
+	const char *name = port_is_open(address) ? kept_find(kept, prefix, &at) : NULL;
+	if (!name)
 		return address;
-	for (size_t k = 0; k < kept->n; k++) {
-		const char *name = kept->fds[k].name;
-		if (strncmp(name, prefix, (size_t)len) != 0)
-			continue;
-		int host_len = (int)(strrchr(address, ':') - address);
-		snprintf(text, ADDRESS_SIZE, "%.*s:%s", host_len, address, name + len);
-		return text;
-	}
-	return address;
+	int host_len = (int)(strrchr(address, ':') - address);
+	snprintf(text, ADDRESS_SIZE, "%.*s:%s", host_len, address, name + len);
+	return text;
 }
 
 void addresses_keep_port(size_t i, const char *address, int port, int any_fd)
@@ -52,6 +48,18 @@ void addresses_keep_port(size_t i, const char *address, int port, int any_fd)
 	snprintf(name, sizeof(name), "port-%zu-%d", i, port);
 	if (port_is_open(address))
 		(void)notify_store(name, &any_fd, 1);
+}
+
+void addresses_forget_ports(const struct addresses *addresses)
+{
+	char name[NOTIFY_NAME_SIZE];
+	for (size_t i = 0; i < addresses->n; i++) {
+		const char *colon = is_unix(addresses->text[i]) ? NULL : strrchr(addresses->text[i], ':');
+		if (!colon)
+			continue;
+		snprintf(name, sizeof(name), "port-%zu-%s", i, colon + 1);
+		notify_forget(name);
+	}
 }
 
 void addresses_add(struct addresses *addresses, const char *address, int port)

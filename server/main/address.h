@@ -25,6 +25,8 @@ void addresses_listen(const struct config *config, const char *const **list, siz
 const char *addresses_kept_port(const struct kept *kept, size_t i, const char *address, char *text);
 void addresses_keep_port(size_t i, const char *address, int port, int any_fd);
 
+void addresses_forget_ports(const struct addresses *addresses);
+
 /* `port` 0: a unix socket. What the process has no memory for is left out: they are hints. */
 void addresses_add(struct addresses *addresses, const char *address, int port);
 void addresses_fini(struct addresses *addresses);

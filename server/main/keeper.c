@@ -281,6 +281,8 @@ int keeper_run(const struct keeper_options *options, struct kept *kept)
 {
 	struct keeper k = { .options = options, .kept = *kept, .patience_ns = CLOCK_NEVER };
 	*kept = (struct kept){ 0 };
+	/* What is there already must not be lost because the first attempt fails. */
+	k.ever_ready = kept_find(&k.kept, "memory", &(size_t){ 0 }) != NULL;
 	k.server.socket = k.next.socket = -1;
 	runtime_set_log(options->config);
 	runtime_raise_file_limit();

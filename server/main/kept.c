@@ -65,10 +65,18 @@ int kept_take(struct kept *kept, const char *name, bool socket)
 	return -1;
 }
 
+const char *kept_find(const struct kept *kept, const char *begin, size_t *i)
+{
+	for (; *i < kept->n; ++*i)
+		if (!strncmp(kept->fds[*i].name, begin, strlen(begin)))
+			return kept->fds[*i].name;
+	return NULL;
+}
+
 static bool is_ours(const char *name)
 {
 	return !strcmp(name, "memory") || !strcmp(name, "bell") || !strcmp(name, "control") ||
-	       !strncmp(name, "client-", 7) || !strncmp(name, "port-", 5);
+	       !strncmp(name, "client-", 7) || !strncmp(name, "server-", 7) || !strncmp(name, "port-", 5);
 }
 
 void kept_from_environment(struct kept *kept)

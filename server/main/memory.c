@@ -8,15 +8,20 @@
  * The order among the former servers matters: one that died while it recovered another stands in the middle of that one's
  * repairs, so it is recovered first (objects/recover.c). Their numbers rise from server to server.
  *
+ * There is never more than one: the pidfd of each is in keeping, and the next one waits for its end, and makes sure of it. A keeper
+ * has seen its server's end anyway; a manager that starts a new keeper may have seen only that of the old one.
+ *
  * That a program is alive is said by its pidfd alone, which was given into keeping before the program was told of its owner.
  * So an entry without a pidfd is nobody's who could touch the memory, with one exception: a manager may have had no room for
  * the pidfd. Then the entry, which says that its program was told, stays as it is: nobody living is declared dead.
  */
 #include "server/main/memory.h"
 
-#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
@@ -29,6 +34,8 @@
 #define SERVER_OWNERS 16u
 /* Lanes that are kept for the next server, and for the one behind it if it dies at once. */
 #define N_SPARES 4u
+#define FORMER_PATIENCE_MS 200
+#define KILL_PATIENCE_MS 10000
 #define MOST_NUMBER (UINT32_MAX >> SEG_OWNER_NUMBER_SHIFT)
 
 static uint32_t flags_of(const struct segment *seg, uint32_t owner)
@@ -97,6 +104,68 @@ static enum sabir_error open_parked(struct memory *m)
 	m->parked.lock_rings = true;
 	m->parked.actor = (struct actor){ 0 }; /* it acts for the sessions of the calls */
 	return error;
+}
+
+/* ---------------------------------------------------------------- one at a time */
+
+static bool await_end(int pidfd, int timeout_ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
+static void self_name(char name[NOTIFY_NAME_SIZE])
+{
+	snprintf(name, NOTIFY_NAME_SIZE, "server-%d", (int)getpid());
+}
+
+static bool see_end(struct kept *kept, const char *name)
+{
+	char self[NOTIFY_NAME_SIZE];
+	int pidfd = kept_take(kept, name, false);
+	self_name(self);
+	/* Who had our number is dead. */
+	bool dead = !strcmp(name, self) || await_end(pidfd, FORMER_PATIENCE_MS);
+	if (!dead) {
+		log_warning("a former server still lives, and is killed", log_text("server", name));
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		dead = await_end(pidfd, KILL_PATIENCE_MS);
+	}
+	close(pidfd);
+	return dead;
+}
+
+/* Sees the ends of all former servers, and puts this one in their place. */
+static enum sabir_error succeed(struct kept *kept, char *detail, size_t size)
+{
+	char name[NOTIFY_NAME_SIZE];
+	for (size_t i = 0; kept_find(kept, "server-", &i);) {
+		snprintf(name, sizeof(name), "%s", kept->fds[i].name);
+		if (!see_end(kept, name)) {
+			snprintf(detail, size, "a server before this one does not end");
+			return SABIR_UNAVAILABLE;
+		}
+		notify_forget(name);
+	}
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (pidfd < 0)
+		return SABIR_OK; /* an old kernel, a strict sandbox: then the keeper alone sees its end */
+	self_name(name);
+	bool stored = notify_store(name, &pidfd, 1);
+	close(pidfd);
+	if (stored)
+		return SABIR_OK;
+	snprintf(detail, size, "the keeper does not answer");
+	return SABIR_UNAVAILABLE;
+}
+
+void memory_forget(void)
+{
+	char name[NOTIFY_NAME_SIZE];
+	self_name(name);
+	notify_forget(name);
+	notify_forget("memory");
+	notify_forget("bell");
 }
 
 /* ---------------------------------------------------------------- new */
@@ -170,10 +239,15 @@ enum sabir_error memory_start(const struct config *config, struct kept *kept, st
 			      size_t size)
 {
 	int memfd = kept_take(kept, "memory", false), bell_fd = kept_take(kept, "bell", false);
-	enum sabir_error error;
+	enum sabir_error error = succeed(kept, detail, size);
 	m->owner = UINT32_MAX;
 	m->inherited = memfd >= 0;
-	if (m->inherited) {
+	if (error) {
+		if (memfd >= 0)
+			close(memfd);
+		if (bell_fd >= 0)
+			close(bell_fd);
+	} else if (m->inherited) {
 		error = inherit(memfd, bell_fd, m, detail, size);
 	} else {
 		if (bell_fd >= 0)

@@ -79,6 +79,15 @@ static enum sabir_error start(struct memory *m)
 	return error;
 }
 
+/* The test itself was the server, and is to outlive that. */
+static void die(struct memory *m)
+{
+	char name[NOTIFY_NAME_SIZE];
+	snprintf(name, sizeof(name), "server-%d", (int)getpid());
+	kept_remove(&kept, name);
+	segment_unmap(&m->seg);
+}
+
 /* A server in a child, which does this and dies. */
 static void run_server(void (*act)(struct memory *m))
 {
@@ -130,7 +139,7 @@ static void test_what_one_server_made_the_next_one_has(void)
 	CU_ASSERT_FALSE(m.inherited);
 	instance = m.seg.instance;
 	CU_ASSERT_EQUAL(object_create(&m.lane, name, &spec, false, &handle), SABIR_OK);
-	segment_unmap(&m.seg); /* it dies */
+	die(&m);
 	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
 	CU_ASSERT_TRUE(m.inherited);
 	CU_ASSERT_EQUAL(m.seg.instance, instance);
@@ -150,7 +159,7 @@ static void test_a_long_line_of_servers_uses_no_more_than_one(void)
 		CU_ASSERT_EQUAL(n_owners(&m.seg), 1);
 		lanes = i ? lanes : n_lanes(&m.seg);
 		CU_ASSERT_EQUAL(n_lanes(&m.seg), lanes);
-		segment_unmap(&m.seg);
+		die(&m);
 	}
 }
 
@@ -177,7 +186,7 @@ static void test_a_server_finds_lanes_where_the_living_have_all(void)
 		/* As the other parts of a server need them. */
 		CU_ASSERT_EQUAL(lane_open(&m.seg, m.owner, &more[0]), SABIR_OK);
 		CU_ASSERT_EQUAL(lane_open(&m.seg, m.owner, &more[1]), SABIR_OK);
-		segment_unmap(&m.seg);
+		die(&m);
 	}
 }
 
@@ -244,7 +253,7 @@ static void test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recove
 	CU_ASSERT_EQUAL(h.n_adopted, 2);
 	CU_ASSERT_EQUAL(h.n_recovered, 2); /* the one who was not told, and the server that was none yet */
 	CU_ASSERT_EQUAL(copy.n, 0);
-	CU_ASSERT_EQUAL(kept.n, 4);           /* memory, bell, two clients: what is of nobody is forgotten */
+	CU_ASSERT_EQUAL(kept.n, 5); /* memory, bell, this server, two clients: what is of nobody is forgotten */
 	CU_ASSERT_EQUAL(n_owners(&m.seg), 6); /* to be recovered by who has said so; and the one that is left alone */
 	kept_fini(&copy);
 	memory_stop(&m);
@@ -328,6 +337,32 @@ static void test_a_server_that_dies_in_a_recovery_is_recovered_and_so_is_its_pat
 	}
 }
 
+static void hang(struct memory *m)
+{
+	(void)m;
+	for (;;)
+		pause();
+}
+
+static void test_a_former_server_that_hangs_is_killed_before_the_next_begins(void)
+{
+	struct memory m;
+	int status;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (!pid) {
+		if (begin(&m))
+			_exit(98);
+		hang(&m);
+	}
+	while (!kept_find(&kept, "memory", &(size_t){ 0 }))
+		hear();
+	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, WNOHANG), pid);
+	CU_ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	memory_stop(&m);
+}
+
 static void damage(struct memory *m)
 {
 	m->seg.header->layout_version++;
@@ -340,7 +375,7 @@ static void test_memory_of_another_version_is_refused_and_left_alone(void)
 	CU_ASSERT_EQUAL(start(&m), SABIR_LAYOUT_MISMATCH);
 	CU_ASSERT_PTR_NOT_NULL(strstr(detail, "can't be used"));
 	memory_stop(&m);
-	CU_ASSERT_EQUAL(kept.n, 2);
+	CU_ASSERT_EQUAL(kept.n, 3); /* and this server */
 }
 
 int main(void)
@@ -352,6 +387,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_server_finds_lanes_where_the_living_have_all);
 	CU_ADD_TEST(suite, test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recovered);
 	CU_ADD_TEST(suite, test_a_server_that_dies_in_a_recovery_is_recovered_and_so_is_its_patient);
+	CU_ADD_TEST(suite, test_a_former_server_that_hangs_is_killed_before_the_next_begins);
 	CU_ADD_TEST(suite, test_memory_of_another_version_is_refused_and_left_alone);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ union control {
 };
 
 static bool send_to(int fd, struct sockaddr_un *address, socklen_t address_len, const char *lines, const int *fds,
-		    unsigned n_fds)
+		    unsigned n_fds, int flags)
 {
 	union control control = { { 0 } };
 	struct iovec iov = { .iov_base = (char *)lines, .iov_len = strlen(lines) };
@@ -42,14 +43,14 @@ static bool send_to(int fd, struct sockaddr_un *address, socklen_t address_len, 
 	}
 	ssize_t n;
 	do {
-		n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL | flags);
 	} while (n < 0 && errno == EINTR);
 	return n >= 0;
 }
 
 bool notify_send(int fd, const char *lines, const int *fds, unsigned n_fds)
 {
-	return send_to(fd, NULL, 0, lines, fds, n_fds);
+	return send_to(fd, NULL, 0, lines, fds, n_fds, MSG_DONTWAIT);
 }
 
 static void to_manager(const char *lines, const int *fds, unsigned n_fds)
@@ -65,7 +66,10 @@ static void to_manager(const char *lines, const int *fds, unsigned n_fds)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	(void)send_to(fd, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), lines, fds, n_fds);
+	/* It may be busy for a moment, and what is to be kept would be lost; but its hanging must not be ours. */
+	const struct timeval patience = { .tv_sec = 1 };
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	(void)send_to(fd, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len), lines, fds, n_fds, 0);
 	close(fd);
 }
 

@@ -393,6 +393,15 @@ static enum sabir_error start(struct server *s)
 
 /* ---------------------------------------------------------------- end */
 
+/* The end of the objects too: nothing is for a next server. */
+static void forget_all(struct server *s)
+{
+	control_drain(s->control);
+	memory_forget();
+	addresses_forget_ports(&s->addresses);
+	notify_forget("control");
+}
+
 static void drain(struct server *s)
 {
 	uint64_t timeout = config_number(s->config, OPTION_DRAIN_TIMEOUT);
@@ -411,7 +420,7 @@ static void drain(struct server *s)
 	if (s->leaves)
 		control_leave(s->control);
 	else
-		control_drain(s->control);
+		forget_all(s);
 	/* The rest of the time is for what comes behind. */
 	if (s->rpc)
 		rpc_stop(s->rpc, clock_deadline(timeout / 10 * 8));
@@ -471,8 +480,10 @@ static int start_failed(struct server *s, enum sabir_error error)
 	if (inherited && s->control)
 		control_leave(s->control);
 	stop(s);
-	if (error == SABIR_LAYOUT_MISMATCH)
+	if (error == SABIR_LAYOUT_MISMATCH) {
+		memory_forget();
 		return EXIT_MEMORY;
+	}
 	return error == SABIR_ALREADY_EXISTS ? EXIT_TAKEN : EXIT_FAILED;
 }
 

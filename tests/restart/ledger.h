@@ -13,7 +13,7 @@
  * by its producer and its number; each item's byte is written by whoever puts it and whoever gets it.
  */
 #define LEDGER_PRODUCERS 4
-#define LEDGER_ITEMS (100u << 20) /* of each producer, at most; what is not touched costs nothing */
+#define LEDGER_ITEMS (512u << 20) /* of each producer, at most; what is not touched costs nothing */
 
 struct ledger {
 	uint64_t n[LEDGER_PRODUCERS];  /* numbers begun */
