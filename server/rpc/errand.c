@@ -74,7 +74,7 @@ void errand_cancel(struct errand *e)
 static enum errand_state park(struct errand *e, const struct pending_task *task, const struct op_wait *wait)
 {
 	struct call *call = e->call;
-	pending_init(&e->pending, call->rpc, &errand_kind);
+	pending_renew(&e->pending);
 	set_state(e, ERRAND_WAITING);
 	call_ref(call);
 	enum sabir_error refused = pending_park(&e->pending, task, wait, e->error);

@@ -26,16 +26,14 @@ enum pending_state {
 
 void pending_init(struct pending *p, struct rpc *rpc, const struct pending_kind *kind)
 {
-	/* One by one: a cancel that was meant for the operation before may look at it meanwhile. */
-	p->kind = kind;
-	p->rpc = rpc;
-	p->session = NULL;
-	p->job = NULL;
-	p->pooled = false;
-	p->id = 0;
+	*p = (struct pending){ .kind = kind, .rpc = rpc, .refs = 2, .state = ENTERING };
+}
+
+void pending_renew(struct pending *p)
+{
+	/* What such a cancel may look at is not touched, or atomic. */
 	p->receipt = (struct op_receipt){ 0 };
-	p->request_len = 0;
-	p->refs = 2;
+	store64_relaxed(&p->id, 0);
 	store32_release(&p->state, ENTERING);
 }
 
@@ -46,12 +44,17 @@ static void unref(struct pending *p)
 		release(p);
 }
 
-/* It is out of the park, and its session may end. */
+/* It is out of the park. */
 static void leave(struct pending *p)
 {
-	struct session *session = p->session;
 	count(&p->rpc->counters.waiting, -1);
 	count(&p->rpc->parked_bytes, -(int64_t)p->request_len);
+}
+
+/* Its session may end. */
+static void let_go(struct pending *p)
+{
+	struct session *session = p->session;
 	p->session = NULL;
 	session_release(p->rpc->sessions, session);
 }
@@ -62,9 +65,13 @@ static void finish(struct pending *p, enum sabir_error error, struct bytes *resp
 	bool counted = p->kind->release;
 	(void)exchange32(&p->state, DONE);
 	leave(p);
+	if (!counted)
+		let_go(p);
 	p->kind->done(p, error, response, detail);
-	if (counted)
-		unref(p);
+	if (!counted)
+		return;
+	let_go(p); /* the result may be for the session itself to keep */
+	unref(p);
 }
 
 static void parked_done(void *context, enum sabir_error error, struct bytes *response, const char *detail)
@@ -88,7 +95,9 @@ void pending_finish(struct pending *p, enum sabir_error error, struct bytes *res
 static void take_out(struct pending *p, enum sabir_error error)
 {
 	struct bytes none = { 0 };
-	if (p->pooled ? !heavy_cancel(&p->rpc->heavy, p) : !park_cancel(p->rpc->park, p->id))
+	bool taken = load32_relaxed(&p->pooled) ? heavy_cancel(&p->rpc->heavy, p)
+						: park_cancel(p->rpc->park, load64_relaxed(&p->id));
+	if (!taken)
 		return;
 	count(&p->rpc->counters.cancelled, error == SABIR_CANCELLED);
 	finish(p, error, &none, "");
@@ -159,12 +168,15 @@ static enum sabir_error add(struct pending *p, const struct pending_task *task, 
 	p->session = session;
 	if (session)
 		session_keep(p->rpc->sessions, session);
-	p->pooled = !entry;
-	enum sabir_error refused = entry ? park_add(p->rpc->park, task->lane, entry, &p->id)
+	uint64_t id = 0;
+	store32_relaxed(&p->pooled, !entry);
+	enum sabir_error refused = entry ? park_add(p->rpc->park, task->lane, entry, &id)
 					 : heavy_add(&p->rpc->heavy, p, task);
+	store64_relaxed(&p->id, id);
 	if (refused) {
 		(void)exchange32(&p->state, DONE);
 		leave(p);
+		let_go(p);
 		return refused;
 	}
 	look_back(p, session);

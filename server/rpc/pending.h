@@ -39,7 +39,7 @@ struct pending {
 	struct rpc *rpc;
 	struct session *session;
 	struct heavy_job *job; /* heavy.c's */
-	bool pooled;           /* it is there, not in the park */
+	uint32_t pooled;       /* it is there, not in the park */
 	uint64_t id;
 	struct op_receipt receipt; /* of a success, for op_undo */
 	uint32_t request_len;
@@ -47,8 +47,13 @@ struct pending {
 	uint32_t refs;
 };
 
-/* Before pending_park, and before anybody could call pending_cancel. */
+/* Once, before pending_park, and before anybody could call pending_cancel. */
 void pending_init(struct pending *p, struct rpc *rpc, const struct pending_kind *kind);
+/*
+ * Behind the `done` of one without `release`, before the next pending_park. A pending_cancel that is still under way may be
+ * seen by that one.
+ */
+void pending_renew(struct pending *p);
 
 struct pending_task {
 	const struct op *op;
