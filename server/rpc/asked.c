@@ -2,12 +2,11 @@
 /*
  * Operations that sessions have asked for.
  *
- *   WAITING   run by who began it, or parked; in the asker's tags, unless that one has left
- *   ENDED     it has a result, which was given to who waited; one with an id stays until it is acknowledged
+ *   WAITING   run by who began it, or parked; it has the waiters that have not left
+ *   ENDED     it has a result, which was given to who waited; one with an id is kept until that is acknowledged
  *
- * References: one of the table of ids, one of the list of results that it is in, one of its time in the park, one of
- * who begins it until he ends it. The mutex of the session's `asks` is held for all but the park and the objects, and
- * no stream is woken with it held.
+ * References: one of each waiter, also as an answer; one of what is kept; one of its time in the park; one of who begins it
+ * until he ends it.
  */
 #include "server/rpc/asked.h"
 
@@ -16,11 +15,21 @@
 
 #include "server/rpc/call.h"
 
-#define ASKED_BY_TAG(node) ((struct asked *)((char *)(node)-offsetof(struct asked, by_tag)))
-#define ASKED_BY_ID(node) ((struct asked *)((char *)(node)-offsetof(struct asked, by_id)))
 #define ASKED_OF(p) ((struct asked *)(p)) /* `pending` is the first member */
 
-static void unref(struct asked *a)
+/* Who is to be told of answers, when the mutex is free. */
+struct tell {
+	struct asker *asker[ASKED_MAX_WAITERS];
+	uint64_t bytes[ASKED_MAX_WAITERS];
+	uint32_t n;
+};
+
+void asked_ref(struct asked *a)
+{
+	(void)fetch_add32(&a->refs, 1);
+}
+
+void asked_unref(struct asked *a)
 {
 	if (fetch_add32(&a->refs, (uint32_t)-1) != 1)
 		return;
@@ -29,241 +38,117 @@ static void unref(struct asked *a)
 	free(a);
 }
 
-/* ---------------------------------------------------------------- undoing */
+/* ---------------------------------------------------------------- waiters */
 
-static void undo(struct asked *a, struct lane *lane, struct actor actor)
+static void drop_waiter(struct waiter *w)
 {
-	struct actor own = lane->actor;
-	lane->actor = actor;
-	(void)op_undo(a->op, lane, &a->receipt, (struct span){ a->result, a->result_len });
-	lane->actor = own;
+	struct asked *a = w->asked;
+	if (w != &a->first)
+		free(w);
+	asked_unref(a);
 }
 
-static void drop_undelivered(struct asked *a)
+/* With the mutex held, like all up to tell_all. */
+static void add_waiter(struct asked *a, struct waiter *w, struct asker *asker, uint64_t tag)
 {
-	if (!a->id && !a->error && op_can_undo(a->op)) {
-		struct rpc *rpc = a->asks->rpc;
-		struct lane *lane = lanes_take(&rpc->lanes);
-		if (lane)
-			undo(a, lane, (struct actor){ a->asks->owner, a->thread });
-		lanes_give(&rpc->lanes, lane);
+	struct waiter **end = &a->waiters;
+	while (*end)
+		end = &(*end)->next;
+	*w = (struct waiter){ .asker = asker, .asked = a };
+	*end = w;
+	a->n_waiters++;
+	asked_ref(a);
+	keyed_add(&asker->tags, &w->by_tag, tag);
+}
+
+static void remove_waiter(struct waiter *w)
+{
+	struct waiter **link = &w->asked->waiters;
+	while (*link != w)
+		link = &(*link)->next;
+	*link = w->next;
+	w->asked->n_waiters--;
+}
+
+/* It has its answer. */
+static void give(struct waiter *w, struct tell *tell)
+{
+	struct asker *asker = w->asker;
+	remove_waiter(w);
+	asker_give(w);
+	call_ref(asker->call);
+	tell->asker[tell->n] = asker;
+	tell->bytes[tell->n++] = asker->ready_bytes;
+}
+
+static void tell_all(const struct tell *tell)
+{
+	for (uint32_t i = 0; i < tell->n; i++)
+		asker_tell(tell->asker[i], tell->bytes[i]);
+}
+
+bool asked_leave(struct waiter *w)
+{
+	struct asked *a = w->asked;
+	remove_waiter(w);
+	if (a->n_waiters) {
+		drop_waiter(w);
+		return false;
 	}
-	unref(a);
+	a->lost = true;
+	pending_hold(&a->pending);
+	return true;
 }
 
-void asked_drop_undelivered(struct asked *list)
+void asked_cancel_lost(struct waiter *w)
 {
-	while (list) {
-		struct asked *a = list;
-		list = a->next;
-		drop_undelivered(a);
-	}
+	pending_cancel(&w->asked->pending, SABIR_CANCELLED);
+	drop_waiter(w);
 }
 
-void asked_drop_delivered(struct asked *list)
+void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag)
 {
-	while (list) {
-		struct asked *a = list;
-		list = a->next;
-		unref(a);
-	}
-}
-
-/* ---------------------------------------------------------------- the session's */
-
-/* With a reference to its call; NULL: all have been told. */
-static struct call *next_untold(struct asks *asks)
-{
-	struct call *call = NULL;
+	struct tell tell = { .n = 0 };
+	struct asked *alone = NULL;
 	pthread_mutex_lock(&asks->mutex);
-	asks->ended = true;
-	struct asker *asker = asks->askers;
-	while (asker && asker->told)
-		asker = asker->next;
-	if (asker) {
-		asker->told = true;
-		call = asker->call;
-		call_ref(call);
+	struct waiter *w = (struct waiter *)keyed_find(&asker->tags, tag); /* `by_tag` is the first member */
+	if (w && w->asked->n_waiters == 1) {
+		alone = w->asked;
+		pending_hold(&alone->pending);
+		asked_ref(alone);
+	} else if (w) {
+		w->error = SABIR_CANCELLED;
+		w->detail = "";
+		give(w, &tell);
 	}
 	pthread_mutex_unlock(&asks->mutex);
-	return call;
-}
-
-static void asks_ended(struct session_extra *extra)
-{
-	struct call *call;
-	while ((call = next_untold((struct asks *)extra)) != NULL) {
-		stream_wake(call);
-		call_unref(call);
-	}
-}
-
-/* What was taken for it and never acknowledged goes back, or it would be lost with a client that has not got it. */
-static void asks_free(struct session_extra *extra, struct lane *lane)
-{
-	struct asks *asks = (struct asks *)extra;
-	struct keyed *node;
-	while ((node = keyed_any(&asks->ids)) != NULL) {
-		struct asked *a = ASKED_BY_ID(node);
-		keyed_remove(&asks->ids, node);
-		if (lane && !a->error && a->receipt.items)
-			undo(a, lane, (struct actor){ 0 });
-		unref(a);
-	}
-	keyed_fini(&asks->ids); /* reserved, and not used */
-	pthread_mutex_destroy(&asks->mutex);
-	free(asks);
-}
-
-struct asks *asks_of(struct rpc *rpc, struct session *session)
-{
-	struct session_extra *extra = session_extra(rpc->sessions, session);
-	if (extra)
-		return (struct asks *)extra;
-	struct asks *made = calloc(1, sizeof(*made));
-	if (!made)
-		return NULL;
-	made->extra = (struct session_extra){ .ended = asks_ended, .free = asks_free };
-	made->rpc = rpc;
-	made->owner = session_owner(session);
-	pthread_mutex_init(&made->mutex, NULL);
-	extra = session_keep_extra(rpc->sessions, session, &made->extra);
-	if (extra != &made->extra)
-		asks_free(&made->extra, NULL);
-	return (struct asks *)extra;
-}
-
-/* With the mutex held. One that still waits becomes one without an id. */
-static void take_id(struct asks *asks, struct asked *a)
-{
-	keyed_remove(&asks->ids, &a->by_id);
-	if (a->state == ASKED_ENDED)
-		asks->kept_bytes -= a->result_len;
-	a->id = 0;
-}
-
-static void forget(struct asks *asks, struct asked *a)
-{
-	take_id(asks, a);
-	unref(a);
-}
-
-static void forget_all_below(struct asks *asks, uint64_t below)
-{
-	for (uint32_t i = 0; i < asks->ids.n_buckets; i++)
-		for (struct keyed *node = asks->ids.buckets[i], *next; node; node = next) {
-			next = node->next;
-			if (node->key < below)
-				forget(asks, ASKED_BY_ID(node));
-		}
-}
-
-void asks_acknowledge(struct asks *asks, uint64_t below)
-{
-	struct keyed *node;
-	pthread_mutex_lock(&asks->mutex);
-	uint64_t from = asks->acked_below;
-	if (below > from)
-		asks->acked_below = below;
-	if (below > from && below - from > asks->ids.n)
-		forget_all_below(asks, below);
-	else
-		for (uint64_t id = from; id < below; id++)
-			if ((node = keyed_find(&asks->ids, id)) != NULL)
-				forget(asks, ASKED_BY_ID(node));
-	pthread_mutex_unlock(&asks->mutex);
-}
-
-/* ---------------------------------------------------------------- askers */
-
-void asker_enter(struct asks *asks, struct asker *asker)
-{
-	asker->ready_end = &asker->ready;
-	pthread_mutex_lock(&asks->mutex);
-	asker->next = asks->askers;
-	if (asker->next)
-		asker->next->prev = asker;
-	asks->askers = asker;
-	pthread_mutex_unlock(&asks->mutex);
-}
-
-static void take_from_list(struct asks *asks, struct asker *asker)
-{
-	if (asker->prev)
-		asker->prev->next = asker->next;
-	else
-		asks->askers = asker->next;
-	if (asker->next)
-		asker->next->prev = asker->prev;
-}
-
-/* With the mutex held. */
-static void stop_waiting(struct asked *a)
-{
-	if (!a->asker)
+	tell_all(&tell);
+	if (!alone)
 		return;
-	keyed_remove(&a->asker->tags, &a->by_tag);
-	a->asker = NULL;
+	pending_cancel(&alone->pending, SABIR_CANCELLED);
+	asked_unref(alone);
 }
 
-void asker_leave(struct asks *asks, struct asker *asker)
-{
-	struct keyed *node;
-	struct asked *left = NULL, *a;
-	pthread_mutex_lock(&asks->mutex);
-	asker->gone = true;
-	take_from_list(asks, asker);
-	while ((node = keyed_any(&asker->tags)) != NULL) {
-		a = ASKED_BY_TAG(node);
-		stop_waiting(a);
-		a->lost = true;
-		pending_hold(&a->pending);
-		(void)fetch_add32(&a->refs, 1);
-		a->next = left;
-		left = a;
-	}
-	pthread_mutex_unlock(&asks->mutex);
-	while ((a = left) != NULL) {
-		left = a->next;
-		pending_cancel(&a->pending, SABIR_CANCELLED);
-		unref(a);
-	}
-}
-
-struct asked *asker_take(struct asks *asks, struct asker *asker)
-{
-	pthread_mutex_lock(&asks->mutex);
-	struct asked *ready = asker->ready;
-	asker->ready = NULL;
-	asker->ready_end = &asker->ready;
-	asker->ready_bytes = 0;
-	pthread_mutex_unlock(&asks->mutex);
-	return ready;
-}
-
-/* ---------------------------------------------------------------- the life of one */
+/* ---------------------------------------------------------------- beginning */
 
 static void parked_done(struct pending *p, enum sabir_error error, struct bytes *response, const char *detail)
 {
 	struct asked *a = ASKED_OF(p);
 	a->receipt = p->receipt;
-	(void)fetch_add32(&a->refs, 1);
+	asked_ref(a);
 	asked_end(a, error, response, detail);
 }
 
 static void parked_release(struct pending *p)
 {
-	unref(ASKED_OF(p));
+	asked_unref(ASKED_OF(p));
 }
 
 static const struct pending_kind parked_kind = { .done = parked_done, .release = parked_release };
 
-static uint64_t print_of(const struct ask_request *r)
+static struct print print_request(const struct ask_request *r)
 {
-	uint64_t h = 14695981039346656037ull ^ (uintptr_t)r->op ^ r->thread << 1;
-	for (size_t i = 0; i < r->message.len; i++)
-		h = (h ^ r->message.data[i]) * 1099511628211ull;
-	return h ? h : 1;
+	return print_of(op_path(r->op), r->thread, r->message);
 }
 
 static struct asked *make(struct asks *asks, const struct ask_request *r)
@@ -275,65 +160,39 @@ static struct asked *make(struct asks *asks, const struct ask_request *r)
 	a->asks = asks;
 	a->op = r->op;
 	a->thread = r->thread;
-	a->tag = r->tag;
-	a->id = r->id;
+	a->undoable = !r->id;
 	a->refs = 1;
 	return a;
 }
 
-/* With the mutex held, whoever waited for it before. */
-static void wait_for(struct asked *a, struct asker *asker, uint64_t tag)
-{
-	stop_waiting(a);
-	a->asker = asker;
-	a->tag = tag;
-	keyed_add(&asker->tags, &a->by_tag, tag);
-}
-
-/* A reference to one that has ended, for the list of results. Its list may be another asker's, so it is a copy. */
-static enum sabir_error deliver_again(struct asker *asker, const struct asked *known, uint64_t tag)
-{
-	struct asked *a = malloc(sizeof(*a));
-	uint8_t *result = malloc(known->result_len + 1);
-	if (!a || !result) {
-		free(a);
-		free(result);
-		return SABIR_NO_MEMORY;
-	}
-	*a = *known;
-	if (known->result_len)
-		memcpy(result, known->result, known->result_len);
-	a->receipt = (struct op_receipt){ 0 }; /* it has an id: the one that is kept has it */
-	a->result = result;
-	a->tag = tag;
-	a->refs = 1;
-	a->asker = NULL;
-	a->next = NULL;
-	*asker->ready_end = a;
-	asker->ready_end = &a->next;
-	asker->ready_bytes += a->result_len;
-	return SABIR_CHANGED;
-}
-
 static enum sabir_error ask_again(struct asker *asker, struct asked *known, const struct ask_request *r,
-				  const char **detail)
+				  const char **detail, struct tell *tell)
 {
-	if (known->print != print_of(r)) {
+	if (!print_is(known->print, print_request(r))) {
 		*detail = "the method, the thread or the request is another";
 		return SABIR_REQUEST_REUSED;
 	}
-	if (known->state == ASKED_ENDED)
-		return deliver_again(asker, known, r->tag);
-	wait_for(known, asker, r->tag);
+	struct waiter *w = malloc(sizeof(*w));
+	if (!w)
+		return SABIR_NO_MEMORY;
+	if (known->n_waiters == ASKED_MAX_WAITERS) {
+		known->waiters->error = SABIR_TOO_MANY_REQUESTS;
+		known->waiters->detail = "the request was sent again too often while it waited";
+		give(known->waiters, tell);
+	}
+	add_waiter(known, w, asker, r->tag);
+	if (known->state == ASKED_ENDED) {
+		remove_waiter(w);
+		asker_give(w);
+	}
 	return SABIR_CHANGED;
 }
 
-/* With the mutex held. */
 static enum sabir_error begin(struct asks *asks, struct asker *asker, const struct ask_request *r, struct asked **asked,
-			      const char **detail)
+			      const char **detail, struct tell *tell)
 {
-	struct keyed *known = r->id ? keyed_find(&asks->ids, r->id) : NULL;
-	if (!keyed_reserve(&asker->tags) || (r->id && !keyed_reserve(&asks->ids)))
+	struct asked *known = r->id ? asks_known(asks, r->id) : NULL;
+	if (!keyed_reserve(&asker->tags))
 		return SABIR_NO_MEMORY;
 	if (keyed_find(&asker->tags, r->tag)) {
 		*detail = "a request of this tag waits already";
@@ -346,22 +205,16 @@ static enum sabir_error begin(struct asks *asks, struct asker *asker, const stru
 		return SABIR_TOO_MANY_REQUESTS;
 	}
 	if (known)
-		return ask_again(asker, ASKED_BY_ID(known), r, detail);
-	if (r->id && r->id < asks->acked_below)
-		return SABIR_REQUEST_FORGOTTEN;
-	if (r->id && (asks->ids.n >= ASKED_MAX_KEPT || asks->kept_bytes >= ASKED_MAX_KEPT_BYTES)) {
-		*detail = "results are not acknowledged";
-		return SABIR_TOO_MANY_REQUESTS;
-	}
-	struct asked *a = make(asks, r);
+		return ask_again(asker, known, r, detail, tell);
+	enum sabir_error error = r->id ? asks_admit(asks, r->id, detail) : SABIR_OK;
+	struct asked *a = error ? NULL : make(asks, r);
 	if (!a)
-		return SABIR_NO_MEMORY;
+		return error ? error : SABIR_NO_MEMORY;
 	if (r->id) {
-		a->print = print_of(r);
-		keyed_add(&asks->ids, &a->by_id, r->id);
-		a->refs++;
+		a->print = print_request(r);
+		asks_keep(asks, a, r->id);
 	}
-	wait_for(a, asker, r->tag);
+	add_waiter(a, &a->first, asker, r->tag);
 	*asked = a;
 	return SABIR_OK;
 }
@@ -369,9 +222,11 @@ static enum sabir_error begin(struct asks *asks, struct asker *asker, const stru
 enum sabir_error asked_begin(struct asks *asks, struct asker *asker, const struct ask_request *request,
 			     struct asked **asked, const char **detail)
 {
+	struct tell tell = { .n = 0 };
 	pthread_mutex_lock(&asks->mutex);
-	enum sabir_error error = begin(asks, asker, request, asked, detail);
+	enum sabir_error error = begin(asks, asker, request, asked, detail, &tell);
 	pthread_mutex_unlock(&asks->mutex);
+	tell_all(&tell);
 	return error;
 }
 
@@ -387,7 +242,7 @@ void asked_hold(struct asks *asks, struct asked *a, struct call *call)
 	call_ref(call);
 	pthread_mutex_lock(&asks->mutex);
 	a->holds = call;
-	(void)fetch_add32(&a->refs, 1);
+	asked_ref(a);
 	pthread_mutex_unlock(&asks->mutex);
 }
 
@@ -403,25 +258,39 @@ bool asked_let_go(struct asks *asks, struct asked *a)
 {
 	bool ended = asked_has_ended(asks, a);
 	if (ended)
-		unref(a);
+		asked_unref(a);
 	return ended;
 }
 
-void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag)
+/* ---------------------------------------------------------------- undoing */
+
+static void undo(struct asked *a, struct lane *lane, struct actor actor)
 {
-	pthread_mutex_lock(&asks->mutex);
-	struct keyed *node = keyed_find(&asker->tags, tag);
-	struct asked *a = node ? ASKED_BY_TAG(node) : NULL;
-	if (a) {
-		pending_hold(&a->pending);
-		(void)fetch_add32(&a->refs, 1);
-	}
-	pthread_mutex_unlock(&asks->mutex);
-	if (!a)
-		return;
-	pending_cancel(&a->pending, SABIR_CANCELLED);
-	unref(a);
+	struct actor own = lane->actor;
+	lane->actor = actor;
+	(void)op_undo(a->op, lane, &a->receipt, (struct span){ a->result, a->result_len });
+	lane->actor = own;
 }
+
+void asked_give_back(struct asked *a, struct lane *lane)
+{
+	if (!a->error && a->receipt.items)
+		undo(a, lane, (struct actor){ 0 });
+}
+
+/* Nobody has its result, nor will. */
+static void undo_lost(struct asked *a)
+{
+	if (!a->undoable || a->error || !op_can_undo(a->op))
+		return;
+	struct rpc *rpc = a->asks->rpc;
+	struct lane *lane = lanes_take(&rpc->lanes);
+	if (lane)
+		undo(a, lane, (struct actor){ a->asks->owner, a->thread });
+	lanes_give(&rpc->lanes, lane);
+}
+
+/* ---------------------------------------------------------------- ending */
 
 static void keep_result(struct asked *a, enum sabir_error *error, struct bytes *response, const char *detail)
 {
@@ -456,18 +325,15 @@ static bool is_final(enum sabir_error error)
 }
 
 /* With the mutex held. */
-static void settle(struct asked *a, enum sabir_error error)
+static void settle(struct asked *a, enum sabir_error error, bool final)
 {
 	/* It was taken out because nobody waited, and somebody has asked again just then: he may do so once more. */
 	a->error = a->lost && error == SABIR_CANCELLED ? SABIR_UNAVAILABLE : error;
-	a->next = NULL;
-	if (a->id && !is_final(error)) {
-		take_id(a->asks, a);
-		(void)fetch_add32(&a->refs, (uint32_t)-1); /* not the last: the caller has one */
-	}
+	if (a->kept && !final)
+		asks_forget(a->asks, a);
 	a->state = ASKED_ENDED;
-	if (a->id)
-		a->asks->kept_bytes += a->result_len;
+	if (a->kept)
+		asks_count_answer(a->asks, a);
 }
 
 /* Takes the reference; NULL is fine. */
@@ -482,29 +348,52 @@ static void wake(struct call *call)
 void asked_end(struct asked *a, enum sabir_error error, struct bytes *response, const char *detail)
 {
 	struct asks *asks = a->asks;
-	struct call *call = NULL, *holds;
-	bool too_much = false;
+	struct tell tell = { .n = 0 };
+	bool final = is_final(error); /* also if there is no memory for the answer: it is not performed again */
 	keep_result(a, &error, response, detail);
 	pthread_mutex_lock(&asks->mutex);
-	struct asker *asker = a->asker;
-	settle(a, error);
-	stop_waiting(a);
-	holds = a->holds;
+	struct call *holds = a->holds;
 	a->holds = NULL;
-	if (asker) {
-		*asker->ready_end = a;
-		asker->ready_end = &a->next;
-		asker->ready_bytes += a->result_len;
-		too_much = asker->ready_bytes > ASKER_MAX_READY_BYTES;
-		call = asker->call;
-		call_ref(call);
-	}
+	bool anybody = a->waiters;
+	settle(a, error, final);
+	while (a->waiters)
+		give(a->waiters, &tell);
 	pthread_mutex_unlock(&asks->mutex);
-	if (!call)
-		drop_undelivered(a);
-	if (call && too_much)
-		(void)grpc_call_cancel_with_status(call->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED,
-						   "the client does not read the results", NULL);
-	wake(call);
+	if (!anybody)
+		undo_lost(a);
+	asked_unref(a);
+	tell_all(&tell);
 	wake(holds);
+}
+
+/* ---------------------------------------------------------------- answers */
+
+struct answer answer_of(const struct waiter *w)
+{
+	const struct asked *a = w->asked;
+	if (w->error)
+		return (struct answer){ .error = w->error, .detail = w->detail };
+	if (a->error)
+		return (struct answer){ .error = a->error, .detail = a->result ? (const char *)a->result : "" };
+	return (struct answer){ .response = { a->result, a->result_len }, .detail = "" };
+}
+
+void answers_drop_undelivered(struct waiter *list)
+{
+	while (list) {
+		struct waiter *w = list;
+		list = w->next;
+		if (!w->error)
+			undo_lost(w->asked);
+		drop_waiter(w);
+	}
+}
+
+void answers_drop_delivered(struct waiter *list)
+{
+	while (list) {
+		struct waiter *w = list;
+		list = w->next;
+		drop_waiter(w);
+	}
 }

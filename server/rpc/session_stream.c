@@ -31,9 +31,9 @@ struct session_stream {
 	struct rpc *rpc;
 	struct asks *asks; /* NULL: opening */
 	struct identity who;
-	struct asked *unsent;  /* taken from the asker, not encoded yet */
-	struct asked *sending; /* in the message that is on its way */
-	struct asked *held;    /* what is heavy, and goes before all that comes behind it */
+	struct waiter *unsent;  /* answers that were taken from the asker, and are not encoded yet */
+	struct waiter *sending; /* those in the message that is on its way */
+	struct asked *held;     /* what is heavy, and goes before all that comes behind it */
 	struct bytes out;
 	struct request message; /* that is being performed */
 	struct span rest;       /* of it */
@@ -60,15 +60,14 @@ static void encode_ready(struct session_stream *s)
 	if (!s->unsent)
 		s->unsent = asker_take(s->asks, &s->asker);
 	while (s->unsent && s->out.len < MESSAGE_BYTES) {
-		struct asked *a = s->unsent;
-		const char *detail = a->error && a->result ? (const char *)a->result : "";
-		struct span response = { a->result, a->error ? 0 : a->result_len };
-		if (!session_put_result(&s->out, a->tag, a->error, response, detail))
+		struct waiter *w = s->unsent;
+		const struct answer a = answer_of(w);
+		if (!session_put_result(&s->out, w->by_tag.key, a.error, a.response, a.detail))
 			return; /* out of memory: at the next turn */
-		count(&s->rpc->counters.failed, a->error != SABIR_OK);
-		s->unsent = a->next;
-		a->next = s->sending;
-		s->sending = a;
+		count(&s->rpc->counters.failed, a.error != SABIR_OK);
+		s->unsent = w->next;
+		w->next = s->sending;
+		s->sending = w;
 	}
 }
 
@@ -305,7 +304,7 @@ static enum sabir_error open_session(struct turn *t, const struct session_messag
 	bool closed = t->call->stream.closed; /* then session_closed() has not seen it */
 	pthread_mutex_unlock(&t->call->stream.mutex);
 	if (closed)
-		asker_leave(asks, &s->asker);
+		(void)asker_leave(asks, &s->asker);
 	/* An end of the session that came before we were among its askers has not told us. */
 	return session_has_ended(s->rpc->sessions, s->who.session) ? SABIR_SESSION_ENDED : SABIR_OK;
 }
@@ -339,7 +338,7 @@ static bool has_ready(struct session_stream *s)
 	if (!s->asks)
 		return false;
 	pthread_mutex_lock(&s->asks->mutex);
-	bool ready = s->asker.ready || s->asks->ended;
+	bool ready = s->asker.answers || s->asks->ended;
 	pthread_mutex_unlock(&s->asks->mutex);
 	return ready;
 }
@@ -352,7 +351,7 @@ static bool is_over(struct session_stream *s, bool *ended)
 	}
 	pthread_mutex_lock(&s->asks->mutex);
 	*ended = s->asks->ended;
-	bool idle = !s->asker.tags.n && !s->asker.ready;
+	bool idle = !s->asker.tags.n && !s->asker.answers;
 	pthread_mutex_unlock(&s->asks->mutex);
 	return (idle && !s->unsent && s->finished) || *ended;
 }
@@ -412,7 +411,7 @@ static bool read_message(struct turn *t)
 static void turns(struct turn *t)
 {
 	struct session_stream *s = t->s;
-	asked_drop_delivered(s->sending);
+	answers_drop_delivered(s->sending);
 	s->sending = NULL;
 	bool performed;
 	do {
@@ -444,24 +443,32 @@ static void session_closed(struct call *call)
 	struct asks *asks = s->asks;
 	pthread_mutex_unlock(&call->stream.mutex);
 	if (asks)
-		asker_leave(asks, &s->asker);
+		(void)asker_leave(asks, &s->asker);
 }
 
 static void session_fini(struct call *call)
 {
 	struct session_stream *s = call->stream.own;
 	if (s->asks)
-		asked_drop_undelivered(asker_take(s->asks, &s->asker));
-	asked_drop_undelivered(s->unsent);
-	asked_drop_undelivered(s->sending);
+		answers_drop_undelivered(asker_take(s->asks, &s->asker));
+	answers_drop_undelivered(s->unsent);
+	answers_drop_undelivered(s->sending);
 	if (s->held) /* it has ended: until then it has a reference to the call */
 		(void)asked_let_go(s->asks, s->held);
 	if (s->has_message)
 		request_close(&s->message);
-	keyed_fini(&s->asker.tags); /* reserved, and not used */
+	asker_fini(&s->asker);
 	bytes_fini(&s->out);
 	session_release(s->rpc->sessions, s->who.session);
 	free(s);
+}
+
+static void session_ready(struct asker *asker, uint64_t bytes)
+{
+	if (bytes > ASKER_MAX_READY_BYTES)
+		(void)grpc_call_cancel_with_status(asker->call->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED,
+						   "the client does not read the results", NULL);
+	stream_wake(asker->call);
 }
 
 static const struct stream_kind session_kind = {
@@ -477,7 +484,7 @@ void session_handle(struct call *call, struct worker *worker)
 		return;
 	}
 	s->rpc = call->rpc;
-	s->asker.call = call;
+	s->asker = (struct asker){ .call = call, .ready = session_ready };
 	if (!stream_open(call, &session_kind, s))
 		free(s);
 }

@@ -161,52 +161,6 @@ static void a_request_with_an_id_is_performed_once(void)
 	}
 }
 
-static void a_request_that_waits_goes_to_who_asked_last(void)
-{
-	struct batch b = { .len = 0 };
-	kit_create_queue(&kit, "last", 0);
-	talk_open(&kit, &talk, 0, NULL);
-	batch_get(&b, 1, 21, "last");
-	talk_send(&talk, &b);
-	kit_await_waiting(&kit, 1);
-	talk_open(&kit, &other, 1, talk.token);
-	talk_send(&other, &b);
-	talk_send(&other, &(struct batch){ .len = 0 });
-	struct batch probe = { .len = 0 };
-	batch_put(&probe, 2, 0, "other", "probe");
-	talk_send(&other, &probe);
-	talk_await(&other, 1);
-	kit_await_waiting(&kit, 1);
-	put("last", "mine");
-	talk_await(&other, 2);
-	CU_ASSERT_TRUE(result_holds(talk_result(&other, 1), "mine"));
-	CU_ASSERT_EQUAL(talk_close(&talk), GRPC_STATUS_OK);
-	CU_ASSERT_EQUAL(talk.n, 0);
-	CU_ASSERT_EQUAL(talk_close(&other), GRPC_STATUS_OK);
-}
-
-static void an_id_is_for_one_request_until_it_is_acknowledged(void)
-{
-	struct batch b = { .len = 0 }, reuse = { .len = 0 }, after = { .len = 0 };
-	talk_open(&kit, &talk, 0, NULL);
-	batch_put(&b, 1, 31, "last", "a");
-	talk_send(&talk, &b);
-	talk_await(&talk, 1);
-	batch_put(&reuse, 2, 31, "last", "b");
-	batch_get(&reuse, 3, 31, "last");
-	talk_send(&talk, &reuse);
-	talk_await(&talk, 3);
-	CU_ASSERT_STRING_EQUAL(talk_result(&talk, 2)->reason, "REQUEST_REUSED");
-	CU_ASSERT_STRING_EQUAL(talk_result(&talk, 3)->reason, "REQUEST_REUSED");
-	batch_number(&after, 4, 32);
-	batch_put(&after, 4, 31, "last", "a");
-	talk_send(&talk, &after);
-	talk_await(&talk, 4);
-	CU_ASSERT_STRING_EQUAL(talk_result(&talk, 4)->reason, "REQUEST_FORGOTTEN");
-	CU_ASSERT_EQUAL(size_of("last"), 1);
-	CU_ASSERT_EQUAL(talk_close(&talk), GRPC_STATUS_OK);
-}
-
 static void a_stream_ends_with_its_session(void)
 {
 	struct ask ask;
@@ -353,8 +307,6 @@ int main(void)
 	CU_ADD_TEST(suite, what_waits_is_cancelled_by_its_tag);
 	CU_ADD_TEST(suite, what_waits_ends_with_the_stream);
 	CU_ADD_TEST(suite, a_request_with_an_id_is_performed_once);
-	CU_ADD_TEST(suite, a_request_that_waits_goes_to_who_asked_last);
-	CU_ADD_TEST(suite, an_id_is_for_one_request_until_it_is_acknowledged);
 	CU_ADD_TEST(suite, a_stream_ends_with_its_session);
 	CU_ADD_TEST(suite, a_token_that_is_not_valid_ends_the_stream);
 	CU_ADD_TEST(suite, a_client_that_does_not_read_is_not_read_from);

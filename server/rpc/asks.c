@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answers that sessions keep.
+ */
+#include "server/rpc/asks.h"
+
+#include <stdlib.h>
+
+#include "server/rpc/asked.h"
+#include "server/rpc/call.h"
+
+#define ASKED_BY_ID(node) ((struct asked *)((char *)(node)-offsetof(struct asked, by_id)))
+
+/* ---------------------------------------------------------------- the session's */
+
+static void asks_ended(struct session_extra *extra)
+{
+	struct asks *asks = (struct asks *)extra;
+	struct asker *asker;
+	while ((asker = askers_next_untold(asks)) != NULL)
+		asker_tell(asker, 0);
+}
+
+/* What was taken for it and never acknowledged goes back, or it would be lost with a client that has not got it. */
+static void asks_free(struct session_extra *extra, struct lane *lane)
+{
+	struct asks *asks = (struct asks *)extra;
+	struct keyed *node;
+	while ((node = keyed_any(&asks->ids)) != NULL) {
+		struct asked *a = ASKED_BY_ID(node);
+		keyed_remove(&asks->ids, node);
+		if (lane)
+			asked_give_back(a, lane);
+		asked_unref(a);
+	}
+	keyed_fini(&asks->ids); /* reserved, and not used */
+	pthread_mutex_destroy(&asks->mutex);
+	free(asks);
+}
+
+struct asks *asks_of(struct rpc *rpc, struct session *session)
+{
+	struct session_extra *extra = session_extra(rpc->sessions, session);
+	if (extra)
+		return (struct asks *)extra;
+	struct asks *made = calloc(1, sizeof(*made));
+	if (!made)
+		return NULL;
+	made->extra = (struct session_extra){ .ended = asks_ended, .free = asks_free };
+	made->rpc = rpc;
+	made->owner = session_owner(session);
+	pthread_mutex_init(&made->mutex, NULL);
+	extra = session_keep_extra(rpc->sessions, session, &made->extra);
+	if (extra != &made->extra)
+		asks_free(&made->extra, NULL);
+	return (struct asks *)extra;
+}
+
+/* ---------------------------------------------------------------- what is kept */
+
+struct asked *asks_known(const struct asks *asks, uint64_t id)
+{
+	struct keyed *node = keyed_find(&asks->ids, id);
+	return node ? ASKED_BY_ID(node) : NULL;
+}
+
+enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
+{
+	if (id < asks->acked_below)
+		return SABIR_REQUEST_FORGOTTEN;
+	if (asks->ids.n >= ASKS_MAX_KEPT || asks->kept_bytes >= ASKS_MAX_KEPT_BYTES) {
+		*detail = "results are not acknowledged";
+		return SABIR_TOO_MANY_REQUESTS;
+	}
+	return keyed_reserve(&asks->ids) ? SABIR_OK : SABIR_NO_MEMORY;
+}
+
+void asks_keep(struct asks *asks, struct asked *a, uint64_t id)
+{
+	keyed_add(&asks->ids, &a->by_id, id);
+	a->kept = true;
+	asked_ref(a);
+}
+
+void asks_count_answer(struct asks *asks, const struct asked *a)
+{
+	asks->kept_bytes += a->result_len;
+}
+
+void asks_forget(struct asks *asks, struct asked *a)
+{
+	keyed_remove(&asks->ids, &a->by_id);
+	a->kept = false;
+	if (a->state == ASKED_ENDED)
+		asks->kept_bytes -= a->result_len;
+	asked_unref(a);
+}
+
+static void forget_all_below(struct asks *asks, uint64_t below)
+{
+	for (uint32_t i = 0; i < asks->ids.n_buckets; i++)
+		for (struct keyed *node = asks->ids.buckets[i], *next; node; node = next) {
+			next = node->next;
+			if (node->key < below)
+				asks_forget(asks, ASKED_BY_ID(node));
+		}
+}
+
+void asks_acknowledge(struct asks *asks, uint64_t below)
+{
+	struct asked *a;
+	pthread_mutex_lock(&asks->mutex);
+	uint64_t from = asks->acked_below;
+	if (below > from)
+		asks->acked_below = below;
+	if (below > from && below - from > asks->ids.n)
+		forget_all_below(asks, below);
+	else
+		for (uint64_t id = from; id < below; id++)
+			if ((a = asks_known(asks, id)) != NULL)
+				asks_forget(asks, a);
+	pthread_mutex_unlock(&asks->mutex);
+}

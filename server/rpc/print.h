@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_RPC_PRINT_H
+#define SABIR_RPC_PRINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/bytes.h"
+
+/* What a request is known by when it is sent again: two that differ in anything have different prints. */
+struct print {
+	uint64_t low, high;
+};
+
+struct print print_of(const char *method, uint64_t thread, struct span message);
+
+static inline bool print_is(struct print a, struct print b)
+{
+	return a.low == b.low && a.high == b.high;
+}
+
+#endif
