@@ -9,7 +9,8 @@
  * on failure; a result pointer may be NULL where "or NULL" stands. Each function lists its own errors. Besides, every
  * function that takes a connection or a handle can answer
  *   SABIR_INVALID_ARGUMENT    a required pointer is NULL
- *   SABIR_UNAVAILABLE         the server can't be reached, or is shutting down (local: nobody new can begin)
+ *   SABIR_UNAVAILABLE         the server can't be reached, or is shutting down (local: nobody new can begin). Remote, when
+ *                             the connection broke: whether the operation was done is unknown, it is not sent again
  *   SABIR_TOO_MANY_OWNERS     local: the server has no lane left for this thread
  *   SABIR_PERMISSION_DENIED   the server refuses this peer
  *   SABIR_TIMED_OUT           remote: no answer came in time; whether the operation was done is unknown

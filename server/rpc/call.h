@@ -25,11 +25,12 @@ struct call {
 	int32_t cancelled;               /* -1 until gRPC knows how the call ended */
 	bool watched;                    /* `closed` was asked for apart from the reply */
 	uint64_t unsent;                 /* bytes counted in rpc->unsent_bytes */
-	void (*fini)(struct call *call); /* streams: when the last reference has gone; else NULL */
+	void (*fini)(struct call *call); /* NULL, or when the last reference has gone */
 	union {
 		grpc_call_details details; /* of unknown methods */
 		struct stream stream;
 		struct pending pending; /* the operation that waits */
+		struct once *once;      /* of a call with a request id */
 	};
 	grpc_completion_queue_functor read; /* streams: a message has come */
 	grpc_slice sent;                    /* operations that can be undone: the response */

@@ -15,6 +15,7 @@
 
 #include "server/base/utf8.h"
 #include "server/rpc/identity.h"
+#include "server/rpc/once.h"
 
 #define CALL_OF(p) ((struct call *)((char *)(p)-offsetof(struct call, pending)))
 
@@ -113,6 +114,8 @@ static bool run(struct call *call, struct worker *worker, struct span request, c
 	struct op_wait wait;
 	if (!worker->out.fixed) /* its memory was handed over with the last response */
 		bytes_init(&worker->out, worker->out_fixed, sizeof(worker->out_fixed));
+	if (who->request_id)
+		return once_run(call, &task, error);
 	if (!pending_run(call->rpc, &task, &wait, error)) {
 		if (*error || !task.undoable)
 			return false;
@@ -136,8 +139,10 @@ void operation_handle(struct call *call, struct worker *worker)
 		return;
 	}
 	bool taken = false;
+	if (who.acknowledged_below)
+		error = once_acknowledge(call, &who);
 	if (request_open(call, &request)) {
-		taken = run(call, worker, request.span, &who, &error, detail);
+		taken = !error && run(call, worker, request.span, &who, &error, detail);
 		request_close(&request);
 	} else {
 		error = refuse(call, SABIR_INVALID_ARGUMENT, detail, "the call carries no request message");

@@ -267,10 +267,9 @@ static enum sabir_error resume(struct turn *t, struct span token)
 
 static enum sabir_error find_session(struct turn *t, const struct session_message *m)
 {
-	struct span token = { NULL, 0 };
+	struct span token = { NULL, 0 }, given;
 	const struct span none = { (const uint8_t *)"", 0 };
-	struct span given = identity_token(t->call);
-	if (m->hello.data && !session_hello_read(m->hello, &token))
+	if (identity_token(t->call, &given, t->detail) || (m->hello.data && !session_hello_read(m->hello, &token)))
 		return SABIR_INVALID_ARGUMENT;
 	if (given.data && token.len && (given.len != token.len || memcmp(given.data, token.data, token.len) != 0)) {
 		strcpy(t->detail, "the metadata and the hello name two sessions");

@@ -40,20 +40,31 @@ static inline grpc_byte_buffer *kit_message(struct span bytes)
 	return message;
 }
 
+#define KIT_MAX_METADATA 4
+
+/* Returns how many there are. */
+static inline size_t kit_metadata(const struct kit *kit, grpc_metadata metadata[KIT_MAX_METADATA])
+{
+	const char *const pairs[KIT_MAX_METADATA][2] = { { "sabir-session", kit->session },
+							 { "sabir-thread", kit->thread },
+							 { "sabir-request-id", kit->request_id },
+							 { "sabir-acknowledged-below", kit->acknowledged_below } };
+	size_t n = 0;
+	for (size_t i = 0; i < KIT_MAX_METADATA; i++)
+		if (pairs[i][1])
+			metadata[n++] = (grpc_metadata){ .key = grpc_slice_from_static_string(pairs[i][0]),
+							 .value = grpc_slice_from_copied_string(pairs[i][1]) };
+	return n;
+}
+
 static inline void ask_open(struct kit *kit, struct ask *ask, int connection, const char *path, int deadline_ms)
 {
 	memset(ask, 0, sizeof(*ask));
 	ask->kit = kit;
 	grpc_metadata_array_init(&ask->initial);
 	grpc_metadata_array_init(&ask->trailing);
-	grpc_metadata who[2];
-	size_t n_who = 0;
-	if (kit->session)
-		who[n_who++] = (grpc_metadata){ .key = grpc_slice_from_static_string("sabir-session"),
-						.value = grpc_slice_from_static_string(kit->session) };
-	if (kit->thread)
-		who[n_who++] = (grpc_metadata){ .key = grpc_slice_from_static_string("sabir-thread"),
-						.value = grpc_slice_from_static_string(kit->thread) };
+	grpc_metadata who[KIT_MAX_METADATA];
+	size_t n_who = kit_metadata(kit, who);
 	ask->call = grpc_channel_create_call(kit->channel[connection], NULL, GRPC_PROPAGATE_DEFAULTS, kit->queue,
 					     grpc_slice_from_static_string(path), NULL, kit_deadline(deadline_ms),
 					     NULL);
@@ -67,6 +78,8 @@ static inline void ask_open(struct kit *kit, struct ask *ask, int connection, co
 	ops[1].data.recv_status_on_client.status = &ask->status;
 	ops[1].data.recv_status_on_client.status_details = &ask->text;
 	CU_ASSERT_FATAL(grpc_call_start_batch(ask->call, ops, 3, &ask->status_batch, NULL) == GRPC_CALL_OK);
+	while (n_who)
+		grpc_slice_unref(who[--n_who].value);
 }
 
 /* Sends a message (if it has data), perhaps finishes, and asks for one in return. */

@@ -39,6 +39,8 @@ struct kit {
 	struct sessions *sessions;
 	const char *session; /* that calls name in their metadata, or NULL */
 	const char *thread;
+	const char *request_id;
+	const char *acknowledged_below;
 	struct rpc *rpc;
 	char folder[64];
 	char socket[96]; /* "unix:/…" */

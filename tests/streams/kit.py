@@ -35,10 +35,10 @@ def types(path):
     return message_factory.GetMessageClass(method.input_type), message_factory.GetMessageClass(method.output_type)
 
 
-def call(path, **fields):
+def call(path, *, metadata=(), channel=CHANNEL, **fields):
     request, response = types(path)
-    method = CHANNEL.unary_unary("/sabir.v1." + path, request.SerializeToString, response.FromString)
-    return method(request(**fields), timeout=PATIENCE)
+    method = channel.unary_unary("/sabir.v1." + path, request.SerializeToString, response.FromString)
+    return method(request(**fields), timeout=PATIENCE, metadata=metadata)
 
 
 class Stream:

@@ -4,12 +4,13 @@
 import sys
 import traceback
 
+import once
 import queues
 import sessions
 
 
 def main():
-    stories = [s for s in queues.STORIES + sessions.STORIES if not sys.argv[3:] or s.__name__ in sys.argv[3:]]
+    stories = [s for s in queues.STORIES + once.STORIES + sessions.STORIES if not sys.argv[3:] or s.__name__ in sys.argv[3:]]
     failed = 0
     for story in stories:
         try:

@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 
-from kit import Session, Stream, session_call
+from kit import Session, Stream, call, session_call
 
 
 def tell(**what):
@@ -48,4 +48,9 @@ def holder(name, seconds):
     signal.pause()
 
 
-{"consumer": consumer, "eater": eater, "putter": putter, "holder": holder}[sys.argv[3]](**json.loads(sys.argv[4]))
+def getter(name, token):
+    """Waits for an item, with a request id."""
+    call("QueueService/Get", metadata=(("sabir-session", token), ("sabir-request-id", "1")), queue={"name": name})
+
+
+{"consumer": consumer, "eater": eater, "putter": putter, "holder": holder, "getter": getter}[sys.argv[3]](**json.loads(sys.argv[4]))
