@@ -146,10 +146,15 @@ static void parked_release(struct pending *p)
 
 static const struct pending_kind parked_kind = { .done = parked_done, .release = parked_release };
 
-static struct print print_request(const struct ask_request *r)
-{
-	return print_of(op_path(r->op), r->thread, r->message);
-}
+/* What asked_begin does with the mutex held, and what is done before and behind that. */
+struct beginning {
+	struct asks *asks;
+	struct asker *asker;
+	const struct ask_request *request;
+	struct print print; /* taken without the mutex: requests may be long */
+	const char **detail;
+	struct tell tell;
+};
 
 static struct asked *make(struct asks *asks, const struct ask_request *r)
 {
@@ -165,11 +170,10 @@ static struct asked *make(struct asks *asks, const struct ask_request *r)
 	return a;
 }
 
-static enum sabir_error ask_again(struct asker *asker, struct asked *known, const struct ask_request *r,
-				  const char **detail, struct tell *tell)
+static enum sabir_error ask_again(struct beginning *b, struct asked *known)
 {
-	if (!print_is(known->print, print_request(r))) {
-		*detail = "the method, the thread or the request is another";
+	if (!print_is(known->print, b->print)) {
+		*b->detail = "the method, the thread or the request is another";
 		return SABIR_REQUEST_REUSED;
 	}
 	struct waiter *w = malloc(sizeof(*w));
@@ -178,9 +182,9 @@ static enum sabir_error ask_again(struct asker *asker, struct asked *known, cons
 	if (known->n_waiters == ASKED_MAX_WAITERS) {
 		known->waiters->error = SABIR_TOO_MANY_REQUESTS;
 		known->waiters->detail = "the request was sent again too often while it waited";
-		give(known->waiters, tell);
+		give(known->waiters, &b->tell);
 	}
-	add_waiter(known, w, asker, r->tag);
+	add_waiter(known, w, b->asker, b->request->tag);
 	if (known->state == ASKED_ENDED) {
 		remove_waiter(w);
 		asker_give(w);
@@ -188,45 +192,56 @@ static enum sabir_error ask_again(struct asker *asker, struct asked *known, cons
 	return SABIR_CHANGED;
 }
 
-static enum sabir_error begin(struct asks *asks, struct asker *asker, const struct ask_request *r, struct asked **asked,
-			      const char **detail, struct tell *tell)
+static enum sabir_error admit(const struct beginning *b)
 {
-	struct asked *known = r->id ? asks_known(asks, r->id) : NULL;
+	struct asker *asker = b->asker;
 	if (!keyed_reserve(&asker->tags))
 		return SABIR_NO_MEMORY;
-	if (keyed_find(&asker->tags, r->tag)) {
-		*detail = "a request of this tag waits already";
+	if (keyed_find(&asker->tags, b->request->tag)) {
+		*b->detail = "a request of this tag waits already";
 		return SABIR_INVALID_ARGUMENT;
 	}
 	if (asker->gone)
 		return SABIR_UNAVAILABLE;
 	if (asker->tags.n >= ASKER_MAX_WAITING) {
-		*detail = "too many calls of the stream wait";
+		*b->detail = "too many calls of the stream wait";
 		return SABIR_TOO_MANY_REQUESTS;
 	}
-	if (known)
-		return ask_again(asker, known, r, detail, tell);
-	enum sabir_error error = r->id ? asks_admit(asks, r->id, detail) : SABIR_OK;
-	struct asked *a = error ? NULL : make(asks, r);
+	return SABIR_OK;
+}
+
+static enum sabir_error begin(struct beginning *b, struct asked **asked)
+{
+	const struct ask_request *r = b->request;
+	struct asked *known = r->id ? asks_known(b->asks, r->id) : NULL;
+	enum sabir_error error = admit(b);
+	if (!error && known)
+		return ask_again(b, known);
+	if (!error && r->id)
+		error = asks_admit(b->asks, r->id, b->detail);
+	if (error)
+		return error;
+	struct asked *a = make(b->asks, r);
 	if (!a)
-		return error ? error : SABIR_NO_MEMORY;
-	if (r->id) {
-		a->print = print_request(r);
-		asks_keep(asks, a, r->id);
-	}
-	add_waiter(a, &a->first, asker, r->tag);
+		return SABIR_NO_MEMORY;
+	a->print = b->print;
+	if (r->id)
+		asks_keep(b->asks, a, r->id);
+	add_waiter(a, &a->first, b->asker, r->tag);
 	*asked = a;
 	return SABIR_OK;
 }
 
-enum sabir_error asked_begin(struct asks *asks, struct asker *asker, const struct ask_request *request,
-			     struct asked **asked, const char **detail)
+enum sabir_error asked_begin(struct asks *asks, struct asker *asker, const struct ask_request *r, struct asked **asked,
+			     const char **detail)
 {
-	struct tell tell = { .n = 0 };
+	struct beginning b = { .asks = asks, .asker = asker, .request = r, .detail = detail };
+	if (r->id)
+		b.print = print_of(op_path(r->op), r->thread, r->message);
 	pthread_mutex_lock(&asks->mutex);
-	enum sabir_error error = begin(asks, asker, request, asked, detail, &tell);
+	enum sabir_error error = begin(&b, asked);
 	pthread_mutex_unlock(&asks->mutex);
-	tell_all(&tell);
+	tell_all(&b.tell);
 	return error;
 }
 
