@@ -11,6 +11,9 @@
 
 #define ASKED_BY_ID(node) ((struct asked *)((char *)(node)-offsetof(struct asked, by_id)))
 
+/* Of all sessions: it outlasts the front, as sessions do. */
+static uint64_t all_kept_bytes;
+
 /* ---------------------------------------------------------------- the session's */
 
 static void asks_ended(struct session_extra *extra)
@@ -28,10 +31,9 @@ static void asks_free(struct session_extra *extra, struct lane *lane)
 	struct keyed *node;
 	while ((node = keyed_any(&asks->ids)) != NULL) {
 		struct asked *a = ASKED_BY_ID(node);
-		keyed_remove(&asks->ids, node);
 		if (lane)
 			asked_give_back(a, lane);
-		asked_unref(a);
+		asks_forget(asks, a);
 	}
 	keyed_fini(&asks->ids); /* reserved, and not used */
 	pthread_mutex_destroy(&asks->mutex);
@@ -68,6 +70,10 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 {
 	if (id < asks->acked_below)
 		return SABIR_REQUEST_FORGOTTEN;
+	if (load64_relaxed(&all_kept_bytes) >= asks->rpc->max_kept_bytes) {
+		*detail = "results of all sessions are not acknowledged";
+		return SABIR_TOO_MANY_REQUESTS;
+	}
 	if (asks->ids.n >= ASKS_MAX_KEPT || asks->kept_bytes >= ASKS_MAX_KEPT_BYTES) {
 		*detail = "results are not acknowledged";
 		return SABIR_TOO_MANY_REQUESTS;
@@ -79,20 +85,23 @@ void asks_keep(struct asks *asks, struct asked *a, uint64_t id)
 {
 	keyed_add(&asks->ids, &a->by_id, id);
 	a->kept = true;
+	count(&all_kept_bytes, sizeof(*a));
 	asked_ref(a);
 }
 
 void asks_count_answer(struct asks *asks, const struct asked *a)
 {
 	asks->kept_bytes += a->result_len;
+	count(&all_kept_bytes, (int64_t)a->result_len);
 }
 
 void asks_forget(struct asks *asks, struct asked *a)
 {
 	keyed_remove(&asks->ids, &a->by_id);
 	a->kept = false;
-	if (a->state == ASKED_ENDED)
-		asks->kept_bytes -= a->result_len;
+	uint64_t answer_len = a->state == ASKED_ENDED ? a->result_len : 0;
+	asks->kept_bytes -= answer_len;
+	count(&all_kept_bytes, -(int64_t)(sizeof(*a) + answer_len));
 	asked_unref(a);
 }
 

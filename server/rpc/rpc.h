@@ -44,6 +44,7 @@ struct rpc_options {
 	uint32_t max_parked;           /* calls and streams that wait at a time; 65536 */
 	uint64_t max_parked_bytes;     /* the memory of their requests; 256 MiB */
 	uint64_t max_unsent_bytes;     /* responses that clients are slow to read; 256 MiB */
+	uint64_t max_kept_bytes;       /* requests with an id and their answers, not acknowledged; 256 MiB */
 	uint32_t keepalive_time_ms;    /* silence after which a connection is probed; 60,000 */
 	uint32_t keepalive_timeout_ms; /* how long the answer may take; 20,000 */
 

@@ -57,6 +57,7 @@ struct rpc {
 	uint64_t max_message_bytes;
 	uint64_t max_parked_bytes;
 	uint64_t max_unsent_bytes;
+	uint64_t max_kept_bytes;
 	uint32_t max_parked;
 
 	grpc_server *server;

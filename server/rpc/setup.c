@@ -18,6 +18,7 @@
 #define DEFAULT_MAX_PARKED 65536u
 #define DEFAULT_MAX_PARKED_BYTES (256ull << 20)
 #define DEFAULT_MAX_UNSENT_BYTES (256ull << 20)
+#define DEFAULT_MAX_KEPT_BYTES (256ull << 20)
 #define DEFAULT_KEEPALIVE_TIME_MS 60000u
 #define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000u
 #define MIN_PING_INTERVAL_MS 10000 /* of clients; those that ping more often are sent away */
@@ -63,6 +64,7 @@ void setup_limits(struct rpc *rpc, const struct rpc_options *options)
 							    : op_message_limit(options->seg);
 	rpc->max_parked = options->max_parked ? options->max_parked : DEFAULT_MAX_PARKED;
 	rpc->max_parked_bytes = options->max_parked_bytes ? options->max_parked_bytes : DEFAULT_MAX_PARKED_BYTES;
+	rpc->max_kept_bytes = options->max_kept_bytes ? options->max_kept_bytes : DEFAULT_MAX_KEPT_BYTES;
 	rpc->max_unsent_bytes = options->max_unsent_bytes ? options->max_unsent_bytes : DEFAULT_MAX_UNSENT_BYTES;
 }
 
