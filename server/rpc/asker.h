@@ -14,7 +14,7 @@
 struct call;
 struct waiter;
 
-/* A part of the asker's own struct, all zero but for the first two. */
+/* A part of the asker's own struct, all zero but for the first two, and `told` if it likes. */
 struct asker {
 	struct call *call; /* that it is of: a reference is held while it is told */
 	/* Tells it that there are answers, so many bytes in all; 0: or that the session has ended. Any thread. */
@@ -25,7 +25,7 @@ struct asker {
 	struct waiter **answers_end;
 	uint64_t ready_bytes;
 	bool gone;
-	bool told; /* that the session has ended */
+	bool told; /* that the session has ended; or it need not be */
 };
 
 /* One place at which an answer is waited for; then the answer. */

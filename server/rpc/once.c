@@ -71,7 +71,8 @@ static struct once *enter(struct call *call, const struct identity *who)
 	struct once *o = asks ? calloc(1, sizeof(*o)) : NULL;
 	if (!o)
 		return NULL;
-	o->asker = (struct asker){ .call = call, .ready = once_ready };
+	/* It need not be told of the session's end: what it waits for ends then. */
+	o->asker = (struct asker){ .call = call, .ready = once_ready, .told = true };
 	o->asks = asks;
 	o->rpc = call->rpc;
 	o->session = who->session;
