@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event's functions: the operations' requests on either transport.
+ * The event's functions: locally the object's own, but for the wait, which is the operation's request on either transport.
  */
 #include "bindings/c/request.h"
+#include "server/objects/signal.h"
 
 enum sabir_error sabir_event_create(sabir_conn *conn, const char *name, unsigned flags, sabir_event **event)
 {
@@ -32,20 +33,40 @@ uint64_t sabir_event_handle(const sabir_event *event)
 
 enum sabir_error sabir_event_set(sabir_event *event)
 {
-	return event ? call_object(&event->h, METHOD_EVENT_SET, NULL) : FAIL_NULL();
+	struct lane *lane;
+	if (!event)
+		return FAIL_NULL();
+	enum sabir_error error = conn_enter(event->h.conn, &lane);
+	if (error)
+		return error;
+	return lane ? object_result(&event->h, signal_set(lane, event->h.id))
+		    : call_object(&event->h, METHOD_EVENT_SET, NULL);
 }
 
 enum sabir_error sabir_event_clear(sabir_event *event)
 {
-	return event ? call_object(&event->h, METHOD_EVENT_CLEAR, NULL) : FAIL_NULL();
+	struct lane *lane;
+	if (!event)
+		return FAIL_NULL();
+	enum sabir_error error = conn_enter(event->h.conn, &lane);
+	if (error)
+		return error;
+	return lane ? object_result(&event->h, signal_clear(lane, event->h.id))
+		    : call_object(&event->h, METHOD_EVENT_CLEAR, NULL);
 }
 
 enum sabir_error sabir_event_is_set(sabir_event *event, bool *set)
 {
+	struct lane *lane;
 	uint64_t found;
 	if (!event || !set)
 		return FAIL_NULL();
-	enum sabir_error error = call_object(&event->h, METHOD_EVENT_IS_SET, &found);
+	enum sabir_error error = conn_enter(event->h.conn, &lane);
+	if (error)
+		return error;
+	if (lane)
+		return object_result(&event->h, signal_is_set(lane, event->h.id, set));
+	error = call_object(&event->h, METHOD_EVENT_IS_SET, &found);
 	if (!error)
 		*set = found;
 	return error;
