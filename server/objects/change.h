@@ -6,7 +6,7 @@
 
 /*
  * The changes of an object that somebody watches. Nothing is written for one that nobody watches: then a change costs
- * one load.
+ * two loads, of a part three.
  *
  * What a kind does: behind the store that publishes a change, in the same operation (and, where there is a lock, under it),
  * it calls change_note. The store is sequentially consistent or a compare-and-swap, or the object's lock is held.
@@ -46,11 +46,19 @@ static inline bool change_watched(const struct seg_object *object)
 	return load64_seq(&object->changes) != 0;
 }
 
+/* The same for what the object is a part of: a pipe's watchers are told of its queues. */
+static inline bool change_whole_watched(const struct segment *seg, const struct seg_object *object)
+{
+	uint32_t whole = object_index(load64_relaxed(&object->part_of));
+	return whole && (whole >= seg->n_objects || change_watched(&seg->objects[whole]));
+}
+
 /* In an operation, behind its publishing store. */
 static inline void change_note(struct lane *lane, uint32_t index, uint32_t what, uint64_t first, uint64_t count)
 {
-	const struct seg_object *object = &lane->seg->objects[index];
-	if (__builtin_expect(!change_watched(object) && !load64_relaxed(&object->part_of), 1))
+	const struct segment *seg = lane->seg;
+	const struct seg_object *object = &seg->objects[index];
+	if (__builtin_expect(!change_watched(object) && !change_whole_watched(seg, object), 1))
 		return;
 	change_note_slow(lane, index, what, first, count);
 }
