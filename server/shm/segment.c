@@ -77,6 +77,8 @@ static void set_view(struct segment *seg, const struct seg_header *h)
 	seg->n_chunks = h->n_chunks;
 	seg->n_hint_words = (uint32_t)n_words(h->n_chunks);
 	seg->data_off = h->data_off;
+	seg->data = base + h->data_off;
+	seg->data_len = h->segment_size - h->data_off;
 	seg->max_item_bytes = h->max_item_bytes;
 	seg->hash_seed = h->hash_seed;
 	seg->instance = h->instance;

@@ -28,6 +28,8 @@ struct segment {
 	uint32_t n_owners, n_lanes, n_objects, n_chunks;
 	uint32_t n_hint_words; /* u64s in one class's hints */
 	uint64_t data_off;
+	uint8_t *data;     /* at data_off: the blocks */
+	uint64_t data_len; /* a chunk at least */
 	uint64_t max_item_bytes;
 	uint64_t hash_seed;
 	uint64_t instance; /* random for each segment */
@@ -53,10 +55,15 @@ void segment_unmap(struct segment *seg);
 /* A block by its ref, or NULL if `len` bytes from it are not inside the data area: every ref that was read from shared memory goes through here. */
 static inline void *segment_at(const struct segment *seg, uint32_t ref, size_t len)
 {
-	uint64_t off = (uint64_t)ref << SEG_REF_SHIFT;
-	if (off < seg->data_off || len > seg->size || off > seg->size - len)
+	/* Of a ref in front of the data area it is larger than any length. */
+	uint64_t at = ((uint64_t)ref << SEG_REF_SHIFT) - seg->data_off;
+	bool short_enough = __builtin_constant_p(len) && len <= SEG_CHUNK_SIZE;
+	if ((!short_enough && len > seg->data_len) || at > seg->data_len - len)
 		return NULL;
-	return seg->base + off;
+	uint8_t *block = seg->data + at;
+	if (!block)
+		__builtin_unreachable(); /* callers' tests need not be made again */
+	return block;
 }
 
 static inline uint32_t segment_ref(const struct segment *seg, const void *p)
