@@ -144,7 +144,7 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 			 const uint8_t *data)
 {
 	uint64_t pattern = data ? 0 : repeat(load64_relaxed(&writer->args[ARG_SOURCE]), a->width);
-	uint64_t done = load64_relaxed(&writer->args[ARG_DONE]);
+	uint64_t done = LANE_RECORDS ? load64_relaxed(&writer->args[ARG_DONE]) : 0;
 	bool doubtful = done & 1;
 	for (done /= 2; done < len; doubtful = false) {
 		uint8_t *at = a->elements + start + done;
@@ -156,10 +156,10 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 		if (doubtful) {
 			store_where_unchanged(a, at, step, load64_relaxed(&writer->args[ARG_OLD]), bits);
 		} else {
-			store64_relaxed(&writer->args[ARG_OLD],
-					word ? load64_relaxed((const uint64_t *)at) : load_element(a, at));
+			record64(&writer->args[ARG_OLD],
+				 word ? load64_relaxed((const uint64_t *)at) : load_element(a, at));
 			fence_compiler();
-			store64_relaxed(&writer->args[ARG_DONE], 2 * done + 1);
+			record64(&writer->args[ARG_DONE], 2 * done + 1);
 			fence_compiler();
 			FAULT("array_slice.storing");
 			if (word)
@@ -170,40 +170,47 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 		fence_compiler();
 		FAULT("array_slice.stored");
 		done += step;
-		store64_relaxed(&writer->args[ARG_DONE], 2 * done);
+		record64(&writer->args[ARG_DONE], 2 * done);
 		fence_compiler();
 	}
 }
 
-/* The slice write from the lock to the wake-up; args[ARG_SOURCE] is set already. Frees the data in any case. */
-static enum sabir_error write_locked(struct lane *lane, const struct array_view *a, uint64_t start, uint64_t len,
-				     struct seg_block *data)
+/* What is written where, in bytes: `data`, or NULL for a fill; and the lane's block that holds the data, or NULL. */
+struct slice_write {
+	uint64_t start;
+	uint64_t len;
+	const uint8_t *data;
+	struct seg_block *block;
+};
+
+/* The slice write from the lock to the wake-up; args[ARG_SOURCE] is set already. Frees the block in any case. */
+static enum sabir_error write_locked(struct lane *lane, const struct array_view *a, const struct slice_write *w)
 {
 	struct seg_lane *s = lane->shared;
 	enum sabir_error error = lock_acquire(lane, &a->object->lock);
-	if (error && data)
-		block_free(lane, data);
+	if (error && w->block)
+		block_free(lane, w->block);
 	if (error)
 		return error;
 	FAULT("array_slice.locked");
-	store64_relaxed(&s->args[ARG_KIND], data ? WRITE_COPY : WRITE_FILL);
-	store64_relaxed(&s->args[ARG_START], start);
-	store64_relaxed(&s->args[ARG_LEN], len);
-	store64_relaxed(&s->args[ARG_DONE], 0);
+	record64(&s->args[ARG_KIND], w->data ? WRITE_COPY : WRITE_FILL);
+	record64(&s->args[ARG_START], w->start);
+	record64(&s->args[ARG_LEN], w->len);
+	record64(&s->args[ARG_DONE], 0);
 	fence_compiler();
 	FAULT("array_slice.prepared");
 	store32_release(&s->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	FAULT("array_slice.committed");
-	roll_forward(a, s, start, len, data ? (const uint8_t *)(data + 1) : NULL);
+	roll_forward(a, s, w->start, w->len, w->data);
 	FAULT("array_slice.finished");
 	store32_release(&s->phase, SEG_PHASE_OPEN);
 	fence_compiler();
 	FAULT("array_slice.open");
-	if (data)
-		block_free(lane, data);
+	if (w->block)
+		block_free(lane, w->block);
 	FAULT("array_slice.freed");
-	change_note(lane, a->index, CHANGE_SET, start / a->width, len / a->width);
+	change_note(lane, a->index, CHANGE_SET, w->start / a->width, w->len / a->width);
 	/* Its exchange also orders the stores above before the look at the waiters below. */
 	lock_release(lane, &a->object->lock);
 	FAULT("array_slice.released");
@@ -222,14 +229,16 @@ static enum sabir_error enter_write(struct lane *lane, uint64_t handle, struct a
 
 static enum sabir_error copy_in(struct lane *lane, const struct array_view *a, uint64_t start, struct span data)
 {
-	struct seg_block *block;
-	enum sabir_error error = block_alloc(lane, sizeof(*block) + data.len, 0, &block);
+	struct slice_write w = { .start = start * a->width, .len = data.len, .data = data.data };
+	if (!LANE_RECORDS)
+		return write_locked(lane, a, &w);
+	enum sabir_error error = block_alloc(lane, sizeof(*w.block) + data.len, 0, &w.block);
 	if (error)
 		return error;
 	FAULT("array_slice.allocated");
-	memcpy(block + 1, data.data, data.len);
-	store64_relaxed(&lane->shared->args[ARG_SOURCE], segment_ref(lane->seg, block));
-	return write_locked(lane, a, start * a->width, data.len, block);
+	w.data = memcpy(w.block + 1, data.data, data.len);
+	store64_relaxed(&lane->shared->args[ARG_SOURCE], segment_ref(lane->seg, w.block));
+	return write_locked(lane, a, &w);
 }
 
 static enum sabir_error set_slice_once(struct lane *lane, uint64_t handle, uint64_t start, uint32_t type_code,
@@ -277,7 +286,7 @@ enum sabir_error array_fill(struct lane *lane, uint64_t handle, uint64_t start, 
 		error = check_slice(&a, start, &count);
 	if (!error && count) {
 		store64_relaxed(&lane->shared->args[ARG_SOURCE], bits);
-		error = write_locked(lane, &a, start * a.width, count * a.width, NULL);
+		error = write_locked(lane, &a, &(struct slice_write){ start * a.width, count * a.width, NULL, NULL });
 	}
 	object_leave(lane);
 	return error;

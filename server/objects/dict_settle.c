@@ -27,7 +27,7 @@ void dict_disown(const struct dict *d, struct seg_block *block, uint32_t hand)
 {
 	uint32_t ref = segment_ref(d->seg, block);
 	uint64_t tag = block_tag(load64_relaxed(&block->word));
-	store32_relaxed(&d->lane->shared->hand[hand], ref);
+	record32(&d->lane->shared->hand[hand], ref);
 	fence_compiler();
 	journal_store64(d->lane, &d->body->bytes, load64_relaxed(&d->body->bytes) - block_size(d->seg, ref));
 	journal_store64(d->lane, &block->word, block_word(SEG_BLOCK_PRIVATE, d->lane->id, 0, tag));

@@ -184,8 +184,8 @@ static enum sabir_error new_node(const struct dict *d, const struct dict_entry *
 
 static void hands_off(const struct dict *d)
 {
-	store32_relaxed(&d->lane->shared->hand[DICT_HAND_NODE], 0);
-	store32_relaxed(&d->lane->shared->hand[DICT_HAND_VERSION], 0);
+	record32(&d->lane->shared->hand[DICT_HAND_NODE], 0);
+	record32(&d->lane->shared->hand[DICT_HAND_VERSION], 0);
 }
 
 static enum sabir_error insert(const struct dict *d, struct dict_write *w, const struct dict_key *key,

@@ -55,7 +55,7 @@ static enum sabir_error make_block(struct list_write *w, uint64_t size, struct s
 	journal_store32(l->lane, &l->body->fresh, ref);
 	journal_commit(l->lane);
 	FAULT("list_write.chained");
-	store32_relaxed(&l->lane->shared->hand[HAND_MADE], 0);
+	record32(&l->lane->shared->hand[HAND_MADE], 0);
 	block_publish(made, l->index);
 	FAULT("list_write.made");
 	*block = made;
@@ -137,7 +137,7 @@ static enum sabir_error free_linked(const struct list *l, uint32_t *link)
 	bool half_made = l->dead_id && block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == l->dead_id;
 	if (!live && !half_made)
 		return SABIR_DATA_LOSS;
-	store32_relaxed(&l->lane->shared->hand[HAND_FREED], ref);
+	record32(&l->lane->shared->hand[HAND_FREED], ref);
 	fence_compiler();
 	journal_store64(l->lane, &l->body->bytes, load64_relaxed(&l->body->bytes) - size);
 	journal_store32(l->lane, link, load32_relaxed(&block->next));

@@ -79,7 +79,7 @@ enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, u
 		return SABIR_NOT_FOUND;
 
 	struct seg_object *o = &seg->objects[index];
-	store64_relaxed(&lane->shared->handle, handle);
+	record64(&lane->shared->handle, handle);
 	lane_begin(lane, op, index);
 	uint64_t word = load64_seq(&o->word);
 	enum sabir_error error = SABIR_OK;
@@ -233,7 +233,7 @@ static enum sabir_error store_name(struct lane *lane, uint32_t index, struct spa
 	store32_release(&lane->seg->objects[index].name, segment_ref(lane->seg, block));
 	FAULT("object_create.name_linked");
 	block_publish(block, index);
-	store32_relaxed(&lane->shared->hand[1], 0);
+	record32(&lane->shared->hand[1], 0);
 	return SABIR_OK;
 }
 
@@ -250,7 +250,7 @@ static enum sabir_error build(struct lane *lane, uint32_t index, struct span nam
 	store32_release(&o->body, segment_ref(lane->seg, body));
 	FAULT("object_create.body_linked");
 	block_publish(body, index);
-	store32_relaxed(&lane->shared->hand[0], 0);
+	record32(&lane->shared->hand[0], 0);
 	return store_name(lane, index, name);
 }
 
@@ -449,7 +449,7 @@ void object_free_block(struct lane *lane, uint32_t index, uint32_t ref)
 	uint64_t word = load64_acquire(&block->word);
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != index)
 		return;
-	store32_relaxed(&lane->shared->hand[SEG_HAND_REFS - 1], ref);
+	record32(&lane->shared->hand[SEG_HAND_REFS - 1], ref);
 	fence_compiler();
 	block_retract(lane, block);
 	FAULT("object_sweep.retracted");

@@ -172,7 +172,7 @@ static enum sabir_error add_block(struct lane *lane, uint32_t index, uint64_t ow
 	} while (!cas32(&o->holders, &head, segment_ref(lane->seg, block)));
 	FAULT("hold.linked");
 	block_publish(block, index);
-	store32_relaxed(&lane->shared->hand[HAND_HOLDS], 0);
+	record32(&lane->shared->hand[HAND_HOLDS], 0);
 	return SABIR_OK;
 }
 
@@ -266,7 +266,7 @@ void hold_destroy(struct lane *lane, uint32_t index)
 			store32_relaxed(&o->holders, 0);
 			return;
 		}
-		store32_relaxed(&lane->shared->hand[HAND_HOLDS], ref);
+		record32(&lane->shared->hand[HAND_HOLDS], ref);
 		fence_compiler();
 		journal_store64(lane, &block->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word)));
 		journal_store32(lane, &o->holders, load32_relaxed(&block->next));

@@ -60,7 +60,7 @@ static void commit(struct semaphore *s)
 	journal_commit(s->lane);
 	FAULT("semaphore.committed");
 	turns_done(&s->turns);
-	store32_relaxed(&s->lane->shared->hand[0], 0);
+	record32(&s->lane->shared->hand[0], 0);
 }
 
 static enum sabir_error end(struct semaphore *s, enum sabir_error error)
@@ -349,7 +349,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 	s.turns = (struct turns){ lane, object, index, &body->turns, NULL };
 	turns_destroy(&s.turns);
 	while ((u = units_at(&s, ref = load32_relaxed(&body->units), &n)) != NULL) {
-		store32_relaxed(&lane->shared->hand[0], ref);
+		record32(&lane->shared->hand[0], ref);
 		journal_store64(lane, &u->block.word,
 				block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(load64_relaxed(&u->block.word))));
 		journal_store32(lane, &body->units, load32_relaxed(&u->block.next));

@@ -119,11 +119,11 @@ static void commit_taken(struct tasks *q)
 {
 	struct seg_lane *shared = q->lane->shared;
 	fence_compiler();
-	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	record32(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	FAULT("task_get.committed");
 	tasks_drop_chain(q->lane, shared, q->lane->id, &shared->chain);
-	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
+	record32(&shared->phase, SEG_PHASE_OPEN);
 	FAULT("task_get.freed");
 	q->room = true;
 }

@@ -52,7 +52,7 @@ enum sabir_error tasks_begin(struct lane *lane, uint32_t op, uint64_t handle, st
 	/* What an operation of another kind has left there must not be taken for ours by a recovery. */
 	store64_relaxed(&lane->shared->args[0], 0);
 	store64_relaxed(&lane->shared->args[1], 0);
-	store32_relaxed(&lane->shared->phase, SEG_PHASE_OPEN);
+	record32(&lane->shared->phase, SEG_PHASE_OPEN);
 	fence_compiler();
 	return object_enter(lane, op, handle, SEG_KIND_TASK_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
@@ -115,7 +115,7 @@ enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error)
 		q->items |= is_drained(q);
 	}
 	tell_changes(q);
-	store32_relaxed(&q->lane->shared->phase, SEG_PHASE_OPEN);
+	record32(&q->lane->shared->phase, SEG_PHASE_OPEN);
 	lock_release(q->lane, &o->lock);
 	FAULT("task.unlocked");
 	/* All of them are woken: a wake says that something has changed, not for whom. */
@@ -241,7 +241,7 @@ void tasks_commit(struct tasks *q)
 
 enum sabir_error tasks_drop(struct tasks *q, struct seg_task *item, bool done)
 {
-	store32_relaxed(&q->lane->shared->hand[TASK_HAND_FREED], segment_ref(q->seg, item));
+	record32(&q->lane->shared->hand[TASK_HAND_FREED], segment_ref(q->seg, item));
 	fence_compiler();
 	enum sabir_error error = tasks_unlink(q, item);
 	if (error)
@@ -307,7 +307,7 @@ static enum sabir_error forget_id(struct tasks *q, uint32_t ref, struct seg_task
 {
 	const struct skip ids = tasks_ids(q);
 	uint32_t next = load32_relaxed(&id->block.next);
-	store32_relaxed(&q->lane->shared->hand[TASK_HAND_FREED], ref);
+	record32(&q->lane->shared->hand[TASK_HAND_FREED], ref);
 	fence_compiler();
 	if (skip_remove(&ids, ref))
 		return SABIR_DATA_LOSS;

@@ -242,7 +242,7 @@ static enum sabir_error publish(struct tasks *q, uint32_t n, struct span id, uin
 		cut_chain(q, n);
 	}
 	FAULT("task_put.prepared");
-	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	record32(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	FAULT("task_put.decided");
 	error = tasks_insert_chain(q, shared);
@@ -281,8 +281,8 @@ void tasks_abandon(struct lane *lane)
 	store64_relaxed(&shared->args[0], 0);
 	if (id)
 		block_free(lane, id);
-	store32_relaxed(&shared->hand[TASK_HAND_ITEM], 0);
-	store32_relaxed(&shared->hand[TASK_HAND_ID], 0);
+	record32(&shared->hand[TASK_HAND_ITEM], 0);
+	record32(&shared->hand[TASK_HAND_ID], 0);
 }
 
 static enum sabir_error put_once(struct lane *lane, uint64_t handle, const struct queue_item *items, uint32_t n,

@@ -153,7 +153,7 @@ enum sabir_error turns_set_aside(struct turns *t, struct seg_turn *turn, uint32_
 enum sabir_error turns_leave(struct turns *t, struct seg_turn *turn)
 {
 	struct lane *lane = t->lane;
-	store32_relaxed(&lane->shared->hand[TURN_HAND], segment_ref(lane->seg, turn));
+	record32(&lane->shared->hand[TURN_HAND], segment_ref(lane->seg, turn));
 	enum sabir_error error = unlink_turn(t, turn);
 	if (error)
 		return error;
@@ -170,7 +170,7 @@ void turns_done(struct turns *t)
 	if (t->left)
 		block_free(t->lane, &t->left->block);
 	t->left = NULL;
-	store32_relaxed(&t->lane->shared->hand[TURN_HAND], 0);
+	record32(&t->lane->shared->hand[TURN_HAND], 0);
 }
 
 void turns_destroy(struct turns *t)
@@ -180,7 +180,7 @@ void turns_destroy(struct turns *t)
 		struct seg_turn *turn = turn_at(t, ref);
 		if (!turn || !block_size(t->lane->seg, ref))
 			return;
-		store32_relaxed(&t->lane->shared->hand[TURN_HAND], ref);
+		record32(&t->lane->shared->hand[TURN_HAND], ref);
 		journal_store64(
 			t->lane, &turn->block.word,
 			block_word(SEG_BLOCK_PRIVATE, t->lane->id, 0, block_tag(load64_relaxed(&turn->block.word))));

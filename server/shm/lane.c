@@ -173,34 +173,6 @@ void lane_close(struct lane *lane)
 
 /* ---------------------------------------------------------------- journal */
 
-static void journal_add(struct lane *lane, const void *p, uint64_t width_bit, uint64_t old)
-{
-	struct seg_lane *s = lane->shared;
-	uint32_t n = load32_relaxed(&s->n_undo);
-	/* No transaction is that long: the count was damaged, and must not lead us out of the record. */
-	if (n >= SEG_JOURNAL_RECORDS)
-		n = SEG_JOURNAL_RECORDS - 1;
-	s->undo[n].off = (uint64_t)((const uint8_t *)p - lane->seg->base) | width_bit;
-	s->undo[n].old = old;
-	fence_compiler();
-	store32_relaxed(&s->n_undo, n + 1);
-	fence_compiler();
-}
-
-void journal_store32(struct lane *lane, uint32_t *p, uint32_t v)
-{
-	journal_add(lane, p, 1, load32_relaxed(p));
-	store32_release(p, v);
-	FAULT("journal.stored");
-}
-
-void journal_store64(struct lane *lane, uint64_t *p, uint64_t v)
-{
-	journal_add(lane, p, 0, load64_relaxed(p));
-	store64_release(p, v);
-	FAULT("journal.stored");
-}
-
 void journal_commit(struct lane *lane)
 {
 	fence_compiler();
@@ -211,7 +183,7 @@ void journal_commit(struct lane *lane)
 void journal_undo(struct lane *lane)
 {
 	struct seg_lane *s = lane->shared;
-	uint32_t n = load32_relaxed(&s->n_undo);
+	uint32_t n = LANE_RECORDS ? load32_relaxed(&s->n_undo) : 0;
 	if (n > SEG_JOURNAL_RECORDS)
 		n = SEG_JOURNAL_RECORDS;
 	while (n > 0) {

@@ -2,6 +2,7 @@
 #ifndef SABIR_SHM_LANE_H
 #define SABIR_SHM_LANE_H
 
+#include "server/base/fault.h"
 #include "server/shm/atomic.h"
 #include "server/shm/segment.h"
 
@@ -61,6 +62,27 @@ struct lane {
 
 #define LANE_NOT_BUSY UINT32_MAX
 
+/*
+ * Stores into a lane's record that only its recovery reads. A build with SABIR_BARE, which is never installed, leaves them
+ * and the undo journal out: tests/bench measures by it what the promise costs that nobody's death hurts anyone.
+ */
+#ifdef SABIR_BARE
+#define LANE_RECORDS false
+#else
+#define LANE_RECORDS true
+#endif
+
+static inline void record32(uint32_t *p, uint32_t v)
+{
+	if (LANE_RECORDS)
+		store32_relaxed(p, v);
+}
+static inline void record64(uint64_t *p, uint64_t v)
+{
+	if (LANE_RECORDS)
+		store64_relaxed(p, v);
+}
+
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner);
 /* Returns an owner whose lanes are all closed or recovered. */
@@ -88,11 +110,12 @@ void lane_close(struct lane *lane);
 static inline void lane_begin(struct lane *lane, uint32_t op, uint32_t object)
 {
 	struct seg_lane *s = lane->shared;
-	store32_relaxed(&s->object, object);
-	store32_relaxed(&s->op, op);
+	const struct segment *seg = lane->seg;
+	record32(&s->object, object);
+	record32(&s->op, op);
 	/* Pairs with epoch_oldest(): either it sees this epoch, or we see what was retired. */
-	uint64_t epoch = load64_acquire(&lane->seg->header->epoch);
-	if (lane->seg->light_pins) {
+	uint64_t epoch = load64_acquire(&seg->header->epoch);
+	if (__builtin_expect(seg->light_pins, 1)) {
 		store64_release(&s->epoch, epoch);
 		fence_compiler();
 	} else {
@@ -104,7 +127,7 @@ static inline void lane_end(struct lane *lane)
 {
 	struct seg_lane *s = lane->shared;
 	fence_compiler();
-	store32_relaxed(&s->op, SEG_OP_NONE);
+	record32(&s->op, SEG_OP_NONE);
 	store64_release(&s->epoch, 0);
 }
 
@@ -119,8 +142,35 @@ uint64_t epoch_oldest(const struct segment *seg);
  * The undo journal. Stores through these functions take effect together when journal_commit returns: a lane that dies
  * before has them all undone. Only for words that the object's lock protects. At most SEG_JOURNAL_RECORDS stores.
  */
-void journal_store32(struct lane *lane, uint32_t *p, uint32_t v);
-void journal_store64(struct lane *lane, uint64_t *p, uint64_t v);
+static inline void journal_add(struct lane *lane, const void *p, uint64_t width_bit, uint64_t old)
+{
+	struct seg_lane *s = lane->shared;
+	uint32_t n = LANE_RECORDS ? load32_relaxed(&s->n_undo) : 0;
+	/* No transaction is that long: the count was damaged, and must not lead us out of the record. */
+	if (__builtin_expect(n >= SEG_JOURNAL_RECORDS, 0))
+		n = SEG_JOURNAL_RECORDS - 1;
+	record64(&s->undo[n].off, (uint64_t)((const uint8_t *)p - lane->seg->base) | width_bit);
+	record64(&s->undo[n].old, old);
+	fence_compiler();
+	/* Not left out: whether there is a transaction is asked for. */
+	store32_relaxed(&s->n_undo, n + 1);
+	fence_compiler();
+}
+
+static inline void journal_store32(struct lane *lane, uint32_t *p, uint32_t v)
+{
+	journal_add(lane, p, 1, load32_relaxed(p));
+	store32_release(p, v);
+	FAULT("journal.stored");
+}
+
+static inline void journal_store64(struct lane *lane, uint64_t *p, uint64_t v)
+{
+	journal_add(lane, p, 0, load64_relaxed(p));
+	store64_release(p, v);
+	FAULT("journal.stored");
+}
+
 void journal_commit(struct lane *lane);
 /* Undoes what was not committed. */
 void journal_undo(struct lane *lane);
