@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "server/base/error.h"
 
@@ -13,6 +14,31 @@ struct span {
 	const uint8_t *data;
 	size_t len;
 };
+
+/* The first and the last `part` bytes of `len`, at most twice as many: together all of them. */
+#define COPY_ENDS(part)                                                                                                \
+	do {                                                                                                           \
+		memcpy(to, from, part);                                                                                \
+		memcpy(to + len - (part), from + len - (part), part);                                                  \
+	} while (0)
+
+/* memcpy for bytes that are few, mostly: a call of it costs as much as they do. */
+static inline void copy_few(uint8_t *to, const uint8_t *from, size_t len)
+{
+	if (len > 128)
+		memcpy(to, from, len);
+	else if (len >= 64)
+		COPY_ENDS(64);
+	else if (len >= 32)
+		COPY_ENDS(32);
+	else if (len >= 16)
+		COPY_ENDS(16);
+	else if (len >= 8)
+		COPY_ENDS(8);
+	else
+		for (size_t i = 0; i < len; i++)
+			to[i] = from[i];
+}
 
 /*
  * Where results go: a growable buffer that holds any number of items one behind the other. All-zero is an empty one;

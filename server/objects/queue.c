@@ -57,7 +57,7 @@ void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint
 			return;
 		}
 		uint32_t next = load32_relaxed(&block->next);
-		store32_relaxed(&of->hand[HAND_DROPPED], ref);
+		record32(&of->hand[HAND_DROPPED], ref);
 		fence_compiler();
 		store64_release(&block->word, block_word(SEG_BLOCK_PRIVATE, of_id, 0, block_tag(word)));
 		FAULT("queue_chain.private");
@@ -103,10 +103,10 @@ void queue_abandon(struct queue *q)
 	struct seg_lane *shared = q->lane->shared;
 	if (!load32_relaxed(&shared->chain))
 		return;
-	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	record32(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
-	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
+	record32(&shared->phase, SEG_PHASE_OPEN);
 }
 
 /* Numbers the first k items of the chain, makes them LIVE, and cuts off the rest. */
@@ -120,10 +120,12 @@ static void number_chain(struct queue *q, uint64_t ordinal, uint32_t k)
 			return;
 		store64_relaxed(&item->ordinal, ordinal + i);
 		store64_relaxed(&item->last, ordinal + k - 1);
+		uint64_t tag = block_tag(load64_relaxed(&item->block.word));
+		uint64_t live = block_word(SEG_BLOCK_LIVE, 0, q->index, tag);
 		/* Noted before it is so: a LIVE word that is not the noted one tells that somebody has taken the item. */
 		if (i == 0)
-			queue_note_word(q->lane, &item->block, q->index);
-		block_publish(&item->block, q->index);
+			queue_note_word(q->lane, live);
+		store64_release(&item->block.word, live);
 		ref = load32_relaxed(&item->block.next);
 		if (i + 1 < k || !ref)
 			continue;
@@ -195,7 +197,7 @@ enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted)
 		uint64_t none = 0;
 		number_chain(q, ordinal, fit);
 		n = fit;
-		store64_relaxed(&shared->slot_off, (uint64_t)((uint8_t *)slot - q->seg->base));
+		record64(&shared->slot_off, (uint64_t)((uint8_t *)slot - q->seg->base));
 		FAULT("queue_put.prepared");
 		/* Pairs with the load of the slot in first_in; event_notify's load of the waiters comes behind it. */
 		if (cas64(slot, &none, load32_relaxed(&shared->chain)))

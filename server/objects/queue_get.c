@@ -248,11 +248,11 @@ void queue_commit_taken(struct queue *q, uint32_t n)
 {
 	struct seg_lane *shared = q->lane->shared;
 	fence_compiler();
-	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	record32(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	FAULT("queue_get.committed");
 	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
-	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
+	record32(&shared->phase, SEG_PHASE_OPEN);
 	FAULT("queue_get.freed");
 	change_note(q->lane, q->index, CHANGE_TAKEN, 0, n);
 	if (load64_relaxed(&q->body->max_items)) {

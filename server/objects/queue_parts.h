@@ -73,11 +73,12 @@ void queue_detach(uint64_t *slot, uint64_t seen, const struct seg_item *item);
 static inline bool queue_claim(struct lane *lane, uint64_t *slot, struct seg_item *item, uint32_t ref, uint64_t word)
 {
 	struct seg_lane *shared = lane->shared;
-	store64_relaxed(&shared->slot_off, (uint64_t)((uint8_t *)slot - lane->seg->base));
-	store32_relaxed(&shared->candidate, ref);
+	record64(&shared->slot_off, (uint64_t)((uint8_t *)slot - lane->seg->base));
+	record32(&shared->candidate, ref);
 	fence_compiler();
 	FAULT("queue_get.found");
-	if (!cas64(&item->block.word, &word, block_word(SEG_BLOCK_TAKEN, lane->id, 0, block_tag(word))))
+	uint64_t taken = block_word(SEG_BLOCK_TAKEN, lane->id, 0, block_tag(word));
+	if (!cas64(&item->block.word, &word, taken))
 		return false;
 	FAULT("queue_get.taken");
 	/* The end of a chain is the end of the slot: a store that a helper may have done does no harm. */
@@ -91,7 +92,7 @@ static inline bool queue_claim(struct lane *lane, uint64_t *slot, struct seg_ite
 	fence_compiler();
 	store32_relaxed(&shared->chain, ref);
 	fence_compiler();
-	store32_relaxed(&shared->candidate, 0);
+	record32(&shared->candidate, 0);
 	FAULT("queue_get.chained");
 	return true;
 }
@@ -133,10 +134,9 @@ enum sabir_error queue_take_returned(struct queue *q, struct bytes *out, struct 
 bool queue_unlink_block(struct queue *q, uint64_t *link64, uint32_t *link32, uint32_t ref, uint64_t next);
 
 /* Writes into the lane's record which word a put's first block gets when it becomes LIVE: see was_published. */
-static inline void queue_note_word(struct lane *lane, const struct seg_block *block, uint32_t index)
+static inline void queue_note_word(struct lane *lane, uint64_t live)
 {
-	uint64_t tag = block_tag(load64_relaxed(&block->word));
-	store64_relaxed(&lane->shared->chain_word, block_word(SEG_BLOCK_LIVE, 0, index, tag));
+	record64(&lane->shared->chain_word, live);
 	fence_compiler();
 	FAULT("queue_put.noted");
 }

@@ -112,7 +112,7 @@ static void settle_slots(struct queue *q, struct seg_slots *slots, bool linked)
 	}
 	FAULT("queue_slots.linked");
 	confirm_slots(q, slots);
-	store32_relaxed(&q->lane->shared->hand[HAND_NEW_SLOTS], 0);
+	record32(&q->lane->shared->hand[HAND_NEW_SLOTS], 0);
 }
 
 static enum sabir_error first_slots(struct queue *q)
@@ -159,13 +159,13 @@ static void leave_slots(struct queue *q, struct place *place, uint32_t next)
 	if (tail == 0 || (uint32_t)tail == place->ref)
 		cas64(&q->body->tail, &tail, place_hint(next, 0));
 	confirm_slots(q, place->slots);
-	store32_relaxed(&shared->hand[HAND_OLD_SLOTS], place->ref);
+	record32(&shared->hand[HAND_OLD_SLOTS], place->ref);
 	fence_compiler();
 	if (cas64(&q->body->head, &head, place_hint(next, 0))) {
 		FAULT("queue_slots.left");
 		retire_slots(q, place->slots);
 	}
-	store32_relaxed(&shared->hand[HAND_OLD_SLOTS], 0);
+	record32(&shared->hand[HAND_OLD_SLOTS], 0);
 }
 
 /* ---------------------------------------------------------------- the first item */

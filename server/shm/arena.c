@@ -97,7 +97,7 @@ static uint32_t slab_class(const struct segment *seg, uint32_t chunk)
 static void set_refill(struct lane *lane, uint32_t chunk_plus_1)
 {
 	fence_compiler();
-	store32_relaxed(&lane->shared->refill_chunk, chunk_plus_1);
+	record32(&lane->shared->refill_chunk, chunk_plus_1);
 	fence_compiler();
 }
 
@@ -112,11 +112,11 @@ static void cache_push(struct lane *lane, uint32_t class_index, uint32_t ref)
 	store32_relaxed(&cache->n, n + 1);
 }
 
-static bool claim_block(struct lane *lane, struct seg_block *block)
+static bool claim_block(uint32_t lane_id, struct seg_block *block)
 {
 	uint64_t word = load64_relaxed(&block->word);
 	return block_state(word) == SEG_BLOCK_FREE &&
-	       cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word)));
+	       cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane_id, 0, block_tag(word)));
 }
 
 /* The lowest n bits that are set. */
@@ -145,12 +145,12 @@ static uint32_t take_word(struct lane *lane, uint32_t chunk, uint32_t class_inde
 	FAULT("arena.bits_taken");
 	for (uint64_t rest = grab; rest; rest &= rest - 1)
 		prefetch_write((uint8_t *)first + (uint32_t)__builtin_ctzll(rest) * size);
-	for (; grab; grab &= grab - 1) {
-		void *block = (uint8_t *)first + (uint32_t)__builtin_ctzll(grab) * size;
-		if (!claim_block(lane, block))
+	for (const uint32_t me = lane->id, ref = segment_ref(lane->seg, first); grab; grab &= grab - 1) {
+		uint32_t distance = (uint32_t)__builtin_ctzll(grab) * size;
+		if (!claim_block(me, (struct seg_block *)((uint8_t *)first + distance)))
 			continue;
 		FAULT("arena.block_claimed");
-		cache_push(lane, class_index, segment_ref(lane->seg, block));
+		cache_push(lane, class_index, ref + (distance >> SEG_REF_SHIFT));
 		taken++;
 	}
 	return taken;
@@ -250,28 +250,31 @@ static enum sabir_error refill(struct lane *lane, uint32_t class_index)
 struct slab_batch {
 	struct seg_slab *slab; /* NULL: none yet */
 	uint32_t chunk;
+	uint32_t class_index;
+	uint32_t n_blocks;
 	uint32_t word;
 	uint64_t bits;
 };
 
-static void set_bits(struct lane *lane, uint32_t class_index, struct slab_batch *batch)
+static void set_bits(const struct segment *seg, struct slab_batch *batch)
 {
 	if (!batch->bits)
 		return;
 	fetch_or64(&batch->slab->free_bits[batch->word], batch->bits);
 	FAULT("arena.bits_set");
-	hint_set(lane->seg, class_index, batch->chunk);
+	hint_set(seg, batch->class_index, batch->chunk);
 	batch->bits = 0;
 }
 
 /* The batch goes on to the slab in a chunk. False: there is none of the class. */
-static bool batch_turn(struct lane *lane, uint32_t class_index, uint32_t chunk, struct slab_batch *batch)
+static bool batch_turn(struct lane *lane, uint32_t chunk, struct slab_batch *batch)
 {
-	if (slab_class(lane->seg, chunk) != class_index)
+	if (slab_class(lane->seg, chunk) != batch->class_index)
 		return false;
-	set_bits(lane, class_index, batch);
+	set_bits(lane->seg, batch);
 	set_refill(lane, chunk + 1);
-	*batch = (struct slab_batch){ .slab = slab_of(lane->seg, chunk), .chunk = chunk };
+	batch->slab = slab_of(lane->seg, chunk);
+	batch->chunk = chunk;
 	return true;
 }
 
@@ -279,22 +282,22 @@ static bool batch_turn(struct lane *lane, uint32_t class_index, uint32_t chunk, 
  * A block of the lane's cache becomes FREE, and its bit joins the batch. No compare-and-swap is needed: nobody else may change a
  * word that is PRIVATE to us.
  */
-static void put_into_slab(struct lane *lane, uint32_t class_index, uint32_t ref, struct slab_batch *batch)
+static void put_into_slab(struct lane *lane, uint32_t ref, struct slab_batch *batch)
 {
-	struct segment *seg = lane->seg;
+	const struct segment *seg = lane->seg;
 	struct seg_block *block = segment_at(seg, ref, sizeof(*block));
 	if (!block)
 		return;
 	uint32_t chunk = chunk_of(seg, ref);
-	if ((chunk != batch->chunk || !batch->slab) && !batch_turn(lane, class_index, chunk, batch))
+	if ((chunk != batch->chunk || !batch->slab) && !batch_turn(lane, chunk, batch))
 		return;
 	uint64_t word = load64_acquire(&block->word);
-	uint32_t i = slab_index(seg, block, chunk, class_index);
-	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id ||
-	    i >= SLAB_ROOM / class_size[class_index])
+	uint32_t distance = (uint32_t)((uint8_t *)block - (uint8_t *)batch->slab) - SEG_SLAB_HEADER;
+	uint32_t i = distance / class_size[batch->class_index];
+	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id || i >= batch->n_blocks)
 		return;
 	if (batch->word != i / 64)
-		set_bits(lane, class_index, batch);
+		set_bits(seg, batch);
 	batch->word = i / 64;
 	batch->bits |= 1ull << (i % 64);
 	store64_release(&block->word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)));
@@ -305,17 +308,17 @@ static void put_into_slab(struct lane *lane, uint32_t class_index, uint32_t ref,
 static void flush_half(struct lane *lane, uint32_t class_index)
 {
 	struct seg_cache *cache = &lane->shared->cache[class_index];
-	struct slab_batch batch = { 0 };
+	struct slab_batch batch = { .class_index = class_index, .n_blocks = SLAB_ROOM / class_size[class_index] };
 	uint32_t n = load32_relaxed(&cache->n);
 	if (n > SEG_CACHE_REFS)
 		n = SEG_CACHE_REFS;
 	uint32_t keep = n / 2;
 	while (n > keep) {
-		put_into_slab(lane, class_index, load32_relaxed(&cache->refs[n - 1]), &batch);
+		put_into_slab(lane, load32_relaxed(&cache->refs[n - 1]), &batch);
 		store32_relaxed(&cache->n, --n);
 		fence_compiler();
 	}
-	set_bits(lane, class_index, &batch);
+	set_bits(lane->seg, &batch);
 	set_refill(lane, 0);
 }
 
@@ -333,7 +336,7 @@ static enum sabir_error large_alloc(struct lane *lane, uint64_t size, uint32_t h
 		return error;
 	struct seg_block *made = (struct seg_block *)chunk_base(seg, first);
 	made->word = block_word(SEG_BLOCK_PRIVATE, lane->id, 0, 1);
-	store32_relaxed(&lane->shared->hand[hand_slot], segment_ref(seg, made));
+	record32(&lane->shared->hand[hand_slot], segment_ref(seg, made));
 	store32_relaxed(&seg->chunks[first].run, (uint32_t)n);
 	for (uint32_t distance = 1; distance < n; distance++) {
 		store32_relaxed(&seg->chunks[first + distance].run, distance);
@@ -375,7 +378,8 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 		if (error)
 			return error;
 	}
-	struct seg_block *made = cache_take(lane, class_index, class_size[class_index], hand_slot);
+	uint64_t tag;
+	struct seg_block *made = cache_take(lane, class_index, class_size[class_index], hand_slot, &tag);
 	if (!made)
 		return SABIR_DATA_LOSS;
 	*block = made;
@@ -398,7 +402,7 @@ enum sabir_error block_alloc_zeroed(struct lane *lane, uint64_t head, uint64_t m
 static void clear_hand(struct lane *lane, uint32_t ref)
 {
 	fence_compiler();
-	for (uint32_t i = 0; i < SEG_HAND_REFS; i++)
+	for (uint32_t i = 0; LANE_RECORDS && i < SEG_HAND_REFS; i++)
 		if (lane->shared->hand[i] == ref)
 			store32_relaxed(&lane->shared->hand[i], 0);
 }

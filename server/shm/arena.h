@@ -73,26 +73,29 @@ static inline void block_prefetch(const struct segment *seg, uint32_t ref)
 	prefetch_write(at + SEG_LINE);
 }
 
-/* The step of block_alloc that takes a block of a class out of the lane's cache; NULL: there is none. */
-static inline struct seg_block *cache_take(struct lane *lane, uint32_t class_index, uint32_t size, uint32_t hand_slot)
+/* The step of block_alloc that takes a block of a class out of the lane's cache, and its tag; NULL: there is none. */
+static inline struct seg_block *cache_take(struct lane *lane, uint32_t class_index, uint32_t size, uint32_t hand_slot,
+					   uint64_t *tag)
 {
-	struct seg_cache *cache = &lane->shared->cache[class_index];
+	const struct segment *seg = lane->seg;
+	struct seg_lane *shared = lane->shared;
+	struct seg_cache *cache = &shared->cache[class_index];
 	uint32_t n = load32_relaxed(&cache->n);
 	if (n - 1 >= SEG_CACHE_REFS)
 		return NULL;
 	uint32_t ref = load32_relaxed(&cache->refs[n - 1]);
-	struct seg_block *made = segment_at(lane->seg, ref, size);
+	struct seg_block *made = segment_at(seg, ref, size);
 	if (!made)
 		return NULL;
-	store32_relaxed(&lane->shared->hand[hand_slot], ref);
+	record32(&shared->hand[hand_slot], ref);
 	fence_compiler();
 	store32_relaxed(&cache->n, n - 1);
-	uint64_t tag = block_tag(load64_relaxed(&made->word)) + 1;
-	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, tag));
+	*tag = block_tag(load64_relaxed(&made->word)) + 1; /* what it has too many bits falls off in the word */
+	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, *tag));
 	/* Who reads the new content must not find the old word still there. */
 	fence_release();
 	if (n > 1)
-		block_prefetch(lane->seg, load32_relaxed(&cache->refs[n - 2]));
+		block_prefetch(seg, load32_relaxed(&cache->refs[n - 2]));
 	FAULT("arena.allocated");
 	return made;
 }
@@ -107,11 +110,13 @@ static inline uint32_t block_small_class(uint32_t size)
 /* block_free for a block that is in hand[hand_slot], where it is small and the cache has room; false: it did nothing. */
 static inline bool cache_give(struct lane *lane, uint32_t ref, uint32_t hand_slot)
 {
-	uint64_t chunk = load64_acquire(&lane->seg->chunks[chunk_of(lane->seg, ref)].word);
+	const struct segment *seg = lane->seg;
+	struct seg_lane *shared = lane->shared;
+	uint64_t chunk = load64_acquire(&seg->chunks[chunk_of(seg, ref)].word);
 	uint32_t class_index = chunk_class(chunk);
 	if (chunk_state(chunk) != SEG_CHUNK_SLAB || class_index > block_small_class(BLOCK_SMALL))
 		return false;
-	struct seg_cache *cache = &lane->shared->cache[class_index];
+	struct seg_cache *cache = &shared->cache[class_index];
 	uint32_t n = load32_relaxed(&cache->n);
 	if (n >= SEG_CACHE_REFS)
 		return false;
@@ -119,7 +124,7 @@ static inline bool cache_give(struct lane *lane, uint32_t ref, uint32_t hand_slo
 	fence_compiler();
 	store32_relaxed(&cache->n, n + 1);
 	FAULT("arena.freed");
-	store32_relaxed(&lane->shared->hand[hand_slot], 0);
+	record32(&shared->hand[hand_slot], 0);
 	return true;
 }
 
