@@ -95,7 +95,11 @@ grpc_server *setup_server(const struct rpc *rpc, const struct rpc_options *o)
 		integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_INTERVAL_MS),
 		integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
 		integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
-		/* A window of one size: so it is known how much a producer that is held up has under way. */
+		/*
+		 * A window of one size: so it is known how much a producer that is held up has under way. Beside
+		 * gRPC's own probe and window, over loopback: no difference for calls of 64 bytes that noise would
+		 * not hide; of puts and gets of 1 MiB, 4 at a time, 7% more over TCP and 9% fewer over a unix socket.
+		 */
 		integer(GRPC_ARG_HTTP2_BDP_PROBE, 0),
 		integer(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, STREAM_WINDOW),
 		/*
