@@ -173,13 +173,6 @@ void lane_close(struct lane *lane)
 
 /* ---------------------------------------------------------------- journal */
 
-void journal_commit(struct lane *lane)
-{
-	fence_compiler();
-	store32_relaxed(&lane->shared->n_undo, 0);
-	fence_compiler();
-}
-
 void journal_undo(struct lane *lane)
 {
 	struct seg_lane *s = lane->shared;

@@ -171,7 +171,13 @@ static inline void journal_store64(struct lane *lane, uint64_t *p, uint64_t v)
 	FAULT("journal.stored");
 }
 
-void journal_commit(struct lane *lane);
+static inline void journal_commit(struct lane *lane)
+{
+	fence_compiler();
+	store32_relaxed(&lane->shared->n_undo, 0);
+	fence_compiler();
+}
+
 /* Undoes what was not committed. */
 void journal_undo(struct lane *lane);
 
