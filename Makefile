@@ -12,7 +12,8 @@
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
-# VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on. JOBS=n compiles n files at a time.
+# VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on; VARIANT=bare without what recovery
+# needs, for tests/bench alone. JOBS=n compiles n files at a time.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -36,8 +37,9 @@ SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -f
 SANITIZE_tsan := -fsanitize=thread -Wno-tsan
 SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE := $(SANITIZE_$(VARIANT))
+DEFINE_bare := -DSABIR_BARE
 CFLAGS ?= -O2 -g
-BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) -fPIC -fno-plt -fvisibility=hidden \
+BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) $(DEFINE_$(VARIANT)) -fPIC -fno-plt -fvisibility=hidden \
 	-ffunction-sections -pthread $(SANITIZE)
 ALL_CFLAGS = $(BASE_CFLAGS) $(WARNINGS) $(INCLUDES) -MMD -MP
 ALL_LDFLAGS := -pthread -Wl,--as-needed -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
@@ -376,7 +378,8 @@ fuzz: | packages ## coverage-guided fuzzers; SECONDS_EACH=60, FUZZERS="names"
 models: | packages ## the protocols of queue, lock and event, checked with spin
 	@tests/crash/models
 
-bench: programs $(SUITES) $(BENCH) ## local operations and gRPC calls beside their peers
+bench: programs $(SUITES) $(BENCH) ## local operations and gRPC calls beside their peers, and what the promise costs
+	@$(MAKE) VARIANT=bare build/bare/lib/libsabir.so build/bare/tests/bench/ops
 	@$(TEST_ENV) tests/bench/run
 
 demo: programs $(SUITES) ## C, Python and Node count the words of a text together; INPUT=files
@@ -398,7 +401,7 @@ INSTALLED := $(PREFIX)/bin/sabird $(PUBLIC_H:bindings/c/%=$(PREFIX)/include/%) $
 	$(PREFIX)/share/bash-completion/completions/sabird $(PREFIX)/share/doc/sabir/sabird.conf
 
 .PHONY: install uninstall clean help
-install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
+install: $(if $(DEFINE_$(VARIANT)),not-this-variant) programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/sabir $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 755 $(O)/bin/sabird $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(PUBLIC_H) $(DESTDIR)$(PREFIX)/include
@@ -414,6 +417,10 @@ install: programs ## install to $(DESTDIR)$(PREFIX); PREFIX=/usr/local
 	install -D -m 644 deploy/systemd/sabir.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sabir.conf
 	install -D -m 644 server/main/sabird.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sabird
 	install -D -m 644 server/main/sabird.conf $(DESTDIR)$(PREFIX)/share/doc/sabir/sabird.conf
+
+.PHONY: not-this-variant
+not-this-variant:
+	@echo 'VARIANT=$(VARIANT) is not for use: it does not recover' >&2; false
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
