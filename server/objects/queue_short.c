@@ -103,6 +103,24 @@ __attribute__((noinline, cold)) static enum sabir_error publish_long(struct lane
 	return error;
 }
 
+/* The publishing store of the put; false: somebody else was faster at the slot. `live` is the word that the item's block gets. */
+static inline bool publish(struct lane *lane, struct seg_item *item, uint32_t ref, uint64_t live, uint64_t *slot)
+{
+	struct seg_lane *shared = lane->shared;
+	uint64_t none = 0;
+	queue_note_word(lane, live);
+	store64_release(&item->block.word, live);
+	FAULT("queue_put.numbered");
+	record64(&shared->slot_off, (uint64_t)((uint8_t *)slot - lane->seg->base));
+	FAULT("queue_put.prepared");
+	/* Pairs with the load of the slot in first_in; event_notify's load of the waiters comes behind it. */
+	if (!cas64(slot, &none, ref))
+		return false;
+	FAULT("queue_put.published");
+	store32_relaxed(&shared->chain, 0);
+	return true;
+}
+
 /* A Value that may refer to an object has more to be done for: refs.h. */
 static inline bool may_refer(const struct queue_item *it)
 {
@@ -122,10 +140,9 @@ enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct 
 
 	const uint64_t ordinal = at->ordinal;
 	const uint32_t index = object_index(handle), i = at->i;
-	struct seg_lane *shared = lane->shared;
 	struct seg_queue *body = at->body;
 	uint64_t *slot = &at->slots->slot[i];
-	uint64_t none = 0, tag;
+	uint64_t tag;
 	uint32_t ref;
 	bool fits = !load64_relaxed(&body->max_items) || ordinal < load64_relaxed(&body->put_limit);
 	/* As long as the slot is free the tail can't have gone further than its segment. */
@@ -137,17 +154,8 @@ enum sabir_error queue_put_one(struct lane *lane, uint64_t handle, const struct 
 		lane_end(lane);
 		return put_long(lane, handle, it);
 	}
-	uint64_t live = block_word(SEG_BLOCK_LIVE, 0, index, tag);
-	queue_note_word(lane, live);
-	store64_release(&item->block.word, live);
-	FAULT("queue_put.numbered");
-	record64(&shared->slot_off, (uint64_t)((uint8_t *)slot - lane->seg->base));
-	FAULT("queue_put.prepared");
-	/* Pairs with the load of the slot in first_in; event_notify's load of the waiters comes behind it. */
-	if (__builtin_expect(!cas64(slot, &none, ref), 0))
+	if (__builtin_expect(!publish(lane, item, ref, block_word(SEG_BLOCK_LIVE, 0, index, tag), slot), 0))
 		return publish_long(lane, handle);
-	FAULT("queue_put.published");
-	store32_relaxed(&shared->chain, 0);
 	at->i = i + 1;
 	at->ordinal = ordinal + 1;
 	if (tail)
