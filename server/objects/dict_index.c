@@ -139,7 +139,7 @@ static inline enum sabir_error look_through(const struct dict *d, const uint64_t
 static enum sabir_error look_in(const struct dict *d, const struct lane_table *t, const struct dict_key *key,
 				struct dict_found *found)
 {
-	uint32_t i = key->hash & t->mask, n_parts = t->mask / (t->part_mask + 1) + 1;
+	uint32_t i = key->hash & t->mask, n_parts = (t->mask >> PART_LOG2) + 1;
 	uint64_t *cells;
 	/* The first part a second time, for what stands in front of where we began. */
 	for (uint32_t n = 0; n <= n_parts; n++) {

@@ -140,7 +140,7 @@ static enum sabir_error copy_value(const struct dict *d, const struct dict_found
 	uint8_t *to = bytes_reserve(out, len);
 	if (!to)
 		return SABIR_NO_MEMORY;
-	memcpy(to, (const uint8_t *)version + head_len, len);
+	copy_few(to, (const uint8_t *)version + head_len, len);
 	fence_acquire();
 	if (load64_relaxed(&version->block.word) != found->version_word ||
 	    load64_relaxed(&found->node->block.word) != found->node_word)
