@@ -78,6 +78,15 @@ static void get(sabir_dict *d, int64_t key)
 	sabir_free(value);
 }
 
+static void get_into(sabir_dict *d, int64_t key)
+{
+	static struct sabir_buffer buffer;
+	struct sabir_item k = sabir_int(key), value;
+	struct entry *e = find(key);
+	SAME(sabir_dict_get_into(d, &k, &buffer, &value) == (e ? SABIR_OK : SABIR_KEY_NOT_FOUND));
+	SAME(!e || is_int(&value, e->value));
+}
+
 static void left(sabir_dict *d, int64_t key)
 {
 	struct sabir_item k = sabir_int(key);
@@ -128,6 +137,25 @@ static void setdefault(sabir_dict *d, int64_t key)
 	sabir_free(now);
 }
 
+static void setdefault_ttl(sabir_dict *d, int64_t key)
+{
+	struct sabir_item k = sabir_int(key), v = sabir_int(random_below(1000)), *now;
+	struct entry *e = find(key);
+	uint64_t ttl_ns = some_ttl();
+	bool inserted, had = e != NULL;
+	if (ttl_ns == SABIR_KEEP_TTL) { /* of a key that is missing there is none to keep */
+		SAME(sabir_dict_setdefault_ttl(d, &k, &v, ttl_ns, &now, &inserted) == SABIR_INVALID_ARGUMENT);
+		return;
+	}
+	SAME(!sabir_dict_setdefault_ttl(d, &k, &v, ttl_ns, &now, &inserted) && inserted == !had);
+	SAME(is_int(now, had ? e->value : v.as.i));
+	sabir_free(now);
+	if (had)
+		return;
+	remember(key, v.as.i);
+	note_end(key, ttl_ns);
+}
+
 static void delete_or_pop(sabir_dict *d, int64_t key)
 {
 	struct sabir_item k = sabir_int(key), *value;
@@ -146,9 +174,10 @@ static void delete_or_pop(sabir_dict *d, int64_t key)
 
 static void increment(sabir_dict *d, int64_t key)
 {
-	struct sabir_item k = sabir_int(key), delta = sabir_int((int64_t)random_below(100) - 50), sum;
+	struct sabir_item k = sabir_int(key), delta = sabir_int((int64_t)random_below(100) - 50), sum = sabir_int(0);
 	struct entry *e = find(key);
-	SAME(!sabir_dict_increment(d, &k, &delta, &sum));
+	SAME(!(random_below(2) ? sabir_dict_increment(d, &k, &delta, &sum)
+			       : sabir_dict_increment_int(d, &k, delta.as.i, &sum.as.i)));
 	e = remember(key, (e ? e->value : 0) + delta.as.i);
 	SAME(is_int(&sum, e->value));
 }
@@ -190,12 +219,41 @@ static void update(sabir_dict *d)
 {
 	struct sabir_entry entries[6];
 	unsigned n = random_below(7), before = n_model;
-	uint64_t inserted;
-	for (unsigned i = 0; i < n; i++) {
+	uint64_t inserted, ttl_ns = random_below(2) ? 0 : some_ttl();
+	for (unsigned i = 0; i < n; i++)
 		entries[i] = (struct sabir_entry){ sabir_int(random_below(N_KEYS)), sabir_int(random_below(1000)) };
-		remember(entries[i].key.as.i, entries[i].value.as.i)->ends = false;
+	for (unsigned i = 0; i < n; i++)
+		remember(entries[i].key.as.i, entries[i].value.as.i);
+	SAME(!(ttl_ns ? sabir_dict_update_ttl(d, entries, n, ttl_ns, &inserted)
+		      : sabir_dict_update(d, entries, n, &inserted)));
+	SAME(inserted == n_model - before);
+	for (unsigned i = 0; i < n; i++)
+		if (find(entries[i].key.as.i))
+			note_end(entries[i].key.as.i, ttl_ns);
+}
+
+typedef enum sabir_error page_function(sabir_dict *, uint32_t, struct sabir_cursor *, struct sabir_item **, size_t *);
+
+/* Keys or values alone. */
+static void list_some(sabir_dict *d)
+{
+	static page_function *const pages[2][2] = { { sabir_dict_keys, sabir_dict_values },
+						    { sabir_dict_keys_reversed, sabir_dict_values_reversed } };
+	struct sabir_cursor cursor = { 0 };
+	struct sabir_item *page;
+	size_t n = 0, all = 0;
+	uint32_t page_size = random_below(7);
+	bool back = random_below(2), valued = random_below(2);
+	enum sabir_error error;
+	while (!(error = pages[back][valued](d, page_size, &cursor, &page, &n)) && n) {
+		for (size_t i = 0; i < n; i++, all++) {
+			SAME(all < n_model);
+			struct entry *e = &model[back ? n_model - 1 - all : all];
+			SAME(is_int(&page[i], valued ? e->value : e->key));
+		}
+		sabir_free(page);
 	}
-	SAME(!sabir_dict_update(d, entries, n, &inserted) && inserted == n_model - before);
+	SAME(!error && all == n_model);
 }
 
 static void list(sabir_dict *d)
@@ -230,6 +288,38 @@ static void copy(sabir_dict *d)
 	sabir_dict_free(made);
 }
 
+/* A dict of its own, whose keys come in the order in which they are named first. */
+static void fromkeys(sabir_dict *unused)
+{
+	struct sabir_item keys[8], value = sabir_int(7), *found;
+	struct sabir_cursor cursor = { 0 };
+	unsigned n = random_below(9), n_made = 0;
+	bool null = random_below(2);
+	sabir_dict *made;
+	size_t n_found;
+	(void)unused;
+	for (unsigned i = 0; i < n; i++)
+		keys[i] = sabir_int(random_below(5));
+	SAME(!sabir_dict_fromkeys(conns[random_below(2)], NULL, keys, n, null ? NULL : &value, &made));
+	SAME(!sabir_dict_keys(made, 0, &cursor, &found, &n_found));
+	for (unsigned i = 0; i < n; i++) {
+		bool first = true;
+		for (unsigned k = 0; k < i; k++)
+			first &= keys[k].as.i != keys[i].as.i;
+		SAME(!first || (n_made < n_found && is_int(&found[n_made], keys[i].as.i)));
+		n_made += first;
+	}
+	SAME(n_made == n_found);
+	sabir_free(n_found ? found : NULL);
+	for (unsigned i = 0; i < n; i++) {
+		SAME(!sabir_dict_get(made, &keys[i], &found));
+		SAME(null ? found->kind == SABIR_ITEM_NULL : is_int(found, 7));
+		sabir_free(found);
+	}
+	SAME(!sabir_delete_handle(conns[random_below(2)], sabir_dict_handle(made)));
+	sabir_dict_free(made);
+}
+
 static void clear(sabir_dict *d)
 {
 	uint64_t removed;
@@ -240,14 +330,15 @@ static void clear(sabir_dict *d)
 static void step(sabir_dict *d)
 {
 	static void (*const of_key[])(sabir_dict *, int64_t) = {
-		get, set, set, setdefault, delete_or_pop, increment, compare_exchange, left, set_ttl, expire
+		get,  set,     set,    setdefault, delete_or_pop, increment, compare_exchange,
+		left, set_ttl, expire, get_into,   setdefault_ttl
 	};
-	static void (*const of_all[])(sabir_dict *) = { popitem, update, list, copy };
-	unsigned op = random_below(50);
-	if (op < 40)
-		of_key[op % 10](d, random_below(N_KEYS));
-	else if (op < 49)
-		of_all[op % 4](d);
+	static void (*const of_all[])(sabir_dict *) = { popitem, update, list, list_some, copy, fromkeys };
+	unsigned op = random_below(60);
+	if (op < 48)
+		of_key[op % 12](d, random_below(N_KEYS));
+	else if (op < 59)
+		of_all[random_below(6)](d);
 	else
 		clear(d);
 }

@@ -90,6 +90,24 @@ static void list(sabir_namespace *ns)
 	SAME(!error && all == n_model);
 }
 
+static void dir(sabir_namespace *ns)
+{
+	struct sabir_cursor cursor = { 0 };
+	struct sabir_item *page;
+	size_t n = 0, all = 0;
+	uint32_t page_size = random_below(5);
+	enum sabir_error error;
+	while (!(error = sabir_namespace_dir(ns, page_size, &cursor, &page, &n)) && n) {
+		for (size_t i = 0; i < n; i++, all++) {
+			SAME(all < n_model && page[i].kind == SABIR_ITEM_TEXT);
+			SAME(page[i].len == strlen(name_of(model[all].name)));
+			SAME(!memcmp(page[i].as.data, name_of(model[all].name), page[i].len));
+		}
+		sabir_free(page);
+	}
+	SAME(!error && all == n_model);
+}
+
 static void history(unsigned n_steps)
 {
 	n_model = 0;
@@ -108,8 +126,10 @@ static void history(unsigned n_steps)
 			delete (ns, name);
 		else if (op < 9)
 			increment(ns, name);
-		else
+		else if (random_below(2))
 			list(ns);
+		else
+			dir(ns);
 	}
 	SAME(!sabir_delete(conns[random_below(2)], "model/ns"));
 	sabir_namespace_free(handles[0]);

@@ -61,17 +61,22 @@ static void take(unsigned end)
 
 static void recv(unsigned c, unsigned end)
 {
+	static struct sabir_buffer buffer;
 	struct message m = sent[end][0];
-	struct sabir_item *item;
+	struct sabir_item *item, into;
 	enum sabir_error expected = expected_recv(end);
-	SAME(sabir_pipe_recv(held[c][end], 0, &item) == expected);
+	bool reuses = random_below(2);
+	SAME((reuses ? sabir_pipe_recv_into(held[c][end], 0, &buffer, &into)
+		     : sabir_pipe_recv(held[c][end], 0, &item)) == expected);
 	if (expected)
 		return;
+	if (reuses)
+		item = &into;
 	if (m.bytes)
 		SAME(item->kind == SABIR_ITEM_BYTES && item->len == m.number);
 	else
 		SAME(item->kind == SABIR_ITEM_INT && item->as.i == m.number);
-	sabir_free(item);
+	sabir_free(reuses ? NULL : item);
 	take(end);
 }
 

@@ -87,6 +87,31 @@ static void step_get(void)
 	drop(1);
 }
 
+static struct sabir_buffer buffer; /* of all that is taken into one */
+
+static void step_get_into(void)
+{
+	struct sabir_item item;
+	enum sabir_error expected = expected_get();
+	SAME(sabir_queue_get_into(either(), timeout(), &buffer, &item) == expected);
+	if (expected)
+		return;
+	SAME(item.kind == SABIR_ITEM_INT && item.as.i == model.at[0]);
+	drop(1);
+}
+
+static void step_get_many_into(void)
+{
+	struct sabir_item items[MANY];
+	size_t max = 1 + random_below(MANY), n = 99, there = max < model.n ? max : model.n;
+	enum sabir_error expected = expected_get();
+	SAME(sabir_queue_get_many_into(either(), max, timeout(), &buffer, items, &n) == expected);
+	SAME(n == (expected ? 99 : there));
+	for (size_t i = 0; i < n && !expected; i++)
+		SAME(items[i].as.i == model.at[i]);
+	drop(expected ? 0 : n);
+}
+
 static void step_get_many(void)
 {
 	struct sabir_item *items;
@@ -109,6 +134,11 @@ static void step_look(void)
 	enum sabir_error expected = expected_get();
 	SAME(sabir_queue_state(either(), &state) == SABIR_OK);
 	SAME(state.size == model.n && state.max_items == model.max && state.closed == model.closed);
+	uint64_t size;
+	bool empty, full;
+	SAME(!sabir_queue_size(either(), &size) && !sabir_queue_empty(either(), &empty) &&
+	     !sabir_queue_full(either(), &full));
+	SAME(size == model.n && empty == !model.n && full == (model.max && model.n >= model.max));
 	SAME(sabir_queue_peek(either(), &item) == expected);
 	if (expected)
 		return;
@@ -131,10 +161,14 @@ static void step(void)
 		step_put();
 	else if (n < 80)
 		step_put_many();
-	else if (n < 130)
+	else if (n < 115)
 		step_get();
-	else if (n < 155)
+	else if (n < 130)
+		step_get_into();
+	else if (n < 145)
 		step_get_many();
+	else if (n < 155)
+		step_get_many_into();
 	else if (n < 195)
 		step_look();
 	else if (n < 199)

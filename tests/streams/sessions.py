@@ -64,11 +64,13 @@ def resumed_once():
     stream.send(calls=[get, session_call(3, "QueueService/Size", queue=ref)])
     assert [r.tag for r in results(stream, 1)] == [3]
     stream.call.cancel()
-    for _ in range(2):
+    for i in range(2):
         stream = Stream("SessionService/Session", hello={"token": token}, calls=[get, put])
         got = {r.tag: r for r in results(stream, 2)}
         assert item_of(got[1]) == 1 and not got[2].status, got
         stream.call.cancel()
+        call("QueueService/Put", queue=ref, item={"int_value": 2 + i})
+    assert [call("QueueService/Get", queue=ref).item.int_value for _ in range(2)] == [2, 3]
     assert call("QueueService/Size", queue=ref).size == 0
 
 
