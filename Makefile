@@ -266,10 +266,10 @@ $(UNIT): $(O)/unit/%: $(O)/faults/%.o $(O)/faults/core.a
 
 # The objects are those of the product: no fault points, the same optimization.
 SWEEP := $(O)/tests/crash/sweep
-$(SWEEP): $(call OBJ,$(CORE_C) $(CRASH_C)) $(WIRE_O)
+$(SWEEP): $(call OBJ,$(CORE_C) $(CLIENT_C) $(CRASH_C)) $(WIRE_O) $(ATTACH_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=fallocate -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=fallocate -o $@ $^ -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
 ##@ Fuzzers
 

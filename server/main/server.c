@@ -229,8 +229,8 @@ static enum sabir_error start_snapshots(struct server *s)
 	enum sabir_error error = path ? folder_open(path, s->detail, sizeof(s->detail), &s->folder) : SABIR_OK;
 	/* Memory that was kept has all that a snapshot could bring back, and more. */
 	if (!error && !s->memory.inherited)
-		error = restore(&s->memory.lane, path ? &s->folder : NULL, config_text(s->config, OPTION_RESTORE), s->detail,
-				sizeof(s->detail));
+		error = restore(&s->memory.lane, path ? &s->folder : NULL, config_text(s->config, OPTION_RESTORE),
+				s->detail, sizeof(s->detail));
 	if (error || !path)
 		return error;
 	const struct snapshotter_options options = {

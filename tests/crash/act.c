@@ -46,14 +46,48 @@ static bool encode(const char *line, struct act *act)
 
 bool act_read(const char *line, const struct prepared *prepared, struct act *act)
 {
+	static const char undo[] = "undo:";
 	static char expanded[LINE_MAX_LEN];
+	act->undoes = !strncmp(line, undo, strlen(undo));
+	line += act->undoes ? strlen(undo) : 0;
 	expand(line, strlen(line), 0, prepared, expanded);
 	return encode(expanded, act);
+}
+
+void act_fini(struct act *act)
+{
+	op_receipt_fini(&act->receipt);
+	bytes_fini(&act->response);
+}
+
+bool act_take(struct act *act, struct world *world, FILE *out)
+{
+	const struct span request = { act->request, act->len };
+	struct op_wait wait = { .undoable = true };
+	enum sabir_error error = op_run_front(ops_op(act->method), &world->lane[SURVIVOR], NULL, request,
+					      &act->response, &wait, ops_detail);
+	act->receipt = wait.receipt;
+	if (error)
+		fprintf(out, "    the act: %s %s\n", error_name(error), ops_detail);
+	return !error;
+}
+
+/* In the name of the survivor, for whom it was done. */
+static enum sabir_error undo_it(const struct act *act, struct world *world, enum person who)
+{
+	struct lane *lane = &world->lane[who];
+	struct actor own = lane->actor;
+	lane->actor = world->lane[SURVIVOR].actor;
+	(void)op_undo(ops_op(act->method), lane, &act->receipt, bytes_item(&act->response, 0));
+	lane->actor = own;
+	return SABIR_OK;
 }
 
 enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer)
 {
 	enum sabir_error error;
+	if (act->undoes)
+		return undo_it(act, world, who);
 	if (typed_is(act->method))
 		return typed_run(act->method, &act->o, world, who, answer);
 	const struct span request = { act->request, act->len };

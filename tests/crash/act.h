@@ -7,12 +7,15 @@
 #include "tests/crash/scenario.h"
 #include "tests/crash/typed.h"
 
-/* What somebody does in a world: a request of the operation table, or a function of typed.h. */
+/* What somebody does in a world: a request of the operation table, or its undoing, or a function of typed.h. */
 struct act {
 	char method[64];
 	uint8_t request[512 << 10];
 	size_t len;
 	struct target o; /* of a function */
+	bool undoes;     /* it is the undoing of what the survivor did, which has this: */
+	struct op_receipt receipt;
+	struct bytes response;
 };
 
 /* What the lines of a setup are made with. */
@@ -23,6 +26,9 @@ struct prepared {
 
 /* From the text of scenario.h; false: there is no such operation. */
 bool act_read(const char *line, const struct prepared *prepared, struct act *act);
+void act_fini(struct act *act);
+/* Of one that undoes: the survivor does what is to be undone. False: it failed, said on `out`. */
+bool act_take(struct act *act, struct world *world, FILE *out);
 /* Its answer, as text, to `answer` if that is not NULL. */
 enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer);
 /* Runs a setup, by the survivor where nothing else is said. False: it failed, said on `out`. */

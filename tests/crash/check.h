@@ -15,11 +15,22 @@
  */
 struct check;
 
+/* Who else is there. */
+enum variant {
+	ALONE,
+	AWAITED,      /* everybody says that he waits for everything */
+	HELD,         /* somebody alive has the lock of the object o, or where there is none, of the directory */
+	HELD_BY_DEAD, /* the same, and he has died too */
+	EXHAUSTED,    /* there is no memory left, or little */
+	N_VARIANTS
+};
+extern const char *const variant_names[N_VARIANTS];
+
 /*
- * Prepares the scenario in a world; with `waiting` everybody says that he waits for everything. NULL: it can't be
- * prepared, said on `out`.
+ * Prepares the scenario in a world. `spare`: of EXHAUSTED, how many blocks of each size are left. NULL: it can't be prepared, said on
+ * `out`.
  */
-struct check *check_new(const struct scenario *scenario, bool waiting, FILE *out);
+struct check *check_new(const struct scenario *scenario, enum variant variant, unsigned spare, FILE *out);
 void check_free(struct check *check);
 
 /* The world that the scenario is prepared in. */
@@ -31,7 +42,7 @@ bool check_changes(const struct check *check);
 void check_act(void *check);
 
 /* The recovery of who died in `world`, by one person. */
-bool check_recover(struct world *world, enum person by);
+bool check_recover(struct check *check, struct world *world, enum person by);
 
 /*
  * Looks at the moment that the image holds, as if the victim and, with a server that died too, the server had been

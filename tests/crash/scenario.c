@@ -56,6 +56,15 @@ const struct scenario scenarios[] = {
 	{ "by name", QUEUE, "ManagerService/Open object" O },
 	{ "not there", "", "ManagerService/Open object" O },
 	{ "by name", QUEUE, "ManagerService/Release object" O },
+	{ "own, by who holds it once", "victim ManagerService/Create dict={}\n",
+	  "ManagerService/Release object={handle=&}" },
+	{ "own, opened twice", "victim ManagerService/Create dict={}\nvictim ManagerService/Open object={handle=&}\n",
+	  "ManagerService/Release object={handle=&}" },
+	{ "another holds it too", "victim ManagerService/Create dict={}\nManagerService/Open object={handle=&}\n",
+	  "ManagerService/Release object={handle=&}" },
+	{ "another's", "ManagerService/Create dict={}\n", "ManagerService/Release object={handle=&}" },
+	{ "another's, first hold", "ManagerService/Create dict={}\n", "ManagerService/Open object={handle=&}" },
+	{ "without a name", "ManagerService/Create dict={}\n", "ManagerService/Delete object={handle=&}" },
 	{ "queue with items", QUEUE TEN PUT, "ManagerService/Delete object" O },
 	{ "task queue with items", TASKS TEN PUT LEASE, "ManagerService/Delete object" O },
 	{ "dict with entries", DICT TEN SET, "ManagerService/Delete object" O },
@@ -107,7 +116,14 @@ const struct scenario scenarios[] = {
 	{ "some", QUEUE TEN PUT, "undo:QueueService/Get queue" O },
 	{ "last", QUEUE PUT, "undo:QueueService/Get queue" O },
 	{ "large item", QUEUE "QueueService/Put queue" O " item=$'~5000~'\n", "undo:QueueService/Get queue" O },
-	{ "some, in steps", QUEUE TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3" },
+#define FROM_3 " items=$3 items=$4 items=$5 items=$6 items=$7 items=$8 items=$9\n"
+#define LEFT(n, first) "  QueueService/Size OK size=" n "\n  QueueService/GetMany OK" first FROM_3
+#define LEFT_OF_TASKS(n, first)                                                                                        \
+	"  QueueService/Size OK size=" n "\n  QueueService/Requeue OK \n  QueueService/GetMany OK" first FROM_3
+#define QUEUE_O "2 kind 1 'o' flags 0 closed 0 ephemeral 0\n"
+#define TASKS_O "2 kind 16 'o' flags 0 closed 0 ephemeral 0\n"
+	{ "some", QUEUE TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3",
+	  OTHER QUEUE_O LEFT("8", " items=$2") "\0" OTHER QUEUE_O LEFT("9", " items=$1 items=$2") "\0" },
 	{ "some", QUEUE "3*" PUT, "QueueService/Peek queue" O },
 	{ "some", QUEUE "3*" PUT, "QueueService/Size queue" O },
 	{ "some", QUEUE TEN PUT, "QueueService/Clear queue" O },
@@ -142,7 +158,9 @@ const struct scenario scenarios[] = {
 	{ "tasks, ttl", TASKS "QueueService/Put queue" O " item=$7 ttl={seconds=9000}\n",
 	  "undo:QueueService/Get queue" O },
 	{ "lease", TASKS TEN PUT, "undo:QueueService/Get queue" O " lease_duration={seconds=1000}" },
-	{ "tasks, in steps", TASKS TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3" },
+	{ "tasks", TASKS TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3",
+	  OTHER TASKS_O LEFT_OF_TASKS("8", " items=$0") "\0" OTHER TASKS_O LEFT_OF_TASKS("9",
+											 " items=$0 items=$1") "\0" },
 	{ "tasks", TASKS TEN PUT, "QueueService/Peek queue" O },
 	{ "tasks", TASKS TEN PUT LEASE, "QueueService/Size queue" O },
 	{ "tasks", TASKS TEN PUT LEASE, "QueueService/Clear queue" O },

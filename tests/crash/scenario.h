@@ -9,7 +9,8 @@
  * them, with "Service/Method " in front; `setup` has one in each line. In front of a request of the setup
  *   victim   it is the victim who makes it, not the survivor
  *   5*       it is made five times; % in it is the number of the time, from 0
- * and anywhere in a request ~1000~ is that many letters, and @ the token of the lease that was got last.
+ * and anywhere in a request ~1000~ is that many letters, @ the token of the lease that was got last, and & the handle of
+ * the object that was made last. The operation may be a function of typed.h, by its name.
  *
  * An act with "undo:" in front is done by the survivor in the end of the setup, for somebody who has not received the answer, and
  * it is its undoing in which the victim dies.
@@ -26,7 +27,17 @@ struct scenario {
 	const char *steps;
 };
 
-extern const struct scenario scenarios[];
-extern const size_t n_scenarios;
+/* Requests, and functions of typed.h. */
+extern const struct scenario scenarios[], typed_scenarios[];
+extern const size_t n_scenarios, n_typed_scenarios;
+
+static inline size_t scenario_count(void)
+{
+	return n_scenarios + n_typed_scenarios;
+}
+static inline const struct scenario *scenario_at(size_t i)
+{
+	return i < n_scenarios ? &scenarios[i] : &typed_scenarios[i - n_scenarios];
+}
 
 #endif

@@ -39,7 +39,15 @@ static enum sabir_error enter(struct sabir_conn *conn, struct lane **lane)
 	return SABIR_OK;
 }
 
-static const struct transport transport = { .enter = enter };
+/* By its path: the library's own table is filled when it attaches to a server. */
+static enum sabir_error call(struct sabir_conn *conn, const char *path, int method, struct request *request,
+			     uint64_t timeout_ns, struct bytes *response)
+{
+	(void)method;
+	return local_transport.call(conn, path, METHOD_OTHER, request, timeout_ns, response);
+}
+
+static const struct transport transport = { .enter = enter, .call = call };
 static struct sabir_conn *connection;
 
 /* As handle_open would make it, but without asking the object, which may be in any state. */
@@ -50,9 +58,8 @@ static struct handle *handle_of(const struct target *o)
 		connection = calloc(1, sizeof(*connection) + 1);
 	if (!h || !connection)
 		abort();
-	*connection = (struct sabir_conn){
-		.id = UINT64_MAX, .transport = &transport, .refs = 1, .timeout_ns = SABIR_SECOND
-	};
+	*connection =
+		(struct sabir_conn){ .id = UINT64_MAX, .transport = &transport, .refs = 1, .timeout_ns = SABIR_SECOND };
 	*h = (struct handle){ .conn = connection, .id = o->handle, .kind = o->kind, .type_code = o->type_code };
 	strcpy(h->name, "o");
 	return h;
@@ -75,18 +82,18 @@ static void tell_item(struct typed *t, const struct sabir_item *item)
 		tell(t, "kind %u, %zu bytes ", item->kind, item->len);
 }
 
-static enum sabir_error tell_got(struct typed *t, enum sabir_error error, struct sabir_item *item)
+static enum sabir_error tell_got(struct typed *t, enum sabir_error error, struct sabir_item **item)
 {
 	if (error)
 		return error;
-	tell_item(t, item);
-	sabir_free(item);
+	tell_item(t, *item);
+	sabir_free(*item);
 	return SABIR_OK;
 }
 
 /* ---------------------------------------------------------------- libsabir */
 
-#define F(name) static enum sabir_error name(struct typed *t)
+#define F(name) static enum sabir_error do_##name(struct typed *t)
 
 F(queue_put_short)
 {
@@ -115,12 +122,12 @@ F(queue_put_several)
 F(queue_get_now)
 {
 	struct sabir_item *item;
-	return tell_got(t, sabir_queue_get(t->o, 0, &item), item);
+	return tell_got(t, sabir_queue_get(t->o, 0, &item), &item);
 }
 F(queue_get_waits)
 {
 	struct sabir_item *item;
-	return tell_got(t, sabir_queue_get(t->o, A_MOMENT, &item), item);
+	return tell_got(t, sabir_queue_get(t->o, A_MOMENT, &item), &item);
 }
 F(queue_get_buffer)
 {
@@ -147,7 +154,7 @@ F(queue_get_several)
 F(queue_peek_first)
 {
 	struct sabir_item *item;
-	return tell_got(t, sabir_queue_peek(t->o, &item), item);
+	return tell_got(t, sabir_queue_peek(t->o, &item), &item);
 }
 F(value_set)
 {
@@ -210,7 +217,7 @@ F(dict_set_new)
 F(dict_get)
 {
 	struct sabir_item key = sabir_int(3), *value;
-	return tell_got(t, sabir_dict_get(t->o, &key, &value), value);
+	return tell_got(t, sabir_dict_get(t->o, &key, &value), &value);
 }
 F(dict_delete)
 {
@@ -289,40 +296,40 @@ static const struct function {
 	const char *name;
 	enum sabir_error (*run)(struct typed *t);
 } functions[] = {
-	{ "sabir_queue_put", queue_put_short },
-	{ "sabir_queue_put(waits)", queue_put_waits },
-	{ "sabir_queue_put_bytes", queue_put_raw },
-	{ "sabir_queue_put_many", queue_put_several },
-	{ "sabir_queue_get", queue_get_now },
-	{ "sabir_queue_get(waits)", queue_get_waits },
-	{ "sabir_queue_get_into", queue_get_buffer },
-	{ "sabir_queue_get_many", queue_get_several },
-	{ "sabir_queue_peek", queue_peek_first },
-	{ "sabir_value_set_int", value_set },
-	{ "sabir_value_add_int", value_add },
-	{ "sabir_value_get_int", value_get },
-	{ "sabir_value_wait", value_waits },
-	{ "sabir_array_set_int", array_set },
-	{ "sabir_array_add_int", array_add },
-	{ "sabir_array_get_int", array_get },
-	{ "sabir_array_get_slice", array_slice_read },
-	{ "sabir_array_set_slice", array_slice_written },
-	{ "sabir_dict_set", dict_set },
-	{ "sabir_dict_set(new)", dict_set_new },
-	{ "sabir_dict_get", dict_get },
-	{ "sabir_dict_delete", dict_delete },
-	{ "sabir_dict_increment_int", dict_increment },
-	{ "sabir_lock_acquire(waits)", lock_acquire_waits },
-	{ "sabir_lock_release", lock_release },
-	{ "sabir_semaphore_acquire(waits)", semaphore_acquire_waits },
-	{ "sabir_semaphore_release", semaphore_release },
-	{ "sabir_event_wait(waits)", event_waits },
-	{ "sabir_event_set", event_set },
-	{ "server:expire", expire_objects },
-	{ "server:tasks", settle_tasks },
-	{ "server:entries", remove_due_entries },
-	{ "server:collect", collect },
-	{ "server:memory", keep_up_memory },
+	{ "sabir_queue_put", do_queue_put_short },
+	{ "sabir_queue_put(waits)", do_queue_put_waits },
+	{ "sabir_queue_put_bytes", do_queue_put_raw },
+	{ "sabir_queue_put_many", do_queue_put_several },
+	{ "sabir_queue_get", do_queue_get_now },
+	{ "sabir_queue_get(waits)", do_queue_get_waits },
+	{ "sabir_queue_get_into", do_queue_get_buffer },
+	{ "sabir_queue_get_many", do_queue_get_several },
+	{ "sabir_queue_peek", do_queue_peek_first },
+	{ "sabir_value_set_int", do_value_set },
+	{ "sabir_value_add_int", do_value_add },
+	{ "sabir_value_get_int", do_value_get },
+	{ "sabir_value_wait", do_value_waits },
+	{ "sabir_array_set_int", do_array_set },
+	{ "sabir_array_add_int", do_array_add },
+	{ "sabir_array_get_int", do_array_get },
+	{ "sabir_array_get_slice", do_array_slice_read },
+	{ "sabir_array_set_slice", do_array_slice_written },
+	{ "sabir_dict_set", do_dict_set },
+	{ "sabir_dict_set(new)", do_dict_set_new },
+	{ "sabir_dict_get", do_dict_get },
+	{ "sabir_dict_delete", do_dict_delete },
+	{ "sabir_dict_increment_int", do_dict_increment },
+	{ "sabir_lock_acquire(waits)", do_lock_acquire_waits },
+	{ "sabir_lock_release", do_lock_release },
+	{ "sabir_semaphore_acquire(waits)", do_semaphore_acquire_waits },
+	{ "sabir_semaphore_release", do_semaphore_release },
+	{ "sabir_event_wait(waits)", do_event_waits },
+	{ "sabir_event_set", do_event_set },
+	{ "server:expire", do_expire_objects },
+	{ "server:tasks", do_settle_tasks },
+	{ "server:entries", do_remove_due_entries },
+	{ "server:collect", do_collect },
+	{ "server:memory", do_keep_up_memory },
 };
 #define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 
@@ -354,8 +361,7 @@ struct target typed_target(struct world *world)
 	static const struct span o = { (const uint8_t *)"o", 1 };
 	struct object_info info;
 	uint64_t handle;
-	if (object_open(&world->lane[SURVIVOR], o, &handle) ||
-	    object_describe(&world->lane[SURVIVOR], handle, &info))
+	if (object_open(&world->lane[SURVIVOR], o, &handle) || object_describe(&world->lane[SURVIVOR], handle, &info))
 		return (struct target){ 0 };
 	return (struct target){ handle, info.kind, info.type_code };
 }

@@ -19,7 +19,8 @@ struct target {
 struct target typed_target(struct world *world);
 
 bool typed_is(const char *name);
-enum sabir_error typed_run(const char *name, const struct target *o, struct world *world, enum person who, FILE *answer);
+enum sabir_error typed_run(const char *name, const struct target *o, struct world *world, enum person who,
+			   FILE *answer);
 size_t typed_count(void);
 const char *typed_at(size_t i);
 

@@ -34,9 +34,9 @@ static bool person_make(struct segment *seg, const char *name, struct lane *lane
 
 bool world_make(struct world *world)
 {
-	static const char *const names[] = { "victim", "survivor", "server", "heir", "bystander" };
+	static const char *const names[] = { "victim", "survivor", "server", "heir", "bystander", "companion" };
 	const struct segment_options options = {
-		.memory_limit = MEMORY, .n_owners = 6, .n_lanes = 6, .n_objects = 40, .max_item_bytes = MAX_ITEM_BYTES
+		.memory_limit = MEMORY, .n_owners = 7, .n_lanes = 7, .n_objects = 40, .max_item_bytes = MAX_ITEM_BYTES
 	};
 	if (segment_create(&options, &world->seg))
 		return false;

@@ -15,6 +15,7 @@ enum person {
 	SERVER,    /* recovers the dead */
 	HEIR,      /* recovers a server that died in a recovery, and then the dead */
 	BYSTANDER, /* keeps memory in the cache of his lane */
+	COMPANION, /* holds a lock */
 	N_PERSONS
 };
 

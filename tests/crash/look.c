@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What objects hold, as text. A look may take out what it looks at: it is made in a copy that nobody needs any more.
+ */
+#include "tests/crash/look.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "server/objects/object_word.h"
+#include "tests/crash/act.h"
+
+static const char *const looks[][4] = {
+	[SEG_KIND_QUEUE] = { "QueueService/Size queue", "QueueService/GetMany max_items=1000 timeout={} queue" },
+	[SEG_KIND_TASK_QUEUE] = { "QueueService/Size queue", "QueueService/Requeue queue",
+				  "QueueService/GetMany max_items=1000 timeout={} queue" },
+	[SEG_KIND_VALUE] = { "ValueService/Get value" },
+	[SEG_KIND_ARRAY] = { "ArrayService/Len array", "ArrayService/GetSlice array" },
+	[SEG_KIND_DICT] = { "DictService/Len dict", "DictService/Items page_size=1000 dict" },
+	[SEG_KIND_NAMESPACE] = { "NamespaceService/List page_size=1000 namespace" },
+	[SEG_KIND_LIST] = { "ListService/Len list", "ListService/GetSlice max_items=1000 list" },
+	[SEG_KIND_SHARED_LIST] = { "SharedListService/Items max_items=1000 shared_list" },
+	[SEG_KIND_LOCK] = { "LockService/Status lock", "LockService/Acquire timeout={} lock" },
+	[SEG_KIND_RLOCK] = { "LockService/Status lock", "LockService/Acquire timeout={} lock" },
+	[SEG_KIND_SEMAPHORE] = { "SemaphoreService/Status semaphore" },
+	[SEG_KIND_CONDITION] = { "ConditionService/Status condition" },
+	[SEG_KIND_BARRIER] = { "BarrierService/Status barrier" },
+	[SEG_KIND_EVENT] = { "EventService/IsSet event" },
+	[SEG_KIND_PIPE] = { "PipeService/State pipe" },
+	[SEG_KIND_BLOCK] = { "BlockService/Size block", "BlockService/Read offset=0 count=4096 block" },
+};
+#define N_LOOKS (sizeof(looks) / sizeof(looks[0]))
+
+/* What one request about the object is answered; the name of the reference's field is the last word of `look`. */
+static void look_once(struct world *world, const char *look, uint64_t handle, FILE *to)
+{
+	static struct act act;
+	char line[256], *text = NULL;
+	size_t len;
+	snprintf(line, sizeof(line), "%s={handle=%" PRIu64 "}", look, handle);
+	if (!act_read(line, &(struct prepared){ 0 }, &act))
+		abort();
+	FILE *answer = open_memstream(&text, &len);
+	enum sabir_error error = act_run(&act, world, SURVIVOR, answer);
+	fclose(answer);
+	fprintf(to, "  %s %s %s\n", act.method, error_name(error), error ? "" : text);
+	free(text);
+}
+
+static void look_at(struct world *world, uint32_t index, bool changes, FILE *to)
+{
+	struct object_info info = { 0 };
+	uint64_t handle = look_handle(&world->seg, index);
+	uint32_t kind = load32_relaxed(&world->seg.objects[index].kind);
+	object_describe(&world->lane[SURVIVOR], handle, &info);
+	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d\n", index, kind, info.name, info.flags,
+		info.closed, info.ephemeral);
+	if (changes)
+		look_once(world, "WatchService/Next after_sequence=1 timeout={} object", handle, to);
+	for (size_t i = 0; kind < N_LOOKS && i < 4 && looks[kind][i]; i++)
+		look_once(world, looks[kind][i], handle, to);
+}
+
+uint64_t look_handle(const struct segment *seg, uint32_t index)
+{
+	uint64_t word = load64_acquire(&seg->objects[index].word);
+	return object_state(word) == SEG_OBJECT_LIVE ? index | (word & 0xffffffff00000000ull) : 0;
+}
+
+void look_at_all(struct world *world, bool changes, struct text *text)
+{
+	FILE *to = open_memstream(&text->at, &text->len);
+	for (uint32_t i = 1; i < world->seg.n_objects; i++)
+		if (look_handle(&world->seg, i))
+			look_at(world, i, changes && i > 1, to);
+	fclose(to);
+}
