@@ -117,6 +117,8 @@ static void note(const struct act *act, struct prepared *prepared)
 	fclose(to);
 	if ((at = strstr(text, "lease_token=")) != NULL)
 		prepared->lease = strtoull(at + strlen("lease_token="), NULL, 10);
+	if ((at = strstr(text, "last_sequence=")) != NULL)
+		prepared->sequence = strtoull(at + strlen("last_sequence="), NULL, 10);
 	if (strstr(act->method, "/Create") && (at = strstr(text, "handle=")) != NULL)
 		prepared->made = strtoull(at + strlen("handle="), NULL, 10);
 	free(text);

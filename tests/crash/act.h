@@ -20,8 +20,9 @@ struct act {
 
 /* What the lines of a setup are made with. */
 struct prepared {
-	unsigned long long lease; /* the token of the lease that was got last */
-	unsigned long long made;  /* the handle of the object that was made last */
+	unsigned long long lease;    /* the token of the lease that was got last */
+	unsigned long long made;     /* the handle of the object that was made last */
+	unsigned long long sequence; /* of the change that a watch was told of last */
 };
 
 /* From the text of scenario.h; false: there is no such operation. */

@@ -22,6 +22,7 @@
 struct end {
 	struct text state; /* what the objects hold */
 	struct text again; /* what the survivor is answered when he does the same */
+	struct text told;  /* what who watches the object o is told */
 	struct arena_stats left;
 	bool woken[64][N_SIDES]; /* local waiters; the server's are told by `rung` */
 	bool rung[64];
@@ -34,8 +35,8 @@ struct check {
 	struct end before, after;
 	uint32_t seq[64][N_SIDES]; /* of the events, at the beginning */
 	int stage;                 /* at an earlier moment already */
-	bool watched;
-	enum sabir_error answer; /* of the operation, without a death */
+	uint64_t watched;          /* the last sequence of who watches o; 0: nobody does */
+	enum sabir_error answer;   /* of the operation, without a death */
 	struct around around;
 	struct act act;
 };
@@ -50,16 +51,9 @@ static void go_back(struct check *c, const struct image *to)
 	store32_relaxed(&c->there.seg.header->light_pins, 0);
 }
 
-/* Fields that differ from run to run though nothing else does: times, and the handle of what is made. */
-static void drop_field(char *text, const char *name, const char *ends)
+static bool same(const struct text *a, const struct text *b)
 {
-	char *at;
-	while ((at = strstr(text, name)) != NULL) {
-		char *end = at + strlen(name);
-		end += strcspn(end, ends);
-		end += *end == '}' && *ends == '}';
-		memmove(at, end, strlen(end) + 1);
-	}
+	return a->len == b->len && !memcmp(a->at, b->at, a->len);
 }
 
 static void do_again(struct check *c, struct text *text)
@@ -73,11 +67,19 @@ static void do_again(struct check *c, struct text *text)
 	fprintf(to, "%s %s", error_name(error), answer);
 	fclose(to);
 	free(answer);
-	drop_field(text->at, "create_time={", "}");
-	drop_field(text->at, "ttl={", "}");
-	drop_field(text->at, "handle=", " }");
-	drop_field(text->at, "last_sequence=", " }");
+	/* Fields that differ from run to run though nothing else does: times, and the handle of what is made. */
+	look_drop(text->at, "create_time={", "}");
+	look_drop(text->at, "ttl={", "}");
+	look_drop(text->at, "handle=", " }");
+	look_drop(text->at, "last_sequence=", " }");
 	text->len = strlen(text->at);
+}
+
+static void look_around(struct check *c, struct end *end)
+{
+	if (c->watched)
+		look_at_changes(&c->there, c->act.o.handle, c->watched, &end->told);
+	look_at_all(&c->there, &end->state);
 }
 
 static void note_woken(const struct check *c, struct end *end)
@@ -174,7 +176,7 @@ static const char *know_end(struct check *c, bool happened, struct end *end)
 		if (what)
 			break;
 		if (round == 0) {
-			look_at_all(&c->there, c->watched, &end->state);
+			look_around(c, end);
 			count_left(&c->there, SERVER, &end->left);
 		} else {
 			do_again(c, &end->again);
@@ -221,7 +223,7 @@ static bool set_up(struct check *c, FILE *out)
 	if (c->act.undoes && !act_take(&c->act, &c->here, out))
 		return false;
 	c->act.o = typed_target(&c->here);
-	c->watched = strstr(c->scenario->setup, "WatchService/Next") != NULL;
+	c->watched = prepared.sequence;
 	return true;
 }
 
@@ -236,6 +238,8 @@ static const char *know_ends(struct check *c)
 	bool refused = c->answer == SABIR_BUSY || c->answer == SABIR_RESOURCE_EXHAUSTED;
 	if (!what && refused && strcmp(c->before.state.at, c->after.state.at) != 0)
 		what = "it was refused, and has changed something";
+	if (!what && c->watched && !same(&c->before.state, &c->after.state) && same(&c->before.told, &c->after.told))
+		what = "who watches is not told";
 	return what;
 }
 
@@ -270,6 +274,7 @@ static void end_fini(struct end *end)
 {
 	free(end->state.at);
 	free(end->again.at);
+	free(end->told.at);
 }
 
 void check_free(struct check *c)
@@ -302,11 +307,6 @@ void check_act(void *context)
 }
 
 /* ---------------------------------------------------------------- a moment */
-
-static bool same(const struct text *a, const struct text *b)
-{
-	return a->len == b->len && !memcmp(a->at, b->at, a->len);
-}
 
 bool check_changes(const struct check *c)
 {
@@ -354,6 +354,18 @@ static int last_stage(const struct check *c)
 	return n;
 }
 
+/*
+ * Who watches is told of what has happened, and of nothing else. A death may instead leave a gap: he learns that changes were
+ * lost, and reads the object anew.
+ */
+static const char *compare_told(const struct check *c, const struct end *found, bool happened)
+{
+	const struct end *end = happened ? &c->after : &c->before;
+	if (!c->watched || strstr(found->told.at, "lost=") || same(&found->told, &end->told))
+		return NULL;
+	return happened ? "who watches was not told" : "who watches was told of what has not happened";
+}
+
 static const char *compare(struct check *c, const struct end *found)
 {
 	int stage = stage_of(c, found), last = last_stage(c);
@@ -367,6 +379,8 @@ static const char *compare(struct check *c, const struct end *found)
 	c->stage = stage;
 	if (stage == last && !all_woken(&c->after, found))
 		return "somebody who waited was not woken";
+	if ((stage == 0 || stage == last) && compare_told(c, found, stage == last))
+		return compare_told(c, found, stage == last);
 	if (!same_count(&found->left, &c->before.left) && !same_count(&found->left, &c->after.left))
 		return "memory is lost";
 	return NULL;
@@ -377,6 +391,9 @@ static void tell(const struct check *c, const char *what, const struct end *foun
 	fprintf(out, "    %s\n", what);
 	fprintf(out, "    before:\n%s    after:\n%s    found:\n%s", c->before.state.at, c->after.state.at,
 		found->state.at ? found->state.at : "?\n");
+	if (c->watched)
+		fprintf(out, "    told: before: %safter: %sfound: %s", c->before.told.at, c->after.told.at,
+			found->told.at ? found->told.at : "?\n");
 	fprintf(out, "    again: before: %s; after: %s; found: %s\n", c->before.again.at, c->after.again.at,
 		found->again.at ? found->again.at : "?");
 	fprintf(out,
@@ -412,7 +429,7 @@ bool check_moment(struct check *c, const struct image *moment, bool server_died,
 		if (round == 0) {
 			note_woken(c, &found);
 			lane_end(&c->there.lane[BYSTANDER]);
-			look_at_all(&c->there, c->watched, &found.state);
+			look_around(c, &found);
 			count_left(&c->there, by, &found.left);
 		} else {
 			do_again(c, &found.again);

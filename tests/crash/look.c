@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/objects/object_word.h"
 #include "tests/crash/act.h"
@@ -47,7 +48,7 @@ static void look_once(struct world *world, const char *look, uint64_t handle, FI
 	free(text);
 }
 
-static void look_at(struct world *world, uint32_t index, bool changes, FILE *to)
+static void look_at(struct world *world, uint32_t index, FILE *to)
 {
 	struct object_info info = { 0 };
 	uint64_t handle = look_handle(&world->seg, index);
@@ -55,8 +56,6 @@ static void look_at(struct world *world, uint32_t index, bool changes, FILE *to)
 	object_describe(&world->lane[SURVIVOR], handle, &info);
 	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d\n", index, kind, info.name, info.flags,
 		info.closed, info.ephemeral);
-	if (changes)
-		look_once(world, "WatchService/Next after_sequence=1 timeout={} object", handle, to);
 	for (size_t i = 0; kind < N_LOOKS && i < 4 && looks[kind][i]; i++)
 		look_once(world, looks[kind][i], handle, to);
 }
@@ -67,11 +66,37 @@ uint64_t look_handle(const struct segment *seg, uint32_t index)
 	return object_state(word) == SEG_OBJECT_LIVE ? index | (word & 0xffffffff00000000ull) : 0;
 }
 
-void look_at_all(struct world *world, bool changes, struct text *text)
+void look_at_all(struct world *world, struct text *text)
 {
 	FILE *to = open_memstream(&text->at, &text->len);
 	for (uint32_t i = 1; i < world->seg.n_objects; i++)
 		if (look_handle(&world->seg, i))
-			look_at(world, i, changes && i > 1, to);
+			look_at(world, i, to);
 	fclose(to);
+}
+
+void look_drop(char *text, const char *name, const char *ends)
+{
+	char *at;
+	while ((at = strstr(text, name)) != NULL) {
+		char *end = at + strlen(name);
+		end += strcspn(end, ends);
+		end += *end == '}' && *ends == '}';
+		memmove(at, end, strlen(end) + 1);
+	}
+}
+
+void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text)
+{
+	char line[128];
+	FILE *to = open_memstream(&text->at, &text->len);
+	snprintf(line, sizeof(line), "WatchService/Next after_sequence=%" PRIu64 " timeout={} object", sequence);
+	look_once(world, line, handle, to);
+	fclose(to);
+	look_drop(text->at, "last_sequence=", " }\n");
+	look_drop(text->at, "from_sequence=", " }\n");
+	look_drop(text->at, "to_sequence=", " }\n");
+	look_drop(text->at, " sequence=", " }\n");
+	look_drop(text->at, "{sequence=", " }\n");
+	text->len = strlen(text->at);
 }

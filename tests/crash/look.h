@@ -9,8 +9,12 @@ struct text {
 	size_t len;
 };
 
-/* What all objects of the world hold, as the survivor finds it; `changes`: and what was noted for who watches them. */
-void look_at_all(struct world *world, bool changes, struct text *text);
+/* What all objects of the world hold, as the survivor finds it. */
+void look_at_all(struct world *world, struct text *text);
+/* What who watches an object is told behind a sequence, without the sequences. */
+void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text);
+/* Takes a field out of such a text, up to one of `ends`, the brace that closes a message included. */
+void look_drop(char *text, const char *name, const char *ends);
 /* The handle of the live object at an index; 0: there is none. */
 uint64_t look_handle(const struct segment *seg, uint32_t index);
 
