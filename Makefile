@@ -354,10 +354,10 @@ stress: programs $(SUITES) ## many processes on one queue, with kills; every ite
 	@$(TEST_ENV) tests/stress/run
 
 storm: programs $(STORM) ## all kinds at once, with kills at random, against a ledger; SECONDS=600
-	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),600) tests/storm/run
+	@$(TEST_ENV) KIND=kills SECONDS_LONG=$(or $(SECONDS),600) tests/storm/run
 
 pauses: programs $(STORM) ## the same with processes stopped for long, and no kills; SECONDS=120
-	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),120) PAUSES=1 tests/storm/run
+	@$(TEST_ENV) KIND=pauses SECONDS_LONG=$(or $(SECONDS),120) tests/storm/run
 
 restart: programs $(SUITES) ## the server killed again and again under load; N=200, PAUSE=300 (ms)
 	@$(TEST_ENV) N=$(or $(N),200) tests/restart/run

@@ -385,7 +385,9 @@ enum sabir_error object_delete(struct lane *lane, uint64_t handle)
 	uint64_t generation = handle >> 32;
 	uint64_t word = object_word(SEG_OBJECT_LIVE, 0, (uint32_t)generation);
 
-	store64_relaxed(&lane->shared->naming, handle | SEG_NAMING_DELETE);
+	/* What this lane itself was making and did not get a name for is named already: if it dies here, that goes all the same. */
+	if (load64_relaxed(&lane->shared->naming) != handle)
+		store64_relaxed(&lane->shared->naming, handle | SEG_NAMING_DELETE);
 	FAULT("object_delete.begun");
 	if (!cas64(&o->word, &word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)generation))) {
 		store64_relaxed(&lane->shared->naming, 0);

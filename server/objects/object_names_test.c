@@ -2,7 +2,7 @@
 /* Names when somebody holds the directory's lock and does not go on. */
 #include "server/objects/dict.h"
 #include "server/objects/object.h"
-#include "server/shm/test_kit.h"
+#include "server/objects/recover_test_kit.h"
 
 #define DIRECTORY ((uint64_t)1 << 32)
 
@@ -53,6 +53,34 @@ static void a_name_that_a_delete_left_goes_with_the_sweep(void)
 	CU_ASSERT_EQUAL(load64_acquire(&seg.objects[object_index(handle)].word) & 15, SEG_OBJECT_FREE);
 }
 
+static void act_create(struct lane *by, void *context)
+{
+	uint64_t handle;
+	(void)context;
+	(void)object_create(by, name, &spec, false, &handle);
+}
+
+static void a_create_that_is_refused_leaves_nothing_whenever_its_maker_dies(void)
+{
+	struct kit_steps *steps = kit_shared(sizeof(*steps));
+	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT(kit_list_steps(steps, act_create, &lane, NULL));
+	lock_release(&holder, &seg.objects[0].lock);
+	kit_settle(&lane);
+	uint32_t n = kit_count_objects(&seg);
+	for (unsigned i = 0; i < steps->n; i++) {
+		struct lane victim = kit_lane(&seg);
+		victim.lock_rings = true;
+		CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+		(void)kit_die_at(&steps->at[i], act_create, &victim, NULL);
+		lock_release(&holder, &seg.objects[0].lock);
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		kit_settle(&lane);
+		CU_ASSERT_EQUAL(kit_count_objects(&seg), n);
+	}
+	munmap(steps, sizeof(*steps));
+}
+
 static void a_name_that_was_given_anew_stays(void)
 {
 	uint64_t old, new, found = 0;
@@ -86,6 +114,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_name_that_a_delete_left_goes_with_the_sweep),
+		KIT_TEST(a_create_that_is_refused_leaves_nothing_whenever_its_maker_dies),
 		KIT_TEST(a_name_that_was_given_anew_stays),
 		KIT_TEST(a_create_that_meets_the_lock_leaves_nothing),
 	};

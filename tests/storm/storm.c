@@ -3,7 +3,7 @@
  * The storm: local and remote processes use objects of most kinds, are killed or stopped at random, and a ledger outside of
  * Sabir is compared with what is left.
  *
- *   storm LOCAL_URL REMOTE_URL [SECONDS [SEED [pauses]]]
+ *   storm LOCAL_URL REMOTE_URL [SECONDS [SEED [kills or pauses]]]
  *
  * With `pauses` nobody is killed: they are stopped for longer, and then all must be exactly right. Closes with a line
  * "N passed, N failed".
@@ -397,7 +397,7 @@ int main(int argc, char **argv)
 {
 	unsigned seconds = argc > 3 ? (unsigned)atoi(argv[3]) : 10;
 	if (argc < 3) {
-		fprintf(stderr, "usage: storm LOCAL_URL REMOTE_URL [SECONDS [SEED [pauses]]]\n");
+		fprintf(stderr, "usage: storm LOCAL_URL REMOTE_URL [SECONDS [SEED [kills or pauses]]]\n");
 		return 2;
 	}
 	urls[0] = argv[1];
