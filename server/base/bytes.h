@@ -98,6 +98,13 @@ static inline void bytes_commit(struct bytes *b, size_t len)
 }
 /* reserve, copy, commit. */
 enum sabir_error bytes_add(struct bytes *b, const void *data, size_t len);
+/* Drops everything, also what is no item: the beginning of a message whose items then did not come. */
+static inline void bytes_empty(struct bytes *b)
+{
+	b->n_items = 0;
+	b->len = 0;
+	b->head_len = 0;
+}
 /* Drops all items behind the first n. */
 void bytes_truncate(struct bytes *b, size_t n);
 struct span bytes_item(const struct bytes *b, size_t i);

@@ -266,7 +266,7 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	bool undoable = c->wait->undoable;
 
 	bytes_init(&c->scratch, fixed, sizeof(fixed));
-	bytes_truncate(c->response, 0);
+	bytes_empty(c->response);
 	c->response->frame = 0;
 	c->response->limit = 0;
 	c->detail[0] = '\0';
@@ -279,7 +279,7 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	enum sabir_error error = bytes_reserve(c->response, RESPONSE_ROOM) ? run(c, known) : SABIR_NO_MEMORY;
 	if (error) {
 		c->response->frame = 0;
-		bytes_truncate(c->response, 0);
+		bytes_empty(c->response);
 		explain(c, error);
 		if (error == SABIR_BUSY && c->lane->busy_object != LANE_NOT_BUSY)
 			want_lock(c);

@@ -161,10 +161,28 @@ static void test_a_slice_longer_than_a_response_is_refused(void)
 		  ops_response.len <= op_message_limit(&ops_seg));
 }
 
+/* Its head had been written already. */
+static void test_a_slice_that_meets_a_lock_leaves_no_response(void)
+{
+	struct lane holder;
+	uint64_t handle;
+	CU_ASSERT(!ops_call("ManagerService/Create", "name='held' array={type_code=6 length=3}"));
+	CU_ASSERT(!object_open(&ops_lane, (struct span){ (const uint8_t *)"held", 4 }, &handle));
+	CU_ASSERT_FATAL(!lane_open(&ops_seg, ops_lane.owner, &holder));
+	CU_ASSERT(!lock_acquire(&holder, &ops_seg.objects[object_index(handle)].lock));
+	ops_lane.lock_rings = true;
+	CU_ASSERT_EQUAL(ops_call("ArrayService/GetSlice", "array={name='held'}"), SABIR_BUSY);
+	CU_ASSERT_EQUAL(ops_response.len, 0);
+	ops_lane.lock_rings = false;
+	lock_release(&holder, &ops_seg.objects[object_index(handle)].lock);
+	lane_close(&holder);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_value_of_every_type),
+		KIT_TEST(test_a_slice_that_meets_a_lock_leaves_no_response),
 		KIT_TEST(test_value_add_and_exchange),
 		KIT_TEST(test_value_refuses_what_does_not_fit),
 		KIT_TEST(test_array_elements),

@@ -235,7 +235,8 @@ static const char *know_ends(struct check *c)
 	const char *what = know_end(c, false, &c->before);
 	if (!what)
 		what = know_end(c, true, &c->after);
-	bool refused = c->answer == SABIR_BUSY || c->answer == SABIR_RESOURCE_EXHAUSTED;
+	/* What is made of several steps may be refused behind one of them. */
+	bool refused = !c->scenario->steps && (c->answer == SABIR_BUSY || c->answer == SABIR_RESOURCE_EXHAUSTED);
 	if (!what && refused && strcmp(c->before.state.at, c->after.state.at) != 0)
 		what = "it was refused, and has changed something";
 	if (!what && c->watched && !same(&c->before.state, &c->after.state) && same(&c->before.told, &c->after.told))
