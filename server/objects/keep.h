@@ -26,8 +26,9 @@ enum sabir_error restore_create_time(struct lane *lane, uint64_t handle, uint64_
 bool keep_part(struct lane *lane, uint64_t handle, uint32_t n, uint64_t *part);
 
 /*
- * A queue: its items in their order, `front` before `rest`. Those on hold, and those that somebody is just taking, stand in
- * their old places.
+ * A queue: its items in their order, `front` before `rest`. Those on hold, and those that somebody was just taking and gives
+ * back, stand in their old places. Unlike all other functions of objects it may wait for others: 100 ms at most, for who is
+ * taking items.
  */
 struct kept_queue {
 	struct bytes front, rest;

@@ -321,6 +321,8 @@ static uint64_t room_of(struct span value)
 
 static bool next_value(struct span *rest, struct span *value)
 {
+	if (!rest->len) /* and perhaps no data */
+		return false;
 	const uint8_t *p = rest->data, *end = p + rest->len;
 	struct wire_field f;
 	while (p < end && wire_next(&p, end, &f)) {

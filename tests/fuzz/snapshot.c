@@ -77,7 +77,7 @@ static void use(struct lane *lane)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct segment_options options = {
-		.memory_limit = 4 << 20, .n_owners = 4, .n_lanes = 8, .n_objects = 64, .max_item_bytes = 1 << 16
+		.memory_limit = 4 << 20, .n_owners = 4, .n_lanes = 8, .n_objects = 64, .max_item_bytes = 1 << 20
 	};
 	struct load_result result;
 	struct reader reader;
