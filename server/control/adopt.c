@@ -25,7 +25,7 @@ bool connection_keep(const struct connection *c)
 	const int fds[2] = { c->pidfd.fd, c->socket.fd };
 	char name[NAME_SIZE];
 	name_of(c, name);
-	return !keeper->keep || keeper->keep(name, fds, 2);
+	return !keeper->keep || keeper->keep(name, fds, c->socket.fd >= 0 ? 2 : 1);
 }
 
 void connection_forget(const struct connection *c)

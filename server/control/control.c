@@ -67,6 +67,26 @@ static uint32_t socket_mode(const struct control_policy *policy)
 	return policy->n_uids || policy->n_gids ? 0666 : 0660;
 }
 
+static bool keep_listener(const struct control *control)
+{
+	const int fds[2] = { control->listener.fd, control->listener.lock_fd };
+	return !control->options.keeper.keep || control->options.keeper.keep("control", fds, 2);
+}
+
+bool control_keep(struct control *control)
+{
+	bool all = keep_listener(control);
+	for (struct connection *c = control->first; c; c = c->next)
+		if (c->state != CONNECTION_GREETING && c->pidfd.fd >= 0)
+			all &= connection_keep(c);
+	return all;
+}
+
+void control_set_keeper(struct control *control, uint32_t pid)
+{
+	control->options.keeper_pid = pid;
+}
+
 /* The kept one, unless somebody has removed its path. */
 static enum sabir_error open_listener(struct control *control, char *detail)
 {
@@ -79,8 +99,7 @@ static enum sabir_error open_listener(struct control *control, char *detail)
 	}
 	enum sabir_error error = control_listen(options->path, socket_mode(&options->policy), options->policy.group,
 						detail, &control->listener);
-	const int fds[2] = { control->listener.fd, control->listener.lock_fd };
-	if (error || !options->keeper.keep || options->keeper.keep("control", fds, 2))
+	if (error || keep_listener(control))
 		return error;
 	snprintf(detail, CONTROL_DETAIL_SIZE, "the keeper does not take the control socket");
 	return SABIR_UNAVAILABLE;

@@ -79,6 +79,9 @@ void control_set_addresses(struct control *control, const char *const *grpc_addr
 void control_adopt(struct control *control, uint32_t owner, int socket, int pidfd);
 /* Recovers an owner of whom nobody can touch the memory any more, now or as soon as it is possible. */
 void control_recover(struct control *control, uint32_t owner);
+/* Gives everything into keeping once more: who kept it is another one now, with this process number. False: not all. */
+bool control_keep(struct control *control);
+void control_set_keeper(struct control *control, uint32_t pid);
 /* Instead of the drain: another server goes on with the same memory, socket and programs, which notice nothing. */
 void control_leave(struct control *control);
 

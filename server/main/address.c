@@ -50,16 +50,29 @@ void addresses_keep_port(size_t i, const char *address, int port, int any_fd)
 		(void)notify_store(name, &any_fd, 1);
 }
 
+/* The name under which the port of address i is kept; false: it has none. */
+static bool port_name(const struct addresses *addresses, size_t i, char name[NOTIFY_NAME_SIZE])
+{
+	const char *colon = is_unix(addresses->text[i]) ? NULL : strrchr(addresses->text[i], ':');
+	if (colon)
+		snprintf(name, NOTIFY_NAME_SIZE, "port-%zu-%s", i, colon + 1);
+	return colon != NULL;
+}
+
+void addresses_keep_ports(const struct addresses *addresses, int any_fd)
+{
+	char name[NOTIFY_NAME_SIZE];
+	for (size_t i = 0; i < addresses->n; i++)
+		if (port_name(addresses, i, name))
+			(void)notify_store(name, &any_fd, 1);
+}
+
 void addresses_forget_ports(const struct addresses *addresses)
 {
 	char name[NOTIFY_NAME_SIZE];
-	for (size_t i = 0; i < addresses->n; i++) {
-		const char *colon = is_unix(addresses->text[i]) ? NULL : strrchr(addresses->text[i], ':');
-		if (!colon)
-			continue;
-		snprintf(name, sizeof(name), "port-%zu-%s", i, colon + 1);
-		notify_forget(name);
-	}
+	for (size_t i = 0; i < addresses->n; i++)
+		if (port_name(addresses, i, name))
+			notify_forget(name);
 }
 
 void addresses_add(struct addresses *addresses, const char *address, int port)

@@ -24,6 +24,8 @@ void addresses_listen(const struct config *config, const char *const **list, siz
 #define ADDRESS_SIZE 288
 const char *addresses_kept_port(const struct kept *kept, size_t i, const char *address, char *text);
 void addresses_keep_port(size_t i, const char *address, int port, int any_fd);
+/* All of them, for another keeper. */
+void addresses_keep_ports(const struct addresses *addresses, int any_fd);
 
 void addresses_forget_ports(const struct addresses *addresses);
 

@@ -68,6 +68,8 @@ void keeper_hear(struct keeper *k, struct keeper_child *child)
 			child->ready_ns = clock_now();
 			k->ever_ready = true;
 		}
+		if (notify_line(lines, "STOPPING", NULL) || notify_line(lines, "LEAVING", NULL))
+			child->stopping = true;
 		if (notify_line(lines, "STANDBY", NULL))
 			child->stands_by = true;
 	}
@@ -200,6 +202,19 @@ static void reap(struct keeper *k)
 	}
 }
 
+/* A server that is not this one's child: what it has died of is not told. */
+static void look_after_other(struct keeper *k)
+{
+	struct pollfd p = { .fd = k->server.pidfd, .events = POLLIN };
+	if (!k->server.pidfd || (k->server.pidfd > 0 && poll(&p, 1, 0) != 1))
+		return;
+	if (k->server.pidfd > 0)
+		close(k->server.pidfd);
+	k->server.pidfd = 0;
+	keeper_hear(k, &k->server);
+	server_ended(k, k->server.stopping ? 0 : SIGKILL);
+}
+
 /* ---------------------------------------------------------------- the keeper's own life */
 
 static void end(struct keeper *k, int number)
@@ -232,17 +247,19 @@ static void on_signal(struct keeper *k)
 
 static void turn(struct keeper *k)
 {
-	struct pollfd p[3] = {
+	struct pollfd p[4] = {
 		{ .fd = k->signal_fd, .events = POLLIN },
+		{ .fd = k->server.pidfd ? k->server.pidfd : -1, .events = POLLIN },
 		{ .fd = k->server.socket, .events = POLLIN },
 		{ .fd = k->next.socket, .events = POLLIN },
 	};
 	uint64_t until = k->again_ns < k->patience_ns ? k->again_ns : k->patience_ns;
-	if (poll(p, 3, clock_left_ms(until)) < 0 && errno != EINTR)
+	if (poll(p, 4, clock_left_ms(until)) < 0 && errno != EINTR)
 		log_warning("the keeper can't wait", log_text("detail", strerror(errno)));
 	keeper_hear(k, &k->server);
 	keeper_hear(k, &k->next);
 	on_signal(k);
+	look_after_other(k);
 	if (!k->over)
 		upgrade_go_on(k);
 	if (!k->over && k->again_ns <= clock_now())
@@ -261,6 +278,7 @@ static bool catch_signals(struct keeper *k)
 		sigaddset(&set, passed_on[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* a server has started it, perhaps, who didn't want to know */
 	k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return k->signal_fd >= 0;
 }
@@ -291,7 +309,12 @@ int keeper_run(const struct keeper_options *options, struct kept *kept)
 		return EXIT_FAILED;
 	}
 	(void)prctl(PR_SET_NAME, "sabird-keeper");
-	start_server(&k);
+	if (keeper_is_another(&k.server)) {
+		k.ever_ready = true;
+		k.again_ns = CLOCK_NEVER;
+	} else {
+		start_server(&k);
+	}
 	while (!k.over)
 		turn(&k);
 	clean_up(&k);

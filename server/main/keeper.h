@@ -26,6 +26,13 @@ struct keeper_options {
 int keeper_run(const struct keeper_options *options, struct kept *kept);
 
 /*
+ * For a server whose keeper has died: starts another one, which is given all that is to be kept by the new *socket. False: it
+ * can't be, with errno. keeper_remember: the arguments of this program, once.
+ */
+void keeper_remember(char *const *argv);
+bool keeper_again(int *socket, pid_t *pid);
+
+/*
  * In a program that a keeper has started: waits until it is this one's turn, and fills what is kept. *socket, to the keeper, is
  * the caller's. False: no keeper has started it. Errors are logged, and end in an exit status in *status.
  */

@@ -11,8 +11,10 @@
 struct keeper_child {
 	pid_t pid;  /* 0: none */
 	int socket; /* -1: none */
+	int pidfd;  /* of a server that is not the keeper's child; 0: it is */
 	uint64_t start_ns;
 	uint64_t ready_ns; /* 0: not yet */
+	bool stopping;     /* it has said that it comes to its end */
 	bool stands_by;    /* it has started, found the memory usable, and waits for its turn */
 };
 
@@ -39,6 +41,9 @@ struct keeper {
 void keeper_hear(struct keeper *k, struct keeper_child *child);
 /* Starts a child that becomes something and does not return. False, with errno. */
 bool keeper_fork(struct keeper *k, struct keeper_child *child, void (*become)(struct keeper *k, int socket));
+
+/* Whether a server has started this keeper in place of one that died: fills what the server is. */
+bool keeper_is_another(struct keeper_child *server);
 
 bool upgrade_init(struct keeper *k);
 void upgrade_fini(struct keeper *k);

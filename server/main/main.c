@@ -42,6 +42,7 @@ static int run_server(struct command_line *line, struct config *config)
 	struct kept kept = { 0 };
 	int socket, status;
 	line->config = config;
+	keeper_remember(line->argv);
 	runtime_set_log(config);
 	if (keeper_started_this(&kept, &socket, &status)) {
 		status = status ? status : serve(line, &kept, socket);

@@ -135,6 +135,18 @@ static bool see_end(struct kept *kept, const char *name)
 	return dead;
 }
 
+static bool keep_self(void)
+{
+	char name[NOTIFY_NAME_SIZE];
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (pidfd < 0)
+		return true; /* an old kernel, a strict sandbox: then the keeper alone sees its end */
+	self_name(name);
+	bool stored = notify_store(name, &pidfd, 1);
+	close(pidfd);
+	return stored;
+}
+
 /* Sees the ends of all former servers, and puts this one in their place. */
 static enum sabir_error succeed(struct kept *kept, char *detail, size_t size)
 {
@@ -147,16 +159,15 @@ static enum sabir_error succeed(struct kept *kept, char *detail, size_t size)
 		}
 		notify_forget(name);
 	}
-	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (pidfd < 0)
-		return SABIR_OK; /* an old kernel, a strict sandbox: then the keeper alone sees its end */
-	self_name(name);
-	bool stored = notify_store(name, &pidfd, 1);
-	close(pidfd);
-	if (stored)
+	if (keep_self())
 		return SABIR_OK;
 	snprintf(detail, size, "the keeper does not answer");
 	return SABIR_UNAVAILABLE;
+}
+
+bool memory_keep(const struct memory *m)
+{
+	return keep_self() && notify_store("bell", &m->seg.bell_fd, 1) && notify_store("memory", &m->seg.fd, 1);
 }
 
 void memory_forget(void)

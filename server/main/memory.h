@@ -44,6 +44,8 @@ void memory_look_again(struct memory *memory);
 /* Once in a while: sees that the next server will find a lane. */
 void memory_tick(struct memory *memory);
 
+/* Gives it into keeping, with this process's pidfd. False: it is not taken. */
+bool memory_keep(const struct memory *memory);
 /* Takes the memory out of keeping: it ends with this server, or is of no use. */
 void memory_forget(void);
 /* Closes the lanes and the owner and unmaps. Also what has not been started. */

@@ -10,6 +10,7 @@
 #include "server/main/server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "server/control/control.h"
 #include "server/main/address.h"
 #include "server/main/collector.h"
+#include "server/main/keeper.h"
 #include "server/main/memory.h"
 #include "server/main/notify.h"
 #include "server/main/restore.h"
@@ -130,12 +132,56 @@ static void on_sooner(void *context, uint32_t events)
 	set_leases(s);
 }
 
+static void close_keeper(struct server *s)
+{
+	int fd = s->keeper.fd;
+	if (fd < 0)
+		return;
+	loop_remove(&s->loop, &s->keeper);
+	close(fd);
+	notify_through(-1);
+}
+
+/* Everything that is in keeping, for one who has nothing yet. */
+static void keep_all(struct server *s)
+{
+	bool kept = memory_keep(&s->memory) && control_keep(s->control);
+	addresses_keep_ports(&s->addresses, s->sooner_fd);
+	if (!kept)
+		log_error("the new keeper does not take all that is to be kept");
+}
+
+/* The keeper has died: another one takes its place. */
+static void find_keeper(struct server *s)
+{
+	int socket;
+	pid_t pid;
+	close_keeper(s);
+	signal(SIGCHLD, SIG_IGN); /* it ends without being waited for */
+	if (!keeper_again(&socket, &pid)) {
+		log_error("the keeper is gone, and there can't be another yet", log_text("detail", strerror(errno)));
+		return;
+	}
+	log_warning("the keeper died and is started again", log_i64("pid", pid));
+	if (loop_add(&s->loop, &s->keeper, socket, EPOLLIN)) {
+		close(socket);
+		return;
+	}
+	s->kept_by = (uint32_t)pid;
+	control_set_keeper(s->control, s->kept_by);
+	signals_set_keeper(pid);
+	notify_through(socket);
+	keep_all(s);
+}
+
 static void on_tick(void *context)
 {
 	struct server *s = context;
 	object_sweep(&s->memory.lane);
 	arena_trim(&s->memory.lane, KEEP_CHUNKS);
 	memory_tick(&s->memory);
+	if (s->kept_by && s->keeper.fd < 0)
+		find_keeper(s);
 	control_tick(s->control);
 	if (getenv("WATCHDOG_USEC"))
 		notify("WATCHDOG=1");
@@ -185,9 +231,7 @@ static void on_keeper(void *context, uint32_t events)
 		s->leaves = true;
 		loop_stop(&s->loop);
 	} else if (n <= 0) {
-		log_warning("the keeper is gone: the objects end with this process");
-		loop_remove(&s->loop, &s->keeper);
-		notify_through(-1);
+		find_keeper(s);
 	}
 }
 
@@ -406,8 +450,7 @@ static void drain(struct server *s)
 {
 	uint64_t timeout = config_number(s->config, OPTION_DRAIN_TIMEOUT);
 	struct rpc_counters calls = { 0 };
-	if (!s->leaves)
-		notify("STOPPING=1");
+	notify(s->leaves ? "LEAVING=1" : "STOPPING=1");
 	signals_end_within(timeout);
 	if (s->rpc)
 		rpc_counters(s->rpc, &calls);

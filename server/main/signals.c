@@ -80,6 +80,11 @@ enum sabir_error signals_install(pid_t keeper_pid, int *fd)
 	return SABIR_OK;
 }
 
+void signals_set_keeper(pid_t keeper_pid)
+{
+	keeper = keeper_pid;
+}
+
 struct signals signals_take(void)
 {
 	uint64_t count;

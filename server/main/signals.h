@@ -29,6 +29,9 @@ void signals_hold(void);
  */
 enum sabir_error signals_install(pid_t keeper, int *fd);
 
+/* Another keeper from now on. */
+void signals_set_keeper(pid_t keeper);
+
 /* What has come since the last call. */
 struct signals {
 	bool end;
