@@ -6,6 +6,7 @@
 #include "server/main/notify.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 static int keeper = -1;
+static int patience_ms;
 
 void notify_through(int socket_fd)
 {
@@ -94,13 +96,31 @@ void notify_pass(const char *lines, const int *fds, unsigned n_fds)
 		to_manager(lines, fds, n_fds);
 }
 
+void notify_set_patience(int timeout_ms)
+{
+	patience_ms = timeout_ms;
+}
+
+/* A keeper that is gone takes nothing, and that is no failure. */
+static bool to_keeper(const char *lines, const int *fds, unsigned n_fds)
+{
+	struct pollfd p = { .fd = keeper, .events = POLLOUT };
+	while (!notify_send(keeper, lines, fds, n_fds)) {
+		if (errno == EPIPE || errno == ECONNRESET)
+			return true;
+		if (errno != EAGAIN || poll(&p, 1, patience_ms) != 1)
+			return false;
+	}
+	return true;
+}
+
 bool notify_store(const char *name, const int *fds, unsigned n_fds)
 {
 	char lines[NOTIFY_SIZE];
 	/* What is kept is ours to judge: a dead program's pidfd must not vanish from the store because it is readable. */
 	snprintf(lines, sizeof(lines), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	if (keeper >= 0)
-		return notify_send(keeper, lines, fds, n_fds) || errno == EPIPE || errno == ECONNRESET;
+		return to_keeper(lines, fds, n_fds);
 	if (manager_keeps())
 		to_manager(lines, fds, n_fds);
 	return true;

@@ -22,6 +22,9 @@ void notify(const char *lines);
 /* From now on to this socket, which is borrowed; -1: to $NOTIFY_SOCKET again. */
 void notify_through(int socket);
 
+/* How long notify_store may wait for a keeper that has not yet read what came before; 0 at first. */
+void notify_set_patience(int timeout_ms);
+
 /*
  * Gives descriptors into keeping, by a name of letters, digits, '.' and '-'; they stay the caller's too. False: the keeper
  * doesn't take them now. True also where there is nobody who keeps anything.

@@ -10,7 +10,6 @@
 #include "server/main/server.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,7 @@
 #include "server/control/control.h"
 #include "server/main/address.h"
 #include "server/main/collector.h"
-#include "server/main/keeper.h"
+#include "server/main/keeping.h"
 #include "server/main/memory.h"
 #include "server/main/notify.h"
 #include "server/main/restore.h"
@@ -44,7 +43,7 @@ struct server {
 	void *reload_context;
 	struct loop loop;
 	struct kept *kept;
-	uint32_t kept_by; /* the keeper's process, 0: none */
+	struct keeping keeping;
 	struct memory memory;
 	struct park *park;
 	struct sessions *sessions;
@@ -55,7 +54,7 @@ struct server {
 	struct snapshotter *snapshotter;
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
-	struct loop_fd bell, sooner, signals, keeper;
+	struct loop_fd bell, sooner, signals;
 	struct loop_timer tick, expiry, leases, ends;
 	bool leaves; /* for another server, which goes on with the memory */
 	char detail[512];
@@ -132,56 +131,13 @@ static void on_sooner(void *context, uint32_t events)
 	set_leases(s);
 }
 
-static void close_keeper(struct server *s)
-{
-	int fd = s->keeper.fd;
-	if (fd < 0)
-		return;
-	loop_remove(&s->loop, &s->keeper);
-	close(fd);
-	notify_through(-1);
-}
-
-/* Everything that is in keeping, for one who has nothing yet. */
-static void keep_all(struct server *s)
-{
-	bool kept = memory_keep(&s->memory) && control_keep(s->control);
-	addresses_keep_ports(&s->addresses, s->sooner_fd);
-	if (!kept)
-		log_error("the new keeper does not take all that is to be kept");
-}
-
-/* The keeper has died: another one takes its place. */
-static void find_keeper(struct server *s)
-{
-	int socket;
-	pid_t pid;
-	close_keeper(s);
-	signal(SIGCHLD, SIG_IGN); /* it ends without being waited for */
-	if (!keeper_again(&socket, &pid)) {
-		log_error("the keeper is gone, and there can't be another yet", log_text("detail", strerror(errno)));
-		return;
-	}
-	log_warning("the keeper died and is started again", log_i64("pid", pid));
-	if (loop_add(&s->loop, &s->keeper, socket, EPOLLIN)) {
-		close(socket);
-		return;
-	}
-	s->kept_by = (uint32_t)pid;
-	control_set_keeper(s->control, s->kept_by);
-	signals_set_keeper(pid);
-	notify_through(socket);
-	keep_all(s);
-}
-
 static void on_tick(void *context)
 {
 	struct server *s = context;
 	object_sweep(&s->memory.lane);
 	arena_trim(&s->memory.lane, KEEP_CHUNKS);
 	memory_tick(&s->memory);
-	if (s->kept_by && s->keeper.fd < 0)
-		find_keeper(s);
+	keeping_tick(&s->keeping);
 	control_tick(s->control);
 	if (getenv("WATCHDOG_USEC"))
 		notify("WATCHDOG=1");
@@ -216,23 +172,19 @@ static void on_signal(void *context, uint32_t events)
 		loop_stop(&s->loop);
 }
 
-/* The keeper has something to say, or is gone. */
-static void on_keeper(void *context, uint32_t events)
+static void leave(void *context)
 {
 	struct server *s = context;
-	char lines[NOTIFY_SIZE];
-	int fds[NOTIFY_MAX_FDS];
-	unsigned n_fds;
-	(void)events;
-	ssize_t n = notify_receive(s->keeper.fd, lines, fds, &n_fds);
-	for (unsigned i = 0; i < n_fds; i++)
-		close(fds[i]);
-	if (n > 0 && notify_line(lines, "HANDOVER", NULL)) {
-		s->leaves = true;
-		loop_stop(&s->loop);
-	} else if (n <= 0) {
-		find_keeper(s);
-	}
+	s->leaves = true;
+	loop_stop(&s->loop);
+}
+
+static bool give_all(void *context, pid_t keeper)
+{
+	struct server *s = context;
+	control_set_keeper(s->control, (uint32_t)keeper);
+	addresses_keep_ports(&s->addresses, s->sooner_fd);
+	return memory_keep(&s->memory) && control_keep(s->control);
 }
 
 /* ---------------------------------------------------------------- start */
@@ -242,7 +194,7 @@ static void on_keeper(void *context, uint32_t events)
 static enum sabir_error start_loop(struct server *s)
 {
 	int signal_fd;
-	enum sabir_error error = signals_install((pid_t)s->kept_by, &signal_fd);
+	enum sabir_error error = signals_install(s->keeping.pid, &signal_fd);
 	s->sooner_fd = error ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->sooner_fd < 0)
 		error = SABIR_RESOURCE_EXHAUSTED;
@@ -363,7 +315,7 @@ static enum sabir_error start_control(struct server *s)
 		},
 		.version = SABIR_VERSION,
 		.keeper = { .keep = notify_store, .forget = notify_forget },
-		.keeper_pid = s->kept_by,
+		.keeper_pid = (uint32_t)s->keeping.pid,
 		.kept_fd = taken(s->kept, "control", true),
 		.kept_lock_fd = taken(s->kept, "control", false),
 		.detail = s->detail,
@@ -480,6 +432,7 @@ static void stop(struct server *s)
 	control_free(s->control);
 	sessions_free(s->sessions);
 	park_free(s->park);
+	keeping_stop(&s->keeping);
 	loop_remove(&s->loop, &s->bell);
 	memory_stop(&s->memory);
 	folder_close(&s->folder);
@@ -500,13 +453,14 @@ static void log_ready(const struct server *s)
 		log_warning("gRPC is served to other machines without encryption and without a check of who calls");
 }
 
-static void prepare(struct server *s)
+static void prepare(struct server *s, int keeper)
 {
 	s->loop.epoll_fd = s->sooner_fd = s->folder.fd = -1;
 	s->bell = (struct loop_fd){ .fd = -1, .ready = on_bell, .context = s };
 	s->sooner = (struct loop_fd){ .fd = -1, .ready = on_sooner, .context = s };
 	s->signals = (struct loop_fd){ .fd = -1, .ready = on_signal, .context = s };
-	s->keeper = (struct loop_fd){ .fd = -1, .ready = on_keeper, .context = s };
+	s->keeping = (struct keeping){ .leave = leave, .give_all = give_all, .context = s };
+	s->keeping.pid = keeper >= 0 ? getppid() : 0;
 	s->tick = (struct loop_timer){ .fire = on_tick, .context = s };
 	s->expiry = (struct loop_timer){ .fire = on_expiry, .context = s };
 	s->ends = (struct loop_timer){ .fire = on_ends, .context = s };
@@ -533,11 +487,10 @@ static int start_failed(struct server *s, enum sabir_error error)
 int server_run(const struct config *config, server_reload_fn *reload_fn, void *context, struct kept *kept, int keeper)
 {
 	struct server s = { .config = config, .reload = reload_fn, .reload_context = context, .kept = kept };
-	s.kept_by = keeper >= 0 ? (uint32_t)getppid() : 0;
-	prepare(&s);
+	prepare(&s, keeper);
 	notify_through(keeper);
 	enum sabir_error error = start(&s);
-	if (!error && keeper >= 0 && loop_add(&s.loop, &s.keeper, keeper, EPOLLIN)) {
+	if (!error && keeping_start(&s.keeping, &s.loop, keeper)) {
 		snprintf(s.detail, sizeof(s.detail), "the event loop takes no more descriptors");
 		error = SABIR_RESOURCE_EXHAUSTED;
 	}
