@@ -100,6 +100,13 @@ void connection_release(struct connection *c, const char *reason)
 	recover(c);
 }
 
+void connection_release_at(struct connection *c, uint64_t at_ns)
+{
+	c->state = CONNECTION_RECOVERING;
+	c->timer.fire = recover;
+	loop_timer_set(c->control->options.loop, &c->timer, at_ns);
+}
+
 static void on_death(void *context, uint32_t events)
 {
 	struct connection *c = context;

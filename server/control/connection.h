@@ -21,6 +21,7 @@ struct control {
 	int reserve_fd; /* given up to tell a peer that no descriptor is left */
 	bool draining;
 	struct connection *first;
+	uint64_t n_heirs; /* owners that were left to be recovered */
 	struct control_counters counters;
 };
 
@@ -67,6 +68,8 @@ struct connection *connection_new(struct control *control, const struct peer *pe
 void connection_welcome(struct connection *connection);
 /* Begins the recovery; the connection is freed by that, now or later. */
 void connection_release(struct connection *connection, const char *reason);
+/* The same, begun by the loop at this time. */
+void connection_release_at(struct connection *connection, uint64_t at_ns);
 /* Looks at the socket's end, as lost. */
 void connection_lose_socket(struct connection *connection);
 

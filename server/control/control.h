@@ -77,7 +77,7 @@ void control_set_addresses(struct control *control, const char *const *grpc_addr
  * are taken. If it may not have been told yet, it is told.
  */
 void control_adopt(struct control *control, uint32_t owner, int socket, int pidfd);
-/* Recovers an owner of whom nobody can touch the memory any more, now or as soon as it is possible. */
+/* Recovers an owner of whom nobody can touch the memory any more: at once, or where there are many, soon. */
 void control_recover(struct control *control, uint32_t owner);
 /* Gives everything into keeping once more: who kept it is another one now, with this process number. False: not all. */
 bool control_keep(struct control *control);
