@@ -112,7 +112,9 @@ static bool holds(const struct mutex *m)
 static void set_holder(struct mutex *m, uint64_t owner, uint64_t thread, uint64_t depth)
 {
 	journal_store64(m->lane, &m->body->owner, owner);
-	journal_store64(m->lane, &m->body->thread, thread);
+	/* Of a free lock it means nothing, so it stays: who takes the lock again finds himself there, mostly. */
+	if (owner && load64_relaxed(&m->body->thread) != thread)
+		journal_store64(m->lane, &m->body->thread, thread);
 	journal_store64(m->lane, &m->body->depth, depth);
 	m->acquired |= depth != 0;
 }
