@@ -136,6 +136,29 @@ static void store_where_unchanged(const struct array_view *a, uint8_t *at, uint6
 		(void)array_swap_element(a, at + i, old >> 8 * i, bits >> 8 * i);
 }
 
+/* The whole words of a write from `done` on, of which none is doubtful and the first is aligned. Returns how much is done. */
+static uint64_t store_words(struct seg_lane *writer, uint8_t *to, uint64_t done, uint64_t len, const uint8_t *data,
+			    uint64_t pattern)
+{
+	uint64_t bits = pattern;
+	for (; len - done >= WORD; done += WORD) {
+		uint64_t *at = (uint64_t *)(to + done);
+		if (data)
+			memcpy(&bits, data + done, WORD);
+		record64(&writer->args[ARG_OLD], load64_relaxed(at));
+		fence_compiler();
+		record64(&writer->args[ARG_DONE], 2 * done + 1);
+		fence_compiler();
+		FAULT("array_slice.storing");
+		store64_relaxed(at, bits);
+		fence_compiler();
+		FAULT("array_slice.stored");
+		record64(&writer->args[ARG_DONE], 2 * (done + WORD));
+		fence_compiler();
+	}
+	return done;
+}
+
 /*
  * Stores what is left of a committed write; `data` is NULL for a fill. The args are read once each, by the caller, as
  * they may be a dead lane's.
@@ -149,6 +172,10 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 	for (done /= 2; done < len; doubtful = false) {
 		uint8_t *at = a->elements + start + done;
 		bool word = whole_word(at, len - done);
+		if (word && !doubtful) {
+			done = store_words(writer, a->elements + start, done, len, data, pattern);
+			continue;
+		}
 		uint64_t step = word ? WORD : a->width;
 		uint64_t bits = pattern;
 		if (data)
@@ -156,16 +183,12 @@ static void roll_forward(const struct array_view *a, struct seg_lane *writer, ui
 		if (doubtful) {
 			store_where_unchanged(a, at, step, load64_relaxed(&writer->args[ARG_OLD]), bits);
 		} else {
-			record64(&writer->args[ARG_OLD],
-				 word ? load64_relaxed((const uint64_t *)at) : load_element(a, at));
+			record64(&writer->args[ARG_OLD], load_element(a, at));
 			fence_compiler();
 			record64(&writer->args[ARG_DONE], 2 * done + 1);
 			fence_compiler();
 			FAULT("array_slice.storing");
-			if (word)
-				store64_relaxed((uint64_t *)at, bits);
-			else
-				array_store_element(a, at, bits);
+			array_store_element(a, at, bits);
 		}
 		fence_compiler();
 		FAULT("array_slice.stored");
