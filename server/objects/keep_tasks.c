@@ -241,7 +241,8 @@ enum sabir_error restore_task_id(struct lane *lane, uint64_t handle, const struc
 		made->hash.key = (int64_t)tasks_id_hash(&q, text);
 		made->hash.ordinal = id->ordinal;
 		made->until = id->until;
-		memcpy(made + 1, text.data, text.len);
+		if (text.len)
+			memcpy(made + 1, text.data, text.len);
 		error = insert_id(&q, made);
 	}
 	object_leave(lane);

@@ -69,12 +69,11 @@ static uint64_t find(const char *name)
 static pid_t work(void (*step)(struct lane *by, uint64_t i), struct lane *by)
 {
 	pid_t pid = fork();
-	for (uint64_t i = 0; pid == 0; i++) {
-		if (load32_acquire(&shared->stop))
-			_exit(0);
+	if (pid)
+		return pid;
+	for (uint64_t i = 0; !load32_acquire(&shared->stop); i++)
 		step(by, i);
-	}
-	return pid;
+	_exit(0);
 }
 
 /* Snapshots while the two work; each is restored and looked at. */
