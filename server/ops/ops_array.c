@@ -173,7 +173,11 @@ static enum sabir_error array_service_get_slice(struct op_call *c)
 	response->frame = WIRE_TAG(2, WIRE_LEN);
 	error = array_get_slice(c->lane, c->handle, start, c->request.count, response, &letter);
 	if (!error && response->len != head_len + size)
-		return SABIR_DATA_LOSS;
+		error = SABIR_DATA_LOSS;
+	if (error) { /* what stands in front of the elements is no response */
+		response->len = 0;
+		response->n_items = 0;
+	}
 	return error;
 }
 
