@@ -4,11 +4,11 @@
  *
  *   restart LOCAL_URL REMOTE_URL KEEPER_PID [KILLS [PAUSE_MS [STANDSTILL_MS [BACK_MS]]]]
  *
- * Meanwhile: local programs put into and get from one queue; a remote one puts for a local one; a local one puts for a remote one
- * that leases and acks; one holds a lock all the time. Now and then a program that holds another lock dies while there is no
- * server. A ledger outside of Sabir counts each item (ledger.h). Measured are the longest time in which the local queue stood
- * still, and how long it took after each kill until a program could attach and until a remote call was answered, each on a connection of
- * its own. Closes with a line "N passed, N failed".
+ * Meanwhile: local programs put into and get from one queue; a remote one puts for a local one; a local one puts for a remote
+ * one that leases and acks; one holds a lock all the time. Now and then a program that holds another lock dies while there
+ * is no server. A ledger outside of Sabir counts each item (ledger.h). Measured are the longest time in which the local
+ * queue stood still, and how long it took after each kill until a program could attach and until a remote call was answered,
+ * each on a connection of its own. Closes with a line "N passed, N failed".
  */
 #define _GNU_SOURCE
 #include <errno.h>
