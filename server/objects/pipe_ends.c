@@ -307,6 +307,18 @@ static enum sabir_error let_go(struct pipe *p, uint64_t owner)
 	return SABIR_OK;
 }
 
+/*
+ * Somebody who died while he emptied the queue of a closed end gave back what he had in hand, maybe when others had emptied it
+ * and told everybody. His own recovery comes here behind that.
+ */
+static bool any_left_over(struct lane *lane, uint64_t handle)
+{
+	struct pipe_state state;
+	if (pipe_state(lane, handle, &state))
+		return false;
+	return (state.closed[0] && state.n_messages[0]) || (state.closed[1] && state.n_messages[1]);
+}
+
 enum sabir_error pipe_owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
 {
 	struct pipe p;
@@ -315,7 +327,7 @@ enum sabir_error pipe_owner_gone(struct lane *by, uint64_t handle, uint64_t owne
 	bool work = concerns(&p, owner);
 	enum sabir_error error = work ? let_go(&p, owner) : SABIR_OK;
 	pipe_leave(&p);
-	return work && !error ? pipe_tell(by, handle) : error;
+	return !error && (work || any_left_over(by, handle)) ? pipe_tell(by, handle) : error;
 }
 
 /* ---------------------------------------------------------------- death and end */
