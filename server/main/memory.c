@@ -2,7 +2,8 @@
 /*
  * Starting on memory.
  *
- *   new:        make it, become an owner, give it into keeping
+ *   new:        make it, become an owner, fill it (restore.c), give it into keeping: a server that dies before leaves nothing that the
+ *               next could take for whole
  *   inherited:  map it and check it, become an owner, recover the former servers, the newest first, then look after the others
  *
  * The order among the former servers matters: one that died while it recovered another stands in the middle of that one's
@@ -209,11 +210,14 @@ static enum sabir_error make(const struct config *config, struct memory *m, char
 		error = object_init_directory(&m->lane);
 	if (!error)
 		error = open_parked(m);
-	if (error) {
+	if (error)
 		snprintf(detail, size, "can't make the shared memory: %s", error_message(error));
-		return error;
-	}
-	if (notify_store("bell", &m->seg.bell_fd, 1) && notify_store("memory", &m->seg.fd, 1))
+	return error;
+}
+
+enum sabir_error memory_settle(const struct memory *m, char *detail, size_t size)
+{
+	if (m->inherited || (notify_store("bell", &m->seg.bell_fd, 1) && notify_store("memory", &m->seg.fd, 1)))
 		return SABIR_OK;
 	snprintf(detail, size, "the keeper does not take the memory");
 	return SABIR_UNAVAILABLE;

@@ -26,6 +26,9 @@ struct memory {
 enum sabir_error memory_start(const struct config *config, struct kept *kept, struct memory *memory, char *detail,
 			      size_t size);
 
+/* Gives new memory into keeping, when all is in it that it begins with. Errors: UNAVAILABLE (the keeper doesn't take it). */
+enum sabir_error memory_settle(const struct memory *memory, char *detail, size_t size);
+
 /*
  * Hands each owner that the former has left to one of these: `adopt`, with a descriptor of the process (and of its control
  * socket, or -1), both of which it takes, for a program that may be alive; `recover` for one that is not. Before anybody

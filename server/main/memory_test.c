@@ -68,6 +68,8 @@ static enum sabir_error begin(struct memory *m)
 	struct kept copy = copy_of_kept();
 	memset(m, 0, sizeof(*m));
 	enum sabir_error error = memory_start(&config, &copy, m, detail, sizeof(detail));
+	if (!error)
+		error = memory_settle(m, detail, sizeof(detail));
 	kept_fini(&copy);
 	return error;
 }
@@ -237,6 +239,25 @@ static void leave_all_sorts(struct memory *m)
 		_exit(97);
 }
 
+/* As one does that is restoring a snapshot. */
+static void test_memory_that_was_not_filled_yet_is_not_left_to_the_next(void)
+{
+	struct memory m;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (!pid) {
+		struct kept copy = copy_of_kept();
+		memset(&m, 0, sizeof(m));
+		(void)memory_start(&config, &copy, &m, detail, sizeof(detail));
+		(void)raise(SIGKILL);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+	hear();
+	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+	CU_ASSERT_FALSE(m.inherited);
+	memory_stop(&m);
+}
+
 static void test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recovered(void)
 {
 	struct memory m;
@@ -385,6 +406,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_what_one_server_made_the_next_one_has);
 	CU_ADD_TEST(suite, test_a_long_line_of_servers_uses_no_more_than_one);
 	CU_ADD_TEST(suite, test_a_server_finds_lanes_where_the_living_have_all);
+	CU_ADD_TEST(suite, test_memory_that_was_not_filled_yet_is_not_left_to_the_next);
 	CU_ADD_TEST(suite, test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recovered);
 	CU_ADD_TEST(suite, test_a_server_that_dies_in_a_recovery_is_recovered_and_so_is_its_patient);
 	CU_ADD_TEST(suite, test_a_former_server_that_hangs_is_killed_before_the_next_begins);

@@ -357,6 +357,8 @@ static enum sabir_error start(struct server *s)
 		error = start_memory(s);
 	if (!error)
 		error = start_snapshots(s);
+	if (!error)
+		error = memory_settle(&s->memory, s->detail, sizeof(s->detail));
 	if (error)
 		return error;
 	s->collector = collector_start(&s->memory.seg, s->memory.owner, config_number(s->config, OPTION_LINGER));
