@@ -151,8 +151,8 @@ static void a_stream_keeps_its_order(void)
 	CU_ASSERT_EQUAL(object_delete(&kit.lane, list), SABIR_OK);
 }
 
-/* It has an id, and is asked for again on another stream; the first goes on all the same. */
-static void a_stream_whose_answer_another_has_got_goes_on(void)
+/* It has an id, and is asked for on another stream too: both have its answer, and the first goes on behind it. */
+static void a_stream_whose_answer_another_gets_too_goes_on(void)
 {
 	static struct talk other;
 	struct batch b = { .len = 0 };
@@ -169,7 +169,8 @@ static void a_stream_whose_answer_another_has_got_goes_on(void)
 	list_call(&b, 2, 0, LEN, -1);
 	talk_send(&talk, &b);
 	lock_release(&kit.lane, lock);
-	talk_await(&talk, 1);
+	talk_await(&talk, 2);
+	talk_await(&other, 1);
 	CU_ASSERT_EQUAL(kit_number((struct span){ talk_result(&talk, 2)->response, 16 }, 1), N);
 	talk_break(&talk);
 	talk_break(&other);
@@ -200,7 +201,7 @@ int main(void)
 		KIT_TEST(many_heavy_calls_are_all_answered),
 		KIT_TEST(who_goes_is_not_waited_for),
 		KIT_TEST(a_stream_keeps_its_order),
-		KIT_TEST(a_stream_whose_answer_another_has_got_goes_on),
+		KIT_TEST(a_stream_whose_answer_another_gets_too_goes_on),
 		KIT_TEST(a_stream_that_breaks_leaves_nothing),
 	};
 	return kit_run("rpc, heavy operations", start, stop, tests, sizeof(tests) / sizeof(tests[0]));
