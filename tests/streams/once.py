@@ -157,7 +157,7 @@ def an_id_is_one_request_of_one_session():
 
 
 def ten_thousand_ids():
-    ref, session = new("streams/many"), Session()
+    ref, session = new("streams/many-ids"), Session()
     session.call("QueueService/Put", 1, queue=ref, item={"bytes_value": bytes(10000)})
     before = rss()
     for request_id in range(2, 10002):
