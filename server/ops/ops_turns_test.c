@@ -47,6 +47,7 @@ struct result {
 	int n_done;
 	enum sabir_error error;
 	bool field_1;
+	bool rings; /* the bell is answered while it is told */
 	uint64_t id;
 };
 
@@ -57,6 +58,8 @@ static void done(void *context, enum sabir_error error, struct bytes *response, 
 	(void)detail;
 	r->n_done++;
 	r->error = error;
+	if (r->rings)
+		park_ring(park, &ops_lane);
 	if (error)
 		return;
 	struct span message = bytes_item(response, 0);
@@ -164,6 +167,31 @@ static void test_a_drained_park_leaves_nobody_in_line(void)
 	CU_ASSERT(ops_call("LockService/Release", L) == SABIR_OK);
 	CU_ASSERT(ops_call("LockService/Acquire", L " timeout={}") == SABIR_OK);
 	park_free(drained);
+}
+
+/* He is told without the park's mutex, and whoever answers the bell just then must not tell him again. */
+static void test_who_is_cancelled_in_his_last_chance_is_told_once(void)
+{
+	struct result late;
+	make("name='l' lock={}", "l");
+	for (int how = 0; how < 2; how++) {
+		CU_ASSERT(ops_call("LockService/Acquire", L) == SABIR_OK);
+		park_for(0, "LockService/Acquire", L " timeout={nanos=1}", &late);
+		late.rings = true;
+		let_pass(1000);
+		park_expire(park, clock_now());
+		CU_ASSERT(!late.n_done);
+		if (how)
+			park_end(park, actors[0].owner, SABIR_CANCELLED);
+		else
+			CU_ASSERT(park_cancel_thread(park, actors[0].owner, actors[0].thread) == 1);
+		CU_ASSERT(late.n_done == 1 && late.error == SABIR_CANCELLED && !park_count(park));
+		park_ring(park, &ops_lane);
+		CU_ASSERT(late.n_done == 1 && !park_count(park));
+		CU_ASSERT(ops_call("LockService/Release", L) == SABIR_OK);
+		CU_ASSERT(ops_call("LockService/Acquire", L " timeout={}") == SABIR_OK);
+		CU_ASSERT(ops_call("LockService/Release", L) == SABIR_OK);
+	}
 }
 
 /* ---------------------------------------------------------------- conditions */
@@ -305,6 +333,7 @@ int main(void)
 		KIT_TEST(test_a_lock_is_handed_over_to_who_has_waited_long_wherever_he_stands),
 		KIT_TEST(test_who_is_cancelled_or_late_passes_on_what_he_was_handed),
 		KIT_TEST(test_a_drained_park_leaves_nobody_in_line),
+		KIT_TEST(test_who_is_cancelled_in_his_last_chance_is_told_once),
 		KIT_TEST(test_a_condition_shows_its_lock),
 		KIT_TEST(test_a_notify_is_for_one_and_he_waits_for_the_lock),
 		KIT_TEST(test_a_wait_whose_time_has_passed_still_waits_for_the_lock),

@@ -65,14 +65,18 @@ void park_call_after(struct park *park)
 		park->after(park->after_context);
 }
 
-/* Calls `done` without the mutex. */
+/* Calls `done` without the mutex. One that is in `lasts` may be run, and be no more, meanwhile: it has no `done` any more. */
 static void tell(struct park *park, struct parked *w, enum sabir_error error, struct bytes *response,
 		 const char *detail)
 {
+	park_done_fn *done = w->done;
+	void *context = w->context;
+
 	parked_forget(park, w);
+	w->done = NULL;
 	pthread_mutex_unlock(&park->mutex);
 	has_finished = true;
-	w->done(w->context, error, response, detail);
+	done(context, error, response, detail);
 	pthread_mutex_lock(&park->mutex);
 }
 
@@ -144,8 +148,7 @@ void parked_end(struct park *park, struct parked *w, enum sabir_error error)
 		parked_leave_line(park, w);
 		parked_give_up(park, w, error);
 	} else {
-		tell(park, w, error, &none, "");
-		w->done = NULL;
+		tell(park, w, error, &none, ""); /* it stays in `lasts` */
 	}
 }
 
