@@ -59,23 +59,41 @@ static enum sabir_error ask(const struct cancel_call *c, uint64_t *n)
 	return error;
 }
 
+/* Whether it is to be cancelled, or was just now and is to answer. */
+static bool is_due(const struct cancel_call *c)
+{
+	return c->state == CANCEL_DONE || (c->state != CANCEL_CUT && load32_seq(&c->token->fired));
+}
+
+/* The server is asked for one of the connection's calls: its silence then counts for all that are due by now. */
+static void note_due(const struct sabir_conn *conn, uint64_t now_ns)
+{
+	for (struct cancel_call *c = calls; c; c = c->next)
+		if (c->conn == conn && !c->since_ns && is_due(c))
+			c->since_ns = now_ns;
+}
+
+static void cut_off_due(const struct sabir_conn *conn, uint64_t by_ns)
+{
+	for (struct cancel_call *c = calls; c; c = c->next)
+		if (c->conn == conn && c->since_ns && c->since_ns <= by_ns && is_due(c))
+			cut_off(c);
+}
+
 static void ask_for(struct cancel_call *c)
 {
-	uint64_t n;
+	uint64_t n, began_ns = clock_now();
+	note_due(c->conn, began_ns);
 	c->state = CANCEL_ASKING;
 	pthread_mutex_unlock(&mutex);
 	enum sabir_error error = ask(c, &n);
 	pthread_mutex_lock(&mutex);
 	c->state = n ? CANCEL_DONE : CANCEL_WANTED;
-	if (error)
+	if (error == SABIR_TIMED_OUT)
+		cut_off_due(c->conn, began_ns);
+	if (error && c->state != CANCEL_CUT)
 		cut_off(c);
 	pthread_cond_broadcast(&asked);
-}
-
-/* Whether it is to be cancelled, or was just now and is to answer. */
-static bool is_due(const struct cancel_call *c)
-{
-	return c->state == CANCEL_DONE || (c->state != CANCEL_CUT && load32_seq(&c->token->fired));
 }
 
 /* With the mutex held, which is let go meanwhile: then the list may be another one. False: there was nothing to do. */
@@ -198,6 +216,7 @@ void cancel_calls_stop(void)
 void cancel_calls_in_child(void)
 {
 	pthread_mutex_init(&mutex, NULL);
+	pthread_cond_init(&asked, NULL); /* a thread that it does not have may be waiting */
 	calls = NULL;
 	runs = false;
 }

@@ -149,6 +149,33 @@ static void a_signal_handler_may_fire(void)
 	tear_down();
 }
 
+/* All at once: not one after the other when his patience with the server is over. */
+static void who_gets_no_answer_from_the_server_is_cut_off(void)
+{
+	enum { N = 12 };
+	const char *server = getenv("SABIR_TEST_SERVER");
+	struct getter getters[N];
+	struct timespec began, ended;
+	if (!server || sabir_is_local(conn))
+		return;
+	set_up();
+	for (int i = 0; i < N; i++)
+		start(&getters[i]);
+	usleep(50000); /* so that the server has most of them */
+	CHECK(kill(atoi(server), SIGSTOP) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	sabir_cancel_fire(token);
+	for (int i = 0; i < N; i++) {
+		pthread_join(getters[i].thread, NULL);
+		CHECK_ERROR(getters[i].end, SABIR_CANCELLED);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	CHECK(kill(atoi(server), SIGCONT) == 0);
+	/* Twice 250 ms, and some more for a machine with much to do. */
+	CHECK((ended.tv_sec - began.tv_sec) * 1000 + (ended.tv_nsec - began.tv_nsec) / 1000000 < 1500);
+	tear_down();
+}
+
 /* ---------------------------------------------------------------- races */
 
 /* Whoever was woken for an item and is cancelled has it, or leaves it to the next: none is lost, none waits for ever. */
@@ -329,6 +356,7 @@ int main(int argc, char **argv)
 		TEST(what_does_not_wait_is_done_all_the_same),
 		TEST(null_is_fine),
 		TEST(a_signal_handler_may_fire),
+		TEST(who_gets_no_answer_from_the_server_is_cut_off),
 		TEST(nothing_is_lost_with_who_is_cancelled),
 		TEST(a_lock_goes_on_without_who_is_cancelled),
 		TEST(a_barrier_breaks_with_who_is_cancelled),
