@@ -86,6 +86,12 @@ static unsigned nearness(const char *typed, const char *name)
 	return *typed && !strncmp(typed, name, strlen(typed)) && d > 1 ? 1 : d;
 }
 
+/* What is asked once, of this start or of another server: in the environment or the file it would be asked at every start. */
+static bool is_for_the_command_line(enum option option)
+{
+	return rows[option].rule.type == SETTING_SWITCH || option == OPTION_EVICT;
+}
+
 static enum sabir_error find(const char *name, const char *where, char *detail, enum option *option)
 {
 	unsigned best = 0;
@@ -164,7 +170,7 @@ static enum sabir_error read_environment(struct config *config, char *const *env
 		char name[64];
 		option_environment_name((enum option)i, name);
 		size_t len = strlen(name);
-		if (rows[i].rule.type == SETTING_SWITCH)
+		if (is_for_the_command_line((enum option)i))
 			continue;
 		for (char *const *e = environment; e && *e; e++) {
 			/* A variable that is set to nothing counts as not set. */
@@ -204,7 +210,7 @@ static enum sabir_error read_line(struct config *config, char *line, const char 
 	enum sabir_error error = find(name, where, detail, &option);
 	if (error)
 		return error;
-	if (rows[option].rule.type == SETTING_SWITCH || option == OPTION_CONFIG)
+	if (is_for_the_command_line(option) || option == OPTION_CONFIG)
 		return invalid(detail, "%s: \"%s\" is for the command line only", where, name);
 	char there[256];
 	snprintf(there, sizeof(there), "%s: %s", where, name);
@@ -343,18 +349,22 @@ static void print_wrapped(FILE *to, const char *text)
 }
 
 static const char help_head[] = "Usage: sabird [OPTION...]\n\n"
-				"Serves shared objects (queues, values, arrays, dicts) to local programs in\n"
-				"shared memory and to any program over gRPC.\n\n";
+				"Serves shared objects (queues, pipes, values, lists, dicts, locks and what else\n"
+				"Python's multiprocessing.Manager has) to local programs in shared memory and to\n"
+				"any program over gRPC.\n\n";
 
-static const char help_tail[] = "\nEach option can also be given in the environment (--memory-limit is\n"
-				"SABIR_MEMORY_LIMIT) and in the configuration file (memory-limit = 1G); a flag\n"
-				"counts more than the environment, the environment more than the file. Sizes\n"
-				"take K, M, G, T (powers of 1024), times ms, s, m, h.\n\n"
+static const char help_tail[] = "\nEach option up to --log-format can also be given in the environment\n"
+				"(--memory-limit is SABIR_MEMORY_LIMIT) and in the configuration file\n"
+				"(memory-limit = 1G), --config in the environment; a flag counts more than the\n"
+				"environment, the environment more than the file. Sizes take K, M, G, T (powers\n"
+				"of 1024), times ms, s, m, h.\n\n"
 				"Signals: TERM and INT end the server in good order, a second one at once; HUP\n"
-				"reads the log options again; USR1 writes a snapshot.\n\n"
+				"reads the log options again; USR1 writes a snapshot; USR2, to the keeper, puts\n"
+				"the installed program in the server's place.\n\n"
 				"Exit status: 0 in good order, 1 failed to start or is not well, 2 a wrong option\n"
-				"or configuration, 3 another server has the socket or the port, 4 ended before\n"
-				"all calls were.\n";
+				"or configuration, 3 another server has the socket, the port or the folder\n"
+				"of the snapshots, 4 ended before all calls were, 5 the memory that a server\n"
+				"before this one has left can't be used.\n";
 
 void config_help(FILE *to)
 {
@@ -376,7 +386,7 @@ void config_print(const struct config *config, FILE *to)
 	static const char *const sources[] = { "default", "file", "environment", "flag" };
 	for (unsigned i = 0; i < N_OPTIONS; i++) {
 		char text[2048];
-		if (rows[i].rule.type == SETTING_SWITCH || i == OPTION_CONFIG)
+		if (is_for_the_command_line((enum option)i) || i == OPTION_CONFIG)
 			continue;
 		fprintf(to, "# from: %s\n", sources[config->source[i]]);
 		if (!config->value[i].set) {

@@ -180,6 +180,7 @@ static void test_errors_in_the_file_name_the_line(void)
 		{ "\n\tmax-owners = three # 3\n", ":2: max-owners: \"three # 3\" is not a number" },
 		{ "help = 1\n", "command line only" },
 		{ "config = /x\n", "command line only" },
+		{ "evict = 7\n", "command line only" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		write_file(cases[i][0]);
@@ -187,6 +188,17 @@ static void test_errors_in_the_file_name_the_line(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(detail, cases[i][1]));
 	}
 	write_file("");
+}
+
+static void test_what_is_asked_of_another_server_stands_on_the_command_line_alone(void)
+{
+	write_file("");
+	CU_ASSERT_EQUAL_FATAL(load(NULL, "SABIR_EVICT=7"), SABIR_OK);
+	CU_ASSERT_FALSE(config.value[OPTION_EVICT].set);
+	config_fini(&config);
+	CU_ASSERT_EQUAL_FATAL(load("--evict=7", NULL), SABIR_OK);
+	CU_ASSERT(config.value[OPTION_EVICT].set && config_number(&config, OPTION_EVICT) == 7);
+	config_fini(&config);
 }
 
 static void test_a_named_file_must_exist_and_the_default_need_not(void)
@@ -312,6 +324,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_bad_values_are_refused_with_a_reason);
 	CU_ADD_TEST(suite, test_an_unknown_name_is_answered_with_the_nearest);
 	CU_ADD_TEST(suite, test_errors_in_the_file_name_the_line);
+	CU_ADD_TEST(suite, test_what_is_asked_of_another_server_stands_on_the_command_line_alone);
 	CU_ADD_TEST(suite, test_a_named_file_must_exist_and_the_default_need_not);
 	CU_ADD_TEST(suite, test_options_that_contradict_each_other_are_refused);
 	CU_ADD_TEST(suite, test_sockets_are_chosen_beside_each_other);
