@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libsabir: shared queues, values, arrays and dicts for C programs.
+ * libsabir: the shared objects of Python's multiprocessing.Manager for C programs: queues, values, arrays and dicts here, pipes,
+ * lists, namespaces, locks, what else is waited for, sessions and watches in the headers that this one includes.
  *
  * A connection is local (the program maps the server's memory and works on it directly) or remote (gRPC). All functions
  * below do the same on both, unless they say otherwise. Valid C99 and C++17.
