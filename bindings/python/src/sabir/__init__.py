@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queues, values, arrays and dicts that programs in any language share through a Sabir server.
 
-    with sabir.connect("grpc://localhost:7227") as client:
+    with sabir.connect("grpc://localhost:7420") as client:
         jobs = client.queue("jobs")
         jobs.put({"path": "/a", "size": 3})
         print(jobs.get())
