@@ -179,7 +179,8 @@ static void tell_sooner(struct sessions *all, bool sooner)
 
 static void drop(struct sessions *all, struct session *s)
 {
-	all->by_owner[s->index] = NULL;
+	if (all->by_owner[s->index] == s) /* else its owner is another session's already */
+		all->by_owner[s->index] = NULL;
 	all->count--;
 	free(s);
 }

@@ -271,6 +271,39 @@ static void test_a_cancel_ends_what_waits_for_one_thread(void)
 	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='s/q'}") == SABIR_OK);
 }
 
+static struct session_info successor;
+
+static void hear_nothing(struct session_extra *extra)
+{
+	(void)extra;
+}
+
+/* Called when the owner is free again, and the session that had it not yet forgotten. */
+static void open_successor(struct session_extra *extra, struct lane *lane)
+{
+	(void)extra;
+	(void)lane;
+	CU_ASSERT_FATAL(sessions_open(all, text("next"), NULL, LEASE, &successor) == SABIR_OK);
+}
+
+static void test_who_gets_the_owner_of_one_that_ends_is_not_forgotten_with_it(void)
+{
+	struct session_extra extra = { .ended = hear_nothing, .free = open_successor };
+	struct session *session;
+	struct session_info found[2];
+	uint64_t cursor = 0;
+
+	open_one();
+	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
+	(void)session_keep_extra(all, session, &extra);
+	session_release(all, session);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT((uint32_t)successor.owner == (uint32_t)opened.owner && successor.owner != opened.owner);
+	CU_ASSERT(sessions_list(all, &cursor, found, 2) == 1 && found[0].owner == successor.owner);
+	CU_ASSERT(sessions_end(all, successor.owner, &ops_lane) == SABIR_OK);
+	CU_ASSERT(sessions_count(all) == 0);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -286,6 +319,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_session_that_is_used_is_recovered_when_the_use_ends);
 	CU_ADD_TEST(suite, test_the_end_of_a_session_ends_its_calls_that_wait);
 	CU_ADD_TEST(suite, test_a_cancel_ends_what_waits_for_one_thread);
+	CU_ADD_TEST(suite, test_who_gets_the_owner_of_one_that_ends_is_not_forgotten_with_it);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
