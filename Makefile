@@ -392,6 +392,9 @@ images: | packages ## build and run the containers with podman
 
 MAN := $(DESTDIR)$(PREFIX)/share/man
 MAN_PAGES := $(wildcard bindings/c/man/*.[1-8] server/main/*.[1-8])
+# Each function and its page, as the page's NAME has it: what has no page of its own gets one that leads there.
+MAN_NAMES = awk '/^\.SH NAME/ { getline; sub(/ *\\-.*/, ""); gsub(",", ""); for (i = 1; i <= NF; i++) print $$i, FILENAME }' \
+	$(filter %.3,$(MAN_PAGES))
 UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.socket)
 PUBLIC_H := $(wildcard bindings/c/sabir*.h)
 INSTALLED := $(PREFIX)/bin/sabird $(PUBLIC_H:bindings/c/%=$(PREFIX)/include/%) $(PREFIX)/include/sabir/error.h $(LIBDIR)/libsabir.so \
@@ -413,6 +416,8 @@ install: $(if $(DEFINE_$(VARIANT)),not-this-variant) programs ## install to $(DE
 		>$(DESTDIR)$(LIBDIR)/pkgconfig/sabir.pc
 	install -d $(sort $(foreach page,$(MAN_PAGES),$(MAN)/man$(subst .,,$(suffix $(page))))) $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for page in $(MAN_PAGES); do install -m 644 $$page $(MAN)/man$${page##*.} || exit 1; done
+	$(MAN_NAMES) | while read -r name page; do \
+		[ -e bindings/c/man/$$name.3 ] || echo ".so man3/$${page##*/}" >$(MAN)/man3/$$name.3 || exit 1; done
 	install -m 644 $(UNITS) $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -D -m 644 deploy/systemd/sabir.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sabir.conf
 	install -D -m 644 server/main/sabird.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sabird
@@ -424,6 +429,7 @@ not-this-variant:
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	$(MAN_NAMES) | while read -r name page; do rm -f $(MAN)/man3/$$name.3; done
 	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/sabir share/doc/sabir)
 
 clean: ## remove build/
