@@ -178,6 +178,30 @@ static void a_stream_whose_answer_another_gets_too_goes_on(void)
 	CU_ASSERT_EQUAL(object_delete(&kit.lane, list), SABIR_OK);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Its client may send nothing more for a long time. */
+static void a_stream_is_at_rest_behind_a_heavy_call(void)
+{
+	struct batch b = { .len = 0 };
+	uint64_t list = make_list("s", N);
+	talk_open(&kit, &talk, 0, NULL);
+	list_call(&b, 1, 0, SORT, -1);
+	talk_send(&talk, &b);
+	talk_await(&talk, 1);
+	usleep(20000); /* what is left to do for the answer */
+	uint64_t before = cpu_ns();
+	usleep(200000);
+	CU_ASSERT(cpu_ns() - before < 100000000);
+	CU_ASSERT_EQUAL(talk_close(&talk), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(object_delete(&kit.lane, list), SABIR_OK);
+}
+
 static void a_stream_that_breaks_leaves_nothing(void)
 {
 	struct batch b = { .len = 0 };
@@ -202,6 +226,7 @@ int main(void)
 		KIT_TEST(who_goes_is_not_waited_for),
 		KIT_TEST(a_stream_keeps_its_order),
 		KIT_TEST(a_stream_whose_answer_another_gets_too_goes_on),
+		KIT_TEST(a_stream_is_at_rest_behind_a_heavy_call),
 		KIT_TEST(a_stream_that_breaks_leaves_nothing),
 	};
 	return kit_run("rpc, heavy operations", start, stop, tests, sizeof(tests) / sizeof(tests[0]));

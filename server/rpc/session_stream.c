@@ -359,8 +359,9 @@ static bool busy(struct call *call)
 {
 	struct session_stream *s = call->stream.own;
 	bool ended;
-	return has_ready(s) || (s->held && asked_has_ended(s->asks, s->held)) || stream_has_input(call) ||
-	       (stream_is_leaving(call) && !s->finished) || is_over(s, &ended);
+	return has_ready(s) || (s->held && asked_has_ended(s->asks, s->held)) ||
+	       (stream_has_input(call) && !s->finished) || (stream_is_leaving(call) && !s->finished) ||
+	       is_over(s, &ended);
 }
 
 /* What the turn ends with, if it does. */
@@ -414,6 +415,7 @@ static void turns(struct turn *t)
 	s->sending = NULL;
 	bool performed;
 	do {
+		(void)is_held(s); /* also if nothing comes behind what is held: busy() asks for it */
 		encode_ready(s);
 		if (!s->out.len && !read_message(t))
 			return;
