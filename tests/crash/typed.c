@@ -131,12 +131,12 @@ F(queue_get_waits)
 }
 F(queue_get_buffer)
 {
-	uint8_t room[64];
-	struct sabir_buffer buffer = { room, sizeof(room) };
+	struct sabir_buffer buffer = { malloc(64), 64 };
 	struct sabir_item item;
 	enum sabir_error error = sabir_queue_get_into(t->o, 0, &buffer, &item);
 	if (!error)
 		tell_item(t, &item);
+	free(buffer.data);
 	return error;
 }
 F(queue_get_several)
