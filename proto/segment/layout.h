@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 2u
+#define SEG_LAYOUT_VERSION 3u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -54,7 +54,8 @@ struct seg_header {
 	uint32_t n_objects;
 	uint32_t n_chunks;
 	uint64_t max_item_bytes; /* the largest encoded item that a queue or dict of this server takes */
-	uint8_t pad0[192 - 128];
+	uint64_t sessions_off;   /* struct seg_session[n_owners] */
+	uint8_t pad0[192 - 136];
 
 	/* line 3: read by every operation, written when memory is retired */
 	uint64_t epoch;
@@ -102,6 +103,20 @@ struct seg_owner {
 	uint32_t flags;
 	uint64_t attach_time_ns;
 	char label[40]; /* the program's name, NUL-terminated */
+};
+
+/*
+ * What a server needs to go on with the session of a remote program that another one has opened; beside the entry of its
+ * owner. It counts if its word is that of its owner, which has SEG_OWNER_REMOTE: the word is stored last, and 0 before
+ * anything of the session ends.
+ */
+struct seg_session {
+	uint64_t word; /* the owner's word while it is LIVE; 0 = none */
+	uint64_t lease_ns;
+	uint64_t asked_below; /* above all ids of requests that it has asked for */
+	uint8_t print[16];    /* of its token: SHA-256, the first half */
+	char peer[64];        /* from where it was opened; for people, NUL-terminated */
+	uint8_t pad0[24];
 };
 
 /* seg_lane.word: state in bits 0-3, generation in bits 16-31, owner's index in bits 32-63. */
@@ -792,7 +807,9 @@ SEG_AT(seg_header, chunk_hint, 320);
 SEG_AT(seg_header, expiry_ns, 344);
 SEG_AT(seg_header, cycle, 384);
 SEG_ASSERT(sizeof(struct seg_header) == 512);
+SEG_AT(seg_header, sessions_off, 128);
 SEG_ASSERT(sizeof(struct seg_owner) == 64);
+SEG_ASSERT(sizeof(struct seg_session) == 128);
 SEG_AT(seg_lane, epoch, 64);
 SEG_AT(seg_lane, args, 128);
 SEG_AT(seg_lane, hand, 192);

@@ -2,7 +2,7 @@
 /*
  * The memory segment: a memfd that can neither shrink nor grow, so that no process can make another one fault.
  *
- *   header | owners | lanes | objects | chunk table | hints | ready set | data area (chunks of 256 KiB)
+ *   header | owners | sessions | lanes | objects | chunk table | hints | ready set | data area (chunks of 256 KiB)
  *
  * The tables are committed when the segment is made; chunks when they are first formed (arena.c). A segment has one state:
  * complete. Its magic is written last, and the header's geometry never changes afterwards; each process checks it once,
@@ -40,6 +40,8 @@ static void lay_out(struct seg_header *h)
 	uint64_t off = sizeof(struct seg_header);
 	h->owners_off = off;
 	off = align_up(off + h->n_owners * sizeof(struct seg_owner), SEG_LINE);
+	h->sessions_off = off;
+	off = align_up(off + h->n_owners * sizeof(struct seg_session), SEG_LINE);
 	h->lanes_off = off;
 	off = align_up(off + h->n_lanes * sizeof(struct seg_lane), SEG_LINE);
 	h->objects_off = off;
@@ -66,6 +68,7 @@ static void set_view(struct segment *seg, const struct seg_header *h)
 	uint8_t *base = seg->base;
 	seg->header = (struct seg_header *)base;
 	seg->owners = (struct seg_owner *)(base + h->owners_off);
+	seg->sessions = (struct seg_session *)(base + h->sessions_off);
 	seg->lanes = (struct seg_lane *)(base + h->lanes_off);
 	seg->objects = (struct seg_object *)(base + h->objects_off);
 	seg->chunks = (struct seg_chunk *)(base + h->chunks_off);

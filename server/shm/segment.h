@@ -20,6 +20,7 @@ struct segment {
 	int bell_fd; /* eventfd that rings the server, or -1; owned */
 	struct seg_header *header;
 	struct seg_owner *owners;
+	struct seg_session *sessions; /* [n_owners] */
 	struct seg_lane *lanes;
 	struct seg_object *objects;
 	struct seg_chunk *chunks;

@@ -185,6 +185,7 @@ static void print_header(void)
 	FIELD(seg_header, n_objects);
 	FIELD(seg_header, n_chunks);
 	FIELD(seg_header, max_item_bytes);
+	FIELD(seg_header, sessions_off);
 	FIELD(seg_header, pad0);
 	FIELD(seg_header, epoch);
 	FIELD(seg_header, pad1);
@@ -216,6 +217,15 @@ static void print_owner(void)
 	FIELD(seg_owner, attach_time_ns);
 	FIELD(seg_owner, label);
 	END(seg_owner);
+
+	BEGIN(seg_session);
+	FIELD(seg_session, word);
+	FIELD(seg_session, lease_ns);
+	FIELD(seg_session, asked_below);
+	FIELD(seg_session, print);
+	FIELD(seg_session, peer);
+	FIELD(seg_session, pad0);
+	END(seg_session);
 }
 
 static void print_cache(void)
