@@ -264,14 +264,14 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->max_items = load32_relaxed(&b->parties);
 }
 
-static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+static enum sabir_error end_turns(struct lane *by, uint64_t handle, const struct turns_whose *whose)
 {
 	struct barrier b;
 	struct seg_turn *turn;
 	enum sabir_error error = begin(by, handle, &b);
 	if (error)
 		return error;
-	while (!error && (turn = turns_of(&b.turns, owner)) != NULL) {
+	while (!error && (turn = turns_of(&b.turns, whose)) != NULL) {
 		error = end_turn(&b, turn);
 		if (error)
 			break;
@@ -279,6 +279,16 @@ static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t ow
 		settle(&b);
 	}
 	return end(&b, error);
+}
+
+static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+{
+	return end_turns(by, handle, &(struct turns_whose){ .owner = owner });
+}
+
+static enum sabir_error waits_gone(struct lane *by, uint64_t handle, uint32_t before)
+{
+	return end_turns(by, handle, &(struct turns_whose){ .sessions = true, .before = before });
 }
 
 static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
@@ -299,5 +309,7 @@ const struct object_kind barrier_kind = { .create = create,
 					  .recover = recover,
 					  .describe = describe,
 					  .owner_gone = owner_gone,
+					  .waits_gone = waits_gone,
+					  .line = offsetof(struct seg_barrier, turns),
 					  .ready = ready,
 					  .any_ready = any_ready };

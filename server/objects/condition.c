@@ -47,18 +47,11 @@ static void commit(struct condition *c)
 	turns_done(&c->turns);
 }
 
-/* Whether a ticket was given out before another. */
-static bool is_before(uint32_t ticket, uint32_t other)
-{
-	uint32_t distance = (other - ticket) & SEG_TURN_TICKET;
-	return distance && distance <= SEG_TURN_TICKET / 2;
-}
-
 /* Notifies the first who waits, if he did so already when `before` was the next ticket. */
 static bool notify_first(struct condition *c, uint32_t before)
 {
 	struct seg_turn *first = turns_first(&c->turns);
-	if (!first || !is_before(load32_relaxed(&first->ticket), before))
+	if (!first || !ticket_is_before(load32_relaxed(&first->ticket), before))
 		return false;
 	journal_store32(c->lane, &first->mark, before);
 	c->called |= turns_call(&c->turns, first, SEG_TURN_CALLED);
@@ -317,7 +310,7 @@ static enum sabir_error leave_any(struct lane *lane, uint64_t handle)
 	enum sabir_error error = begin(lane, handle, &c);
 	if (error)
 		return error;
-	struct seg_turn *turn = turns_of(&c.turns, lane->actor.owner);
+	struct seg_turn *turn = turns_of(&c.turns, &(struct turns_whose){ .owner = lane->actor.owner });
 	/* Those who wait stand behind those who don't. */
 	if (turn && load32_relaxed(&turn->state) != SEG_TURN_WAITING)
 		error = turns_leave(&c.turns, turn);
@@ -465,14 +458,14 @@ static uint64_t *part(const struct segment *seg, struct seg_object *object, uint
 	return c && n == 0 ? &c->own : NULL;
 }
 
-static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+static enum sabir_error end_turns(struct lane *by, uint64_t handle, const struct turns_whose *whose)
 {
 	struct condition c;
 	struct seg_turn *turn;
 	enum sabir_error error = begin(by, handle, &c);
 	if (error)
 		return error;
-	while (!error && (turn = turns_of(&c.turns, owner)) != NULL) {
+	while (!error && (turn = turns_of(&c.turns, whose)) != NULL) {
 		bool called = load32_relaxed(&turn->state) == SEG_TURN_CALLED;
 		uint32_t mark = load32_relaxed(&turn->mark);
 		error = turns_leave(&c.turns, turn);
@@ -483,6 +476,16 @@ static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t ow
 		commit(&c);
 	}
 	return end(&c, error);
+}
+
+static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
+{
+	return end_turns(by, handle, &(struct turns_whose){ .owner = owner });
+}
+
+static enum sabir_error waits_gone(struct lane *by, uint64_t handle, uint32_t before)
+{
+	return end_turns(by, handle, &(struct turns_whose){ .sessions = true, .before = before });
 }
 
 static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
@@ -506,5 +509,7 @@ const struct object_kind condition_kind = { .create = create,
 					    .describe = describe,
 					    .part = part,
 					    .owner_gone = owner_gone,
+					    .waits_gone = waits_gone,
+					    .line = offsetof(struct seg_condition, turns),
 					    .scan = scan,
 					    .ready = ready };

@@ -409,18 +409,32 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->memory_bytes = block_size(lane->seg, ref);
 }
 
+static enum sabir_error end_turns(struct mutex *m, const struct turns_whose *whose)
+{
+	struct seg_turn *turn;
+	enum sabir_error error = SABIR_OK;
+	while (!error && (turn = turns_of(&m->turns, whose)) != NULL) {
+		error = end_turn(m, turn);
+		if (!error)
+			commit(m);
+	}
+	return error;
+}
+
+static enum sabir_error waits_gone(struct lane *by, uint64_t handle, uint32_t before)
+{
+	struct mutex m;
+	enum sabir_error error = begin(by, handle, &m);
+	return error ? error : end(&m, end_turns(&m, &(struct turns_whose){ .sessions = true, .before = before }));
+}
+
 static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
 {
 	struct mutex m;
-	struct seg_turn *turn;
 	enum sabir_error error = begin(by, handle, &m);
 	if (error)
 		return error;
-	while (!error && (turn = turns_of(&m.turns, owner)) != NULL) {
-		error = end_turn(&m, turn);
-		if (!error)
-			commit(&m);
-	}
+	error = end_turns(&m, &(struct turns_whose){ .owner = owner });
 	if (!error && load64_relaxed(&m.body->owner) == owner) {
 		journal_store32(by, &m.body->abandoned, SEG_LOCK_ABANDONED);
 		let_go(&m);
@@ -447,5 +461,7 @@ const struct object_kind mutex_kind = { .create = create,
 					.recover = recover,
 					.describe = describe,
 					.owner_gone = owner_gone,
+					.waits_gone = waits_gone,
+					.line = offsetof(struct seg_mutex, turns),
 					.ready = ready,
 					.any_ready = any_ready };

@@ -182,6 +182,10 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          holds, and notify who waits for that. Called for every live object of the kind and outside of any operation: it
  *          enters the object itself, as any operation of `by` does, so that the death of `by` is repaired as usual. Can be
  *          done again. Answers OK, or BUSY if it needs a lock that somebody else holds: then all of it is done again later
+ * waits_gone NULL, or: the calls of sessions that waited here are gone, the sessions are not: ends the turns in the object's line
+ *          that were taken before the ticket `before`, as if each had been given up, and nothing else that sessions hold.
+ *          Otherwise as owner_gone
+ * line     where in the body its struct seg_turns is, if there is a waits_gone
  * scan     NULL, or: shows every handle in the Values that the object holds (value_refs). Outside of any operation: it enters the
  *          object itself. What stands in the object from the beginning to the end is shown; what is stored or moved
  *          meanwhile need not be, for that passes refs_enter. Errors: as object_enter, BUSY, NO_MEMORY, DATA_LOSS
@@ -200,6 +204,8 @@ struct object_kind {
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
 	uint64_t *(*part)(const struct segment *seg, struct seg_object *object, uint32_t n);
 	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
+	enum sabir_error (*waits_gone)(struct lane *by, uint64_t handle, uint32_t before);
+	uint32_t line;
 	enum sabir_error (*scan)(struct lane *lane, uint64_t handle, value_ref_fn *visit, void *context);
 	bool (*held)(struct lane *lane, uint32_t index, struct seg_object *object);
 	bool (*ready)(const struct segment *seg, const struct seg_object *object, uint64_t memory);

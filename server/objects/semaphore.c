@@ -384,15 +384,29 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->flags = load32_relaxed(&s->flags);
 }
 
+static enum sabir_error end_turns(struct semaphore *s, const struct turns_whose *whose)
+{
+	struct seg_turn *turn;
+	enum sabir_error error = SABIR_OK;
+	while (!error && (turn = turns_of(&s->turns, whose)) != NULL)
+		error = end_turn(s, turn);
+	return error;
+}
+
+static enum sabir_error waits_gone(struct lane *by, uint64_t handle, uint32_t before)
+{
+	struct semaphore s;
+	enum sabir_error error = begin(by, handle, &s);
+	return error ? error : end(&s, end_turns(&s, &(struct turns_whose){ .sessions = true, .before = before }));
+}
+
 static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t owner)
 {
 	struct semaphore s;
-	struct seg_turn *turn;
 	enum sabir_error error = begin(by, handle, &s);
 	if (error)
 		return error;
-	while (!error && (turn = turns_of(&s.turns, owner)) != NULL)
-		error = end_turn(&s, turn);
+	error = end_turns(&s, &(struct turns_whose){ .owner = owner });
 	struct seg_units *u = s.owned && !error ? find_units(&s, owner, NULL) : NULL;
 	if (u) {
 		uint64_t n = load64_relaxed(&u->n);
@@ -424,5 +438,7 @@ const struct object_kind semaphore_kind = { .create = create,
 					    .recover = recover,
 					    .describe = describe,
 					    .owner_gone = owner_gone,
+					    .waits_gone = waits_gone,
+					    .line = offsetof(struct seg_semaphore, turns),
 					    .ready = ready,
 					    .any_ready = any_ready };

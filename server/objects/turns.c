@@ -45,12 +45,22 @@ struct seg_turn *turns_first(const struct turns *t)
 	return ref ? turn_at(t, ref) : NULL;
 }
 
-struct seg_turn *turns_of(const struct turns *t, uint64_t owner)
+static bool is_whose(const struct segment *seg, const struct seg_turn *turn, const struct turns_whose *whose)
+{
+	uint64_t owner = load64_relaxed(&turn->owner);
+	uint32_t index = (uint32_t)owner - 1;
+	if (!whose->sessions)
+		return owner == whose->owner;
+	return index < seg->n_owners && (load32_relaxed(&seg->owners[index].flags) & SEG_OWNER_REMOTE) &&
+	       ticket_is_before(load32_relaxed(&turn->ticket), whose->before);
+}
+
+struct seg_turn *turns_of(const struct turns *t, const struct turns_whose *whose)
 {
 	uint32_t ref = load32_relaxed(&t->line->first), left = load32_relaxed(&t->line->n);
 	while (ref && left--) {
 		struct seg_turn *turn = turn_at(t, ref);
-		if (!turn || load64_relaxed(&turn->owner) == owner)
+		if (!turn || is_whose(t->lane->seg, turn, whose))
 			return turn;
 		ref = load32_relaxed(&turn->block.next);
 	}

@@ -44,8 +44,14 @@ uint64_t turns_place(const struct turns *t, const struct seg_turn *turn);
 struct seg_turn *turns_find(const struct turns *t, uint64_t place);
 /* The first who waits, or NULL. */
 struct seg_turn *turns_first(const struct turns *t);
-/* One of an owner's, or NULL. */
-struct seg_turn *turns_of(const struct turns *t, uint64_t owner);
+/* Whose turns: an owner's, as in lane->actor.owner; or those that sessions took before the ticket `before`. */
+struct turns_whose {
+	uint64_t owner;
+	bool sessions;
+	uint32_t before;
+};
+/* One of these, or NULL. */
+struct seg_turn *turns_of(const struct turns *t, const struct turns_whose *whose);
 /* For the lane's actor, or its own owner where it acts for nobody. Errors: RESOURCE_EXHAUSTED, DATA_LOSS. */
 enum sabir_error turns_join(struct turns *t, uint64_t number, struct seg_turn **made);
 /* Calls the first who waits: his turn gets the state. Returns his bits. */
@@ -74,6 +80,13 @@ uint64_t turn_peek_link(const struct segment *seg, uint32_t index, uint64_t plac
 static inline bool turns_any_called(const struct seg_turns *line)
 {
 	return load32_relaxed(&line->first) != load32_relaxed(&line->waiting);
+}
+
+/* Whether a ticket was given out before another. */
+static inline bool ticket_is_before(uint32_t ticket, uint32_t other)
+{
+	uint32_t distance = (other - ticket) & SEG_TURN_TICKET;
+	return distance && distance <= SEG_TURN_TICKET / 2;
 }
 
 /* Whether an owner, as in lane->actor.owner, is still there. */
