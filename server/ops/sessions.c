@@ -12,6 +12,9 @@
  * A session is in the heap of deadlines by the time at which somebody must look at it: LIVE, the end of its lease, or
  * earlier: whoever looks and finds that it was used since then sets the time anew, so a call does not touch the heap.
  * ENDING: when to try the recovery. In use while ENDING, or RECOVERING: not at all.
+ *
+ * The table is made anew by each server; what the next one needs of a LIVE session stands in the memory (session_record.h).
+ * Of those that it finds there it knows the prints of their tokens, until somebody comes with the token itself.
  */
 #include "server/ops/sessions.h"
 
@@ -25,10 +28,14 @@
 #include "server/base/utf8.h"
 #include "server/objects/object.h"
 #include "server/ops/deadlines.h"
+#include "server/ops/session_record.h"
 
 #define RETRY_FIRST (10 * CLOCK_MILLISECOND)
 #define RETRY_MOST CLOCK_SECOND
 #define MIN_BUCKETS 64u
+
+_Static_assert(SESSION_TOKEN_LEN == TOKEN_TEXT_LEN, "a token's text is as long as it is said to be");
+_Static_assert(SESSION_PEER_SIZE == SESSION_RECORD_PEER_SIZE, "a record has room for the peer");
 
 enum state {
 	LIVE,
@@ -37,8 +44,9 @@ enum state {
 };
 
 struct session {
-	struct session *next; /* in the bucket */
-	uint8_t token[SESSION_TOKEN_LEN / 2];
+	struct session *next;    /* in the bucket */
+	uint8_t key[TOKEN_SIZE]; /* its token, or the print of that */
+	bool foreign;            /* it is the print: a former server has opened it, and nobody has come yet */
 	enum state state;
 	uint32_t index; /* of the owner's entry */
 	uint64_t owner;
@@ -49,6 +57,7 @@ struct session {
 	bool lapsed;      /* once since then, and it was given another lease */
 	uint64_t retry_ns;
 	uint64_t open_time_ns;
+	uint64_t asked_below; /* what former servers have asked for */
 	struct deadline deadline;
 	struct session_extra *extra;
 	char label[SESSION_LABEL_SIZE];
@@ -62,7 +71,8 @@ struct sessions {
 	size_t count; /* those that end included */
 	struct deadlines deadlines;
 	struct session **by_owner; /* [n_owners] */
-	struct session **buckets;  /* by token: the LIVE ones */
+	struct session **buckets;  /* by key: the LIVE ones */
+	uint32_t n_foreign;        /* of them */
 	uint32_t n_buckets;        /* a power of two */
 };
 
@@ -105,60 +115,67 @@ void sessions_free(struct sessions *all)
 
 /* ---------------------------------------------------------------- tokens */
 
-static int digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool read_token(struct span text, uint8_t token[SESSION_TOKEN_LEN / 2])
-{
-	if (text.len != SESSION_TOKEN_LEN)
-		return false;
-	for (size_t i = 0; i < SESSION_TOKEN_LEN / 2; i++) {
-		int high = digit(text.data[2 * i]), low = digit(text.data[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		token[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-static void write_token(const uint8_t token[SESSION_TOKEN_LEN / 2], char text[SESSION_TOKEN_LEN + 1])
-{
-	for (size_t i = 0; i < SESSION_TOKEN_LEN / 2; i++)
-		snprintf(text + 2 * i, 3, "%02x", token[i]);
-}
-
 /* Random bytes are their own hash. */
-static struct session **bucket_of(struct sessions *all, const uint8_t *token)
+static struct session **bucket_of(struct sessions *all, const uint8_t *key)
 {
 	uint32_t hash;
 
-	memcpy(&hash, token, sizeof(hash));
+	memcpy(&hash, key, sizeof(hash));
 	return &all->buckets[hash & (all->n_buckets - 1)];
 }
 
-static struct session *find(struct sessions *all, struct span text)
+static struct session *look_up(struct sessions *all, const uint8_t *key, bool foreign)
 {
-	uint8_t token[SESSION_TOKEN_LEN / 2];
+	struct session *s = *bucket_of(all, key);
 
-	if (!read_token(text, token))
-		return NULL;
-	struct session *s = *bucket_of(all, token);
-	while (s && memcmp(s->token, token, sizeof(token)) != 0)
+	while (s && (s->foreign != foreign || memcmp(s->key, key, TOKEN_SIZE) != 0))
 		s = s->next;
 	return s;
 }
 
+static void put_in(struct sessions *all, struct session *session)
+{
+	struct session **bucket = bucket_of(all, session->key);
+
+	session->next = *bucket;
+	*bucket = session;
+	all->n_foreign += session->foreign;
+}
+
 static void take_out(struct sessions *all, struct session *session)
 {
-	struct session **link = bucket_of(all, session->token);
+	struct session **link = bucket_of(all, session->key);
 
 	while (*link != session)
 		link = &(*link)->next;
 	*link = session->next;
+	all->n_foreign -= session->foreign;
+}
+
+/* One of a former server's, whose program has come with this token. */
+static struct session *recognize(struct sessions *all, const uint8_t token[TOKEN_SIZE])
+{
+	uint8_t print[TOKEN_SIZE];
+
+	token_print(token, print);
+	struct session *s = look_up(all, print, true);
+	if (!s)
+		return NULL;
+	take_out(all, s);
+	memcpy(s->key, token, TOKEN_SIZE);
+	s->foreign = false;
+	put_in(all, s);
+	return s;
+}
+
+static struct session *find(struct sessions *all, struct span text)
+{
+	uint8_t token[TOKEN_SIZE];
+
+	if (!token_read(text, token))
+		return NULL;
+	struct session *s = look_up(all, token, false);
+	return s || !all->n_foreign ? s : recognize(all, token);
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -231,6 +248,7 @@ struct session_extra *session_keep_extra(struct sessions *all, struct session *s
 static void end(struct sessions *all, struct session *s, struct lane *lane)
 {
 	take_out(all, s);
+	session_record_remove(all->options.seg, s->index);
 	s->state = ENDING;
 	deadlines_remove(&all->deadlines, &s->deadline);
 	s->uses++; /* ours: it stays, whoever else leaves it */
@@ -284,46 +302,58 @@ enum sabir_error sessions_end(struct sessions *all, uint64_t owner, struct lane 
 
 /* ---------------------------------------------------------------- opening and using */
 
+static uint64_t lease_of(uint64_t wanted_ns)
+{
+	return !wanted_ns                      ? SESSION_LEASE_DEFAULT
+	       : wanted_ns < SESSION_LEASE_MIN ? SESSION_LEASE_MIN
+	       : wanted_ns > SESSION_LEASE_MAX ? SESSION_LEASE_MAX
+					       : wanted_ns;
+}
+
 static struct session *make(struct span label, const char *peer, uint64_t lease_ns)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
-	if (!s || getrandom(s->token, sizeof(s->token), 0) != sizeof(s->token)) {
-		free(s);
+	if (!s)
 		return NULL;
-	}
 	utf8_show(label, s->label, sizeof(s->label));
 	snprintf(s->peer, sizeof(s->peer), "%s", peer ? peer : "");
-	s->lease_ns = !lease_ns                      ? SESSION_LEASE_DEFAULT
-		      : lease_ns < SESSION_LEASE_MIN ? SESSION_LEASE_MIN
-		      : lease_ns > SESSION_LEASE_MAX ? SESSION_LEASE_MAX
-						     : lease_ns;
+	s->lease_ns = lease_of(lease_ns);
 	s->used_ns = clock_now();
-	s->open_time_ns = clock_wall();
 	return s;
 }
 
-/* With the mutex held. */
-static enum sabir_error enter(struct sessions *all, struct session *s, bool *sooner)
+/* With the mutex held. It has its owner. */
+static void enter(struct sessions *all, struct session *s, bool *sooner)
 {
-	struct segment *seg = all->options.seg;
+	const struct seg_owner *o = &all->options.seg->owners[s->index];
+
+	s->owner = (load64_relaxed(&o->word) & 0xffffffff00000000ull) | (s->index + 1);
+	s->open_time_ns = load64_relaxed(&o->attach_time_ns);
+	all->by_owner[s->index] = s;
+	all->count++;
+	put_in(all, s);
+	*sooner = look_at(all, s, s->used_ns + s->lease_ns);
+}
+
+/* With the mutex held. */
+static enum sabir_error begin(struct sessions *all, struct session *s, bool *sooner)
+{
 	uint32_t limit = all->options.max_sessions;
+	struct session_record record = { .lease_ns = s->lease_ns };
 
 	if (limit && all->count >= limit)
 		return SABIR_TOO_MANY_OWNERS;
-	if (!deadlines_reserve_all(&all->deadlines, (uint32_t)all->count + 1))
+	if (getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key) ||
+	    !deadlines_reserve_all(&all->deadlines, (uint32_t)all->count + 1))
 		return SABIR_NO_MEMORY;
-	enum sabir_error error = owner_open(seg, 0, s->label, &s->index);
+	enum sabir_error error = owner_open(all->options.seg, 0, s->label, &s->index);
 	if (error)
 		return error;
-	store32_relaxed(&seg->owners[s->index].flags, SEG_OWNER_REMOTE);
-	s->owner = (load64_relaxed(&seg->owners[s->index].word) & 0xffffffff00000000ull) | (s->index + 1);
-	all->by_owner[s->index] = s;
-	all->count++;
-	struct session **bucket = bucket_of(all, s->token);
-	s->next = *bucket;
-	*bucket = s;
-	*sooner = look_at(all, s, s->used_ns + s->lease_ns);
+	token_print(s->key, record.print);
+	memcpy(record.peer, s->peer, sizeof(record.peer));
+	session_record_write(all->options.seg, s->index, &record);
+	enter(all, s, sooner);
 	return SABIR_OK;
 }
 
@@ -352,16 +382,51 @@ enum sabir_error sessions_open(struct sessions *all, struct span label, const ch
 	if (!s)
 		return SABIR_NO_MEMORY;
 	pthread_mutex_lock(&all->mutex);
-	enum sabir_error error = enter(all, s, &sooner);
+	enum sabir_error error = begin(all, s, &sooner);
 	if (!error) {
 		describe(s, info);
-		write_token(s->token, info->token);
+		token_write(s->key, info->token);
 	}
 	pthread_mutex_unlock(&all->mutex);
 	if (error)
 		free(s);
 	tell_sooner(all, sooner);
 	return error;
+}
+
+static struct session *remake(const struct segment *seg, uint32_t owner, const struct session_record *record)
+{
+	char label[sizeof(seg->owners[owner].label)];
+
+	memcpy(label, seg->owners[owner].label, sizeof(label));
+	struct session *s = make((struct span){ (const uint8_t *)label, strnlen(label, sizeof(label)) }, record->peer,
+				 record->lease_ns);
+	if (!s)
+		return NULL;
+	memcpy(s->key, record->print, sizeof(s->key));
+	s->foreign = true;
+	s->index = owner;
+	s->asked_below = record->asked_below;
+	return s;
+}
+
+bool sessions_adopt(struct sessions *all, uint32_t owner)
+{
+	struct session_record record;
+	bool sooner = false;
+
+	if (owner >= all->options.seg->n_owners || !session_record_read(all->options.seg, owner, &record))
+		return false;
+	struct session *s = remake(all->options.seg, owner, &record);
+	pthread_mutex_lock(&all->mutex);
+	bool fits = s && !all->by_owner[owner] && deadlines_reserve_all(&all->deadlines, (uint32_t)all->count + 1);
+	if (fits)
+		enter(all, s, &sooner);
+	pthread_mutex_unlock(&all->mutex);
+	if (!fits)
+		free(s);
+	tell_sooner(all, sooner);
+	return fits;
 }
 
 enum sabir_error session_use(struct sessions *all, struct span token, struct session **session)
@@ -415,6 +480,16 @@ void session_release(struct sessions *all, struct session *s)
 uint64_t session_owner(const struct session *session)
 {
 	return session->owner;
+}
+
+uint64_t session_asked_below(const struct session *session)
+{
+	return session->asked_below;
+}
+
+void session_asks(struct sessions *all, const struct session *session, uint64_t id)
+{
+	session_record_asks(all->options.seg, session->index, id);
 }
 
 void session_describe(struct sessions *all, const struct session *session, struct session_info *info)

@@ -13,6 +13,9 @@
  * session is in use its lease does not run; when the last use ends it begins anew. A session that ends is in nobody's
  * hands when its owner is recovered: what is parked for it is ended first, what runs is waited for.
  *
+ * A session outlives its server where the memory does: what the next one needs of it is in the memory, and it goes on there
+ * with all that it holds (sessions_adopt). Calls, and what fronts keep, end with the server.
+ *
  * All functions may be called from any thread unless they say otherwise.
  */
 struct sessions;
@@ -56,8 +59,8 @@ struct session_info {
 /* The park is where its calls wait; borrowed too. NULL when the process is out of memory. */
 struct sessions *sessions_new(const struct sessions_options *options, struct park *park);
 /*
- * Forgets all without recovering anything: the memory goes too, so what fronts keep is freed without a lane. Nobody uses
- * a session any more. NULL is fine.
+ * Forgets all without recovering anything: the memory goes too, or to another server; so what fronts keep is freed without a
+ * lane. Nobody uses a session any more. NULL is fine.
  */
 void sessions_free(struct sessions *all);
 
@@ -67,6 +70,11 @@ void sessions_free(struct sessions *all);
  */
 enum sabir_error sessions_open(struct sessions *all, struct span label, const char *peer, uint64_t lease_ns,
 			       struct session_info *info);
+/*
+ * A session that a former server has opened goes on, with a whole lease: nobody could begin it anew while there was no server.
+ * False: the owner is none, or one that had not begun or had ended; or there is no memory. Then it is to be recovered.
+ */
+bool sessions_adopt(struct sessions *all, uint32_t owner);
 /* Finds the session of a token; counted until session_release. Errors: SESSION_ENDED. */
 enum sabir_error session_use(struct sessions *all, struct span token, struct session **session);
 /* One more use, by who has one. */
@@ -74,6 +82,13 @@ void session_keep(struct sessions *all, struct session *session);
 /* NULL is fine. */
 void session_release(struct sessions *all, struct session *session);
 uint64_t session_owner(const struct session *session);
+
+/*
+ * A request with an id is going to be performed: so the next server knows that it may have been. And what this one found:
+ * requests with ids below may have been performed by servers that are gone.
+ */
+void session_asks(struct sessions *all, const struct session *session, uint64_t id);
+uint64_t session_asked_below(const struct session *session);
 
 /* What a front keeps for a session: made when it is first needed, by who uses the session, and there until its end. */
 struct session_extra {

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of a session, beside the entry of its owner.
+ *
+ *   owner opened ──► REMOTE ──► written ──the record's word──► a session ──the word is 0──► an owner to be recovered
+ *
+ * A server that dies on the way leaves an owner without a record, which the next one recovers; so does one that dies between
+ * the end of the record and that of the owner. A record that was left behind is that of no owner: its word is that of an
+ * earlier generation.
+ */
+#include "server/ops/session_record.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/fault.h"
+
+void session_record_write(struct segment *seg, uint32_t owner, const struct session_record *record)
+{
+	struct seg_session *to = &seg->sessions[owner];
+	FAULT("session.owner_opened");
+	store32_relaxed(&seg->owners[owner].flags, SEG_OWNER_REMOTE);
+	FAULT("session.remote");
+	to->lease_ns = record->lease_ns;
+	to->asked_below = record->asked_below;
+	memcpy(to->print, record->print, sizeof(to->print));
+	memcpy(to->peer, record->peer, sizeof(to->peer));
+	FAULT("session.written");
+	/* Whoever reads it is a later server: only the order of the stores counts. */
+	store64_release(&to->word, load64_relaxed(&seg->owners[owner].word));
+	FAULT("session.published");
+}
+
+void session_record_remove(struct segment *seg, uint32_t owner)
+{
+	store64_release(&seg->sessions[owner].word, 0);
+	FAULT("session.removed");
+}
+
+void session_record_asks(struct segment *seg, uint32_t owner, uint64_t id)
+{
+	uint64_t *below = &seg->sessions[owner].asked_below;
+	uint64_t least = id == UINT64_MAX ? id : id + 1;
+	if (load64_relaxed(below) < least)
+		store64_release(below, least);
+	FAULT("session.asked");
+}
+
+bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record)
+{
+	const struct seg_session *from = &seg->sessions[owner];
+	uint64_t word = load64_acquire(&seg->owners[owner].word);
+	if ((word & 15) != SEG_OWNER_LIVE || load64_acquire(&from->word) != word ||
+	    !(load32_relaxed(&seg->owners[owner].flags) & SEG_OWNER_REMOTE))
+		return false;
+	*record = (struct session_record){
+		.lease_ns = load64_relaxed(&from->lease_ns),
+		.asked_below = load64_relaxed(&from->asked_below),
+	};
+	memcpy(record->print, from->print, sizeof(record->print));
+	snprintf(record->peer, sizeof(record->peer), "%.*s", (int)sizeof(from->peer), from->peer);
+	return true;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OPS_SESSION_RECORD_H
+#define SABIR_OPS_SESSION_RECORD_H
+
+#include "server/ops/token.h"
+#include "server/shm/lane.h"
+
+/*
+ * What stands in the memory of a session (struct seg_session), for the next server: so that a session outlives the one that
+ * opened it. For sessions.c.
+ */
+#define SESSION_RECORD_PEER_SIZE 64
+
+struct session_record {
+	uint8_t print[TOKEN_SIZE];
+	uint64_t lease_ns;
+	uint64_t asked_below;
+	char peer[SESSION_RECORD_PEER_SIZE];
+};
+
+/* The owner has just been opened, and is a session from now on, for the next server too. */
+void session_record_write(struct segment *seg, uint32_t owner, const struct session_record *record);
+/* It is none any more. */
+void session_record_remove(struct segment *seg, uint32_t owner);
+/* It is asked for a request of the id: `asked_below` is above it from now on. One thread at a time. */
+void session_record_asks(struct segment *seg, uint32_t owner, uint64_t id);
+/* False: the owner is no session that was opened and has not ended. */
+bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record);
+
+#endif
