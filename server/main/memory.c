@@ -312,6 +312,8 @@ void memory_heirs(struct memory *m, struct kept *kept, const struct memory_heir 
 		uint32_t flags = flags_of(&m->seg, i);
 		if (i == m->owner || is_free(&m->seg, i) || adopt_client(m, kept, i, heir))
 			continue;
+		if ((flags & SEG_OWNER_REMOTE) && heir->resume(heir->context, i))
+			continue;
 		if ((flags & SEG_OWNER_WELCOMED) && (load64_acquire(&m->seg.owners[i].word) & 15) == SEG_OWNER_LIVE)
 			log_error("a local program's descriptor was not kept: its death will not be noticed",
 				  log_u64("owner", i), log_u64("pid", m->seg.owners[i].pid));

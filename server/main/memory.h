@@ -31,11 +31,13 @@ enum sabir_error memory_settle(const struct memory *memory, char *detail, size_t
 
 /*
  * Hands each owner that the former has left to one of these: `adopt`, with a descriptor of the process (and of its control
- * socket, or -1), both of which it takes, for a program that may be alive; `recover` for one that is not. Before anybody
- * else can become an owner.
+ * socket, or -1), both of which it takes, for a program that may be alive; `resume` for one of a
+ * remote program, whose process is not known to us: false, it is to be recovered; `recover` for one of nobody who lives. Before
+ * anybody else can become an owner.
  */
 struct memory_heir {
 	void (*adopt)(void *context, uint32_t owner, int socket, int pidfd);
+	bool (*resume)(void *context, uint32_t owner);
 	void (*recover)(void *context, uint32_t owner);
 	void *context;
 };

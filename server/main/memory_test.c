@@ -201,8 +201,8 @@ static void die_before_the_number(struct memory *m)
 /* ---------------------------------------------------------------- heirs */
 
 struct heirs {
-	uint32_t adopted[8], recovered[8];
-	unsigned n_adopted, n_recovered;
+	uint32_t adopted[8], resumed[8], recovered[8];
+	unsigned n_adopted, n_resumed, n_recovered;
 };
 
 static void adopt(void *context, uint32_t owner, int socket, int pidfd)
@@ -212,6 +212,19 @@ static void adopt(void *context, uint32_t owner, int socket, int pidfd)
 	close(pidfd);
 	if (socket >= 0)
 		close(socket);
+}
+
+static bool resume_none(void *context, uint32_t owner)
+{
+	(void)context, (void)owner;
+	return false;
+}
+
+static bool resume(void *context, uint32_t owner)
+{
+	struct heirs *h = context;
+	h->resumed[h->n_resumed++] = owner;
+	return h->n_resumed == 1;
 }
 
 static void recover(void *context, uint32_t owner)
@@ -239,6 +252,32 @@ static void leave_all_sorts(struct memory *m)
 		_exit(97);
 }
 
+static void leave_sessions(struct memory *m)
+{
+	uint32_t owner;
+	for (int i = 0; i < 2; i++) {
+		if (owner_open(&m->seg, 0, "remote", &owner))
+			_exit(97);
+		m->seg.owners[owner].flags = SEG_OWNER_REMOTE;
+	}
+}
+
+static void test_who_is_remote_is_asked_about_and_recovered_if_it_can_not_go_on(void)
+{
+	struct memory m;
+	struct heirs h = { .n_adopted = 0 };
+	const struct memory_heir heir = { adopt, resume, recover, &h };
+	struct kept none = { 0 };
+	run_server(leave_sessions);
+	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+	memory_heirs(&m, &none, &heir);
+	CU_ASSERT_EQUAL(h.n_resumed, 2);
+	CU_ASSERT_EQUAL(h.n_recovered, 1);
+	CU_ASSERT_EQUAL(h.recovered[0], h.resumed[1]);
+	CU_ASSERT_EQUAL(h.n_adopted, 0);
+	memory_stop(&m);
+}
+
 /* As one does that is restoring a snapshot. */
 static void test_memory_that_was_not_filled_yet_is_not_left_to_the_next(void)
 {
@@ -262,7 +301,7 @@ static void test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recove
 {
 	struct memory m;
 	struct heirs h = { .n_adopted = 0 };
-	const struct memory_heir heir = { adopt, recover, &h };
+	const struct memory_heir heir = { adopt, resume, recover, &h };
 	run_server(leave_all_sorts);
 	run_server(die_before_the_number);
 	struct kept copy = copy_of_kept();
@@ -317,7 +356,7 @@ static void recover_now(void *context, uint32_t owner)
 
 static void die_taking_over(struct memory *m)
 {
-	const struct memory_heir heir = { adopt, recover_now, m };
+	const struct memory_heir heir = { adopt, resume_none, recover_now, m };
 	struct kept none = { 0 };
 	fault_kill_at(point, 1);
 	memory_heirs(m, &none, &heir);
@@ -325,7 +364,7 @@ static void die_taking_over(struct memory *m)
 
 static void expect_all_in_order(struct memory *m)
 {
-	const struct memory_heir heir = { adopt, recover_now, m };
+	const struct memory_heir heir = { adopt, resume_none, recover_now, m };
 	struct kept none = { 0 };
 	struct bytes out = { 0 };
 	uint64_t found = 0;
@@ -408,6 +447,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_server_finds_lanes_where_the_living_have_all);
 	CU_ADD_TEST(suite, test_memory_that_was_not_filled_yet_is_not_left_to_the_next);
 	CU_ADD_TEST(suite, test_the_living_are_adopted_and_those_of_whom_nobody_was_told_recovered);
+	CU_ADD_TEST(suite, test_who_is_remote_is_asked_about_and_recovered_if_it_can_not_go_on);
 	CU_ADD_TEST(suite, test_a_server_that_dies_in_a_recovery_is_recovered_and_so_is_its_patient);
 	CU_ADD_TEST(suite, test_a_former_server_that_hangs_is_killed_before_the_next_begins);
 	CU_ADD_TEST(suite, test_memory_of_another_version_is_refused_and_left_alone);

@@ -29,12 +29,14 @@
 #include "server/main/runtime.h"
 #include "server/main/signals.h"
 #include "server/main/snapshotter.h"
+#include "server/objects/leftover.h"
 #include "server/objects/object.h"
 #include "server/ops/park.h"
 #include "server/ops/sessions.h"
 #include "server/rpc/rpc.h"
 
 #define TICK CLOCK_SECOND
+#define LEFTOVER_RETRY (100 * CLOCK_MILLISECOND)
 #define KEEP_CHUNKS 64 /* 16 MiB stay committed when nobody uses them */
 
 struct server {
@@ -55,7 +57,8 @@ struct server {
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
 	struct loop_fd bell, sooner, signals;
-	struct loop_timer tick, expiry, leases, ends;
+	struct loop_timer tick, expiry, leases, ends, lines;
+	struct leftover leftover;
 	bool leaves; /* for another server, which goes on with the memory */
 	char detail[512];
 };
@@ -328,20 +331,41 @@ static void adopt(void *context, uint32_t owner, int socket, int pidfd)
 	control_adopt(((struct server *)context)->control, owner, socket, pidfd);
 }
 
-/* Sessions end with their server. */
+static bool resume(void *context, uint32_t owner)
+{
+	struct server *s = context;
+	return sessions_adopt(s->sessions, owner);
+}
+
 static void recover(void *context, uint32_t owner)
 {
 	control_recover(((struct server *)context)->control, owner);
 }
 
-/* Whom the former server looked after, before others can come. */
-static void take_over(struct server *s)
+/* The calls that waited in the former server are gone, though their sessions are not. */
+static void on_leftover(void *context)
 {
-	const struct memory_heir heir = { .adopt = adopt, .recover = recover, .context = s };
+	struct server *s = context;
+	if (!leftover_end(&s->memory.lane, &s->leftover))
+		loop_timer_set(&s->loop, &s->lines, clock_deadline(LEFTOVER_RETRY));
+}
+
+/* Whom the former server looked after, before others can come. */
+static enum sabir_error take_over(struct server *s)
+{
+	const struct memory_heir heir = { .adopt = adopt, .resume = resume, .recover = recover, .context = s };
 	if (!s->memory.inherited)
-		return;
+		return SABIR_OK;
+	if (leftover_find(&s->memory.seg, &s->leftover)) {
+		snprintf(s->detail, sizeof(s->detail), "%s", error_message(SABIR_NO_MEMORY));
+		return SABIR_NO_MEMORY;
+	}
 	memory_heirs(&s->memory, s->kept, &heir);
+	on_leftover(s);
 	memory_look_again(&s->memory);
+	if (sessions_count(s->sessions))
+		log_info("sessions of the former server go on", log_u64("sessions", sessions_count(s->sessions)));
+	return SABIR_OK;
 }
 
 /*
@@ -380,10 +404,10 @@ static enum sabir_error start(struct server *s)
 		return SABIR_NO_MEMORY;
 	}
 	error = start_control(s);
-	if (!error) {
-		take_over(s);
+	if (!error)
+		error = take_over(s);
+	if (!error)
 		error = start_rpc(s);
-	}
 	if (!error)
 		control_set_addresses(s->control, s->addresses.text, s->addresses.n);
 	return error;
@@ -432,6 +456,7 @@ static void stop(struct server *s)
 	snapshotter_stop(s->snapshotter, false);
 	collector_stop(s->collector);
 	control_free(s->control);
+	leftover_fini(&s->leftover);
 	sessions_free(s->sessions);
 	park_free(s->park);
 	keeping_stop(&s->keeping);
@@ -467,6 +492,7 @@ static void prepare(struct server *s, int keeper)
 	s->expiry = (struct loop_timer){ .fire = on_expiry, .context = s };
 	s->ends = (struct loop_timer){ .fire = on_ends, .context = s };
 	s->leases = (struct loop_timer){ .fire = on_leases, .context = s };
+	s->lines = (struct loop_timer){ .fire = on_leftover, .context = s };
 	runtime_set_log(s->config);
 	runtime_raise_file_limit();
 }
