@@ -51,6 +51,8 @@ struct asks *asks_of(struct rpc *rpc, struct session *session)
 	made->extra = (struct session_extra){ .ended = asks_ended, .free = asks_free };
 	made->rpc = rpc;
 	made->owner = session_owner(session);
+	made->session = session;
+	made->lost_below = session_asked_below(session);
 	pthread_mutex_init(&made->mutex, NULL);
 	extra = session_keep_extra(rpc->sessions, session, &made->extra);
 	if (extra != &made->extra)
@@ -70,6 +72,8 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 {
 	if (id < asks->acked_below)
 		return SABIR_REQUEST_FORGOTTEN;
+	if (id < asks->lost_below)
+		return SABIR_OUTCOME_UNKNOWN;
 	if (load64_relaxed(&all_kept_bytes) >= asks->rpc->max_kept_bytes) {
 		*detail = "results of all sessions are not acknowledged";
 		return SABIR_TOO_MANY_REQUESTS;
@@ -83,6 +87,8 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 
 void asks_keep(struct asks *asks, struct asked *a, uint64_t id)
 {
+	/* Before it is performed. */
+	session_asks(asks->rpc->sessions, asks->session, id);
 	keyed_add(&asks->ids, &a->by_id, id);
 	a->kept = true;
 	count(&all_kept_bytes, sizeof(*a));

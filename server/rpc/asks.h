@@ -28,7 +28,9 @@ struct asks {
 	struct keyed_table ids;
 	uint64_t kept_bytes;
 	uint64_t acked_below; /* ids below it are forgotten */
+	uint64_t lost_below;  /* ids below it may be those of requests that a former server has performed */
 	uint64_t owner;
+	struct session *session;
 	bool ended; /* the session has */
 };
 
@@ -41,7 +43,7 @@ void asks_acknowledge(struct asks *asks, uint64_t below);
 
 /* NULL: there is none of this id. */
 struct asked *asks_known(const struct asks *asks, uint64_t id);
-/* Whether one more can be kept, under an id that is not known: REQUEST_FORGOTTEN, TOO_MANY_REQUESTS, NO_MEMORY. */
+/* Whether one more can be kept, under an id that is not known: REQUEST_FORGOTTEN, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, NO_MEMORY. */
 enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail);
 /* Keeps one that was admitted, with a reference. */
 void asks_keep(struct asks *asks, struct asked *asked, uint64_t id);

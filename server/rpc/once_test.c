@@ -106,6 +106,37 @@ static void what_was_acknowledged_is_forgotten(void)
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
+/* A session that another server has opened on this memory, which has performed requests up to this id. */
+static void inherit_session(uint64_t last_id)
+{
+	struct sessions *former = sessions_new(&(struct sessions_options){ .seg = &kit.seg }, kit.park);
+	struct session_info info;
+	struct session *session;
+	CU_ASSERT_FATAL(former && !sessions_open(former, (struct span){ NULL, 0 }, NULL, 0, &info));
+	memcpy(token, info.token, sizeof(token));
+	CU_ASSERT_FATAL(!session_use(former, (struct span){ (const uint8_t *)token, SESSION_TOKEN_LEN }, &session));
+	session_asks(former, session, last_id);
+	session_release(former, session);
+	sessions_free(former);
+	CU_ASSERT_FATAL(sessions_adopt(kit.sessions, (uint32_t)info.owner - 1));
+}
+
+static void what_a_former_server_may_have_performed_is_not_performed_again(void)
+{
+	struct ask ask;
+	uint64_t before = size_of("once");
+	inherit_session(7);
+	CU_ASSERT_EQUAL(put_as("7", "once", "item", &ask, 0), GRPC_STATUS_FAILED_PRECONDITION);
+	CU_ASSERT_STRING_EQUAL(ask.reason, "OUTCOME_UNKNOWN");
+	CU_ASSERT_EQUAL(put_as("2", "once", "item", &ask, 1), GRPC_STATUS_FAILED_PRECONDITION);
+	CU_ASSERT_EQUAL(size_of("once"), before);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(put_as("8", "once", "item", &ask, i), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(size_of("once"), before + 1);
+	CU_ASSERT_EQUAL(get_as("9", "once", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+}
+
 static void expect_invalid(const char *path)
 {
 	struct ask ask;
@@ -215,6 +246,7 @@ int main(void)
 	CU_ADD_TEST(suite, an_id_is_for_one_request);
 	CU_ADD_TEST(suite, sessions_do_not_share_ids);
 	CU_ADD_TEST(suite, what_was_acknowledged_is_forgotten);
+	CU_ADD_TEST(suite, what_a_former_server_may_have_performed_is_not_performed_again);
 	CU_ADD_TEST(suite, metadata_that_make_no_sense_are_refused);
 	CU_ADD_TEST(suite, id_0_is_none);
 	CU_ADD_TEST(suite, ten_thousand_ids_take_no_more_than_a_few);
