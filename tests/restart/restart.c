@@ -5,7 +5,8 @@
  *   restart LOCAL_URL REMOTE_URL KEEPER_PID [KILLS [PAUSE_MS [STANDSTILL_MS [BACK_MS]]]]
  *
  * Meanwhile: local programs put into and get from one queue; a remote one puts for a local one; a local one puts for a remote
- * one that leases and acks; one holds a lock all the time. Now and then a program that holds another lock dies while there
+ * one that leases and acks; a local and a remote one hold a lock each all the time, another remote one has leased a task, which it acks
+ * in the end. Now and then a program that holds another lock dies while there
  * is no server. A ledger outside of Sabir counts each item (ledger.h). Measured are the longest time in which the local
  * queue stood still, and how long it took after each kill until a program could attach and until a remote call was answered,
  * each on a connection of its own. Closes with a line "N passed, N failed".
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sabir.h>
+#include <sabir_session.h>
 #include <sabir_sync.h>
 #include <sabir_task_queue.h>
 #include <signal.h>
@@ -29,6 +31,7 @@
 
 #define MS 1000000ull
 #define LEASE (2000 * MS)
+#define LONG_LEASE (3600 * 1000 * MS)
 #define PATIENCE (10000 * MS)
 
 enum { LOCAL_A, LOCAL_B, FROM_REMOTE, TASKS };
@@ -176,12 +179,35 @@ static void work_remote(unsigned unused, const char *name)
 	}
 }
 
+/* Has one task all the time, by a lease that is the session's. */
+static void keep_lease(unsigned unused, const char *name)
+{
+	sabir_conn *conn = dial(remote_url);
+	struct sabir_item *item;
+	struct sabir_lease lease;
+	(void)unused;
+	enum sabir_error error = sabir_session_open(conn, LEASE);
+	sabir_queue *queue = open_queue(conn, name);
+	if (!error)
+		error = sabir_task_queue_lease(queue, LONG_LEASE, PATIENCE, &item, &lease);
+	if (error)
+		die("lease", error);
+	ledger->n_leased = 1;
+	while (goes_on())
+		pause_ns(MS);
+	while ((error = sabir_task_queue_ack(queue, lease.token)) != SABIR_OK && missed(error))
+		;
+	_exit(error != SABIR_OK);
+}
+
 /* Holds a lock until it is killed. */
-static void hold(unsigned unused, const char *name)
+static void hold(unsigned remote, const char *name)
 {
 	sabir_lock *lock;
-	enum sabir_error error = sabir_lock_open(dial(local_url), name, &lock);
-	(void)unused;
+	sabir_conn *conn = dial(remote ? remote_url : local_url);
+	enum sabir_error error = remote ? sabir_session_open(conn, LEASE) : SABIR_OK;
+	if (!error)
+		error = sabir_lock_open(conn, name, &lock);
 	if (!error)
 		error = sabir_lock_acquire(lock, PATIENCE, NULL);
 	if (error)
@@ -372,6 +398,7 @@ static void kill_many(unsigned n_kills, uint64_t pause_ms, uint64_t back_ms)
 static void make_objects(sabir_conn *conn)
 {
 	static const char *const queues[] = { "local", "from-remote" };
+	struct sabir_item task = sabir_uint(1);
 	const struct sabir_task_spec tasks = { .size = sizeof(tasks), .max_items = 1000 };
 	enum sabir_error error = SABIR_OK;
 	sabir_queue *queue;
@@ -381,7 +408,13 @@ static void make_objects(sabir_conn *conn)
 	if (!error)
 		error = sabir_task_queue_create(conn, "tasks", &tasks, 0, &queue);
 	if (!error)
+		error = sabir_task_queue_create(conn, "leased", &tasks, 0, &queue);
+	if (!error)
+		error = sabir_queue_put(queue, &task, SABIR_FOREVER);
+	if (!error)
 		error = sabir_lock_create(conn, "held", 0, &lock);
+	if (!error)
+		error = sabir_lock_create(conn, "held remotely", 0, &lock);
 	if (!error)
 		error = sabir_lock_create(conn, "unseen", 0, &lock);
 	if (error)
@@ -438,15 +471,46 @@ static void start_all(void)
 	pids[n_pids++] = start(work_remote, 0, "tasks");
 }
 
+/* One that holds a lock from now on. */
+struct holder {
+	pid_t pid;
+	sabir_lock *lock;
+	struct sabir_lock_state state;
+};
+
+static struct holder begin_hold(sabir_conn *conn, unsigned remote, const char *name)
+{
+	struct holder h = { .pid = start(hold, remote, name) };
+	if (sabir_lock_open(conn, name, &h.lock))
+		die(name, SABIR_INTERNAL);
+	while (sabir_lock_status(h.lock, &h.state) || !h.state.locked)
+		pause_ns(MS);
+	return h;
+}
+
+/* It has it still: nobody has had it in between. And then it dies. */
+static bool end_hold(struct holder *h)
+{
+	struct sabir_lock_state state = { 0 };
+	bool held = !sabir_lock_status(h->lock, &state) && state.locked && state.token == h->state.token;
+	kill(h->pid, SIGKILL);
+	waitpid(h->pid, NULL, 0);
+	return held;
+}
+
+static bool is_abandoned(struct holder *h)
+{
+	struct sabir_hold got;
+	return sabir_lock_acquire(h->lock, PATIENCE, &got) == SABIR_OK && got.abandoned;
+}
+
 static void run(unsigned n_kills, uint64_t pause_ms, uint64_t standstill_ms, uint64_t back_ms)
 {
 	sabir_conn *conn = dial(local_url);
-	sabir_lock *held;
 	make_objects(conn);
-	pid_t holder = start(hold, 0, "held");
-	if (sabir_lock_open(conn, "held", &held))
-		die("held", SABIR_INTERNAL);
-	while (!is_locked(held))
+	struct holder local = begin_hold(conn, 0, "held"), remote = begin_hold(conn, 1, "held remotely");
+	pid_t leaser = start(keep_lease, 0, "leased");
+	while (!__atomic_load_n(&ledger->n_leased, __ATOMIC_SEQ_CST))
 		pause_ns(MS);
 	start_all();
 	pause_ns(500 * MS);
@@ -459,11 +523,13 @@ static void run(unsigned n_kills, uint64_t pause_ms, uint64_t standstill_ms, uin
 	printf("       longest standstill of the local queue, ms: %.1f; without kills %.1f\n", (double)longest / 1e6,
 	       (double)before / 1e6);
 	check(longest < standstill_ms * MS, "the local queue never stood still for long");
-	check(is_locked(held), "a program that lived all the time still holds its lock");
-	kill(holder, SIGKILL);
-	waitpid(holder, NULL, 0);
-	check(sabir_lock_acquire(held, PATIENCE, NULL) == SABIR_OK, "its death is seen by the last server");
+	check(end_hold(&local), "a program that lived all the time still holds its lock");
+	check(is_abandoned(&local), "its death is seen by the last server");
+	check(end_hold(&remote), "and so does a remote one");
+	check(is_abandoned(&remote), "whose lease runs out there");
 	ledger->stop = 1;
+	int status = -1;
+	check(waitpid(leaser, &status, 0) == leaser && status == 0, "a remote one acks the task that it had all the time");
 	bool ended = await_all(0, 4);
 	close_queue(conn, "local");
 	close_queue(conn, "from-remote");
