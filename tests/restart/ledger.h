@@ -18,7 +18,7 @@
 struct ledger {
 	uint64_t n[LEDGER_PRODUCERS];  /* numbers begun */
 	uint64_t progress;             /* items of the local queue that were got */
-	uint64_t n_leased;
+	uint64_t n_leased, n_turns[2]; /* local, remote */
 	uint64_t n_failed, n_finished; /* remote calls that failed, and that did not */
 	uint32_t stop;                 /* producers end */
 	uint8_t item[LEDGER_PRODUCERS][LEDGER_ITEMS];

@@ -6,7 +6,7 @@
  *
  * Meanwhile: local programs put into and get from one queue; a remote one puts for a local one; a local one puts for a remote
  * one that leases and acks; a local and a remote one hold a lock each all the time, another remote one has leased a task, which it acks
- * in the end. Now and then a program that holds another lock dies while there
+ * in the end; local and remote ones stand in line for a third lock. Now and then a program that holds another lock dies while there
  * is no server. A ledger outside of Sabir counts each item (ledger.h). Measured are the longest time in which the local
  * queue stood still, and how long it took after each kill until a program could attach and until a remote call was answered,
  * each on a connection of its own. Closes with a line "N passed, N failed".
@@ -33,6 +33,7 @@
 #define LEASE (2000 * MS)
 #define LONG_LEASE (3600 * 1000 * MS)
 #define PATIENCE (10000 * MS)
+#define N_CONTENDERS 4u
 
 enum { LOCAL_A, LOCAL_B, FROM_REMOTE, TASKS };
 
@@ -198,6 +199,47 @@ static void keep_lease(unsigned unused, const char *name)
 	while ((error = sabir_task_queue_ack(queue, lease.token)) != SABIR_OK && missed(error))
 		;
 	_exit(error != SABIR_OK);
+}
+
+/* Whether the lock is ours: who was not answered can't know. */
+static bool has_got(sabir_lock *lock)
+{
+	struct sabir_lock_state state = { 0 };
+	enum sabir_error error;
+	while ((error = sabir_lock_status(lock, &state)) != SABIR_OK && missed(error))
+		;
+	if (error)
+		die("status", error);
+	return state.mine;
+}
+
+/*
+ * Takes a lock again and again, which others want as well. When the server dies somebody stands in the line whose call is
+ * gone, and nobody must wait behind him for ever.
+ */
+static void contend(unsigned remote, const char *name)
+{
+	sabir_lock *lock;
+	enum sabir_error error = sabir_lock_open(dial(remote ? remote_url : local_url), name, &lock);
+	while (!error && goes_on()) {
+		error = sabir_lock_acquire(lock, PATIENCE, NULL);
+		if (error == SABIR_UNAVAILABLE && missed(error))
+			error = has_got(lock) ? SABIR_OK : SABIR_UNAVAILABLE;
+		if (error == SABIR_UNAVAILABLE) {
+			error = SABIR_OK;
+			continue;
+		}
+		if (error)
+			break;
+		pause_ns(MS);
+		__atomic_fetch_add(&ledger->n_turns[remote], 1, __ATOMIC_SEQ_CST);
+		while ((error = sabir_lock_release(lock)) != SABIR_OK && missed(error) && has_got(lock))
+			;
+		error = error == SABIR_UNAVAILABLE || error == SABIR_TIMED_OUT ? SABIR_OK : error;
+	}
+	if (error)
+		die("contend", error);
+	_exit(0);
 }
 
 /* Holds a lock until it is killed. */
@@ -416,6 +458,8 @@ static void make_objects(sabir_conn *conn)
 	if (!error)
 		error = sabir_lock_create(conn, "held remotely", 0, &lock);
 	if (!error)
+		error = sabir_lock_create(conn, "contended", SABIR_LOCK_STRICT, &lock);
+	if (!error)
 		error = sabir_lock_create(conn, "unseen", 0, &lock);
 	if (error)
 		die("create", error);
@@ -465,6 +509,8 @@ static void start_all(void)
 	pids[n_pids++] = start(put_local, LOCAL_B, "local");
 	pids[n_pids++] = start(put_local, TASKS, "tasks");
 	pids[n_pids++] = start(put_remote, FROM_REMOTE, "from-remote");
+	for (unsigned i = 0; i < N_CONTENDERS; i++)
+		pids[n_pids++] = start(contend, i % 2, "contended");
 	pids[n_pids++] = start(get_local, 0, "local");
 	pids[n_pids++] = start(get_local, 0, "local");
 	pids[n_pids++] = start(get_local, 0, "from-remote");
@@ -530,12 +576,14 @@ static void run(unsigned n_kills, uint64_t pause_ms, uint64_t standstill_ms, uin
 	ledger->stop = 1;
 	int status = -1;
 	check(waitpid(leaser, &status, 0) == leaser && status == 0, "a remote one acks the task that it had all the time");
-	bool ended = await_all(0, 4);
+	bool ended = await_all(0, 4 + N_CONTENDERS);
 	close_queue(conn, "local");
 	close_queue(conn, "from-remote");
 	close_queue(conn, "tasks");
-	ended &= await_all(4, n_pids);
+	ended &= await_all(4 + N_CONTENDERS, n_pids);
 	check(ended, "everybody came to his end");
+	printf("       a lock that all wanted: taken %llu times locally, %llu remotely\n",
+	       (unsigned long long)ledger->n_turns[0], (unsigned long long)ledger->n_turns[1]);
 	printf("       remote puts: %llu answered, remote calls that failed: %llu\n",
 	       (unsigned long long)ledger->n_finished, (unsigned long long)ledger->n_failed);
 	add_up("local puts and gets", LOCAL_A, LOCAL_B, false);
