@@ -575,7 +575,8 @@ static void run(unsigned n_kills, uint64_t pause_ms, uint64_t standstill_ms, uin
 	check(is_abandoned(&remote), "whose lease runs out there");
 	ledger->stop = 1;
 	int status = -1;
-	check(waitpid(leaser, &status, 0) == leaser && status == 0, "a remote one acks the task that it had all the time");
+	check(waitpid(leaser, &status, 0) == leaser && status == 0,
+	      "a remote one acks the task that it had all the time");
 	bool ended = await_all(0, 4 + N_CONTENDERS);
 	close_queue(conn, "local");
 	close_queue(conn, "from-remote");
