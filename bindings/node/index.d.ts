@@ -266,3 +266,4 @@ export class SessionEnded extends SabirError {}
 export class RequestReused extends SabirError {}
 export class RequestForgotten extends SabirError {}
 export class TooManyRequests extends SabirError {}
+export class OutcomeUnknown extends SabirError {}

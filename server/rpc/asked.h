@@ -53,8 +53,8 @@ struct ask_request {
 /*
  * Begins an operation: for a request with an id, unless it is known. OK: the caller runs it, and has a reference, which
  * asked_end() takes. CHANGED: it was begun before; its answer comes to the asker as if it had just been begun, and may be
- * there, untold, already. Else the error is the answer: REQUEST_REUSED, REQUEST_FORGOTTEN, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, NO_MEMORY, and
- * *detail says more.
+ * there, untold, already. Else the error is the answer: REQUEST_REUSED, REQUEST_FORGOTTEN, OUTCOME_UNKNOWN,
+ * TOO_MANY_REQUESTS, NO_MEMORY, and *detail says more.
  */
 enum sabir_error asked_begin(struct asks *asks, struct asker *asker, const struct ask_request *request,
 			     struct asked **asked, const char **detail);
