@@ -46,6 +46,13 @@ void session_record_asks(struct segment *seg, uint32_t owner, uint64_t id)
 	FAULT("session.asked");
 }
 
+void session_record_takes_back(struct segment *seg, uint32_t owner, uint64_t id)
+{
+	uint64_t *below = &seg->sessions[owner].asked_below;
+	if (id != UINT64_MAX && load64_relaxed(below) == id + 1)
+		store64_release(below, id);
+}
+
 bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record)
 {
 	const struct seg_session *from = &seg->sessions[owner];

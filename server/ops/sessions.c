@@ -492,6 +492,11 @@ void session_asks(struct sessions *all, const struct session *session, uint64_t 
 	session_record_asks(all->options.seg, session->index, id);
 }
 
+void session_takes_back(struct sessions *all, const struct session *session, uint64_t id)
+{
+	session_record_takes_back(all->options.seg, session->index, id);
+}
+
 void session_describe(struct sessions *all, const struct session *session, struct session_info *info)
 {
 	pthread_mutex_lock(&all->mutex);

@@ -88,6 +88,8 @@ uint64_t session_owner(const struct session *session);
  * requests with ids below may have been performed by servers that are gone.
  */
 void session_asks(struct sessions *all, const struct session *session, uint64_t id);
+/* It has done nothing, and may be sent again: to the next server too, if no higher id was asked for. */
+void session_takes_back(struct sessions *all, const struct session *session, uint64_t id);
 uint64_t session_asked_below(const struct session *session);
 
 /* What a front keeps for a session: made when it is first needed, by who uses the session, and there until its end. */

@@ -344,8 +344,10 @@ static void settle(struct asked *a, enum sabir_error error, bool final)
 {
 	/* It was taken out because nobody waited, and somebody has asked again just then: he may do so once more. */
 	a->error = a->lost && error == SABIR_CANCELLED ? SABIR_UNAVAILABLE : error;
-	if (a->kept && !final)
+	if (a->kept && !final) {
+		asks_take_back(a->asks, a);
 		asks_forget(a->asks, a);
+	}
 	a->state = ASKED_ENDED;
 	if (a->kept)
 		asks_count_answer(a->asks, a);

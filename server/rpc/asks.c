@@ -101,6 +101,11 @@ void asks_count_answer(struct asks *asks, const struct asked *a)
 	count(&all_kept_bytes, (int64_t)a->result_len);
 }
 
+void asks_take_back(struct asks *asks, const struct asked *a)
+{
+	session_takes_back(asks->rpc->sessions, asks->session, a->by_id.key);
+}
+
 void asks_forget(struct asks *asks, struct asked *a)
 {
 	keyed_remove(&asks->ids, &a->by_id);

@@ -49,6 +49,8 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 void asks_keep(struct asks *asks, struct asked *asked, uint64_t id);
 /* One that is kept has its answer, which counts from now on. */
 void asks_count_answer(struct asks *asks, const struct asked *asked);
+/* One that is kept has done nothing; it is dropped next. */
+void asks_take_back(struct asks *asks, const struct asked *asked);
 /* Drops one that is kept, and the reference. */
 void asks_forget(struct asks *asks, struct asked *asked);
 

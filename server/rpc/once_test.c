@@ -137,6 +137,27 @@ static void what_a_former_server_may_have_performed_is_not_performed_again(void)
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
+/* As all that waits when a server makes room for the next one. */
+static void what_has_done_nothing_may_be_asked_for_again_by_the_next_server(void)
+{
+	struct ask ask;
+	open_session();
+	kit_create_queue(&kit, "waits", 0);
+	struct session *session = use();
+	uint64_t *below = &kit.seg.sessions[(uint32_t)session_owner(session) - 1].asked_below;
+	session_release(kit.sessions, session);
+	CU_ASSERT_EQUAL(put_as("5", "waits", "item", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(load64_acquire(below), 6);
+	CU_ASSERT_EQUAL(get_as("6", "waits", &ask, 0), GRPC_STATUS_OK);
+	begin_get("9", "waits", &ask, 0);
+	await_uses(2);
+	CU_ASSERT_EQUAL(load64_acquire(below), 10);
+	give_up(&ask);
+	await_uses(0);
+	CU_ASSERT_EQUAL(load64_acquire(below), 9);
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+}
+
 static void expect_invalid(const char *path)
 {
 	struct ask ask;
@@ -247,6 +268,7 @@ int main(void)
 	CU_ADD_TEST(suite, sessions_do_not_share_ids);
 	CU_ADD_TEST(suite, what_was_acknowledged_is_forgotten);
 	CU_ADD_TEST(suite, what_a_former_server_may_have_performed_is_not_performed_again);
+	CU_ADD_TEST(suite, what_has_done_nothing_may_be_asked_for_again_by_the_next_server);
 	CU_ADD_TEST(suite, metadata_that_make_no_sense_are_refused);
 	CU_ADD_TEST(suite, id_0_is_none);
 	CU_ADD_TEST(suite, ten_thousand_ids_take_no_more_than_a_few);
