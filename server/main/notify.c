@@ -160,7 +160,8 @@ ssize_t notify_receive(int fd, char *lines, int *fds, unsigned *n_fds)
 	ssize_t n;
 	do {
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
+		/* The other end has gone with something unread: that is told once, in front of what it had said, and the end. */
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	*n_fds = n < 0 ? 0 : take_fds(&msg, fds);
 	lines[n < 0 ? 0 : n] = 0;
 	return n;
