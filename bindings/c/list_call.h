@@ -28,4 +28,9 @@ enum sabir_error ask_number(const struct handle *h, enum method method, const st
 enum sabir_error take_only_item(const struct handle *h, enum sabir_error error, struct bytes *out,
 				struct sabir_item **item);
 
+/* Adds the items in field 1 of a response to `all`. */
+enum sabir_error add_items(struct span message, struct bytes *all);
+/* All of them decoded, in one block. */
+enum sabir_error make_items(const struct bytes *all, struct sabir_item **items);
+
 #endif

@@ -42,14 +42,13 @@ static enum sabir_error read_local(struct sabir_list *list, struct lane *lane, c
 	return object_result(&list->h, list_get_slice(lane, list->h.id, &s, 0, UINT64_MAX, &version, &total, all));
 }
 
-/* Adds the items of a response to `all`. */
-static enum sabir_error add_items(struct span message, struct bytes *all)
+enum sabir_error add_items(struct span message, struct bytes *all)
 {
 	const uint8_t *p = message.data, *end = p + message.len;
 	struct wire_field f;
 	while (p < end) {
 		if (!wire_next(&p, end, &f))
-			return fail(SABIR_INTERNAL, "the server's slice is malformed");
+			return fail(SABIR_INTERNAL, "the server's list of items is malformed");
 		if (f.number == 1 && f.type == WIRE_LEN && bytes_add(all, f.bytes.data, f.bytes.len))
 			return fail(SABIR_NO_MEMORY, "a slice");
 	}
@@ -92,7 +91,7 @@ static enum sabir_error read_remote(struct sabir_list *list, const struct sabir_
 	return error;
 }
 
-static enum sabir_error make_items(const struct bytes *all, struct sabir_item **items)
+enum sabir_error make_items(const struct bytes *all, struct sabir_item **items)
 {
 	struct span copy;
 	void *block;

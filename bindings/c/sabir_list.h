@@ -130,6 +130,11 @@ uint64_t sabir_shared_list_handle(const sabir_shared_list *list);
 enum sabir_error sabir_shared_list_len(sabir_shared_list *list, uint64_t *length);
 /* Errors: OUT_OF_RANGE. */
 enum sabir_error sabir_shared_list_get(sabir_shared_list *list, int64_t index, struct sabir_item **item);
+/*
+ * All elements, `n` of them in one block, which sabir_free() frees; NULL if there are none. Each is as it was at some moment
+ * of the call, not all at the same one.
+ */
+enum sabir_error sabir_shared_list_items(sabir_shared_list *list, struct sabir_item **items, size_t *n);
 /* Errors: OUT_OF_RANGE, WRONG_TYPE (another kind of item), TOO_LARGE (its place has less room), INVALID_VALUE. */
 enum sabir_error sabir_shared_list_set(sabir_shared_list *list, int64_t index, const struct sabir_item *item);
 /* Errors: VALUE_NOT_FOUND, INVALID_VALUE. */

@@ -6,6 +6,48 @@
 
 #include "bindings/c/list_call.h"
 
+/* The elements from `all->n_items` on, as many as fit into a message; *length: of the whole list. */
+static enum sabir_error read_page(sabir_shared_list *list, struct bytes *all, uint64_t *length)
+{
+	struct bytes out = { 0 };
+	struct request r;
+	size_t n_before = all->n_items;
+	request_init(&r, 64);
+	request_object(&r, list->h.id);
+	request_varint(&r, 2, n_before);
+	enum sabir_error error = conn_call(list->h.conn, METHOD_SHARED_LIST_ITEMS, &r, 0, &out);
+	if (!error) {
+		*length = response_varint(bytes_item(&out, 0), 2);
+		error = add_items(bytes_item(&out, 0), all);
+	}
+	bytes_fini(&out);
+	if (!error && all->n_items == n_before && n_before < *length)
+		error = fail(SABIR_INTERNAL, "the server's list of items is empty");
+	return error;
+}
+
+enum sabir_error sabir_shared_list_items(sabir_shared_list *list, struct sabir_item **items, size_t *n)
+{
+	struct bytes all = { 0 };
+	struct sabir_item *made = NULL;
+	uint64_t length = 0;
+	enum sabir_error error = SABIR_OK;
+
+	if (!list || !items || !n)
+		return FAIL_NULL();
+	do
+		error = read_page(list, &all, &length);
+	while (!error && all.n_items < length);
+	if (!error && all.n_items)
+		error = make_items(&all, &made);
+	if (!error) {
+		*items = made;
+		*n = all.n_items;
+	}
+	bytes_fini(&all);
+	return error;
+}
+
 enum sabir_error sabir_shared_list_create(sabir_conn *conn, const char *name, const struct sabir_item *items, size_t n,
 					  unsigned flags, sabir_shared_list **list)
 {

@@ -163,8 +163,14 @@ static void a_shared_list_has_a_fixed_shape(void)
 	CHECK(!sabir_shared_list_index(l, &longer, &n) && n == 1);
 	CHECK(!sabir_shared_list_count(l, &longer, &n) && n == 2);
 	CHECK_ERROR(sabir_shared_list_index(l, &object, &n), SABIR_VALUE_NOT_FOUND);
+	struct sabir_item *all;
+	size_t n_all;
+	NEED(sabir_shared_list_items(l, &all, &n_all));
+	CHECK(n_all == 3 && is_text(&all[1], "1234567") && is_text(&all[2], "1234567"));
+	sabir_free(all);
 	CHECK_OK(sabir_delete_handle(conn, sabir_shared_list_handle(l)));
 	CHECK_ERROR(sabir_shared_list_get(l, 2, &item), SABIR_DELETED);
+	CHECK_ERROR(sabir_shared_list_items(l, &all, &n_all), SABIR_DELETED);
 	sabir_shared_list_free(l);
 	CHECK_ERROR(sabir_shared_list_create(conn, NULL, &object, 1, 0, &l), SABIR_WRONG_TYPE);
 }
