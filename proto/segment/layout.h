@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 3u
+#define SEG_LAYOUT_VERSION 4u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -113,10 +113,13 @@ struct seg_owner {
 struct seg_session {
 	uint64_t word; /* the owner's word while it is LIVE; 0 = none */
 	uint64_t lease_ns;
-	uint64_t asked_below; /* above all ids of requests that it has asked for */
+	uint64_t
+		lost_below; /* of requests with ids below, what became of them is not known, unless there is an answer */
+	uint64_t acked_below; /* the client has the answers of requests with ids below */
+	uint64_t answers;     /* handle of the dict of the other answers: see server/objects/answers.h; 0 = none yet */
 	uint8_t print[16];    /* of its token: SHA-256, the first half */
 	char peer[64];        /* from where it was opened; for people, NUL-terminated */
-	uint8_t pad0[24];
+	uint8_t pad0[8];
 };
 
 /* seg_lane.word: state in bits 0-3, generation in bits 16-31, owner's index in bits 32-63. */
@@ -156,6 +159,16 @@ struct seg_session {
 #define SEG_PHASE_OPEN 0u
 #define SEG_PHASE_COMMITTED 1u
 
+/* Bytes of a response that a lane's record has room for. */
+#define SEG_ASKED_RESPONSE 256u
+
+/* seg_lane.asked_state */
+#define SEG_ASKED_NOTHING 0u /* nothing was done, so it may be performed again */
+#define SEG_ASKED_RUNNING 1u /* if `committed` is 0 nothing was done, else it may have been performed, or in part */
+#define SEG_ASKED_PUTTING 2u /* one item into a plain queue: the put's record tells */
+#define SEG_ASKED_GIVING 3u  /* items of a plain queue: the get is committed when there is an answer */
+#define SEG_ASKED_DONE 4u
+
 #define SEG_NAMING_DELETE (1ull << 31)
 
 struct seg_cache {
@@ -193,16 +206,27 @@ struct seg_lane {
 	uint32_t refill_chunk;        /* 1 + the slab that is being searched or freed into */
 	uint32_t doomed;              /* ref of the first of a chain of blocks to free */
 	uint32_t slab[SEG_N_CLASSES]; /* 1 + the slab last used for the class: a hint */
-	uint8_t pad2[48];
+
+	/* of a server's lane: the request that it performs or has performed last, if that has an id */
+	uint64_t asked_owner; /* of its session, as in seg_object.owner */
+	uint64_t asked_id;
+	uint32_t asked_state; /* SEG_ASKED_* */
+	uint32_t asked_error; /* DONE: with which it ended */
+	uint32_t asked_len;   /* DONE, without an error: of its response, which is in asked_response */
+	uint8_t pad2[20];
 
 	/* the block cache */
 	struct seg_cache cache[SEG_N_CLASSES];
 
 	/* the undo journal: n_undo > 0 means that its stores are not all done; 0 publishes them */
 	uint32_t n_undo;
-	uint32_t pad3[15];
+	uint32_t
+		committed; /* stored with that 0: 1 = something was published since an asked operation began, perhaps */
+	uint32_t pad3[14];
 	struct seg_undo undo[SEG_JOURNAL_RECORDS];
 	uint8_t pad4[32];
+
+	uint8_t asked_response[SEG_ASKED_RESPONSE];
 };
 
 /* ------------------------------------------------------------------ chunks and blocks */
@@ -816,7 +840,7 @@ SEG_AT(seg_lane, hand, 192);
 SEG_AT(seg_lane, cache, 384);
 SEG_AT(seg_lane, n_undo, 3968);
 SEG_AT(seg_lane, undo, 4032);
-SEG_ASSERT(sizeof(struct seg_lane) == 5056);
+SEG_ASSERT(sizeof(struct seg_lane) == 5312);
 SEG_ASSERT(sizeof(struct seg_chunk) == 16);
 SEG_ASSERT(sizeof(struct seg_slab) == 1600);
 SEG_ASSERT(sizeof(struct seg_block) == 16);

@@ -210,6 +210,7 @@ enum sabir_error array_set(struct lane *lane, uint64_t handle, int64_t index, co
 	if (error)
 		return give_up(lane, error);
 	FAULT("array.changing");
+	lane_publishes(lane);
 	exchange_element(&a, at, bits);
 	return leave(lane, &a, true);
 }
@@ -228,6 +229,7 @@ enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, co
 		if (error)
 			return give_up(lane, error);
 		FAULT("array.changing");
+		lane_publishes(lane);
 	} while (!cas_element(&a, at, &found, sum));
 	scalar_decode(a.type_code, sum, value);
 	return leave(lane, &a, true);
@@ -249,6 +251,7 @@ enum sabir_error array_compare_exchange(struct lane *lane, uint64_t handle, int6
 	if (error)
 		return give_up(lane, error);
 	FAULT("array.changing");
+	lane_publishes(lane);
 	bool swapped = cas_element(&a, at, &there, bits);
 	scalar_decode(a.type_code, there, found);
 	*exchanged = swapped;

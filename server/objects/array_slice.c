@@ -222,6 +222,7 @@ static enum sabir_error write_locked(struct lane *lane, const struct array_view 
 	record64(&s->args[ARG_DONE], 0);
 	fence_compiler();
 	FAULT("array_slice.prepared");
+	lane_publishes(lane);
 	store32_release(&s->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	FAULT("array_slice.committed");

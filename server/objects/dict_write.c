@@ -305,6 +305,7 @@ enum sabir_error dict_publish(const struct dict *d, const struct dict_write *w)
 	store64_release(&d->body->floor[next & 1], w->floor);
 	FAULT("dict_write.counted");
 	/* Pairs with the readers' load of `committed`: who sees the number sees the versions. */
+	lane_publishes(d->lane);
 	store64_seq(&d->body->committed, next);
 	FAULT("dict_write.committed");
 	/* Before the cleaning up, which frees a removed key. */

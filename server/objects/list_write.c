@@ -208,6 +208,7 @@ enum sabir_error list_publish(struct list_write *w)
 	}
 	FAULT("list_write.prepared");
 	/* Pairs with the readers' second look: what is freed below is not what they have seen. */
+	lane_publishes(l->lane);
 	store64_seq(&l->body->top, list_ref(w->tree) | (uint64_t)w->number << 32);
 	FAULT("list_write.published");
 	return list_settle(l);

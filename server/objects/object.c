@@ -287,6 +287,7 @@ static enum sabir_error make(struct lane *lane, struct span name, const struct o
 			unbuild(lane, index);
 		} else {
 			FAULT("object_create.built");
+			lane_publishes(lane);
 			store64_release(&lane->seg->objects[index].word,
 					object_word(SEG_OBJECT_LIVE, 0, (uint32_t)(made >> 32)));
 			*handle = made;
@@ -389,6 +390,7 @@ enum sabir_error object_delete(struct lane *lane, uint64_t handle)
 	if (load64_relaxed(&lane->shared->naming) != handle)
 		store64_relaxed(&lane->shared->naming, handle | SEG_NAMING_DELETE);
 	FAULT("object_delete.begun");
+	lane_publishes(lane);
 	if (!cas64(&o->word, &word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)generation))) {
 		store64_relaxed(&lane->shared->naming, 0);
 		return why_absent(word, handle);

@@ -44,6 +44,7 @@ static enum sabir_error join(struct lane *lane, uint64_t whole, uint32_t n, uint
 	if (error)
 		return error;
 	uint64_t *link = link_of(lane->seg, whole, n);
+	lane_publishes(lane);
 	if (!link)
 		error = SABIR_DATA_LOSS;
 	else if (!cas64(link, &seen, made))

@@ -51,6 +51,7 @@ enum sabir_error object_set_ttl(struct lane *lane, uint64_t handle, uint64_t ttl
 	enum sabir_error error = object_enter(lane, SEG_OP_ENTRY, handle, 0, sizeof(*body), &o, &body);
 	if (error)
 		return error;
+	lane_publishes(lane);
 	(void)exchange64(&o->expire_ns, object_ttl_end(ttl_ns));
 	FAULT("object_ttl.set");
 	change_note(lane, object_index(handle), CHANGE_TTL, 0, 0);

@@ -64,6 +64,7 @@ static enum sabir_error append_holders(struct pipe *p, uint32_t *link, uint64_t 
 	struct seg_holders *h = (struct seg_holders *)block;
 	h->owner[0] = owner;
 	/* Linked first: a recovery finds it in the list, and can tell that it is not to be freed. */
+	lane_publishes(p->lane);
 	store32_release(link, segment_ref(p->seg, block));
 	FAULT("pipe_open.linked");
 	block_publish(block, p->index);
@@ -82,6 +83,7 @@ static enum sabir_error add_holder(struct pipe *p, uint32_t end, uint64_t owner)
 		for (uint32_t i = 0; i < SEG_N_HOLDERS; i++) {
 			if (load64_relaxed(&h->owner[i]))
 				continue;
+			lane_publishes(p->lane);
 			store64_release(&h->owner[i], owner);
 			return SABIR_OK;
 		}
@@ -177,6 +179,7 @@ static enum sabir_error remove_holder(struct pipe *p, uint32_t end, uint64_t own
 		for (uint32_t i = 0; i < SEG_N_HOLDERS && (all || !removed); i++) {
 			if (load64_relaxed(&h->owner[i]) != owner)
 				continue;
+			lane_publishes(p->lane);
 			store64_release(&h->owner[i], 0);
 			removed = true;
 			FAULT("pipe_close.let_go");
@@ -337,7 +340,7 @@ enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t d
 			      struct seg_object *object)
 {
 	struct pipe p = { .lane = by, .seg = by->seg, .object = object, .index = index };
-	(void)dead;
+	bool opening = load32_relaxed(&dead->op) == SEG_OP_PIPE_OPEN && lock_held_by(&object->lock, dead_id);
 	p.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*p.body));
 	if (!p.body || load32_relaxed(&object->kind) != SEG_KIND_PIPE)
 		return SABIR_OK;
@@ -350,7 +353,14 @@ enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t d
 				block_publish(&h->block, index);
 			ref = load32_relaxed(&h->block.next);
 		}
+		/* An end that is held is open: who died was a server, perhaps, and who holds the end lives. */
+		uint32_t n = 0;
+		(void)pipe_holders(&p, end, 0, &n);
+		if (opening && n)
+			set_bit(&p.body->opened, end);
 	}
+	if (load32_relaxed(&dead->op) == SEG_OP_PIPE_CLOSE)
+		wake(&p);
 	return SABIR_OK;
 }
 

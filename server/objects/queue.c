@@ -26,6 +26,7 @@ enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	q->locked = false;
 	q->accept = NULL;
 	q->ordinals = NULL;
+	q->stays_open = false;
 	return object_enter(lane, op, handle, SEG_KIND_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
 
@@ -104,6 +105,8 @@ void queue_abandon(struct queue *q)
 	if (!load32_relaxed(&shared->chain))
 		return;
 	record32(&shared->phase, SEG_PHASE_COMMITTED);
+	/* Without a chain it would tell that the put has happened. */
+	record64(&shared->slot_off, 0);
 	fence_compiler();
 	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
 	record32(&shared->phase, SEG_PHASE_OPEN);
@@ -198,6 +201,7 @@ enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted)
 		number_chain(q, ordinal, fit);
 		n = fit;
 		record64(&shared->slot_off, (uint64_t)((uint8_t *)slot - q->seg->base));
+		lane_publishes(q->lane);
 		FAULT("queue_put.prepared");
 		/* Pairs with the load of the slot in first_in; event_notify's load of the waiters comes behind it. */
 		if (cas64(slot, &none, load32_relaxed(&shared->chain)))
@@ -266,6 +270,7 @@ static enum sabir_error close_once(struct lane *lane, uint64_t handle)
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_CLOSE, handle, &q);
 	if (error)
 		return error;
+	lane_publishes(lane);
 	do {
 		none = 0;
 		error = queue_end(&q, &place, &ordinal);

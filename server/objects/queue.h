@@ -48,6 +48,23 @@ enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_f
  */
 enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
 			     uint32_t n);
+/*
+ * As queue_get_noted, but the get is not over: the items are still the queue's, and go back if the lane dies. The lane does
+ * nothing else until it is closed, which hands the `n` items over, or abandoned. Errors of that: BUSY; then it is open yet.
+ */
+enum sabir_error queue_get_open(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				struct bytes *ordinals);
+void queue_get_close(struct lane *lane, uint32_t n);
+enum sabir_error queue_get_abandon(struct lane *lane);
+
+/*
+ * What a dead lane's record tells, before its recovery. Of a put of one item, which began with a record that was made anew
+ * for it: whether it has happened. That an open get is to count as closed.
+ */
+void queue_put_begins_anew(struct lane *lane);
+bool queue_put_happened(const struct segment *seg, const struct seg_lane *dead, uint32_t dead_id);
+void queue_get_happened(struct seg_lane *dead);
+
 /* Copies the first item. Errors: EMPTY, CLOSED (and empty), NO_MEMORY. */
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out);
 

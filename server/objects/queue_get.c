@@ -247,7 +247,7 @@ enum sabir_error queue_take(struct queue *q, struct bytes *out, uint64_t *ordina
 void queue_commit_taken(struct queue *q, uint32_t n)
 {
 	struct seg_lane *shared = q->lane->shared;
-	fence_compiler();
+	lane_publishes(q->lane);
 	record32(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 	FAULT("queue_get.committed");
@@ -276,6 +276,8 @@ static enum sabir_error get_entered(struct queue *q, uint32_t n, struct bytes *o
 			(void)bytes_add(q->ordinals, &q->got_ordinal, sizeof(q->got_ordinal));
 		taken += !error;
 	}
+	if (q->stays_open && taken)
+		return SABIR_OK;
 	/* An item that was damaged after it had been taken is in the chain too; what is in `out` is good. */
 	if (load32_relaxed(&q->lane->shared->chain))
 		queue_commit_taken(q, taken ? taken : 1);
@@ -299,6 +301,46 @@ enum sabir_error queue_get_noted(struct lane *lane, uint64_t handle, uint32_t n,
 		return error;
 	q.ordinals = ordinals;
 	return get_entered(&q, n, out);
+}
+
+enum sabir_error queue_get_open(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				struct bytes *ordinals)
+{
+	struct queue q;
+	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
+	if (error)
+		return error;
+	q.ordinals = ordinals;
+	q.stays_open = true;
+	return get_entered(&q, n, out);
+}
+
+/* The queue of a get that is open. */
+static bool reenter(struct lane *lane, struct queue *q)
+{
+	uint64_t handle = load64_relaxed(&lane->shared->handle);
+	uint32_t index = object_index(handle);
+	struct seg_object *object = &lane->seg->objects[index];
+	*q = (struct queue){ .lane = lane, .seg = lane->seg, .object = object, .index = index, .handle = handle };
+	q->body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q->body));
+	return q->body;
+}
+
+void queue_get_close(struct lane *lane, uint32_t n)
+{
+	struct queue q;
+	if (reenter(lane, &q))
+		queue_commit_taken(&q, n);
+	queue_leave(&q);
+}
+
+enum sabir_error queue_get_abandon(struct lane *lane)
+{
+	struct queue q;
+	enum sabir_error error = reenter(lane, &q) ? queue_give_back(&q, lane->shared, lane->id) : SABIR_OK;
+	if (!error)
+		queue_leave(&q);
+	return error;
 }
 
 enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,

@@ -18,6 +18,7 @@ struct queue {
 	void *accept_context;
 	uint64_t got_ordinal;   /* of the item taken last */
 	struct bytes *ordinals; /* NULL, or where those of a get are noted */
+	bool stays_open;        /* a get that has taken something is not committed yet */
 };
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);

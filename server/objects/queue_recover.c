@@ -11,20 +11,20 @@
 
 /* ---------------------------------------------------------------- recovery */
 
-static uint64_t *slot_of(const struct queue *q, const struct seg_lane *dead)
+static uint64_t *slot_of(const struct segment *seg, const struct seg_lane *dead)
 {
 	uint64_t off = load64_relaxed(&dead->slot_off);
-	if (off < q->seg->data_off || off % 8 || off > q->seg->size - 8)
+	if (off < seg->data_off || off % 8 || off > seg->size - 8)
 		return NULL;
-	return (uint64_t *)(q->seg->base + off);
+	return (uint64_t *)(seg->base + off);
 }
 
 /* Whether the chain of a dead putter is in the queue, or has been: see seg_lane.chain_word. */
-static bool was_published(const struct queue *q, const struct seg_lane *dead, uint32_t dead_id)
+static bool was_published(const struct segment *seg, const struct seg_lane *dead, uint32_t dead_id)
 {
 	uint32_t ref = load32_relaxed(&dead->chain);
-	const struct seg_block *first = segment_at(q->seg, ref, sizeof(*first));
-	const uint64_t *slot = slot_of(q, dead);
+	const struct seg_block *first = segment_at(seg, ref, sizeof(*first));
+	const uint64_t *slot = slot_of(seg, dead);
 	if (!first)
 		return true;
 	uint64_t word = load64_acquire(&first->word);
@@ -33,6 +33,25 @@ static bool was_published(const struct queue *q, const struct seg_lane *dead, ui
 	if (word != load64_relaxed(&dead->chain_word))
 		return true; /* somebody has taken it */
 	return slot && load64_acquire(slot) == ref;
+}
+
+void queue_put_begins_anew(struct lane *lane)
+{
+	store64_relaxed(&lane->shared->slot_off, 0);
+}
+
+bool queue_put_happened(const struct segment *seg, const struct seg_lane *dead, uint32_t dead_id)
+{
+	if (load32_relaxed(&dead->phase) == SEG_PHASE_COMMITTED)
+		return false;
+	return load32_relaxed(&dead->chain) ? was_published(seg, dead, dead_id) : load64_relaxed(&dead->slot_off) != 0;
+}
+
+void queue_get_happened(struct seg_lane *dead)
+{
+	if (load32_relaxed(&dead->op) == SEG_OP_QUEUE_GET)
+		store32_relaxed(&dead->phase, SEG_PHASE_COMMITTED);
+	fence_compiler();
 }
 
 /* The put died while it cut its chain: `doomed` begins where the chain has to end. */
@@ -56,7 +75,7 @@ static void finish_cut(struct queue *q, struct seg_lane *dead)
 static void recover_put(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
 {
 	bool dropping = load32_relaxed(&dead->phase) == SEG_PHASE_COMMITTED;
-	if (load32_relaxed(&dead->chain) && !dropping && was_published(q, dead, dead_id))
+	if (load32_relaxed(&dead->chain) && !dropping && was_published(q->seg, dead, dead_id))
 		store32_relaxed(&dead->chain, 0);
 	finish_cut(q, dead);
 	store32_relaxed(&dead->phase, SEG_PHASE_COMMITTED);
@@ -72,7 +91,7 @@ static void finish_take(struct queue *q, struct seg_lane *dead, uint32_t dead_id
 	uint32_t ref = load32_relaxed(&dead->candidate);
 	uint32_t len;
 	struct seg_item *item = ref ? queue_item_at(q->seg, ref, &len) : NULL;
-	uint64_t *slot = slot_of(q, dead);
+	uint64_t *slot = slot_of(q->seg, dead);
 	uint64_t word = item ? load64_acquire(&item->block.word) : 0;
 	if (item && slot && block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == dead_id &&
 	    load32_relaxed(&dead->chain) != ref) {

@@ -11,6 +11,7 @@
  * on, so that a lock which it took is released, then of the lane that it was repairing.
  */
 #include "server/base/fault.h"
+#include "server/objects/answers.h"
 #include "server/objects/change.h"
 #include "server/objects/object_word.h"
 #include "server/objects/refs.h"
@@ -112,6 +113,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	struct seg_lane *dead = &seg->lanes[lane_id - 1];
 	struct lane view = { .seg = seg, .shared = dead, .id = lane_id };
 
+	asked_decide(by, dead, lane_id);
 	lane_begin(by, SEG_OP_RECOVER, 0);
 	journal_undo(&view);
 	enum sabir_error error = repair_object(by, dead, lane_id);
@@ -133,8 +135,10 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	lane_end(by);
 	FAULT("recover.freed");
 	store64_release(&dead->epoch, 0);
-	give_back(by, dead);
-	return SABIR_OK;
+	error = asked_settle(by, dead);
+	if (!error)
+		give_back(by, dead);
+	return error;
 }
 
 /* Deletes the owner's own objects, and has every other let go of what it holds there. */
@@ -158,6 +162,23 @@ static enum sabir_error let_go(struct lane *by, uint32_t owner, uint64_t owner_w
 	return error;
 }
 
+/* Those that have performed a request with an id, or the others. */
+static enum sabir_error recover_lanes(struct lane *by, uint32_t owner, bool asked)
+{
+	struct segment *seg = by->seg;
+	enum sabir_error error = SABIR_OK;
+	for (uint32_t i = 0; i < seg->n_lanes; i++) {
+		uint64_t lane = load64_acquire(&seg->lanes[i].word);
+		if ((lane & 15) != SEG_LANE_LIVE || (uint32_t)(lane >> 32) != owner ||
+		    (load32_relaxed(&seg->lanes[i].asked_state) != SEG_ASKED_NOTHING) != asked)
+			continue;
+		/* One lane may wait for the lock of another: the second round finds it released. */
+		enum sabir_error one = lane_recover(by, i + 1);
+		error = one ? one : error;
+	}
+	return error;
+}
+
 enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 {
 	struct segment *seg = by->seg;
@@ -168,16 +189,11 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 	if ((word & 15) == SEG_OWNER_FREE)
 		return SABIR_OK;
 	store64_release(&seg->owners[owner].word, (word & ~15ull) | SEG_OWNER_DEAD);
-	for (uint32_t i = 0; i < seg->n_lanes; i++) {
-		uint64_t lane = load64_acquire(&seg->lanes[i].word);
-		if ((lane & 15) != SEG_LANE_LIVE || (uint32_t)(lane >> 32) != owner)
-			continue;
-		/* One lane may wait for the lock of another: the second round finds it released. */
-		enum sabir_error one = lane_recover(by, i + 1);
-		error = one ? one : error;
-	}
-	if (error)
-		return error;
+	/* What became of a request is known when every answer that was being kept is there or not. */
+	error = recover_lanes(by, owner, false);
+	enum sabir_error asked = recover_lanes(by, owner, true);
+	if (error || asked)
+		return error ? error : asked;
 	FAULT("recover.lanes_done");
 	error = let_go(by, owner, word);
 	object_sweep(by);

@@ -236,6 +236,7 @@ static enum sabir_error set_locked(struct lane *lane, const struct view *v, cons
 	/* Readers of the half that is written now have seen a word that is two changes old: none finds it again. */
 	memcpy(slot->half[second], value.data, value.len);
 	FAULT("shared_list.written");
+	lane_publishes(lane);
 	store64_seq(&slot->at->word, value.len | (second ? SEG_SLOT_SECOND : 0) | ((word >> 32) + 1) << 32);
 	FAULT("shared_list.published");
 	change_note(lane, v->index, CHANGE_SET, slot->number, 1);

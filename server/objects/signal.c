@@ -36,6 +36,7 @@ enum sabir_error signal_set(struct lane *lane, uint64_t handle)
 		return error;
 	uint64_t found = load64_seq(state);
 	bool was_set;
+	lane_publishes(lane);
 	while (!(was_set = found & IS_SET) && !cas64(state, &found, (found + 2) | IS_SET))
 		;
 	FAULT("signal.set");
@@ -54,6 +55,7 @@ enum sabir_error signal_clear(struct lane *lane, uint64_t handle)
 	enum sabir_error error = enter(lane, SEG_OP_SYNC, handle, &state);
 	if (error)
 		return error;
+	lane_publishes(lane);
 	bool was_set = fetch_and64(state, ~IS_SET) & IS_SET;
 	FAULT("signal.cleared");
 	if (was_set)

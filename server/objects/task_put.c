@@ -241,6 +241,7 @@ static enum sabir_error publish(struct tasks *q, uint32_t n, struct span id, uin
 		n = (uint32_t)(max - held);
 		cut_chain(q, n);
 	}
+	lane_publishes(q->lane);
 	FAULT("task_put.prepared");
 	record32(&shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();

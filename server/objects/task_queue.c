@@ -71,6 +71,7 @@ enum sabir_error task_queue_close(struct lane *lane, uint64_t handle)
 	if (error)
 		return error;
 	q.changed = !load32_relaxed(&q.body->closed);
+	lane_publishes(lane);
 	store32_release(&q.body->closed, 1);
 	FAULT("task_close.marked");
 	q.change = CHANGE_CLOSED;
@@ -85,6 +86,7 @@ enum sabir_error task_queue_pause(struct lane *lane, uint64_t handle, bool pause
 	if (error)
 		return error;
 	q.changed = (load32_relaxed(&q.body->paused) != 0) != paused;
+	lane_publishes(lane);
 	store32_release(&q.body->paused, paused);
 	FAULT("task_pause.marked");
 	q.items = true;
@@ -149,6 +151,7 @@ enum sabir_error task_queue_clear(struct lane *lane, uint64_t handle, uint64_t *
 	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CLEAR, handle, &q);
 	if (error)
 		return error;
+	lane_publishes(lane);
 	/* Decided: who dies now has his recovery do the rest, so it is one step for everybody. */
 	store32_relaxed(&lane->shared->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();

@@ -83,6 +83,7 @@ enum sabir_error value_exchange(struct lane *lane, uint64_t handle, const struct
 	if (error)
 		return give_up(lane, error);
 	FAULT("value.changing");
+	lane_publishes(lane);
 	scalar_decode(a.type_code, exchange64(a.bits, bits), previous);
 	return leave(lane, &a, true);
 }
@@ -94,6 +95,7 @@ enum sabir_error value_add(struct lane *lane, uint64_t handle, const struct scal
 	if (error)
 		return error;
 	uint64_t sum, found = load64_relaxed(a.bits);
+	lane_publishes(lane);
 	do {
 		error = scalar_add(a.type_code, found, delta, &sum);
 		if (error)
@@ -132,6 +134,7 @@ enum sabir_error value_compare_exchange(struct lane *lane, uint64_t handle, cons
 	if (error)
 		return give_up(lane, error);
 	bool swapped;
+	lane_publishes(lane);
 	scalar_decode(a.type_code, swap_bits(&a, wanted, bits, &swapped), found);
 	*exchanged = swapped;
 	return leave(lane, &a, swapped);

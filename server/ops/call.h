@@ -39,6 +39,7 @@ struct op {
 	uint32_t kind; /* of kinds that share their functions: the one that it is for; 0: its functions see to that */
 	op_undo_function *undo; /* NULL: it is not undone */
 	bool lasts;             /* what it keeps in `memory` is something in the object: see enum op_over */
+	bool reads;             /* it changes nothing, so it may be performed as often as one likes */
 	uint32_t heavy;         /* not 0: it looks at all of the object, and takes long from so many elements on */
 };
 
@@ -48,38 +49,34 @@ struct op {
 #define HEAVY_SCAN 16000u
 #define HEAVY_REQUEST UINT32_MAX /* only by the length of its request */
 
-#define OP(service, method, noun, function, fields)                                                                    \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL, false, 0                    \
-	}
-#define OP_HEAVY(service, method, noun, function, fields, n)                                                           \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, 0, NULL, false, n                    \
-	}
-#define OP_WAITS(service, method, noun, function, fields)                                                              \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, false, 0                     \
-	}
-#define OP_WAITS_UNDONE(service, method, noun, function, fields, undo)                                                 \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, false, 0                     \
-	}
-#define OP_WAITS_IN_LINE(service, method, noun, function, fields)                                                      \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, NULL, true, 0                      \
-	}
-#define OP_WAITS_IN_LINE_UNDONE(service, method, noun, function, fields, undo)                                         \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, true, 0, undo, true, 0                      \
-	}
-#define OP_OF_KIND(service, method, noun, kind, function, fields)                                                      \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL, false, 0                 \
-	}
-#define OP_HEAVY_OF_KIND(service, method, noun, kind, function, fields, n)                                             \
-	{                                                                                                              \
-		"/sabir.v1." #service "/" #method, noun, function, fields, false, kind, NULL, false, n                 \
-	}
+/* clang-format off */
+#define OP_ROW(service, method, its_noun, function, its_fields, ...) \
+	{ .path = "/sabir.v1." #service "/" #method, .noun = its_noun, .run = function, .fields = its_fields, __VA_ARGS__ }
+#define OP(service, method, noun, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .heavy = 0)
+#define OP_READS(service, method, noun, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .reads = true)
+#define OP_HEAVY(service, method, noun, function, fields, n) \
+	OP_ROW(service, method, noun, function, fields, .heavy = n)
+#define OP_HEAVY_READS(service, method, noun, function, fields, n) \
+	OP_ROW(service, method, noun, function, fields, .heavy = n, .reads = true)
+#define OP_WAITS(service, method, noun, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .can_wait = true)
+#define OP_WAITS_READS(service, method, noun, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .can_wait = true, .reads = true)
+#define OP_WAITS_UNDONE(service, method, noun, function, fields, how) \
+	OP_ROW(service, method, noun, function, fields, .can_wait = true, .undo = how)
+#define OP_WAITS_IN_LINE(service, method, noun, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .can_wait = true, .lasts = true)
+#define OP_WAITS_IN_LINE_UNDONE(service, method, noun, function, fields, how) \
+	OP_ROW(service, method, noun, function, fields, .can_wait = true, .undo = how, .lasts = true)
+#define OP_OF_KIND(service, method, noun, its_kind, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .kind = its_kind)
+#define OP_READS_OF_KIND(service, method, noun, its_kind, function, fields) \
+	OP_ROW(service, method, noun, function, fields, .kind = its_kind, .reads = true)
+#define OP_HEAVY_OF_KIND(service, method, noun, its_kind, function, fields, n) \
+	OP_ROW(service, method, noun, function, fields, .kind = its_kind, .heavy = n)
+/* clang-format on */
 
 /* One for each file ops_*.c, in the order of the protos. */
 struct op_service {

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/objects/answers.h"
+#include "server/objects/queue.h"
 #include "server/ops/call.h"
 
 /* clang-format off */
@@ -116,13 +118,29 @@ bool op_can_wait(const struct op *op)
 	return op->can_wait;
 }
 
+bool op_reads(const struct op *op)
+{
+	return op->reads;
+}
+
 bool op_can_undo(const struct op *op)
 {
 	return op->undo != NULL;
 }
 
+void op_finish(struct op_receipt *receipt, bool wanted)
+{
+	struct lane *lane = receipt->open;
+	uint32_t n = receipt->places ? (uint32_t)(receipt->places_len / sizeof(uint64_t)) : 1;
+
+	receipt->open = NULL;
+	if (lane && (wanted || queue_get_abandon(lane)))
+		queue_get_close(lane, n);
+}
+
 void op_receipt_fini(struct op_receipt *receipt)
 {
+	op_finish(receipt, true);
 	free(receipt->places);
 	*receipt = (struct op_receipt){ 0 };
 }
@@ -235,6 +253,12 @@ static void explain(struct op_call *c, enum sabir_error error)
 		explain_kind(c);
 }
 
+/* Whether it has to be known what became of it, if it is for a request with an id. */
+static bool is_asked(const struct op_call *c)
+{
+	return !c->op->reads && c->over != OP_ABANDONED;
+}
+
 static enum sabir_error run(struct op_call *c, uint64_t known)
 {
 	enum sabir_error error = request_read(c, c->message, c->op->fields, &c->request);
@@ -242,6 +266,8 @@ static enum sabir_error run(struct op_call *c, uint64_t known)
 		error = find_object(c, known);
 	if (!error && c->op->kind && object_is_other(c->lane->seg, c->handle, c->op->kind))
 		error = SABIR_WRONG_KIND;
+	if (!error && is_asked(c))
+		asked_runs(c->lane);
 	return error ? error : c->op->run(c);
 }
 
@@ -276,6 +302,8 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 	c->wait->over = OP_GOES_ON;
 	c->request.timeout_ns = OP_FOREVER;
 	c->lane->busy_object = LANE_NOT_BUSY;
+	if (is_asked(c))
+		asked_begins(c->lane);
 	enum sabir_error error = bytes_reserve(c->response, RESPONSE_ROOM) ? run(c, known) : SABIR_NO_MEMORY;
 	if (error) {
 		c->response->frame = 0;
@@ -287,6 +315,8 @@ static enum sabir_error run_call(struct op_call *c, uint64_t known)
 		bytes_join(c->response);
 		c->wait->receipt.handle = c->handle;
 	}
+	if (is_asked(c))
+		asked_ends(c->lane, error, c->wait->wanted, (struct span){ c->response->data, c->response->len });
 	c->wait->undoable = undoable;
 	c->response->limit = 0;
 	bytes_fini(&c->scratch);

@@ -40,8 +40,17 @@ struct op_receipt {
 	bool items;      /* it took items, which are in its response */
 	uint8_t *places; /* the same: where they stood, if a number does not say it; from malloc */
 	size_t places_len;
+	struct lane *
+		open; /* not NULL: it is not over, and this lane, which has performed it, does nothing else until op_finish */
 };
+/* What is not over is finished, as one that is wanted. */
 void op_receipt_fini(struct op_receipt *receipt);
+/*
+ * Finishes an operation that is `open`; nothing if it is not. Performed for a request with an id (actor.request) that can be
+ * undone, it may be left so, for its answer to be kept first: if the process dies before, it has not happened. Not wanted:
+ * it is as good as undone, if nothing is in the way.
+ */
+void op_finish(struct op_receipt *receipt, bool wanted);
 
 struct op_wait {
 	struct op_receipt receipt;
@@ -116,6 +125,8 @@ enum sabir_error op_run_front(const struct op *op, struct lane *lane, const stru
 enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			      struct op_wait *wait, char *detail);
 
+/* Whether it changes nothing. */
+bool op_reads(const struct op *op);
 /* Whether op_undo can do something for it. */
 bool op_can_undo(const struct op *op);
 /*

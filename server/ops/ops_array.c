@@ -216,12 +216,12 @@ static enum sabir_error array_service_get_lock(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP(ArrayService, Len, "array", array_service_len, array_fields),
-	OP(ArrayService, Get, "array", array_service_get, get_fields),
+	OP_READS(ArrayService, Len, "array", array_service_len, array_fields),
+	OP_READS(ArrayService, Get, "array", array_service_get, get_fields),
 	OP(ArrayService, Set, "array", array_service_set, set_fields),
 	OP(ArrayService, Add, "array", array_service_add, add_fields),
 	OP(ArrayService, CompareExchange, "array", array_service_compare_exchange, compare_exchange_fields),
-	OP(ArrayService, GetSlice, "array", array_service_get_slice, get_slice_fields),
+	OP_READS(ArrayService, GetSlice, "array", array_service_get_slice, get_slice_fields),
 	OP(ArrayService, SetSlice, "array", array_service_set_slice, set_slice_fields),
 	OP(ArrayService, Fill, "array", array_service_fill, fill_fields),
 	OP(ArrayService, GetLock, "array", array_service_get_lock, array_fields),

@@ -57,7 +57,7 @@ static const struct op ops[] = {
 	OP_WAITS_IN_LINE(BarrierService, Wait, "barrier", barrier_service_wait, wait_fields),
 	OP(BarrierService, Abort, "barrier", barrier_service_abort, barrier_fields),
 	OP(BarrierService, Reset, "barrier", barrier_service_reset, barrier_fields),
-	OP(BarrierService, Status, "barrier", barrier_service_status, barrier_fields),
+	OP_READS(BarrierService, Status, "barrier", barrier_service_status, barrier_fields),
 };
 
 const struct op_service barrier_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -72,8 +72,8 @@ static enum sabir_error block_service_write(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP(BlockService, Size, "block", block_service_size, size_fields),
-	OP(BlockService, Read, "block", block_service_read, read_fields),
+	OP_READS(BlockService, Size, "block", block_service_size, size_fields),
+	OP_READS(BlockService, Read, "block", block_service_read, read_fields),
 	OP(BlockService, Write, "block", block_service_write, write_fields),
 };
 

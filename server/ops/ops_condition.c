@@ -119,7 +119,7 @@ static const struct op ops[] = {
 	OP(ConditionService, GetLock, "condition", condition_service_get_lock, condition_fields),
 	OP_WAITS_IN_LINE_UNDONE(ConditionService, Wait, "condition", condition_service_wait, wait_fields, undo_wait),
 	OP(ConditionService, Notify, "condition", condition_service_notify, notify_fields),
-	OP(ConditionService, Status, "condition", condition_service_status, condition_fields),
+	OP_READS(ConditionService, Status, "condition", condition_service_status, condition_fields),
 };
 
 const struct op_service condition_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -331,11 +331,11 @@ static enum sabir_error dict_service_clear(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_OF_KIND(DictService, Get, "dict", SEG_KIND_DICT, dict_service_get, key_fields),
+	OP_READS_OF_KIND(DictService, Get, "dict", SEG_KIND_DICT, dict_service_get, key_fields),
 	OP_OF_KIND(DictService, Set, "dict", SEG_KIND_DICT, dict_service_set, set_fields),
 	OP_OF_KIND(DictService, Delete, "dict", SEG_KIND_DICT, dict_service_delete, key_fields),
-	OP_OF_KIND(DictService, Contains, "dict", SEG_KIND_DICT, dict_service_contains, key_fields),
-	OP_OF_KIND(DictService, Len, "dict", SEG_KIND_DICT, dict_service_len, dict_fields),
+	OP_READS_OF_KIND(DictService, Contains, "dict", SEG_KIND_DICT, dict_service_contains, key_fields),
+	OP_READS_OF_KIND(DictService, Len, "dict", SEG_KIND_DICT, dict_service_len, dict_fields),
 	OP_OF_KIND(DictService, SetDefault, "dict", SEG_KIND_DICT, dict_service_set_default, set_default_fields),
 	OP_OF_KIND(DictService, Pop, "dict", SEG_KIND_DICT, dict_service_pop, key_fields),
 	OP_OF_KIND(DictService, PopItem, "dict", SEG_KIND_DICT, dict_service_pop_item, pop_item_fields),
@@ -344,7 +344,7 @@ static const struct op ops[] = {
 	OP_OF_KIND(DictService, CompareExchange, "dict", SEG_KIND_DICT, dict_service_compare_exchange,
 		   compare_exchange_fields),
 	OP_OF_KIND(DictService, Expire, "dict", SEG_KIND_DICT, dict_service_expire, expire_fields),
-	OP_OF_KIND(DictService, Ttl, "dict", SEG_KIND_DICT, dict_service_ttl, key_fields),
+	OP_READS_OF_KIND(DictService, Ttl, "dict", SEG_KIND_DICT, dict_service_ttl, key_fields),
 	OP_HEAVY_OF_KIND(DictService, Clear, "dict", SEG_KIND_DICT, dict_service_clear, dict_fields, HEAVY_CHANGE),
 };
 

@@ -115,9 +115,9 @@ static enum sabir_error dict_service_items(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_OF_KIND(DictService, Keys, "dict", SEG_KIND_DICT, dict_service_keys, page_fields),
-	OP_OF_KIND(DictService, Values, "dict", SEG_KIND_DICT, dict_service_values, page_fields),
-	OP_OF_KIND(DictService, Items, "dict", SEG_KIND_DICT, dict_service_items, page_fields),
+	OP_READS_OF_KIND(DictService, Keys, "dict", SEG_KIND_DICT, dict_service_keys, page_fields),
+	OP_READS_OF_KIND(DictService, Values, "dict", SEG_KIND_DICT, dict_service_values, page_fields),
+	OP_READS_OF_KIND(DictService, Items, "dict", SEG_KIND_DICT, dict_service_items, page_fields),
 };
 
 const struct op_service dict_page_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -45,8 +45,8 @@ static enum sabir_error event_service_wait(struct op_call *c)
 static const struct op ops[] = {
 	OP(EventService, Set, "event", event_service_set, event_fields),
 	OP(EventService, Clear, "event", event_service_clear, event_fields),
-	OP(EventService, IsSet, "event", event_service_is_set, event_fields),
-	OP_WAITS(EventService, Wait, "event", event_service_wait, wait_fields),
+	OP_READS(EventService, IsSet, "event", event_service_is_set, event_fields),
+	OP_WAITS_READS(EventService, Wait, "event", event_service_wait, wait_fields),
 };
 
 const struct op_service event_service = { ops, sizeof(ops) / sizeof(ops[0]) };

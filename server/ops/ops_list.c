@@ -373,11 +373,11 @@ static enum sabir_error list_service_clear(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP(ListService, Len, "list", list_service_len, list_fields),
-	OP(ListService, Get, "list", list_service_get, index_fields),
+	OP_READS(ListService, Len, "list", list_service_len, list_fields),
+	OP_READS(ListService, Get, "list", list_service_get, index_fields),
 	OP(ListService, Set, "list", list_service_set, set_fields),
 	OP(ListService, Delete, "list", list_service_delete, index_fields),
-	OP(ListService, GetSlice, "list", list_service_get_slice, get_slice_fields),
+	OP_READS(ListService, GetSlice, "list", list_service_get_slice, get_slice_fields),
 	OP_HEAVY(ListService, SetSlice, "list", list_service_set_slice, set_slice_fields, HEAVY_REQUEST),
 	OP_HEAVY(ListService, DeleteSlice, "list", list_service_delete_slice, delete_slice_fields, HEAVY_SCAN),
 	OP(ListService, Append, "list", list_service_append, append_fields),
@@ -385,9 +385,9 @@ static const struct op ops[] = {
 	OP(ListService, Insert, "list", list_service_insert, insert_fields),
 	OP(ListService, Pop, "list", list_service_pop, index_fields),
 	OP_HEAVY(ListService, Remove, "list", list_service_remove, value_fields, HEAVY_SCAN),
-	OP_HEAVY(ListService, Index, "list", list_service_index, find_fields, HEAVY_SCAN),
-	OP_HEAVY(ListService, Count, "list", list_service_count, value_fields, HEAVY_SCAN),
-	OP_HEAVY(ListService, Contains, "list", list_service_contains, value_fields, HEAVY_SCAN),
+	OP_HEAVY_READS(ListService, Index, "list", list_service_index, find_fields, HEAVY_SCAN),
+	OP_HEAVY_READS(ListService, Count, "list", list_service_count, value_fields, HEAVY_SCAN),
+	OP_HEAVY_READS(ListService, Contains, "list", list_service_contains, value_fields, HEAVY_SCAN),
 	OP_HEAVY(ListService, Reverse, "list", list_service_reverse, list_fields, HEAVY_SCAN),
 	OP_HEAVY(ListService, Sort, "list", list_service_sort, sort_fields, HEAVY_SORT),
 	OP_HEAVY(ListService, Repeat, "list", list_service_repeat, repeat_fields, HEAVY_CHANGE),

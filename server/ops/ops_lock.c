@@ -62,7 +62,7 @@ static enum sabir_error lock_service_status(struct op_call *c)
 static const struct op ops[] = {
 	OP_WAITS_IN_LINE_UNDONE(LockService, Acquire, "lock", lock_service_acquire, acquire_fields, undo_acquire),
 	OP(LockService, Release, "lock", lock_service_release, lock_fields),
-	OP(LockService, Status, "lock", lock_service_status, lock_fields),
+	OP_READS(LockService, Status, "lock", lock_service_status, lock_fields),
 };
 
 const struct op_service lock_service = { ops, sizeof(ops) / sizeof(ops[0]) };

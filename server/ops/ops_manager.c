@@ -218,8 +218,8 @@ static const struct op ops[] = {
 	OP(ManagerService, Open, "object", manager_service_open, open_fields),
 	OP(ManagerService, Release, "object", manager_service_release, object_fields),
 	OP_HEAVY(ManagerService, Delete, "object", manager_service_delete, object_fields, HEAVY_CHANGE),
-	OP(ManagerService, List, "object", manager_service_list, list_fields),
-	OP(ManagerService, Describe, "object", manager_service_describe, object_fields),
+	OP_READS(ManagerService, List, "object", manager_service_list, list_fields),
+	OP_READS(ManagerService, Describe, "object", manager_service_describe, object_fields),
 	OP(ManagerService, SetTtl, "object", manager_service_set_ttl, ttl_fields),
 };
 

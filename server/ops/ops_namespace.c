@@ -161,14 +161,16 @@ static enum sabir_error namespace_list(struct op_call *c)
 
 #define NAMESPACE_OP(method, function, fields)                                                                         \
 	OP_OF_KIND(NamespaceService, method, "namespace", SEG_KIND_NAMESPACE, function, fields)
+#define NAMESPACE_OP_READS(method, function, fields)                                                                   \
+	OP_READS_OF_KIND(NamespaceService, method, "namespace", SEG_KIND_NAMESPACE, function, fields)
 
 static const struct op ops[] = {
-	NAMESPACE_OP(Get, namespace_get, name_fields),
+	NAMESPACE_OP_READS(Get, namespace_get, name_fields),
 	NAMESPACE_OP(Set, namespace_set, set_fields),
 	NAMESPACE_OP(Delete, namespace_delete, name_fields),
 	NAMESPACE_OP(Increment, namespace_increment, increment_fields),
-	NAMESPACE_OP(Dir, namespace_dir, page_fields),
-	NAMESPACE_OP(List, namespace_list, page_fields),
+	NAMESPACE_OP_READS(Dir, namespace_dir, page_fields),
+	NAMESPACE_OP_READS(List, namespace_list, page_fields),
 };
 
 const struct op_service namespace_service = { ops, sizeof(ops) / sizeof(ops[0]) };

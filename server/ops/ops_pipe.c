@@ -227,8 +227,8 @@ static const struct op ops[] = {
 	OP_WAITS_UNDONE(PipeService, Recv, "pipe", pipe_service_recv, recv_fields, undo_recv),
 	OP_WAITS(PipeService, SendBytes, "pipe", pipe_service_send_bytes, send_bytes_fields),
 	OP_WAITS_UNDONE(PipeService, RecvBytes, "pipe", pipe_service_recv_bytes, recv_bytes_fields, undo_recv_bytes),
-	OP_WAITS(PipeService, Poll, "pipe", pipe_service_poll, recv_fields),
-	OP(PipeService, State, "pipe", pipe_service_state, state_fields),
+	OP_WAITS_READS(PipeService, Poll, "pipe", pipe_service_poll, recv_fields),
+	OP_READS(PipeService, State, "pipe", pipe_service_state, state_fields),
 };
 
 const struct op_service pipe_service = { ops, sizeof(ops) / sizeof(ops[0]) };

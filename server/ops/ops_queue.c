@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "server/base/value.h"
+#include "server/objects/answers.h"
 #include "server/objects/task_queue.h"
 #include "server/ops/call.h"
 
@@ -88,8 +89,10 @@ static enum sabir_error put_items(struct op_call *c, const struct queue_item *it
 	if (how.id.len > TASK_ID_MAX)
 		return op_fail(c, SABIR_INVALID_ARGUMENT, "field 'dedup_id' has %zu bytes, allowed are %u", how.id.len,
 			       TASK_ID_MAX);
-	if (error == SABIR_WRONG_KIND)
+	if (error == SABIR_WRONG_KIND) {
+		asked_goes_on(c->lane);
 		error = task_queue_put(c->lane, c->handle, items, n, &how, accepted, duplicate);
+	}
 	if (error == SABIR_WRONG_KIND && op_is_plain_queue(c))
 		return not_enabled(c, "a delay, a ttl, a priority and a dedup_id need a task queue");
 	if (error == SABIR_NOT_ENABLED)
@@ -104,6 +107,7 @@ static enum sabir_error queue_service_put(struct op_call *c)
 	struct queue_item item = { .body = c->request.item };
 	uint32_t accepted;
 	bool duplicate;
+	asked_putting(c->lane);
 	enum sabir_error error = put_items(c, &item, 1, &accepted, &duplicate);
 
 	if (!error)
@@ -144,17 +148,30 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 	return error;
 }
 
-/* Whose receipt somebody keeps: where the items stood goes into it. */
+/*
+ * Whose receipt somebody keeps: where the items stood goes into it. A get from a plain queue for a request with an id stays
+ * open, until there is an answer.
+ */
 static enum sabir_error take_noted(struct op_call *c, uint32_t n)
 {
 	struct bytes places = { 0 };
 	struct op_receipt *receipt = &c->wait->receipt;
-	enum sabir_error error = queue_get_noted(c->lane, c->handle, n, c->response, &places);
+	bool open = c->lane->actor.request;
 
-	if (error == SABIR_WRONG_KIND)
+	asked_giving(c->lane);
+	enum sabir_error error = open ? queue_get_open(c->lane, c->handle, n, c->response, &places)
+				      : queue_get_noted(c->lane, c->handle, n, c->response, &places);
+	if (error == SABIR_WRONG_KIND) {
+		open = false;
+		asked_goes_on(c->lane);
 		error = task_queue_take(c->lane, c->handle, n, c->response, &places);
+	}
 	if (!error) {
-		*receipt = (struct op_receipt){ .items = true, .places_len = places.len };
+		*receipt = (struct op_receipt){
+			.items = true,
+			.places_len = places.len,
+			.open = open ? c->lane : NULL,
+		};
 		receipt->places = bytes_take(&places);
 	}
 	bytes_fini(&places);
@@ -164,8 +181,8 @@ static enum sabir_error take_noted(struct op_call *c, uint32_t n)
 /* Of a single item of a plain queue, as most are, a number says it. */
 static enum sabir_error take_items(struct op_call *c, uint32_t n)
 {
-	enum sabir_error error = c->wait->undoable && n > 1 ? SABIR_WRONG_KIND
-							    : queue_get(c->lane, c->handle, n, c->response);
+	bool noted = c->wait->undoable && (n > 1 || c->lane->actor.request);
+	enum sabir_error error = noted ? SABIR_WRONG_KIND : queue_get(c->lane, c->handle, n, c->response);
 
 	if (!error)
 		c->wait->receipt = (struct op_receipt){ .number = c->lane->got_ordinal, .items = true };
@@ -318,8 +335,8 @@ static const struct op ops[] = {
 	OP_WAITS(QueueService, PutMany, "queue", queue_service_put_many, put_many_fields),
 	OP_WAITS_UNDONE(QueueService, Get, "queue", queue_service_get, get_fields, undo_get),
 	OP_WAITS_UNDONE(QueueService, GetMany, "queue", queue_service_get_many, get_many_fields, undo_get),
-	OP(QueueService, Peek, "queue", queue_service_peek, queue_fields),
-	OP(QueueService, Size, "queue", queue_service_size, queue_fields),
+	OP_READS(QueueService, Peek, "queue", queue_service_peek, queue_fields),
+	OP_READS(QueueService, Size, "queue", queue_service_size, queue_fields),
 	OP_HEAVY(QueueService, Clear, "queue", queue_service_clear, queue_fields, HEAVY_CHANGE),
 	OP(QueueService, Close, "queue", queue_service_close, queue_fields),
 };

@@ -59,7 +59,7 @@ static const struct op ops[] = {
 	OP_WAITS_IN_LINE_UNDONE(SemaphoreService, Acquire, "semaphore", semaphore_service_acquire, acquire_fields,
 				undo_acquire),
 	OP(SemaphoreService, Release, "semaphore", semaphore_service_release, release_fields),
-	OP(SemaphoreService, Status, "semaphore", semaphore_service_status, semaphore_fields),
+	OP_READS(SemaphoreService, Status, "semaphore", semaphore_service_status, semaphore_fields),
 };
 
 const struct op_service semaphore_service = { ops, sizeof(ops) / sizeof(ops[0]) };

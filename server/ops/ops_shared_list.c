@@ -103,12 +103,12 @@ static enum sabir_error shared_list_service_count(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP(SharedListService, Len, "shared list", shared_list_service_len, shared_list_fields),
-	OP(SharedListService, Get, "shared list", shared_list_service_get, get_fields),
+	OP_READS(SharedListService, Len, "shared list", shared_list_service_len, shared_list_fields),
+	OP_READS(SharedListService, Get, "shared list", shared_list_service_get, get_fields),
 	OP(SharedListService, Set, "shared list", shared_list_service_set, set_fields),
-	OP(SharedListService, Items, "shared list", shared_list_service_items, items_fields),
-	OP(SharedListService, Index, "shared list", shared_list_service_index, value_fields),
-	OP(SharedListService, Count, "shared list", shared_list_service_count, value_fields),
+	OP_READS(SharedListService, Items, "shared list", shared_list_service_items, items_fields),
+	OP_READS(SharedListService, Index, "shared list", shared_list_service_index, value_fields),
+	OP_READS(SharedListService, Count, "shared list", shared_list_service_count, value_fields),
 };
 
 const struct op_service shared_list_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -110,7 +110,7 @@ static enum sabir_error queue_service_requeue(struct op_call *c)
 
 static const struct op ops[] = {
 	OP(QueueService, TaskDone, "queue", queue_service_task_done, queue_fields),
-	OP_WAITS(QueueService, Join, "queue", queue_service_join, join_fields),
+	OP_WAITS_READS(QueueService, Join, "queue", queue_service_join, join_fields),
 	OP(QueueService, Ack, "queue", queue_service_ack, ack_fields),
 	OP(QueueService, Nack, "queue", queue_service_nack, nack_fields),
 	OP(QueueService, Extend, "queue", queue_service_extend, extend_fields),

@@ -96,7 +96,7 @@ static enum sabir_error value_service_get_lock(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP(ValueService, Get, "value", value_service_get, value_fields),
+	OP_READS(ValueService, Get, "value", value_service_get, value_fields),
 	OP(ValueService, Set, "value", value_service_set, set_fields),
 	OP(ValueService, Add, "value", value_service_add, add_fields),
 	OP(ValueService, CompareExchange, "value", value_service_compare_exchange, compare_exchange_fields),

@@ -22,7 +22,9 @@ void session_record_write(struct segment *seg, uint32_t owner, const struct sess
 	store32_relaxed(&seg->owners[owner].flags, SEG_OWNER_REMOTE);
 	FAULT("session.remote");
 	to->lease_ns = record->lease_ns;
-	to->asked_below = record->asked_below;
+	to->lost_below = 0;
+	to->acked_below = 0;
+	to->answers = 0;
 	memcpy(to->print, record->print, sizeof(to->print));
 	memcpy(to->peer, record->peer, sizeof(to->peer));
 	FAULT("session.written");
@@ -37,22 +39,6 @@ void session_record_remove(struct segment *seg, uint32_t owner)
 	FAULT("session.removed");
 }
 
-void session_record_asks(struct segment *seg, uint32_t owner, uint64_t id)
-{
-	uint64_t *below = &seg->sessions[owner].asked_below;
-	uint64_t least = id == UINT64_MAX ? id : id + 1;
-	if (load64_relaxed(below) < least)
-		store64_release(below, least);
-	FAULT("session.asked");
-}
-
-void session_record_takes_back(struct segment *seg, uint32_t owner, uint64_t id)
-{
-	uint64_t *below = &seg->sessions[owner].asked_below;
-	if (id != UINT64_MAX && load64_relaxed(below) == id + 1)
-		store64_release(below, id);
-}
-
 bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record)
 {
 	const struct seg_session *from = &seg->sessions[owner];
@@ -62,7 +48,6 @@ bool session_record_read(const struct segment *seg, uint32_t owner, struct sessi
 		return false;
 	*record = (struct session_record){
 		.lease_ns = load64_relaxed(&from->lease_ns),
-		.asked_below = load64_relaxed(&from->asked_below),
 	};
 	memcpy(record->print, from->print, sizeof(record->print));
 	snprintf(record->peer, sizeof(record->peer), "%.*s", (int)sizeof(from->peer), from->peer);

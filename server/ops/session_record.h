@@ -14,7 +14,6 @@
 struct session_record {
 	uint8_t print[TOKEN_SIZE];
 	uint64_t lease_ns;
-	uint64_t asked_below;
 	char peer[SESSION_RECORD_PEER_SIZE];
 };
 
@@ -22,10 +21,6 @@ struct session_record {
 void session_record_write(struct segment *seg, uint32_t owner, const struct session_record *record);
 /* It is none any more. */
 void session_record_remove(struct segment *seg, uint32_t owner);
-/* It is asked for a request of the id: `asked_below` is above it from now on. One thread at a time. */
-void session_record_asks(struct segment *seg, uint32_t owner, uint64_t id);
-/* It was not performed after all: if its id is the highest, it may be asked for again, by a later server too. */
-void session_record_takes_back(struct segment *seg, uint32_t owner, uint64_t id);
 /* False: the owner is no session that was opened and has not ended. */
 bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record);
 

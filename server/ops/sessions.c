@@ -57,7 +57,7 @@ struct session {
 	bool lapsed;      /* once since then, and it was given another lease */
 	uint64_t retry_ns;
 	uint64_t open_time_ns;
-	uint64_t asked_below; /* what former servers have asked for */
+	bool adopted; /* a former server has opened it */
 	struct deadline deadline;
 	struct session_extra *extra;
 	char label[SESSION_LABEL_SIZE];
@@ -406,7 +406,7 @@ static struct session *remake(const struct segment *seg, uint32_t owner, const s
 	memcpy(s->key, record->print, sizeof(s->key));
 	s->foreign = true;
 	s->index = owner;
-	s->asked_below = record->asked_below;
+	s->adopted = true;
 	return s;
 }
 
@@ -482,19 +482,9 @@ uint64_t session_owner(const struct session *session)
 	return session->owner;
 }
 
-uint64_t session_asked_below(const struct session *session)
+bool session_is_adopted(const struct session *session)
 {
-	return session->asked_below;
-}
-
-void session_asks(struct sessions *all, const struct session *session, uint64_t id)
-{
-	session_record_asks(all->options.seg, session->index, id);
-}
-
-void session_takes_back(struct sessions *all, const struct session *session, uint64_t id)
-{
-	session_record_takes_back(all->options.seg, session->index, id);
+	return session->adopted;
 }
 
 void session_describe(struct sessions *all, const struct session *session, struct session_info *info)

@@ -83,14 +83,8 @@ void session_keep(struct sessions *all, struct session *session);
 void session_release(struct sessions *all, struct session *session);
 uint64_t session_owner(const struct session *session);
 
-/*
- * A request with an id is going to be performed: so the next server knows that it may have been. And what this one found:
- * requests with ids below may have been performed by servers that are gone.
- */
-void session_asks(struct sessions *all, const struct session *session, uint64_t id);
-/* It has done nothing, and may be sent again: to the next server too, if no higher id was asked for. */
-void session_takes_back(struct sessions *all, const struct session *session, uint64_t id);
-uint64_t session_asked_below(const struct session *session);
+/* A former server has opened it, and may have kept answers of its (answers.h). */
+bool session_is_adopted(const struct session *session);
 
 /* What a front keeps for a session: made when it is first needed, by who uses the session, and there until its end. */
 struct session_extra {

@@ -4,6 +4,7 @@
  * may die is recovered instead. The former server is a table that is dropped, or a child that dies.
  */
 #include "server/base/clock.h"
+#include "server/objects/answers.h"
 #include "server/objects/mutex.h"
 #include "server/ops/session_record.h"
 #include "server/ops/sessions.h"
@@ -213,29 +214,39 @@ static void test_it_keeps_its_locks_and_what_ends_with_it(void)
 	CU_ASSERT(object_delete(&ops_lane, lock) == SABIR_OK);
 }
 
-static void test_the_ids_of_its_requests_are_known_to_have_been_used(void)
+static enum sabir_error count_one(void *context, const struct kept_answer *answer)
+{
+	*(uint64_t *)context += answer->id;
+	return SABIR_OK;
+}
+
+static void test_its_answers_are_there_for_the_next_server(void)
 {
 	struct session *session;
+	struct answers_state state;
+	uint64_t ids = 0;
 	open_one();
 	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
-	CU_ASSERT(session_asked_below(session) == 0);
-	session_asks(all, session, 7);
-	session_asks(all, session, 3);
-	CU_ASSERT(session_asked_below(session) == 0); /* its own are in the front's memory */
+	CU_ASSERT(!session_is_adopted(session));
+	for (uint64_t id = 3; id < 6; id++)
+		CU_ASSERT(answer_keep(&ops_lane, opened.owner, &(struct kept_answer){ .id = id }) == SABIR_OK);
+	answers_acknowledged(&ops_seg, opened.owner, 4);
+	answer_lose(&ops_seg, opened.owner, 8);
 	session_release(all, session);
 	CU_ASSERT(next_server() == 1);
 	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
-	CU_ASSERT(session_asked_below(session) == 8);
-	session_asks(all, session, UINT64_MAX);
+	CU_ASSERT(session_is_adopted(session));
+	CU_ASSERT(answers_load(&ops_lane, opened.owner, &state, count_one, &ids) == SABIR_OK);
+	CU_ASSERT(ids == 4 + 5 && state.lost_below == 9 && state.acked_below == 4);
 	session_release(all, session);
-	CU_ASSERT(next_server() == 1);
-	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
-	CU_ASSERT(session_asked_below(session) == UINT64_MAX);
-	session_release(all, session);
+	uint64_t dict = ops_seg.sessions[entry()].answers;
 	end_it();
+	struct object_info info;
+	CU_ASSERT(object_describe(&ops_lane, dict, &info) == SABIR_DELETED);
 	/* The next one in the entry begins anew. */
 	open_one();
-	CU_ASSERT(ops_seg.sessions[entry()].asked_below == 0);
+	CU_ASSERT(answers_load(&ops_lane, opened.owner, &state, count_one, &ids) == SABIR_OK);
+	CU_ASSERT(ids == 4 + 5 && state.lost_below == 0 && state.acked_below == 0);
 	end_it();
 }
 
@@ -351,7 +362,7 @@ int main(void)
 		KIT_TEST(test_the_lease_runs_from_the_beginning_and_then_out),
 		KIT_TEST(test_a_thousand_sessions_go_on),
 		KIT_TEST(test_it_keeps_its_locks_and_what_ends_with_it),
-		KIT_TEST(test_the_ids_of_its_requests_are_known_to_have_been_used),
+		KIT_TEST(test_its_answers_are_there_for_the_next_server),
 		KIT_TEST(test_a_record_of_an_earlier_owner_is_nobodys),
 		KIT_TEST(test_a_damaged_record_is_a_session_with_limits),
 		KIT_TEST(test_a_server_that_dies_while_it_opens_leaves_a_session_or_nothing),

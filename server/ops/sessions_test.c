@@ -213,7 +213,7 @@ static void park_get(struct session *session, uint64_t thread)
 	end = wire_put_bytes(request, 1, name, (size_t)(end - name));
 	struct park_entry entry = { .op = op,
 				    .request = { request, (size_t)(end - request) },
-				    .actor = { session_owner(session), thread },
+				    .actor = { .owner = session_owner(session), .thread = thread },
 				    .wait = &ops_wait,
 				    .deadline_ns = OP_FOREVER,
 				    .done = done,

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/objects/answers.h"
+#include "server/rpc/asks_store.h"
 #include "server/rpc/call.h"
 
 #define ASKED_OF(p) ((struct asked *)(p)) /* `pending` is the first member */
@@ -156,23 +158,31 @@ struct beginning {
 	struct tell tell;
 };
 
-static struct asked *make(struct asks *asks, const struct ask_request *r)
+struct asked *asked_new(struct asks *asks)
 {
 	struct asked *a = calloc(1, sizeof(*a));
 	if (!a)
 		return NULL;
 	pending_init(&a->pending, asks->rpc, &parked_kind);
 	a->asks = asks;
+	a->refs = 1;
+	return a;
+}
+
+static struct asked *make(struct asks *asks, const struct ask_request *r)
+{
+	struct asked *a = asked_new(asks);
+	if (!a)
+		return NULL;
 	a->op = r->op;
 	a->thread = r->thread;
 	a->undoable = !r->id;
-	a->refs = 1;
 	return a;
 }
 
 static enum sabir_error ask_again(struct beginning *b, struct asked *known)
 {
-	if (!print_is(known->print, b->print)) {
+	if (!known->unprinted && !print_is(known->print, b->print)) {
 		*b->detail = "the method, the thread or the request is another";
 		return SABIR_REQUEST_REUSED;
 	}
@@ -301,7 +311,7 @@ static void undo_lost(struct asked *a)
 	struct rpc *rpc = a->asks->rpc;
 	struct lane *lane = lanes_take(&rpc->lanes);
 	if (lane)
-		undo(a, lane, (struct actor){ a->asks->owner, a->thread });
+		undo(a, lane, (struct actor){ .owner = a->asks->owner, .thread = a->thread });
 	lanes_give(&rpc->lanes, lane);
 }
 
@@ -324,19 +334,15 @@ static void keep_result(struct asked *a, enum sabir_error *error, struct bytes *
 		*error = SABIR_NO_MEMORY;
 }
 
-/* Whether it is the answer to the request for ever; else nothing was done, and who asks again has it tried anew. */
-static bool is_final(enum sabir_error error)
+/* Before anybody is told: what needs its answer to be kept is over then, and what nobody is to have is undone. */
+static void store(struct asked *a, enum sabir_error error, bool final)
 {
-	switch (error) {
-	case SABIR_CANCELLED:
-	case SABIR_UNAVAILABLE:
-	case SABIR_RESOURCE_EXHAUSTED:
-	case SABIR_NO_MEMORY:
-	case SABIR_BUSY:
-		return false;
-	default:
-		return true;
-	}
+	pthread_mutex_lock(&a->asks->mutex);
+	bool kept = a->kept, wanted = kept || a->waiters;
+	pthread_mutex_unlock(&a->asks->mutex);
+	if (kept && final && !op_reads(a->op))
+		asks_store(a->asks, a, error);
+	op_finish(&a->receipt, wanted);
 }
 
 /* With the mutex held. */
@@ -344,10 +350,8 @@ static void settle(struct asked *a, enum sabir_error error, bool final)
 {
 	/* It was taken out because nobody waited, and somebody has asked again just then: he may do so once more. */
 	a->error = a->lost && error == SABIR_CANCELLED ? SABIR_UNAVAILABLE : error;
-	if (a->kept && !final) {
-		asks_take_back(a->asks, a);
+	if (a->kept && !final)
 		asks_forget(a->asks, a);
-	}
 	a->state = ASKED_ENDED;
 	if (a->kept)
 		asks_count_answer(a->asks, a);
@@ -366,8 +370,9 @@ void asked_end(struct asked *a, enum sabir_error error, struct bytes *response, 
 {
 	struct asks *asks = a->asks;
 	struct tell tell = { .n = 0 };
-	bool final = is_final(error); /* also if there is no memory for the answer: it is not performed again */
+	bool final = answer_is_final(error); /* also if there is no memory for the answer: it is not performed again */
 	keep_result(a, &error, response, detail);
+	store(a, error, final);
 	pthread_mutex_lock(&asks->mutex);
 	struct call *holds = a->holds;
 	a->holds = NULL;

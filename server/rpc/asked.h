@@ -30,16 +30,19 @@ struct asked {
 	struct print print; /* the same id is for the same request only */
 	uint32_t refs;
 	enum asked_state state;
-	bool undoable; /* it has no id, so that nobody else can have its result */
-	bool kept;     /* it is known by its id */
-	bool lost;     /* it was cancelled because nobody waited for it */
+	bool undoable;  /* it has no id, so that nobody else can have its result */
+	bool kept;      /* it is known by its id */
+	bool lost;      /* it was cancelled because nobody waited for it */
+	bool stored;    /* its answer is in the shared memory too */
+	bool unprinted; /* its request is not known: that of the same id is taken for the same */
 	enum sabir_error error;
 	struct op_receipt receipt; /* its own */
 	uint8_t *result;           /* the response, or the detail with its 0 */
 	size_t result_len;
 	struct waiter *waiters; /* the oldest first */
 	uint32_t n_waiters;
-	struct waiter first; /* who began it; most have no other */
+	struct asked *next_acknowledged; /* asks_acknowledge's */
+	struct waiter first;             /* who began it; most have no other */
 };
 
 /* A request as it came. */
@@ -83,6 +86,8 @@ void answers_drop_undelivered(struct waiter *list);
 void answers_drop_delivered(struct waiter *list);
 
 /* The rest for asks.c and asker.c. */
+/* One that is not begun, with a reference; NULL: no memory. */
+struct asked *asked_new(struct asks *asks);
 void asked_ref(struct asked *asked);
 void asked_unref(struct asked *asked);
 /* Puts the items back that its kept answer holds. */

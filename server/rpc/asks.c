@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
+#include "server/objects/answers.h"
 #include "server/rpc/asked.h"
+#include "server/rpc/asks_store.h"
 #include "server/rpc/call.h"
 
 #define ASKED_BY_ID(node) ((struct asked *)((char *)(node)-offsetof(struct asked, by_id)))
@@ -52,8 +54,12 @@ struct asks *asks_of(struct rpc *rpc, struct session *session)
 	made->rpc = rpc;
 	made->owner = session_owner(session);
 	made->session = session;
-	made->lost_below = session_asked_below(session);
+	made->adopted = session_is_adopted(session);
 	pthread_mutex_init(&made->mutex, NULL);
+	if (made->adopted && asks_load(made)) {
+		asks_free(&made->extra, NULL);
+		return NULL;
+	}
 	extra = session_keep_extra(rpc->sessions, session, &made->extra);
 	if (extra != &made->extra)
 		asks_free(&made->extra, NULL);
@@ -68,12 +74,26 @@ struct asked *asks_known(const struct asks *asks, uint64_t id)
 	return node ? ASKED_BY_ID(node) : NULL;
 }
 
+/* What a former server's lane has performed is known when that is recovered; a stopped program may be in its way. */
+static bool is_unclear(struct asks *asks, uint64_t id)
+{
+	bool none;
+	bool unclear = asks->adopted && answer_may_come(asks->rpc->seg, asks->rpc->lanes.owner, asks->owner, id, &none);
+	if (asks->adopted && none)
+		asks->adopted = false;
+	return unclear;
+}
+
 enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 {
 	if (id < asks->acked_below)
 		return SABIR_REQUEST_FORGOTTEN;
 	if (id < asks->lost_below)
 		return SABIR_OUTCOME_UNKNOWN;
+	if (is_unclear(asks, id)) {
+		*detail = "what the former server has done is still being found out";
+		return SABIR_UNAVAILABLE;
+	}
 	if (load64_relaxed(&all_kept_bytes) >= asks->rpc->max_kept_bytes) {
 		*detail = "results of all sessions are not acknowledged";
 		return SABIR_TOO_MANY_REQUESTS;
@@ -87,8 +107,6 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 
 void asks_keep(struct asks *asks, struct asked *a, uint64_t id)
 {
-	/* Before it is performed. */
-	session_asks(asks->rpc->sessions, asks->session, id);
 	keyed_add(&asks->ids, &a->by_id, id);
 	a->kept = true;
 	count(&all_kept_bytes, sizeof(*a));
@@ -101,11 +119,6 @@ void asks_count_answer(struct asks *asks, const struct asked *a)
 	count(&all_kept_bytes, (int64_t)a->result_len);
 }
 
-void asks_take_back(struct asks *asks, const struct asked *a)
-{
-	session_takes_back(asks->rpc->sessions, asks->session, a->by_id.key);
-}
-
 void asks_forget(struct asks *asks, struct asked *a)
 {
 	keyed_remove(&asks->ids, &a->by_id);
@@ -116,28 +129,42 @@ void asks_forget(struct asks *asks, struct asked *a)
 	asked_unref(a);
 }
 
-static void forget_all_below(struct asks *asks, uint64_t below)
+/* The same of one that was acknowledged; if it is stored it joins the list of what is not to be any more. */
+static void forget_acknowledged(struct asks *asks, struct asked *a, struct asked **stored)
+{
+	if (a->stored) {
+		asked_ref(a);
+		a->next_acknowledged = *stored;
+		*stored = a;
+	}
+	asks_forget(asks, a);
+}
+
+static void forget_all_below(struct asks *asks, uint64_t below, struct asked **stored)
 {
 	for (uint32_t i = 0; i < asks->ids.n_buckets; i++)
 		for (struct keyed *node = asks->ids.buckets[i], *next; node; node = next) {
 			next = node->next;
 			if (node->key < below)
-				asks_forget(asks, ASKED_BY_ID(node));
+				forget_acknowledged(asks, ASKED_BY_ID(node), stored);
 		}
 }
 
 void asks_acknowledge(struct asks *asks, uint64_t below)
 {
-	struct asked *a;
+	struct asked *a, *stored = NULL;
 	pthread_mutex_lock(&asks->mutex);
 	uint64_t from = asks->acked_below;
-	if (below > from)
+	if (below > from) {
 		asks->acked_below = below;
+		answers_acknowledged(asks->rpc->seg, asks->owner, below);
+	}
 	if (below > from && below - from > asks->ids.n)
-		forget_all_below(asks, below);
+		forget_all_below(asks, below, &stored);
 	else
 		for (uint64_t id = from; id < below; id++)
 			if ((a = asks_known(asks, id)) != NULL)
-				asks_forget(asks, a);
+				forget_acknowledged(asks, a, &stored);
 	pthread_mutex_unlock(&asks->mutex);
+	asks_unstore(asks, stored);
 }

@@ -28,13 +28,14 @@ struct asks {
 	struct keyed_table ids;
 	uint64_t kept_bytes;
 	uint64_t acked_below; /* ids below it are forgotten */
-	uint64_t lost_below;  /* ids below it may be those of requests that a former server has performed */
+	uint64_t lost_below;  /* ids below it that are not known may be those of requests that were performed */
+	bool adopted;         /* former servers' work for the session may not be known in full yet */
 	uint64_t owner;
 	struct session *session;
 	bool ended; /* the session has */
 };
 
-/* The session's, made if it has none yet; it lasts as long as the session is in use. NULL: no memory. */
+/* The session's, made if it has none yet; it lasts as long as the session is in use. NULL: no memory, or too much is in the way. */
 struct asks *asks_of(struct rpc *rpc, struct session *session);
 /* The client has the answers of all ids below. */
 void asks_acknowledge(struct asks *asks, uint64_t below);
@@ -43,14 +44,15 @@ void asks_acknowledge(struct asks *asks, uint64_t below);
 
 /* NULL: there is none of this id. */
 struct asked *asks_known(const struct asks *asks, uint64_t id);
-/* Whether one more can be kept, under an id that is not known: REQUEST_FORGOTTEN, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, NO_MEMORY. */
+/*
+ * Whether one more can be kept, under an id that is not known: REQUEST_FORGOTTEN, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, NO_MEMORY;
+ * UNAVAILABLE: it is not clear yet what a former server has done.
+ */
 enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail);
 /* Keeps one that was admitted, with a reference. */
 void asks_keep(struct asks *asks, struct asked *asked, uint64_t id);
 /* One that is kept has its answer, which counts from now on. */
 void asks_count_answer(struct asks *asks, const struct asked *asked);
-/* One that is kept has done nothing; it is dropped next. */
-void asks_take_back(struct asks *asks, const struct asked *asked);
 /* Drops one that is kept, and the reference. */
 void asks_forget(struct asks *asks, struct asked *asked);
 

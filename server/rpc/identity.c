@@ -95,6 +95,7 @@ static enum sabir_error read_numbers(const struct values *values, struct identit
 		error = number_of(values, KEY_REQUEST_ID, &identity->request_id, detail);
 	if (!error)
 		error = number_of(values, KEY_ACKNOWLEDGED_BELOW, &identity->acknowledged_below, detail);
+	identity->actor.request = identity->request_id;
 	return error;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unary calls with a request id: what an id is, and how much is kept. */
+#include "server/objects/answers.h"
 #include "server/rpc/test_once.h"
 
 static void a_call_that_is_sent_again_is_performed_once(void)
@@ -106,26 +107,28 @@ static void what_was_acknowledged_is_forgotten(void)
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
-/* A session that another server has opened on this memory, which has performed requests up to this id. */
-static void inherit_session(uint64_t last_id)
+/* A session that another server has opened on this memory. */
+static uint64_t inherit_session(void)
 {
 	struct sessions *former = sessions_new(&(struct sessions_options){ .seg = &kit.seg }, kit.park);
 	struct session_info info;
-	struct session *session;
 	CU_ASSERT_FATAL(former && !sessions_open(former, (struct span){ NULL, 0 }, NULL, 0, &info));
 	memcpy(token, info.token, sizeof(token));
-	CU_ASSERT_FATAL(!session_use(former, (struct span){ (const uint8_t *)token, SESSION_TOKEN_LEN }, &session));
-	session_asks(former, session, last_id);
-	session_release(former, session);
 	sessions_free(former);
-	CU_ASSERT_FATAL(sessions_adopt(kit.sessions, (uint32_t)info.owner - 1));
+	return info.owner;
 }
 
-static void what_a_former_server_may_have_performed_is_not_performed_again(void)
+static void adopt_session(uint64_t owner)
+{
+	CU_ASSERT_FATAL(sessions_adopt(kit.sessions, (uint32_t)owner - 1));
+}
+
+static void what_became_of_a_request_may_be_lost(void)
 {
 	struct ask ask;
-	uint64_t before = size_of("once");
-	inherit_session(7);
+	uint64_t before = size_of("once"), owner = inherit_session();
+	answer_lose(&kit.seg, owner, 7);
+	adopt_session(owner);
 	CU_ASSERT_EQUAL(put_as("7", "once", "item", &ask, 0), GRPC_STATUS_FAILED_PRECONDITION);
 	CU_ASSERT_STRING_EQUAL(ask.reason, "OUTCOME_UNKNOWN");
 	CU_ASSERT_EQUAL(put_as("2", "once", "item", &ask, 1), GRPC_STATUS_FAILED_PRECONDITION);
@@ -137,24 +140,79 @@ static void what_a_former_server_may_have_performed_is_not_performed_again(void)
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
-/* As all that waits when a server makes room for the next one. */
-static void what_has_done_nothing_may_be_asked_for_again_by_the_next_server(void)
+/* As lane_recover makes them of what a dead server was performing. */
+static void what_a_former_server_was_performing_has_an_answer_without_a_print(void)
 {
 	struct ask ask;
-	open_session();
-	kit_create_queue(&kit, "waits", 0);
+	struct lane lane = kit_lane(&kit.seg);
+	uint64_t before = size_of("once"), owner = inherit_session();
+	struct kept_answer done = { .id = 1, .recovered = true };
+	struct kept_answer unknown = { .id = 2, .recovered = true, .error = SABIR_OUTCOME_UNKNOWN };
+	CU_ASSERT(!answer_keep(&lane, owner, &done) && !answer_keep(&lane, owner, &unknown));
+	lane_close(&lane);
+	adopt_session(owner);
+	CU_ASSERT_EQUAL(put_as("1", "once", "item", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(put_as("2", "once", "item", &ask, 0), GRPC_STATUS_FAILED_PRECONDITION);
+	CU_ASSERT_STRING_EQUAL(ask.reason, "OUTCOME_UNKNOWN");
+	CU_ASSERT_EQUAL(size_of("once"), before);
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+}
+
+static uint64_t session_of_token(void)
+{
 	struct session *session = use();
-	uint64_t *below = &kit.seg.sessions[(uint32_t)session_owner(session) - 1].asked_below;
+	uint64_t owner = session_owner(session);
 	session_release(kit.sessions, session);
-	CU_ASSERT_EQUAL(put_as("5", "waits", "item", &ask, 0), GRPC_STATUS_OK);
-	CU_ASSERT_EQUAL(load64_acquire(below), 6);
-	CU_ASSERT_EQUAL(get_as("6", "waits", &ask, 0), GRPC_STATUS_OK);
+	return owner;
+}
+
+/* On the same memory. */
+static void next_server(void)
+{
+	uint64_t owner = session_of_token();
+	await_uses(0);
+	kit_end(&kit);
+	CU_ASSERT_FATAL(kit_begin(&kit, (struct rpc_options){ .max_parked = 1024 }));
+	adopt_session(owner);
+}
+
+static void the_next_server_knows_the_answers(void)
+{
+	struct ask ask, again;
+	say(NULL, NULL, NULL);
+	kit_create_queue(&kit, "next", 0);
+	open_session();
+	CU_ASSERT_EQUAL(put_as("5", "next", "item", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(get_as("6", "next", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(get_as("7", "no such queue", &again, 0), GRPC_STATUS_NOT_FOUND);
+	next_server();
+	CU_ASSERT_EQUAL(put_as("5", "next", "item", &again, 1), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(size_of("next"), 0);
+	CU_ASSERT_EQUAL(get_as("6", "next", &again, 1), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(again.response_len, ask.response_len);
+	CU_ASSERT(!memcmp(again.response, ask.response, ask.response_len));
+	CU_ASSERT_EQUAL(get_as("7", "no such queue", &again, 0), GRPC_STATUS_NOT_FOUND);
+	CU_ASSERT_EQUAL(put_as("6", "next", "item", &again, 1), GRPC_STATUS_INVALID_ARGUMENT);
+	CU_ASSERT_STRING_EQUAL(again.reason, "REQUEST_REUSED");
+	/* Nobody has acknowledged that he has the item. */
+	CU_ASSERT_EQUAL(sessions_end(kit.sessions, session_of_token(), &kit.lane), SABIR_OK);
+	CU_ASSERT_EQUAL(size_of("next"), 1);
+}
+
+static void what_waited_in_a_former_server_is_performed_by_the_next(void)
+{
+	struct ask ask;
+	say(NULL, NULL, NULL);
+	kit_create_queue(&kit, "waits", 0);
+	open_session();
 	begin_get("9", "waits", &ask, 0);
 	await_uses(2);
-	CU_ASSERT_EQUAL(load64_acquire(below), 10);
 	give_up(&ask);
-	await_uses(0);
-	CU_ASSERT_EQUAL(load64_acquire(below), 9);
+	next_server();
+	begin_get("9", "waits", &ask, 0);
+	await_uses(2);
+	put("waits", "late");
+	CU_ASSERT_EQUAL(ask_finish(&ask), GRPC_STATUS_OK);
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
@@ -267,8 +325,10 @@ int main(void)
 	CU_ADD_TEST(suite, an_id_is_for_one_request);
 	CU_ADD_TEST(suite, sessions_do_not_share_ids);
 	CU_ADD_TEST(suite, what_was_acknowledged_is_forgotten);
-	CU_ADD_TEST(suite, what_a_former_server_may_have_performed_is_not_performed_again);
-	CU_ADD_TEST(suite, what_has_done_nothing_may_be_asked_for_again_by_the_next_server);
+	CU_ADD_TEST(suite, what_became_of_a_request_may_be_lost);
+	CU_ADD_TEST(suite, what_a_former_server_was_performing_has_an_answer_without_a_print);
+	CU_ADD_TEST(suite, the_next_server_knows_the_answers);
+	CU_ADD_TEST(suite, what_waited_in_a_former_server_is_performed_by_the_next);
 	CU_ADD_TEST(suite, metadata_that_make_no_sense_are_refused);
 	CU_ADD_TEST(suite, id_0_is_none);
 	CU_ADD_TEST(suite, ten_thousand_ids_take_no_more_than_a_few);

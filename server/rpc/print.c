@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 128 bits of XXH3 under a secret of the process. Requests themselves are not kept to be compared: they may be as large as
+ * 128 bits of XXH3 under a secret of the memory, which all servers that follow each other on it have. Requests themselves are not kept to be compared: they may be as large as
  * an item, and 65,536 of them are remembered. By chance two prints are never the same; and whoever chooses the bytes of
  * what a program passes on can't make them so, since he knows neither the secret nor any print.
  */
 #include "server/rpc/print.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 static uint8_t secret[XXH3_SECRET_SIZE_MIN];
 
-__attribute__((constructor)) static void choose_secret(void)
+void print_begin(const struct segment *seg)
 {
-	(void)!getrandom(secret, sizeof(secret), 0);
+	/* The first is random and never told to a remote program; the second, as random, is. */
+	const uint64_t seed[] = { seg->header->hash_seed, seg->header->instance };
+	(void)XXH3_generateSecret(secret, sizeof(secret), seed, sizeof(seed));
 }
 
 struct print print_of(const char *method, uint64_t thread, struct span message)

@@ -20,6 +20,7 @@
 
 #include "server/rpc/call.h"
 #include "server/rpc/health.h"
+#include "server/rpc/print.h"
 #include "server/rpc/setup.h"
 
 /* ------------------------------------------------------------------ starting */
@@ -153,6 +154,7 @@ static struct rpc *rpc_new(const struct rpc_options *options)
 	pthread_mutex_init(&rpc->mutex, NULL);
 	pthread_mutex_init(&rpc->streams.mutex, NULL);
 	lanes_init(&rpc->lanes, options->seg, options->owner);
+	print_begin(options->seg);
 	heavy_init(&rpc->heavy, rpc);
 	return rpc;
 }

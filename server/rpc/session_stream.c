@@ -146,7 +146,7 @@ static void run(struct turn *t, const struct ask_request *r)
 {
 	struct session_stream *s = t->s;
 	const struct op_front front = { .sessions = s->rpc->sessions, .peer = write_peer, .context = t->call };
-	struct identity who = { .session = s->who.session, .actor = { s->who.actor.owner, r->thread } };
+	struct identity who = { .session = s->who.session, .actor = { s->who.actor.owner, r->thread, r->id } };
 	const bool kept = r->id || op_can_wait(r->op);
 	struct pending_task task = task_of(t, r->op, r->message, &who, &front);
 	task.undoable = kept && op_can_undo(r->op);

@@ -117,16 +117,9 @@ static inline grpc_channel *kit_connect_compressing(const char *address)
 	return kit_connect_with(address, GRPC_COMPRESS_GZIP);
 }
 
-/* Starts a server; fields of `options` that are 0 are filled in. False: a test can't go on. */
-static inline bool kit_start(struct kit *kit, struct rpc_options options)
+/* A server on the memory. */
+static inline bool kit_begin(struct kit *kit, struct rpc_options options)
 {
-	memset(kit, 0, sizeof(*kit));
-	strcpy(kit->folder, "/tmp/sabir-rpc-XXXXXX");
-	if (!mkdtemp(kit->folder) || kit_segment(64 << 20, &kit->seg))
-		return false;
-	snprintf(kit->socket, sizeof(kit->socket), "unix:%s/s", kit->folder);
-	kit->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	kit->lane = kit_lane(&kit->seg);
 	kit->park = park_new(&kit->seg, kit_wake, kit);
 	kit->sessions = sessions_new(&(struct sessions_options){ .seg = &kit->seg, .sooner = kit_wake, .context = kit },
 				     kit->park);
@@ -136,7 +129,7 @@ static inline bool kit_start(struct kit *kit, struct rpc_options options)
 	options.seg = &kit->seg;
 	options.park = kit->park;
 	options.sessions = kit->sessions;
-	if (object_init_directory(&kit->lane) || owner_open(&kit->seg, (uint32_t)getpid(), "server", &kit->owner))
+	if (owner_open(&kit->seg, (uint32_t)getpid(), "server", &kit->owner))
 		return false;
 	options.owner = kit->owner;
 	if (rpc_start(&options, &kit->rpc))
@@ -152,6 +145,19 @@ static inline bool kit_start(struct kit *kit, struct rpc_options options)
 	return true;
 }
 
+/* Makes the memory and starts a server; fields of `options` that are 0 are filled in. False: a test can't go on. */
+static inline bool kit_start(struct kit *kit, struct rpc_options options)
+{
+	memset(kit, 0, sizeof(*kit));
+	strcpy(kit->folder, "/tmp/sabir-rpc-XXXXXX");
+	if (!mkdtemp(kit->folder) || kit_segment(64 << 20, &kit->seg))
+		return false;
+	snprintf(kit->socket, sizeof(kit->socket), "unix:%s/s", kit->folder);
+	kit->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	kit->lane = kit_lane(&kit->seg);
+	return !object_init_directory(&kit->lane) && kit_begin(kit, options);
+}
+
 static inline void kit_stop_server(struct kit *kit, uint64_t patience_ms)
 {
 	rpc_drain(kit->rpc);
@@ -159,7 +165,8 @@ static inline void kit_stop_server(struct kit *kit, uint64_t patience_ms)
 	rpc_stop(kit->rpc, kit_now() + patience_ms * 1000000);
 }
 
-static inline void kit_stop(struct kit *kit)
+/* Ends the server; the memory stays. */
+static inline void kit_end(struct kit *kit)
 {
 	for (int i = 0; i < KIT_N_CONNECTIONS; i++)
 		grpc_channel_destroy(kit->channel[i]);
@@ -173,11 +180,17 @@ static inline void kit_stop(struct kit *kit)
 	sessions_free(kit->sessions);
 	park_free(kit->park);
 	owner_close(&kit->seg, kit->owner);
+	store32_release(&kit->ending, 0);
+	grpc_shutdown();
+}
+
+static inline void kit_stop(struct kit *kit)
+{
+	kit_end(kit);
 	kit_lane_close(&kit->lane);
 	segment_unmap(&kit->seg);
 	close(kit->wake_fd);
 	(void)rmdir(kit->folder);
-	grpc_shutdown();
 }
 
 #endif

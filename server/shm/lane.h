@@ -27,7 +27,8 @@ struct lane_cursor {
  */
 struct actor {
 	uint64_t owner; /* index + 1 | generation << 32, as in seg_object.owner; 0 = nobody: a call without a session */
-	uint64_t thread; /* tells the owner's threads apart: a lane's id and generation, or what the client says */
+	uint64_t thread;  /* tells the owner's threads apart: a lane's id and generation, or what the client says */
+	uint64_t request; /* the id of the session's request that it is done for; 0 = it has none */
 };
 
 /*
@@ -173,8 +174,25 @@ static inline void journal_store64(struct lane *lane, uint64_t *p, uint64_t v)
 
 static inline void journal_commit(struct lane *lane)
 {
+	struct seg_lane *s = lane->shared;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	const uint64_t none_and_committed = 1ull << 32;
+#else
+	const uint64_t none_and_committed = 1;
+#endif
+	_Static_assert(offsetof(struct seg_lane, committed) == offsetof(struct seg_lane, n_undo) + 4, "one word");
 	fence_compiler();
-	store32_relaxed(&lane->shared->n_undo, 0);
+	store64_relaxed((uint64_t *)(void *)&s->n_undo, none_and_committed);
+	fence_compiler();
+}
+
+/*
+ * Before a store that publishes something otherwise than by the journal: from here on it is not known any more that nothing was
+ * (seg_lane.committed). Of operations that a server performs for requests; see server/objects/answers.h.
+ */
+static inline void lane_publishes(struct lane *lane)
+{
+	record32(&lane->shared->committed, 1);
 	fence_compiler();
 }
 

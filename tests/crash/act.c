@@ -3,6 +3,7 @@
 #include "tests/crash/act.h"
 
 #include "server/ops/test_kit.h"
+#include "tests/crash/look.h"
 
 #define LINE_MAX_LEN (512u << 10)
 
@@ -99,6 +100,24 @@ enum sabir_error act_run(const struct act *act, struct world *world, enum person
 	else if (answer)
 		ops_decode(ops_method(act->method)->output, bytes_item(&ops_response, 0), answer);
 	return error;
+}
+
+void act_decode(const struct act *act, struct span response, FILE *to)
+{
+	static char text[LINE_MAX_LEN];
+	FILE *all = fmemopen(text, sizeof(text), "w");
+	ops_decode(ops_method(act->method)->output, response, all);
+	fputc(0, all);
+	fclose(all);
+	look_drop(text, "create_time={", "}");
+	look_drop(text, "ttl={", "}");
+	look_drop(text, "last_sequence=", " }");
+	fputs(text, to);
+}
+
+const struct op *act_op(const struct act *act)
+{
+	return ops_op(act->method);
 }
 
 bool act_waits(void)

@@ -34,6 +34,10 @@ bool act_take(struct act *act, struct world *world, FILE *out);
 enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer);
 /* Runs a setup, by the survivor where nothing else is said. False: it failed, said on `out`. */
 bool act_set_up(const char *setup, struct world *world, struct prepared *prepared, FILE *out);
+/* The response of its method, as text, but for what differs from run to run. */
+void act_decode(const struct act *act, struct span response, FILE *to);
+/* Of a request. */
+const struct op *act_op(const struct act *act);
 /* Whether it would wait: then who asked has his place. */
 bool act_waits(void);
 

@@ -9,7 +9,7 @@
 /* Long enough to fall asleep, and to be told that somebody is in the way. */
 #define PATIENCE_NS 200000u
 
-const char *const variant_names[N_VARIANTS] = { "", "awaited", "held", "held by dead", "no memory" };
+const char *const variant_names[N_VARIANTS] = { "", "awaited", "held", "held by dead", "no memory", "asked" };
 
 /* Everybody waits: the paths of those who find that somebody does. */
 static void wait_for_all(struct world *world)

@@ -14,6 +14,7 @@
 #include "server/objects/recover_test_kit.h"
 #include "tests/crash/act.h"
 #include "tests/crash/around.h"
+#include "tests/crash/asked.h"
 #include "tests/crash/look.h"
 
 #define N_SIDES SEG_N_EVENTS
@@ -23,6 +24,7 @@ struct end {
 	struct text state; /* what the objects hold */
 	struct text again; /* what the survivor is answered when he does the same */
 	struct text told;  /* what who watches the object o is told */
+	struct text known; /* ASKED: what the next server knows of the request */
 	struct arena_stats left;
 	bool woken[64][N_SIDES]; /* local waiters; the server's are told by `rung` */
 	bool rung[64];
@@ -39,6 +41,7 @@ struct check {
 	enum sabir_error answer;   /* of the operation, without a death */
 	struct around around;
 	struct act act;
+	unsigned unknown[2];
 };
 
 /*
@@ -75,8 +78,16 @@ static void do_again(struct check *c, struct text *text)
 	text->len = strlen(text->at);
 }
 
+/* The victim's. */
+static enum sabir_error do_it(struct check *c, struct world *world)
+{
+	return c->around.variant == ASKED ? asked_act(&c->act, world) : act_run(&c->act, world, VICTIM, NULL);
+}
+
 static void look_around(struct check *c, struct end *end)
 {
+	if (c->around.variant == ASKED)
+		asked_look(&c->act, &c->there, &end->known);
 	if (c->watched)
 		look_at_changes(&c->there, c->act.o.handle, c->watched, &end->told);
 	look_at_all(&c->there, &end->state);
@@ -107,7 +118,7 @@ bool check_recover(struct check *c, struct world *world, enum person by)
 		if (c->around.variant == HELD_BY_DEAD)
 			companion = owner_recover(lane, world->lane[COMPANION].owner);
 		if (!server && !victim && !companion)
-			return true;
+			return c->around.variant != ASKED || asked_leave_lines(world, by);
 	}
 	return false;
 }
@@ -169,7 +180,7 @@ static const char *know_end(struct check *c, bool happened, struct end *end)
 	for (int round = 0; !what && round < 2; round++) {
 		go_back(c, c->begin);
 		if (happened)
-			c->answer = act_run(&c->act, &c->there, VICTIM, NULL);
+			c->answer = do_it(c, &c->there);
 		if (round == 0)
 			note_woken(c, end);
 		what = recover(c, SERVER);
@@ -194,7 +205,7 @@ static void warm(struct check *c)
 	struct segment *seg = &c->there.seg;
 	struct lane *lane = &c->here.lane[BYSTANDER];
 	go_back(c, c->begin);
-	act_run(&c->act, &c->there, VICTIM, NULL);
+	do_it(c, &c->there);
 	for (uint32_t i = 0; i < seg->n_chunks; i++) {
 		struct seg_block *block;
 		if (chunk_state(seg->chunks[i].word) != SEG_CHUNK_SLAB ||
@@ -211,6 +222,8 @@ static bool set_up(struct check *c, FILE *out)
 	static const char other[] = "ManagerService/Create name='z' event={}\n";
 	struct prepared prepared = { 0 };
 	c->here.lane[SERVER].lock_patience_ns = c->here.lane[HEIR].lock_patience_ns = 20000000;
+	if (c->around.variant == ASKED)
+		asked_prepare(&c->here);
 	/* The first name makes the directory's table, which is some hundred states; it has a scenario of its own. */
 	if (!strstr(c->scenario->name, "first name") && !act_set_up(other, &c->here, &prepared, out))
 		return false;
@@ -251,11 +264,11 @@ struct check *check_new(const struct scenario *scenario, enum variant variant, u
 	if (!c || !world_make(&c->here) || !world_make(&c->there))
 		abort();
 	c->scenario = scenario;
+	c->around.variant = variant;
 	bool fine = set_up(c, out);
 	c->begin = image_new(&c->here);
 	if (fine && !strstr(scenario->name, "new slab"))
 		warm(c);
-	c->around.variant = variant;
 	if (fine)
 		around_prepare(&c->around, &c->here, c->act.o.handle, spare);
 	image_update(c->begin, &c->here);
@@ -276,6 +289,7 @@ static void end_fini(struct end *end)
 	free(end->state.at);
 	free(end->again.at);
 	free(end->told.at);
+	free(end->known.at);
 }
 
 void check_free(struct check *c)
@@ -304,7 +318,7 @@ const struct image *check_begin(const struct check *c)
 void check_act(void *context)
 {
 	struct check *c = context;
-	c->answer = act_run(&c->act, &c->here, VICTIM, NULL);
+	c->answer = do_it(c, &c->here);
 }
 
 /* ---------------------------------------------------------------- a moment */
@@ -382,6 +396,9 @@ static const char *compare(struct check *c, const struct end *found)
 		return "somebody who waited was not woken";
 	if ((stage == 0 || stage == last) && compare_told(c, found, stage == last))
 		return compare_told(c, found, stage == last);
+	if (c->around.variant == ASKED)
+		return asked_compare(&found->known, &c->after.known, stage == last,
+				     check_changes(c) && !error_would_wait(c->answer), c->unknown);
 	if (!same_count(&found->left, &c->before.left) && !same_count(&found->left, &c->after.left))
 		return "memory is lost";
 	return NULL;
@@ -395,6 +412,9 @@ static void tell(const struct check *c, const char *what, const struct end *foun
 	if (c->watched)
 		fprintf(out, "    told: before: %safter: %sfound: %s", c->before.told.at, c->after.told.at,
 			found->told.at ? found->told.at : "?\n");
+	if (c->around.variant == ASKED)
+		fprintf(out, "    known: after: %s; found: %s\n", c->after.known.at,
+			found->known.at ? found->known.at : "?");
 	fprintf(out, "    again: before: %s; after: %s; found: %s\n", c->before.again.at, c->after.again.at,
 		found->again.at ? found->again.at : "?");
 	fprintf(out,
@@ -402,6 +422,16 @@ static void tell(const struct check *c, const char *what, const struct end *foun
 		", found: %" PRIu64 " in %" PRIu64 "\n",
 		c->before.left.used_bytes, c->before.left.n_blocks, c->after.left.used_bytes, c->after.left.n_blocks,
 		found->left.used_bytes, found->left.n_blocks);
+}
+
+const unsigned *check_unknown(const struct check *c)
+{
+	return c->unknown;
+}
+
+bool check_applies(const struct scenario *scenario, enum variant variant)
+{
+	return variant != ASKED || (strncmp(scenario->act, "undo:", 5) != 0 && strchr(scenario->act, '/'));
 }
 
 int check_stage(const struct check *c)

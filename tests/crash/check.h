@@ -22,6 +22,7 @@ enum variant {
 	HELD,         /* somebody alive has the lock of the object o, or where there is none, of the directory */
 	HELD_BY_DEAD, /* the same, and he has died too */
 	EXHAUSTED,    /* there is no memory left, or little */
+	ASKED,        /* a session, and the victim is a server: see asked.h */
 	N_VARIANTS
 };
 extern const char *const variant_names[N_VARIANTS];
@@ -31,6 +32,8 @@ extern const char *const variant_names[N_VARIANTS];
  * `out`.
  */
 struct check *check_new(const struct scenario *scenario, enum variant variant, unsigned spare, FILE *out);
+/* Whether the scenario is one of the variant at all: only requests are asked for. */
+bool check_applies(const struct scenario *scenario, enum variant variant);
 void check_free(struct check *check);
 
 /* The world that the scenario is prepared in. */
@@ -53,6 +56,8 @@ bool check_moment(struct check *check, const struct image *moment, bool server_d
 
 /* How far the operation had got at the moments that were looked at. */
 int check_stage(const struct check *check);
+/* ASKED: at how many of the moments before and after it had happened nothing was known of the request. */
+const unsigned *check_unknown(const struct check *check);
 /* The next moment may be any of them: forget how far the operation had got. */
 void check_forget(struct check *check);
 

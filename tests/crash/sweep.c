@@ -60,6 +60,7 @@ struct run {
 	struct image *last_of_recovery;
 	struct seen known; /* states of recoveries that were looked at */
 	uint64_t states, at, recovery_states, recovery_checked;
+	unsigned unknown[2];
 	bool failed;
 	bool changes;
 	FILE *out;
@@ -216,6 +217,8 @@ static void tell(const struct scenario *s, enum variant variant, const struct ru
 	printf("%-6s  %-34.*s %-36s %s %-12s %6" PRIu64 " instructions %4" PRIu64 " states",
 	       r->failed ? "FAILED" : "ok", (int)strcspn(s->act, " "), s->act, s->name,
 	       r->changes ? "changes" : "reads  ", variant_names[variant], n, r->states);
+	if (variant == ASKED)
+		printf(", unknown before %3u, after %3u", r->unknown[0], r->unknown[1]);
 	if (options->recovery)
 		printf(" %8" PRIu64 " %6" PRIu64, r->recovery_states, r->recovery_checked);
 	printf("\n");
@@ -236,7 +239,7 @@ static void sweep(const struct scenario *s, enum variant variant, const struct o
 {
 	char *text = NULL;
 	size_t len;
-	if (is_hopeless(s, variant))
+	if (is_hopeless(s, variant) || !check_applies(s, variant))
 		return;
 	struct run r = { .options = options, .out = open_memstream(&text, &len) };
 	where = s->act;
@@ -257,6 +260,7 @@ static void sweep(const struct scenario *s, enum variant variant, const struct o
 		image_free(r.last_of_recovery);
 		world_end(&r.copy);
 		r.changes = check_changes(r.check);
+		memcpy(r.unknown, check_unknown(r.check), sizeof(r.unknown));
 		check_free(r.check);
 	}
 	free(r.known.cell);
@@ -326,7 +330,7 @@ static void usage(void)
 {
 	printf("sweep [--only TEXT] [--variant NAME] [--recovery N] [--kills N] [--sample N] [--part I/N] [--seed N] [--quiet]\n"
 	       "  --only TEXT   scenarios with TEXT in their operation or name\n"
-	       "  --variant V   only where others are so: awaited, held, 'held by dead', 'no memory', or '': nobody\n"
+	       "  --variant V   only where others are so: awaited, held, 'held by dead', 'no memory', asked, or '': nobody\n"
 	       "  --recovery N  at every Nth state, kill the recovery at every instruction too\n"
 	       "  --kills N     N real kills in each scenario, at random instructions\n"
 	       "  --sample N    N scenarios at random instead of all\n"

@@ -32,18 +32,24 @@ static bool person_make(struct segment *seg, const char *name, struct lane *lane
 	return !owner_open(seg, (uint32_t)getpid(), name, &owner) && !lane_open(seg, owner, lane);
 }
 
-bool world_make(struct world *world)
+/* Those that are owners of their own, then the others. */
+static bool people_make(struct world *world)
 {
 	static const char *const names[] = { "victim", "survivor", "server", "heir", "bystander", "companion" };
+	for (int i = 0; i < VICTIM_TOO; i++)
+		if (!person_make(&world->seg, names[i], &world->lane[i]))
+			return false;
+	return !lane_open(&world->seg, world->lane[VICTIM].owner, &world->lane[VICTIM_TOO]);
+}
+
+bool world_make(struct world *world)
+{
 	const struct segment_options options = {
-		.memory_limit = MEMORY, .n_owners = 7, .n_lanes = 7, .n_objects = 40, .max_item_bytes = MAX_ITEM_BYTES
+		.memory_limit = MEMORY, .n_owners = 8, .n_lanes = 8, .n_objects = 40, .max_item_bytes = MAX_ITEM_BYTES
 	};
 	if (segment_create(&options, &world->seg))
 		return false;
-	for (int i = 0; i < N_PERSONS; i++)
-		if (!person_make(&world->seg, names[i], &world->lane[i]))
-			return false;
-	return object_init_directory(&world->lane[SERVER]) == SABIR_OK;
+	return people_make(world) && object_init_directory(&world->lane[SERVER]) == SABIR_OK;
 }
 
 void world_end(struct world *world)

@@ -10,12 +10,13 @@
  * segment of the same geometry, with the same people: what is done there is done to nobody else.
  */
 enum person {
-	VICTIM,    /* dies in the operation */
-	SURVIVOR,  /* prepared the scenario, and goes on afterwards */
-	SERVER,    /* recovers the dead */
-	HEIR,      /* recovers a server that died in a recovery, and then the dead */
-	BYSTANDER, /* keeps memory in the cache of his lane */
-	COMPANION, /* holds a lock */
+	VICTIM,     /* dies in the operation */
+	SURVIVOR,   /* prepared the scenario, and goes on afterwards */
+	SERVER,     /* recovers the dead */
+	HEIR,       /* recovers a server that died in a recovery, and then the dead */
+	BYSTANDER,  /* keeps memory in the cache of his lane */
+	COMPANION,  /* holds a lock */
+	VICTIM_TOO, /* another lane of the victim's, which dies with him */
 	N_PERSONS
 };
 

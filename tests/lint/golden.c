@@ -221,7 +221,9 @@ static void print_owner(void)
 	BEGIN(seg_session);
 	FIELD(seg_session, word);
 	FIELD(seg_session, lease_ns);
-	FIELD(seg_session, asked_below);
+	FIELD(seg_session, lost_below);
+	FIELD(seg_session, acked_below);
+	FIELD(seg_session, answers);
 	FIELD(seg_session, print);
 	FIELD(seg_session, peer);
 	FIELD(seg_session, pad0);
@@ -265,12 +267,19 @@ static void print_lane(void)
 	FIELD(seg_lane, refill_chunk);
 	FIELD(seg_lane, doomed);
 	FIELD(seg_lane, slab);
+	FIELD(seg_lane, asked_owner);
+	FIELD(seg_lane, asked_id);
+	FIELD(seg_lane, asked_state);
+	FIELD(seg_lane, asked_error);
+	FIELD(seg_lane, asked_len);
 	FIELD(seg_lane, pad2);
 	FIELD(seg_lane, cache);
 	FIELD(seg_lane, n_undo);
+	FIELD(seg_lane, committed);
 	FIELD(seg_lane, pad3);
 	FIELD(seg_lane, undo);
 	FIELD(seg_lane, pad4);
+	FIELD(seg_lane, asked_response);
 	END(seg_lane);
 }
 

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answers that sessions keep, and what a server that died was performing.
+ *
+ *   asked_begins ──► operation ──► asked_ends ──► answer_keep ──► (acknowledged) answers_acknowledged ──► answer_drop
+ *         └── a death here: asked_decide and asked_settle ──┘
+ *
+ * The dict is made with the first answer, bound to the session's owner; nobody is told of it. Its keys are the ids, its
+ * values hold what the answer is and then the body, both in the form of binary Values, for that is what dicts hold.
+ */
+#include "server/objects/answers.h"
+
+#include <stdlib.h>
+
+#include "server/base/fault.h"
+#include "server/objects/dict.h"
+#include "server/objects/queue.h"
+
+#define ANSWERS_AT_ONCE 256u
+#define RECOVERED 1u
+
+/* What stands in front of a body. */
+struct head {
+	uint8_t print[16];
+	uint32_t error;
+	uint32_t flags;
+};
+
+static struct span key_of(uint64_t id, uint8_t to[VALUE_MAX_HEAD + sizeof(uint64_t)])
+{
+	size_t n = value_head_bytes(VALUE_BINARY, sizeof(id), to);
+	memcpy(to + n, &id, sizeof(id));
+	return (struct span){ to, n + sizeof(id) };
+}
+
+bool answer_is_final(enum sabir_error error)
+{
+	switch (error) {
+	case SABIR_CANCELLED:
+	case SABIR_UNAVAILABLE:
+	case SABIR_RESOURCE_EXHAUSTED:
+	case SABIR_NO_MEMORY:
+	case SABIR_BUSY:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* The session's record; NULL: it has ended. */
+static struct seg_session *session_of(const struct segment *seg, uint64_t owner)
+{
+	uint32_t index = (uint32_t)owner - 1;
+	if (index >= seg->n_owners)
+		return NULL;
+	uint64_t word = load64_acquire(&seg->owners[index].word);
+	bool its = (word & 15) == SEG_OWNER_LIVE && word >> 32 == owner >> 32;
+	return its && load64_acquire(&seg->sessions[index].word) == word ? &seg->sessions[index] : NULL;
+}
+
+/* ---------------------------------------------------------------- keeping */
+
+/* The session's dict, made if it has none. Two who make it at once: one of the dicts is given up. */
+static enum sabir_error dict_of(struct lane *lane, uint64_t owner, struct seg_session *session, uint64_t *dict)
+{
+	const struct object_spec spec = { .kind = SEG_KIND_DICT };
+	const struct actor own = lane->actor;
+	uint64_t none = 0, made;
+	*dict = load64_acquire(&session->answers);
+	if (*dict)
+		return SABIR_OK;
+	lane->actor = (struct actor){ .owner = owner };
+	enum sabir_error error = object_create(lane, (struct span){ NULL, 0 }, &spec, true, &made);
+	lane->actor = own;
+	if (error)
+		return error;
+	FAULT("answers.made");
+	*dict = made;
+	if (cas64(&session->answers, &none, made))
+		return SABIR_OK;
+	*dict = none;
+	return object_delete(lane, made);
+}
+
+/* The answer as the dict has it; data NULL: no memory. */
+static struct span encode(const struct kept_answer *a)
+{
+	struct head head = { .error = (uint32_t)a->error, .flags = a->recovered ? RECOVERED : 0 };
+	size_t len = sizeof(head) + a->body.len;
+	uint8_t *to = malloc(VALUE_MAX_HEAD + len);
+	if (!to)
+		return (struct span){ NULL, 0 };
+	memcpy(head.print, a->print, sizeof(head.print));
+	size_t n = value_head_bytes(VALUE_BINARY, len, to);
+	memcpy(to + n, &head, sizeof(head));
+	if (a->body.len)
+		memcpy(to + n + sizeof(head), a->body.data, a->body.len);
+	return (struct span){ to, n + len };
+}
+
+/* False: it is none that was encoded. */
+static bool decode(struct span key, struct span value, struct kept_answer *a)
+{
+	struct value_view id, content;
+	struct head head;
+	if (value_view(key, &id) || id.kind != VALUE_BINARY || id.bytes.len != sizeof(a->id) ||
+	    value_view(value, &content) || content.kind != VALUE_BINARY || content.bytes.len < sizeof(head))
+		return false;
+	memcpy(&head, content.bytes.data, sizeof(head));
+	*a = (struct kept_answer){ .error = (enum sabir_error)head.error, .recovered = head.flags & RECOVERED };
+	memcpy(&a->id, id.bytes.data, sizeof(a->id));
+	memcpy(a->print, head.print, sizeof(a->print));
+	a->body = (struct span){ content.bytes.data + sizeof(head), content.bytes.len - sizeof(head) };
+	return true;
+}
+
+static enum sabir_error store(struct lane *lane, uint64_t owner, const struct kept_answer *a, bool only_if_missing)
+{
+	struct seg_session *session = session_of(lane->seg, owner);
+	uint8_t key[VALUE_MAX_HEAD + sizeof(a->id)];
+	struct bytes was = { 0 };
+	uint64_t dict;
+	bool inserted;
+	if (!session)
+		return SABIR_SESSION_ENDED;
+	enum sabir_error error = dict_of(lane, owner, session, &dict);
+	struct span value = error ? (struct span){ NULL, 0 } : encode(a);
+	if (!error && !value.data)
+		error = SABIR_NO_MEMORY;
+	if (!error)
+		error = only_if_missing ? dict_setdefault(lane, dict, key_of(a->id, key), value, &was, &inserted)
+					: dict_set(lane, dict, key_of(a->id, key), value, &inserted);
+	bytes_fini(&was);
+	free((void *)value.data);
+	return error;
+}
+
+enum sabir_error answer_keep(struct lane *lane, uint64_t owner, const struct kept_answer *answer)
+{
+	/* So that its death here is repaired before it is asked whether there is this answer. */
+	store32_relaxed(&lane->shared->asked_state, SEG_ASKED_NOTHING);
+	fence_compiler();
+	enum sabir_error error = store(lane, owner, answer, false);
+	FAULT("answers.kept");
+	return error;
+}
+
+/* Raises a word that one thread at a time writes, and servers read. */
+static void raise(uint64_t *word, uint64_t to)
+{
+	if (load64_relaxed(word) < to)
+		store64_release(word, to);
+}
+
+void answer_lose(struct segment *seg, uint64_t owner, uint64_t id)
+{
+	struct seg_session *session = session_of(seg, owner);
+	uint64_t seen = session ? load64_relaxed(&session->lost_below) : UINT64_MAX;
+	uint64_t least = id == UINT64_MAX ? id : id + 1;
+	while (session && seen < least && !cas64(&session->lost_below, &seen, least))
+		;
+}
+
+void answers_acknowledged(struct segment *seg, uint64_t owner, uint64_t below)
+{
+	struct seg_session *session = session_of(seg, owner);
+	if (session)
+		raise(&session->acked_below, below);
+	FAULT("answers.acknowledged");
+}
+
+void answer_drop(struct lane *lane, uint64_t owner, uint64_t id)
+{
+	struct seg_session *session = session_of(lane->seg, owner);
+	uint64_t dict = session ? load64_acquire(&session->answers) : 0;
+	uint8_t key[VALUE_MAX_HEAD + sizeof(id)];
+	if (dict)
+		(void)dict_delete(lane, dict, key_of(id, key));
+}
+
+/* ---------------------------------------------------------------- loading */
+
+struct loading {
+	struct answers_state state;
+	answer_each_fn *each;
+	void *context;
+};
+
+static enum sabir_error load_page(const struct loading *l, const struct bytes *page)
+{
+	struct kept_answer a;
+	enum sabir_error error = SABIR_OK;
+	for (size_t i = 0; !error && i + 1 < page->n_items; i += 2) {
+		if (!decode(bytes_item(page, i), bytes_item(page, i + 1), &a))
+			error = SABIR_DATA_LOSS;
+		else if (a.id >= l->state.acked_below)
+			error = l->each(l->context, &a);
+	}
+	return error;
+}
+
+enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_state *state, answer_each_fn *each,
+			      void *context)
+{
+	struct seg_session *session = session_of(lane->seg, owner);
+	struct loading l = { .each = each, .context = context };
+	uint64_t cursor = 0;
+	enum sabir_error error = SABIR_OK;
+	if (!session)
+		return SABIR_SESSION_ENDED;
+	l.state.lost_below = load64_acquire(&session->lost_below);
+	l.state.acked_below = load64_acquire(&session->acked_below);
+	*state = l.state;
+	uint64_t dict = load64_acquire(&session->answers);
+	while (!error && dict) {
+		struct bytes page = { 0 };
+		error = dict_page(lane, dict, DICT_ITEMS, ANSWERS_AT_ONCE, &cursor, &page);
+		if (!error)
+			error = load_page(&l, &page);
+		bytes_fini(&page);
+		dict = cursor ? dict : 0;
+	}
+	return error;
+}
+
+static bool is_server(const struct segment *seg, const struct seg_lane *s, uint32_t *owner)
+{
+	uint64_t word = load64_acquire(&s->word);
+	*owner = (uint32_t)(word >> 32);
+	return (word & 15) == SEG_LANE_LIVE && *owner < seg->n_owners &&
+	       (load32_relaxed(&seg->owners[*owner].flags) & SEG_OWNER_SERVER);
+}
+
+bool answer_may_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *none)
+{
+	uint32_t its;
+	*none = true;
+	for (uint32_t i = 0; i < seg->n_lanes; i++) {
+		const struct seg_lane *s = &seg->lanes[i];
+		if (!is_server(seg, s, &its) || its == server)
+			continue;
+		*none = false;
+		if (load32_relaxed(&s->asked_state) != SEG_ASKED_NOTHING && load64_relaxed(&s->asked_id) == id &&
+		    load64_relaxed(&s->asked_owner) == owner)
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- the record of what is performed */
+
+static void set_state(struct lane *lane, uint32_t state)
+{
+	if (!lane->actor.request)
+		return;
+	fence_compiler();
+	store32_relaxed(&lane->shared->asked_state, state);
+	fence_compiler();
+	FAULT("asked.state");
+}
+
+void asked_begins(struct lane *lane)
+{
+	struct seg_lane *s = lane->shared;
+	if (!lane->actor.request)
+		return;
+	set_state(lane, SEG_ASKED_NOTHING);
+	store64_relaxed(&s->asked_owner, lane->actor.owner);
+	store64_relaxed(&s->asked_id, lane->actor.request);
+}
+
+void asked_runs(struct lane *lane)
+{
+	if (lane->actor.request)
+		store32_relaxed(&lane->shared->committed, 0);
+	set_state(lane, SEG_ASKED_RUNNING);
+}
+
+void asked_putting(struct lane *lane)
+{
+	if (lane->actor.request)
+		queue_put_begins_anew(lane);
+	set_state(lane, SEG_ASKED_PUTTING);
+}
+
+void asked_giving(struct lane *lane)
+{
+	set_state(lane, SEG_ASKED_GIVING);
+}
+
+void asked_goes_on(struct lane *lane)
+{
+	set_state(lane, SEG_ASKED_RUNNING);
+}
+
+void asked_ends(struct lane *lane, enum sabir_error error, bool waits, struct span response)
+{
+	struct seg_lane *s = lane->shared;
+	if (!lane->actor.request)
+		return;
+	if (error && (waits || !answer_is_final(error))) {
+		set_state(lane, SEG_ASKED_NOTHING);
+		return;
+	}
+	if (!error && (response.len > sizeof(s->asked_response) || load32_relaxed(&s->asked_state) == SEG_ASKED_GIVING))
+		return;
+	store32_relaxed(&s->asked_error, (uint32_t)error);
+	store32_relaxed(&s->asked_len, error ? 0 : (uint32_t)response.len);
+	if (!error && response.len)
+		memcpy(s->asked_response, response.data, response.len);
+	set_state(lane, SEG_ASKED_DONE);
+}
+
+/* ---------------------------------------------------------------- recovery */
+
+static bool is_kept(struct lane *by, const struct seg_lane *dead)
+{
+	uint64_t id = load64_relaxed(&dead->asked_id);
+	struct seg_session *session = session_of(by->seg, load64_relaxed(&dead->asked_owner));
+	uint8_t key[VALUE_MAX_HEAD + sizeof(id)];
+	bool found = false;
+	if (!session || id < load64_relaxed(&session->acked_below))
+		return session;
+	uint64_t dict = load64_acquire(&session->answers);
+	return dict && !dict_contains(by, dict, key_of(id, key), &found) && found;
+}
+
+static void decide(struct seg_lane *dead, uint32_t state, enum sabir_error error)
+{
+	store32_relaxed(&dead->asked_error, (uint32_t)error);
+	store32_relaxed(&dead->asked_len, 0);
+	fence_compiler();
+	store32_relaxed(&dead->asked_state, state);
+	fence_compiler();
+	FAULT("asked.decided");
+}
+
+void asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
+{
+	uint32_t owner;
+	if (!is_server(by->seg, dead, &owner))
+		return;
+	switch (load32_relaxed(&dead->asked_state)) {
+	case SEG_ASKED_RUNNING:
+		decide(dead, load32_relaxed(&dead->committed) ? SEG_ASKED_DONE : SEG_ASKED_NOTHING,
+		       SABIR_OUTCOME_UNKNOWN);
+		break;
+	case SEG_ASKED_PUTTING:
+		decide(dead, queue_put_happened(by->seg, dead, dead_id) ? SEG_ASKED_DONE : SEG_ASKED_NOTHING, SABIR_OK);
+		break;
+	case SEG_ASKED_GIVING:
+		if (is_kept(by, dead))
+			queue_get_happened(dead);
+		decide(dead, SEG_ASKED_NOTHING, SABIR_OK);
+		break;
+	default:
+		break;
+	}
+}
+
+enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead)
+{
+	uint32_t index, len = load32_relaxed(&dead->asked_len);
+	struct kept_answer a = {
+		.id = load64_relaxed(&dead->asked_id),
+		.error = (enum sabir_error)load32_relaxed(&dead->asked_error),
+		.recovered = true,
+		.body = { dead->asked_response, len <= sizeof(dead->asked_response) ? len : 0 },
+	};
+	if (!is_server(by->seg, dead, &index) || load32_relaxed(&dead->asked_state) != SEG_ASKED_DONE ||
+	    is_kept(by, dead))
+		return SABIR_OK;
+	uint64_t owner = load64_relaxed(&dead->asked_owner);
+	enum sabir_error error = store(by, owner, &a, true);
+	if (error == SABIR_BUSY)
+		return error;
+	if (error)
+		answer_lose(by->seg, owner, a.id);
+	FAULT("asked.settled");
+	store32_relaxed(&dead->asked_state, SEG_ASKED_NOTHING);
+	return SABIR_OK;
+}

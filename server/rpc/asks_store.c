@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is stored of an answer: its operation's path and receipt, so that another server can give back what was taken for a
+ * client that has never got it, and the response, or the detail of the error.
+ */
+#include "server/rpc/asks_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "server/objects/answers.h"
+#include "server/rpc/asked.h"
+#include "server/rpc/server.h"
+
+#define PATIENCE (100 * CLOCK_MILLISECOND)
+
+struct stored_head {
+	uint64_t handle;
+	uint64_t number;
+	uint32_t items;
+	uint32_t path_len;
+	uint64_t places_len;
+};
+
+_Static_assert(sizeof(struct print) == sizeof(((struct kept_answer *)0)->print), "a print fits into an answer");
+
+/* A lane that sleeps a little for a lock, for nobody rings when it is free. NULL: there is none. */
+static struct lane *take_lane(struct asks *asks)
+{
+	struct lane *lane = lanes_take(&asks->rpc->lanes);
+	if (lane) {
+		lane->lock_rings = false;
+		lane->lock_patience_ns = PATIENCE;
+	}
+	return lane;
+}
+
+static void give_lane(struct asks *asks, struct lane *lane)
+{
+	if (lane) {
+		lane->lock_rings = true;
+		lane->lock_patience_ns = 0;
+	}
+	lanes_give(&asks->rpc->lanes, lane);
+}
+
+/* ---------------------------------------------------------------- storing */
+
+static void *append(uint8_t **to, const void *from, size_t len)
+{
+	if (len)
+		memcpy(*to, from, len);
+	return *to += len;
+}
+
+/* From malloc; data NULL: no memory. */
+static struct span encode(const struct asked *a)
+{
+	const struct op_receipt *r = &a->receipt;
+	const char *path = op_path(a->op);
+	const struct stored_head head = {
+		.handle = r->handle,
+		.number = r->number,
+		.items = r->items,
+		.path_len = (uint32_t)strlen(path),
+		.places_len = r->places ? r->places_len : 0,
+	};
+	size_t len = sizeof(head) + head.path_len + head.places_len + a->result_len;
+	uint8_t *data = malloc(len), *to = data;
+	if (!data)
+		return (struct span){ NULL, 0 };
+	append(&to, &head, sizeof(head));
+	append(&to, path, head.path_len);
+	append(&to, r->places, head.places_len);
+	append(&to, a->result, a->result_len);
+	return (struct span){ data, len };
+}
+
+void asks_store(struct asks *asks, struct asked *a, enum sabir_error error)
+{
+	struct kept_answer answer = { .id = a->by_id.key, .error = error, .body = encode(a) };
+	struct lane *lane = answer.body.data ? take_lane(asks) : NULL;
+	memcpy(answer.print, &a->print, sizeof(answer.print));
+	a->stored = lane && answer_keep(lane, asks->owner, &answer) == SABIR_OK;
+	if (!a->stored)
+		answer_lose(asks->rpc->seg, asks->owner, answer.id);
+	give_lane(asks, lane);
+	free((void *)answer.body.data);
+}
+
+void asks_unstore(struct asks *asks, struct asked *list)
+{
+	struct lane *lane = list ? take_lane(asks) : NULL;
+	while (list) {
+		struct asked *a = list;
+		list = a->next_acknowledged;
+		if (lane)
+			answer_drop(lane, asks->owner, a->by_id.key);
+		asked_unref(a);
+	}
+	give_lane(asks, lane);
+}
+
+/* ---------------------------------------------------------------- loading */
+
+static bool copy(uint8_t **to, size_t *to_len, const uint8_t *from, size_t len)
+{
+	*to = len ? malloc(len) : NULL;
+	*to_len = len;
+	if (*to)
+		memcpy(*to, from, len);
+	return *to || !len;
+}
+
+static bool decode(struct span body, struct asked *a)
+{
+	struct stored_head head;
+	char path[128];
+	if (body.len < sizeof(head))
+		return false;
+	memcpy(&head, body.data, sizeof(head));
+	const uint8_t *at = body.data + sizeof(head);
+	size_t left = body.len - sizeof(head);
+	if (head.path_len >= sizeof(path) || head.path_len > left || head.places_len > left - head.path_len)
+		return false;
+	memcpy(path, at, head.path_len);
+	path[head.path_len] = '\0';
+	at += head.path_len;
+	left -= head.path_len + head.places_len;
+	a->op = op_find(path);
+	a->receipt = (struct op_receipt){ .handle = head.handle, .number = head.number, .items = a->op && head.items };
+	return copy(&a->receipt.places, &a->receipt.places_len, at, head.places_len) &&
+	       copy(&a->result, &a->result_len, at + head.places_len, left);
+}
+
+static enum sabir_error load_one(void *context, const struct kept_answer *answer)
+{
+	struct asks *asks = context;
+	struct asked *a = keyed_reserve(&asks->ids) ? asked_new(asks) : NULL;
+	if (!a)
+		return SABIR_NO_MEMORY;
+	a->state = ASKED_ENDED;
+	a->error = answer->error;
+	a->stored = true;
+	a->unprinted = answer->recovered;
+	memcpy(&a->print, answer->print, sizeof(a->print));
+	if (!(answer->recovered ? copy(&a->result, &a->result_len, answer->body.data, answer->body.len)
+				: decode(answer->body, a)))
+		a->error = SABIR_DATA_LOSS;
+	/* A detail is text with its 0; what comes from the shared memory may be anything. */
+	if (a->error && a->result_len)
+		a->result[a->result_len - 1] = '\0';
+	asks_keep(asks, a, answer->id);
+	asks_count_answer(asks, a);
+	asked_unref(a);
+	return SABIR_OK;
+}
+
+enum sabir_error asks_load(struct asks *asks)
+{
+	struct answers_state state;
+	struct lane *lane = take_lane(asks);
+	enum sabir_error error = lane ? answers_load(lane, asks->owner, &state, load_one, asks) : SABIR_NO_MEMORY;
+	give_lane(asks, lane);
+	if (error == SABIR_DATA_LOSS || error == SABIR_DELETED || error == SABIR_WRONG_KIND ||
+	    error == SABIR_NOT_FOUND) {
+		/* Somebody has damaged them: what became of any request is not known. */
+		state.lost_below = UINT64_MAX;
+		error = SABIR_OK;
+	}
+	if (!error) {
+		asks->lost_below = state.lost_below;
+		asks->acked_below = state.acked_below;
+	}
+	return error;
+}

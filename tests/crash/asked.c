@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server that dies in front of the answer, while it is kept, or behind it. */
+#include "tests/crash/asked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/objects/answers.h"
+#include "server/objects/leftover.h"
+#include "server/ops/session_record.h"
+
+#define THE_ID 7u
+#define NOTHING "nothing"
+
+/* Its owner is the one behind those of the people. */
+static uint32_t session_index(const struct world *world)
+{
+	return world->lane[COMPANION].owner + 1;
+}
+
+static uint64_t session_of(const struct world *world)
+{
+	uint32_t index = session_index(world);
+	return (load64_relaxed(&world->seg.owners[index].word) & 0xffffffff00000000ull) | (index + 1);
+}
+
+void asked_prepare(struct world *world)
+{
+	struct session_record record = { .lease_ns = 1 };
+	struct kept_answer other = { .id = 1 };
+	uint32_t index;
+	if (owner_open(&world->seg, 0, "session", &index) || index != session_index(world))
+		abort();
+	session_record_write(&world->seg, index, &record);
+	store32_relaxed(&world->seg.owners[world->lane[VICTIM].owner].flags, SEG_OWNER_SERVER);
+	/* The dict of the answers is there, in an entry that the scenario does not come to. */
+	uint32_t *hint = &world->seg.header->object_hint, at = load32_relaxed(hint);
+	store32_relaxed(hint, world->seg.n_objects - 2);
+	if (answer_keep(&world->lane[VICTIM_TOO], session_of(world), &other))
+		abort();
+	store32_relaxed(hint, at);
+	/* What it does before the act it does for the session too. */
+	world->lane[VICTIM].actor = (struct actor){ .owner = session_of(world), .thread = 1 };
+}
+
+enum sabir_error asked_act(const struct act *act, struct world *world)
+{
+	static char detail[OP_DETAIL_SIZE];
+	const struct op *op = act_op(act);
+	const struct span request = { act->request, act->len };
+	struct lane *lane = &world->lane[VICTIM];
+	struct actor own = lane->actor;
+	struct op_wait wait = { .undoable = op_can_undo(op) };
+	struct bytes response = { 0 };
+	lane->actor.request = THE_ID;
+	enum sabir_error error = op_run_front(op, lane, NULL, request, &response, &wait, detail);
+	lane->actor = own;
+	if (!(error && wait.wanted) && answer_is_final(error) && !op_reads(op)) {
+		const struct kept_answer answer = { .id = THE_ID,
+						    .error = error,
+						    .body = { response.data, error ? 0 : response.len } };
+		if (answer_keep(&world->lane[VICTIM_TOO], session_of(world), &answer))
+			answer_lose(&world->seg, session_of(world), THE_ID);
+	}
+	op_finish(&wait.receipt, true);
+	op_receipt_fini(&wait.receipt);
+	bytes_fini(&response);
+	return error;
+}
+
+bool asked_leave_lines(struct world *world, enum person by)
+{
+	struct leftover left;
+	if (leftover_find(&world->seg, &left))
+		abort();
+	bool done = leftover_end(&world->lane[by], &left);
+	leftover_fini(&left);
+	return done;
+}
+
+struct telling {
+	const struct act *act;
+	FILE *to;
+};
+
+static enum sabir_error tell(void *context, const struct kept_answer *answer)
+{
+	struct telling *t = context;
+	if (answer->id != THE_ID)
+		return SABIR_OK;
+	fprintf(t->to, "%s ", error_name(answer->error));
+	if (!answer->error)
+		act_decode(t->act, answer->body, t->to);
+	return SABIR_OK;
+}
+
+void asked_look(const struct act *act, struct world *world, struct text *text)
+{
+	struct answers_state state = { .lost_below = 0 };
+	uint64_t dict = load64_relaxed(&world->seg.sessions[session_index(world)].answers);
+	FILE *to = open_memstream(&text->at, &text->len);
+	struct telling telling = { act, to };
+	enum sabir_error error = answers_load(&world->lane[SURVIVOR], session_of(world), &state, tell, &telling);
+	fflush(to);
+	if (error)
+		fprintf(to, "the answers can't be read: %s", error_name(error));
+	else if (!text->len)
+		fputs(state.lost_below > THE_ID ? error_name(SABIR_OUTCOME_UNKNOWN) : NOTHING, to);
+	fclose(to);
+	(void)object_delete(&world->lane[SURVIVOR], dict);
+}
+
+const char *asked_compare(const struct text *found, const struct text *answers, bool happened, bool changes,
+			  unsigned unknown[2])
+{
+	if (!strncmp(found->at, error_name(SABIR_OUTCOME_UNKNOWN), strlen(error_name(SABIR_OUTCOME_UNKNOWN)))) {
+		unknown[happened]++;
+		return NULL;
+	}
+	bool nothing = !strcmp(found->at, NOTHING), answered = !strcmp(found->at, answers->at);
+	if (!nothing && !answered)
+		return "another answer is kept than was given";
+	if (changes && nothing && happened)
+		return "it has happened, and would be performed again";
+	if (changes && !nothing && !happened)
+		return "it has not happened, and is taken for done";
+	return NULL;
+}
