@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests with ids, sent again and again while the server is killed: each is performed once, by whatever server.
+
+    once.py ADDRESS KEEPER_PID KILLS PAUSE_MS
+
+Each thread is a session. What it was answered goes into a ledger, and in the end the objects are held against that."""
+
+import collections
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+ADDRESS, KEEPER, KILLS, PAUSE = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) / 1000
+PATIENCE = 60.0
+N_SESSIONS = 6
+BACKOFF = [("grpc." + name, 20) for name in ("initial_reconnect_backoff_ms", "min_reconnect_backoff_ms", "max_reconnect_backoff_ms")]
+
+
+def load_pool():
+    pool, files = descriptor_pool.DescriptorPool(), descriptor_pb2.FileDescriptorSet()
+    with open("build/gen/descriptor.pb", "rb") as binary:
+        files.ParseFromString(binary.read())
+    for file in files.file:
+        pool.Add(file)
+    return pool
+
+
+POOL = load_pool()
+
+
+class Client:
+    def __init__(self):
+        self.channel = grpc.insecure_channel(ADDRESS, options=BACKOFF + [("grpc.use_local_subchannel_pool", 1)])
+        self.methods, self.resent, self.longest = {}, 0, 0.0
+
+    def method(self, path):
+        if path not in self.methods:
+            found = POOL.FindServiceByName("sabir.v1." + path.split("/")[0]).methods_by_name[path.split("/")[1]]
+            request, response = (message_factory.GetMessageClass(t) for t in (found.input_type, found.output_type))
+            call = self.channel.unary_unary("/sabir.v1." + path, request.SerializeToString, response.FromString)
+            self.methods[path] = request, call
+        return self.methods[path]
+
+    def call(self, path, metadata=(), **fields):
+        """Sends it until there is an answer. None: the answer is that nobody knows."""
+        request, method = self.method(path)
+        message, begun = request(**fields), time.monotonic()
+        while True:
+            try:
+                return method(message, metadata=metadata, timeout=PATIENCE, wait_for_ready=True)
+            except grpc.RpcError as error:
+                details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+                if b"OUTCOME_UNKNOWN" in details:
+                    return None
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > begun + PATIENCE:
+                    raise
+                self.resent += 1
+            finally:
+                self.longest = max(self.longest, time.monotonic() - begun)
+
+
+class Session(Client):
+    def __init__(self, number):
+        super().__init__()
+        self.number, self.id = number, 0
+        self.token = self.call("SessionService/Open", label="once", lease_duration={"seconds": 60}).token
+        self.put, self.got, self.appended = set(), [], set()
+        self.answered, self.unknown, self.failures = collections.Counter(), collections.Counter(), []
+
+    def ask(self, path, **fields):
+        self.id += 1
+        metadata = (("sabir-session", self.token), ("sabir-request-id", str(self.id)),
+                    ("sabir-acknowledged-below", str(self.id)))
+        answer = self.call(path, metadata, **fields)
+        (self.answered if answer is not None else self.unknown)[path] += 1
+        return answer
+
+    def step(self):
+        what = self.number << 32 | self.id
+        if self.ask("QueueService/Put", queue={"name": "once"}, item={"int_value": what}) is not None:
+            self.put.add(what)
+        answer = self.ask("QueueService/Get", queue={"name": "once"})
+        if answer is not None:
+            self.got.append(answer.item.int_value)
+        self.ask("ValueService/Add", value={"name": "sum"}, delta={"int_value": 1})
+        self.ask("DictService/Increment", dict={"name": "counts"}, key={"int_value": self.number}, delta={"int_value": 1})
+        if self.ask("ListService/Append", list={"name": "all"}, item={"int_value": what}) is not None:
+            self.appended.add(what)
+
+    def run(self, until):
+        try:
+            while not until.is_set():
+                self.step()
+        except Exception as error:  # told at the end
+            self.failures.append(error)
+
+
+passed = failed = 0
+
+
+def check(what, good, detail=""):
+    global passed, failed
+    passed, failed = passed + bool(good), failed + (not good)
+    print(f"{'ok    ' if good else 'FAILED'} {what}{': ' if detail else ''}{detail}", flush=True)
+
+
+def server():
+    with open(f"/proc/{KEEPER}/task/{KEEPER}/children", encoding="ascii") as children:
+        return int((children.read().split() or ["0"])[0])
+
+
+def kill_some():
+    for _ in range(KILLS):
+        time.sleep(PAUSE * (0.5 + random.random()))
+        was = server()
+        if was:
+            os.kill(was, signal.SIGKILL)
+
+
+def main():
+    client = Client()
+    client.call("ManagerService/Create", name="once", queue={})
+    client.call("ManagerService/Create", name="sum", value={"type_code": "TYPE_CODE_INT64"})
+    client.call("ManagerService/Create", name="counts", dict={})
+    client.call("ManagerService/Create", name="all", list={})
+    sessions, over = [Session(i) for i in range(N_SESSIONS)], threading.Event()
+    threads = [threading.Thread(target=session.run, args=(over,)) for session in sessions]
+    for thread in threads:
+        thread.start()
+    kill_some()
+    over.set()
+    for thread in threads:
+        thread.join()
+    judge(client, sessions)
+
+
+def judge(client, sessions):
+    answered, unknown = sum((s.answered for s in sessions), collections.Counter()), sum((s.unknown for s in sessions), collections.Counter())
+    check("every request had an answer", not any(s.failures for s in sessions), str([f for s in sessions for f in s.failures][:1]))
+    print(f"       {sum(answered.values())} answered, {sum(s.resent for s in sessions)} sent again; not known what became of: "
+          f"{dict(unknown) or 'none'}; longest wait {max(s.longest for s in sessions) * 1000:.0f} ms")
+    rest = []
+    while True:
+        request, method = client.method("QueueService/GetMany")
+        try:
+            rest += [item.int_value for item in method(request(queue={"name": "once"}, max_items=1000, timeout={}), timeout=PATIENCE).items]
+        except grpc.RpcError:
+            break
+    got, put = [item for s in sessions for item in s.got] + rest, set().union(*(s.put for s in sessions))
+    check("puts into and gets from a plain queue are always known", not unknown["QueueService/Put"] and not unknown["QueueService/Get"])
+    check("no item came twice", len(got) == len(set(got)), f"{len(got)} items")
+    check("no item was lost", put == set(got), f"{len(put - set(got))} lost, {len(set(got) - put)} from nowhere")
+    total = client.call("ValueService/Get", value={"name": "sum"}).value.int_value
+    n = answered["ValueService/Add"]
+    check("every addition counts once", n <= total <= n + unknown["ValueService/Add"], f"{total} of {n}")
+    total = sum(client.call("DictService/Get", dict={"name": "counts"}, key={"int_value": s.number}).value.int_value for s in sessions)
+    n = answered["DictService/Increment"]
+    check("every increment counts once", n <= total <= n + unknown["DictService/Increment"], f"{total} of {n}")
+    listed, appended = [], set().union(*(s.appended for s in sessions))
+    length = client.call("ListService/Len", list={"name": "all"}).length
+    while len(listed) < length:
+        listed += [item.int_value for item in client.call("ListService/GetSlice", list={"name": "all"}, start=len(listed), stop=len(listed) + 10000).items]
+    check("every element is in the list once", len(listed) == len(set(listed)) and appended <= set(listed)
+          and len(listed) <= len(appended) + unknown["ListService/Append"], f"{len(listed)} of {len(appended)}")
+    few = sum(unknown.values()) <= max(2, KILLS // 10)
+    check("it is rarely unknown what became of a request", few, f"{sum(unknown.values())} of {KILLS} kills")
+
+
+main()
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed != 0)
