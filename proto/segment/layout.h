@@ -26,6 +26,7 @@
 #define SEG_SLAB_HEADER 4096u /* the part of a slab's chunk in front of its blocks */
 #define SEG_CACHE_REFS 31u
 #define SEG_HAND_REFS 6u
+#define SEG_RESERVED_REFS 12u
 #define SEG_JOURNAL_RECORDS 62u
 #define SEG_MAX_LANES 16383u /* lane ids are 1..16383 in 14 bits, 0 is nobody */
 #define SEG_MAX_OWNERS (1u << 20)
@@ -206,14 +207,8 @@ struct seg_lane {
 	uint32_t refill_chunk;        /* 1 + the slab that is being searched or freed into */
 	uint32_t doomed;              /* ref of the first of a chain of blocks to free */
 	uint32_t slab[SEG_N_CLASSES]; /* 1 + the slab last used for the class: a hint */
-
-	/* of a server's lane: the request that it performs or has performed last, if that has an id */
-	uint64_t asked_owner; /* of its session, as in seg_object.owner */
-	uint64_t asked_id;
-	uint32_t asked_state; /* SEG_ASKED_* */
-	uint32_t asked_error; /* DONE: with which it ended */
-	uint32_t asked_len;   /* DONE, without an error: of its response, which is in asked_response */
-	uint8_t pad2[20];
+	/* blocks that are private to this lane beyond its operations: what its program writes before it puts it */
+	uint32_t reserved[SEG_RESERVED_REFS];
 
 	/* the block cache */
 	struct seg_cache cache[SEG_N_CLASSES];
@@ -226,6 +221,13 @@ struct seg_lane {
 	struct seg_undo undo[SEG_JOURNAL_RECORDS];
 	uint8_t pad4[32];
 
+	/* of a server's lane: the request that it performs or has performed last, if that has an id */
+	uint64_t asked_owner; /* of its session, as in seg_object.owner */
+	uint64_t asked_id;
+	uint32_t asked_state; /* SEG_ASKED_* */
+	uint32_t asked_error; /* DONE: with which it ended */
+	uint32_t asked_len;   /* DONE, without an error: of its response, which is in asked_response */
+	uint8_t pad5[36];
 	uint8_t asked_response[SEG_ASKED_RESPONSE];
 };
 
@@ -837,10 +839,11 @@ SEG_ASSERT(sizeof(struct seg_session) == 128);
 SEG_AT(seg_lane, epoch, 64);
 SEG_AT(seg_lane, args, 128);
 SEG_AT(seg_lane, hand, 192);
+SEG_AT(seg_lane, reserved, 336);
 SEG_AT(seg_lane, cache, 384);
 SEG_AT(seg_lane, n_undo, 3968);
 SEG_AT(seg_lane, undo, 4032);
-SEG_ASSERT(sizeof(struct seg_lane) == 5312);
+SEG_ASSERT(sizeof(struct seg_lane) == 5376);
 SEG_ASSERT(sizeof(struct seg_chunk) == 16);
 SEG_ASSERT(sizeof(struct seg_slab) == 1600);
 SEG_ASSERT(sizeof(struct seg_block) == 16);

@@ -83,6 +83,31 @@ enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint
 enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holder, uint32_t n, uint32_t *gone);
 /* Gives back all that the holder has. Errors: BUSY. */
 enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder);
+/*
+ * The first item, on hold and not copied: *item is where it stands. Who holds it may read it there until it is settled or
+ * given back; its length is checked, its bytes are not, and a faulty program may write them meanwhile. Errors: EMPTY,
+ * CLOSED (and drained), BUSY.
+ */
+enum sabir_error queue_borrow(struct lane *lane, uint64_t handle, uint64_t holder, struct span *item);
+
+/*
+ * Putting in two steps: the caller writes the item where it will stand. A slot is the lane's, which has at most
+ * SEG_RESERVED_REFS of them, of whatever queues; it ends with it. Of a slot that the lane does not have, INVALID_ARGUMENT.
+ */
+struct queue_slot {
+	uint8_t *data; /* behind the head: `len` bytes for the caller to write */
+	uint32_t ref;
+	uint32_t place;
+};
+/* Memory for an item of a head, which is copied, and `len` bytes. Errors: TOO_LARGE, RESOURCE_EXHAUSTED, TOO_MANY_REQUESTS. */
+enum sabir_error queue_reserve(struct lane *lane, uint64_t handle, struct span head, size_t len,
+			       struct queue_slot *slot);
+/* The item as it is now, head and all. */
+enum sabir_error queue_slot_value(const struct lane *lane, const struct queue_slot *slot, struct span *value);
+/* Puts the item, which is then no longer the lane's; on failure it is as before. Errors: as of queue_put of one item. */
+enum sabir_error queue_commit(struct lane *lane, uint64_t handle, const struct queue_slot *slot);
+/* Frees a slot. */
+enum sabir_error queue_forgo(struct lane *lane, const struct queue_slot *slot);
 
 struct queue_size {
 	uint64_t size;

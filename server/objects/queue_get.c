@@ -244,6 +244,20 @@ enum sabir_error queue_take(struct queue *q, struct bytes *out, uint64_t *ordina
 	return SABIR_OK;
 }
 
+enum sabir_error queue_take_in_place(struct queue *q, struct span *bytes)
+{
+	struct seg_item *item;
+	uint32_t len;
+	bool returned;
+	enum sabir_error error = take_any(q, NULL, NULL, &item, &returned);
+	if (error)
+		return error;
+	if (!queue_item_at(q->seg, segment_ref(q->seg, item), &len) || len > q->seg->max_item_bytes)
+		return queue_damaged(q);
+	*bytes = (struct span){ (const uint8_t *)(item + 1), len };
+	return SABIR_OK;
+}
+
 void queue_commit_taken(struct queue *q, uint32_t n)
 {
 	struct seg_lane *shared = q->lane->shared;

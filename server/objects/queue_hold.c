@@ -156,6 +156,28 @@ enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint
 	return error;
 }
 
+enum sabir_error queue_borrow(struct lane *lane, uint64_t handle, uint64_t holder, struct span *item)
+{
+	struct queue q;
+	struct span found;
+	enum sabir_error error = enter_locked(lane, handle, &q);
+	if (error)
+		return error;
+	error = queue_take_in_place(&q, &found);
+	if (!error)
+		error = hold_taken(&q, holder);
+	/* What was damaged after it had been taken. */
+	if (load32_relaxed(&lane->shared->chain))
+		queue_commit_taken(&q, 1);
+	if (!error)
+		change_note(lane, q.index, CHANGE_TAKEN, 0, 1);
+	leave_locked(&q);
+	queue_leave(&q);
+	if (!error)
+		*item = found;
+	return error;
+}
+
 /* ---------------------------------------------------------------- the two ends */
 
 /* Who waits on a closed queue for items that won't come back must learn that it is drained. */

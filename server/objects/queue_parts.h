@@ -113,6 +113,8 @@ void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint
  */
 #define QUEUE_ANY UINT64_MAX
 enum sabir_error queue_take(struct queue *q, struct bytes *out, uint64_t *ordinal);
+/* The same for one item that is not copied: where its bytes are. Who dies then has not got it. */
+enum sabir_error queue_take_in_place(struct queue *q, struct span *item);
 /* The publishing store of a get of n items; what the chain holds is freed. */
 void queue_commit_taken(struct queue *q, uint32_t n);
 /*

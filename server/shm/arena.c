@@ -399,6 +399,37 @@ enum sabir_error block_alloc_zeroed(struct lane *lane, uint64_t head, uint64_t m
 	return SABIR_OK;
 }
 
+enum sabir_error block_reserve(struct lane *lane, uint64_t size, uint32_t hand_slot, uint32_t *place,
+			       struct seg_block **block)
+{
+	uint32_t *reserved = lane->shared->reserved;
+	uint32_t k = 0;
+	while (k < SEG_RESERVED_REFS && load32_relaxed(&reserved[k]))
+		k++;
+	if (k == SEG_RESERVED_REFS)
+		return SABIR_TOO_MANY_REQUESTS;
+	enum sabir_error error = block_alloc(lane, size, hand_slot, block);
+	if (error)
+		return error;
+	store32_relaxed(&reserved[k], segment_ref(lane->seg, *block));
+	fence_compiler();
+	FAULT("arena.reserved");
+	/* What makes room empties the hand. */
+	record32(&lane->shared->hand[hand_slot], 0);
+	*place = k;
+	return SABIR_OK;
+}
+
+void block_unreserve(struct lane *lane, uint32_t place, uint32_t hand_slot)
+{
+	uint32_t *reserved = &lane->shared->reserved[place];
+	record32(&lane->shared->hand[hand_slot], load32_relaxed(reserved));
+	fence_compiler();
+	FAULT("arena.unreserving");
+	store32_relaxed(reserved, 0);
+	fence_compiler();
+}
+
 static void clear_hand(struct lane *lane, uint32_t ref)
 {
 	fence_compiler();

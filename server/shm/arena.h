@@ -28,6 +28,14 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
  */
 enum sabir_error block_alloc_zeroed(struct lane *lane, uint64_t head, uint64_t more, uint32_t hand_slot,
 				    struct seg_block **block);
+/*
+ * The same, for a block that the lane has beyond this operation, however many others it begins: its ref is in
+ * reserved[*place] and no longer in the hand. Errors: also TOO_MANY_REQUESTS (SEG_RESERVED_REFS are reserved already).
+ */
+enum sabir_error block_reserve(struct lane *lane, uint64_t size, uint32_t hand_slot, uint32_t *place,
+			       struct seg_block **block);
+/* A reserved block is in the hand again, to be freed or kept as any other. */
+void block_unreserve(struct lane *lane, uint32_t place, uint32_t hand_slot);
 /* Frees a block that is PRIVATE to the lane; a slot of its hand that names it is cleared afterwards. */
 void block_free(struct lane *lane, struct seg_block *block);
 /* The same for memory that others may still be reading without validation: it is reused only when the epoch has passed. */
@@ -167,7 +175,12 @@ void arena_stats(const struct segment *seg, struct arena_stats *stats);
 
 /* Frees a block that is PRIVATE to a dead lane; nothing happens if it is not. */
 void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id);
-/* Frees all that a dead lane had in its cache and its hand, and every chunk that it was forming. Idempotent. */
+/*
+ * Frees all that a dead lane had in its cache and its hand, and every chunk that it was forming; what it had reserved, too.
+ * Of a lane that lives, for itself (by->shared is `dead`), what it has reserved stays. Idempotent.
+ */
 void arena_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id);
+/* Frees what a lane had reserved: a dead one, or one that is closed. Idempotent. */
+void arena_free_reserved(struct lane *by, struct seg_lane *of, uint32_t of_id);
 
 #endif

@@ -266,18 +266,43 @@ void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id)
 	store32_relaxed(&by->shared->refill_chunk, 0);
 }
 
+void arena_free_reserved(struct lane *by, struct seg_lane *of, uint32_t of_id)
+{
+	for (uint32_t i = 0; i < SEG_RESERVED_REFS; i++) {
+		arena_free_of(by, load32_relaxed(&of->reserved[i]), of_id);
+		store32_relaxed(&of->reserved[i], 0);
+	}
+}
+
+static bool is_reserved(const struct seg_lane *lane, uint32_t ref)
+{
+	for (uint32_t i = 0; i < SEG_RESERVED_REFS; i++)
+		if (load32_relaxed(&lane->reserved[i]) == ref)
+			return true;
+	return false;
+}
+
+/* What the lane's hand or cache names may be a ref of long ago, of a block that the lane has reserved since. */
+static void free_unless_reserved(struct lane *by, const struct seg_lane *of, uint32_t of_id, uint32_t ref)
+{
+	if (ref && !is_reserved(of, ref))
+		arena_free_of(by, ref, of_id);
+}
+
 void arena_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
 {
 	struct segment *seg = by->seg;
 	uint32_t named = load32_relaxed(&dead->refill_chunk);
 
-	if (by->shared != dead)
+	if (by->shared != dead) {
 		chunk_recover(by, dead_id);
+		arena_free_reserved(by, dead, dead_id);
+	}
 	if (named && named - 1 < seg->n_chunks)
 		rescan_slab(by, named - 1, dead_id);
 	store32_relaxed(&dead->refill_chunk, 0);
 	for (uint32_t i = 0; i < SEG_HAND_REFS; i++) {
-		arena_free_of(by, load32_relaxed(&dead->hand[i]), dead_id);
+		free_unless_reserved(by, dead, dead_id, load32_relaxed(&dead->hand[i]));
 		store32_relaxed(&dead->hand[i], 0);
 	}
 	for (uint32_t c = 0; c < SEG_N_CLASSES; c++) {
@@ -285,7 +310,7 @@ void arena_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
 		uint32_t n = load32_relaxed(&cache->n);
 		/* One more than n: the lane may have died between the ref and the count. */
 		for (uint32_t i = 0; i <= n && i < SEG_CACHE_REFS; i++)
-			arena_free_of(by, load32_relaxed(&cache->refs[i]), dead_id);
+			free_unless_reserved(by, dead, dead_id, load32_relaxed(&cache->refs[i]));
 		store32_relaxed(&cache->n, 0);
 	}
 }

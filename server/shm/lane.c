@@ -163,6 +163,7 @@ void lane_close(struct lane *lane)
 	if (!s)
 		return;
 	lane_begin(lane, SEG_OP_READ, 0);
+	arena_free_reserved(lane, s, lane->id);
 	arena_recover(lane, s, lane->id);
 	lane_end(lane);
 	uint64_t word = load64_relaxed(&s->word);

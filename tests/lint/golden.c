@@ -46,6 +46,7 @@ static void print_constants(void)
 	CONSTANT(SEG_SLAB_HEADER);
 	CONSTANT(SEG_CACHE_REFS);
 	CONSTANT(SEG_HAND_REFS);
+	CONSTANT(SEG_RESERVED_REFS);
 	CONSTANT(SEG_JOURNAL_RECORDS);
 	CONSTANT(SEG_MAX_LANES);
 	CONSTANT(SEG_MAX_OBJECTS);
@@ -267,18 +268,19 @@ static void print_lane(void)
 	FIELD(seg_lane, refill_chunk);
 	FIELD(seg_lane, doomed);
 	FIELD(seg_lane, slab);
-	FIELD(seg_lane, asked_owner);
-	FIELD(seg_lane, asked_id);
-	FIELD(seg_lane, asked_state);
-	FIELD(seg_lane, asked_error);
-	FIELD(seg_lane, asked_len);
-	FIELD(seg_lane, pad2);
+	FIELD(seg_lane, reserved);
 	FIELD(seg_lane, cache);
 	FIELD(seg_lane, n_undo);
 	FIELD(seg_lane, committed);
 	FIELD(seg_lane, pad3);
 	FIELD(seg_lane, undo);
 	FIELD(seg_lane, pad4);
+	FIELD(seg_lane, asked_owner);
+	FIELD(seg_lane, asked_id);
+	FIELD(seg_lane, asked_state);
+	FIELD(seg_lane, asked_error);
+	FIELD(seg_lane, asked_len);
+	FIELD(seg_lane, pad5);
 	FIELD(seg_lane, asked_response);
 	END(seg_lane);
 }
