@@ -149,13 +149,16 @@ static bool set_up_once(const char *line, size_t len, unsigned number, enum pers
 	static char expanded[LINE_MAX_LEN];
 	static struct act act;
 	expand(line, len, number, prepared, expanded);
-	enum sabir_error error = encode(expanded, &act) ? act_run(&act, world, who, NULL) : SABIR_UNIMPLEMENTED;
+	bool known = encode(expanded, &act);
+	if (known && typed_is(act.method))
+		act.o = typed_target(world);
+	enum sabir_error error = known ? act_run(&act, world, who, NULL) : SABIR_UNIMPLEMENTED;
 	/* Who would wait has his place. */
 	if (error && !ops_wait.wanted) {
 		fprintf(out, "    set-up: %.80s: %s %s\n", expanded, error_name(error), ops_detail);
 		return false;
 	}
-	if (!error)
+	if (!error && !typed_is(act.method))
 		note(&act, prepared);
 	return true;
 }

@@ -156,6 +156,90 @@ F(queue_peek_first)
 	struct sabir_item *item;
 	return tell_got(t, sabir_queue_peek(t->o, &item), &item);
 }
+/* Slots and loans that are left alone are the victim's, and end with him. */
+static enum sabir_error reserve(struct typed *t, size_t len, struct sabir_slot *slot)
+{
+	enum sabir_error error = sabir_queue_reserve(t->o, len, SABIR_SLOT_BYTES, slot);
+	if (!error)
+		memset(slot->data, 5, len);
+	return error;
+}
+static enum sabir_error commit(struct typed *t, size_t len, uint64_t timeout_ns)
+{
+	struct sabir_slot slot;
+	enum sabir_error error = reserve(t, len, &slot);
+	if (!error)
+		error = sabir_queue_commit(&slot, timeout_ns);
+	/* On failure the slot stays. */
+	return error;
+}
+F(queue_reserve_one)
+{
+	struct sabir_slot slot;
+	return reserve(t, 100, &slot);
+}
+F(queue_reserve_large)
+{
+	struct sabir_slot slot;
+	return reserve(t, 270000, &slot);
+}
+F(queue_commit_short)
+{
+	return commit(t, 1, 0);
+}
+F(queue_commit_long)
+{
+	return commit(t, 5000, 0);
+}
+F(queue_commit_large)
+{
+	return commit(t, 270000, 0);
+}
+F(queue_commit_waits)
+{
+	return commit(t, 100, A_MOMENT);
+}
+F(queue_abandon_one)
+{
+	struct sabir_slot slot;
+	enum sabir_error error = reserve(t, 100, &slot);
+	return error ? error : sabir_queue_abandon(&slot);
+}
+F(queue_abandon_large)
+{
+	struct sabir_slot slot;
+	enum sabir_error error = reserve(t, 270000, &slot);
+	return error ? error : sabir_queue_abandon(&slot);
+}
+static enum sabir_error borrow(struct typed *t, uint64_t timeout_ns, struct sabir_loan *loan)
+{
+	enum sabir_error error = sabir_queue_borrow(t->o, timeout_ns, loan);
+	if (!error)
+		tell_item(t, &loan->item);
+	return error;
+}
+F(queue_borrow_now)
+{
+	struct sabir_loan loan;
+	return borrow(t, 0, &loan);
+}
+F(queue_borrow_waits)
+{
+	struct sabir_loan loan;
+	return borrow(t, A_MOMENT, &loan);
+}
+F(queue_release_one)
+{
+	struct sabir_loan loan;
+	enum sabir_error error = borrow(t, 0, &loan);
+	return error ? error : sabir_queue_release(&loan);
+}
+F(queue_return_one)
+{
+	struct sabir_loan loan;
+	enum sabir_error error = borrow(t, 0, &loan);
+	return error ? error : sabir_queue_return(&loan);
+}
 F(value_set)
 {
 	return sabir_value_set_int(t->o, 5);
@@ -305,6 +389,18 @@ static const struct function {
 	{ "sabir_queue_get_into", do_queue_get_buffer },
 	{ "sabir_queue_get_many", do_queue_get_several },
 	{ "sabir_queue_peek", do_queue_peek_first },
+	{ "sabir_queue_reserve", do_queue_reserve_one },
+	{ "sabir_queue_reserve(large)", do_queue_reserve_large },
+	{ "sabir_queue_commit", do_queue_commit_short },
+	{ "sabir_queue_commit(long)", do_queue_commit_long },
+	{ "sabir_queue_commit(large)", do_queue_commit_large },
+	{ "sabir_queue_commit(waits)", do_queue_commit_waits },
+	{ "sabir_queue_abandon", do_queue_abandon_one },
+	{ "sabir_queue_abandon(large)", do_queue_abandon_large },
+	{ "sabir_queue_borrow", do_queue_borrow_now },
+	{ "sabir_queue_borrow(waits)", do_queue_borrow_waits },
+	{ "sabir_queue_release", do_queue_release_one },
+	{ "sabir_queue_return", do_queue_return_one },
 	{ "sabir_value_set_int", do_value_set },
 	{ "sabir_value_add_int", do_value_add },
 	{ "sabir_value_get_int", do_value_get },
