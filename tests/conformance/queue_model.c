@@ -127,6 +127,45 @@ static void step_get_many(void)
 	drop(n);
 }
 
+/* Written in place, or in what stands for it. */
+static void step_commit(void)
+{
+	uint8_t encoded[16];
+	struct sabir_buffer scratch = { encoded, sizeof(encoded) };
+	struct sabir_item item = sabir_int(model.next);
+	struct sabir_slot slot;
+	size_t len;
+	enum sabir_error expected = expected_put();
+	if (!model.max && !room())
+		return;
+	SAME(!sabir_encode(&item, &scratch, &len));
+	SAME(!sabir_queue_reserve(either(), len, SABIR_SLOT_ENCODED, &slot));
+	memcpy(slot.data, encoded, len);
+	if (random_below(10)) {
+		SAME(sabir_queue_commit(&slot, timeout()) == expected);
+		if (!expected)
+			model.at[model.n++] = model.next++;
+	}
+	SAME(sabir_queue_abandon(&slot) == SABIR_OK);
+}
+
+/* Read in place; and gone when it is released, or there again. */
+static void step_borrow(void)
+{
+	struct sabir_loan loan;
+	enum sabir_error expected = expected_get();
+	SAME(sabir_queue_borrow(either(), timeout(), &loan) == expected);
+	if (expected)
+		return;
+	SAME(loan.item.kind == SABIR_ITEM_INT && loan.item.as.i == model.at[0]);
+	if (loan.in_place && random_below(3) == 0) {
+		SAME(sabir_queue_return(&loan) == SABIR_OK);
+		return;
+	}
+	SAME(sabir_queue_release(&loan) == SABIR_OK);
+	drop(1);
+}
+
 static void step_look(void)
 {
 	struct sabir_queue_state state;
@@ -169,6 +208,10 @@ static void step(void)
 		step_get_many();
 	else if (n < 155)
 		step_get_many_into();
+	else if (n < 170)
+		step_commit();
+	else if (n < 180)
+		step_borrow();
 	else if (n < 195)
 		step_look();
 	else if (n < 199)
