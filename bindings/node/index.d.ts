@@ -62,8 +62,8 @@ export interface Info {
 }
 
 /**
- * How long a call waits: for ever if `timeout` is left out. `signal` ends it early; an item that the
- * server had sent by then is lost, one that was put later is not.
+ * How long a call waits: for ever if `timeout` is left out; a negative one is a RangeError. `signal` ends it early; an
+ * item that the server had sent by then is lost, one that was put later is not.
  */
 export interface Wait {
 	timeout?: number;

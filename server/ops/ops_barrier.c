@@ -11,7 +11,7 @@ static const struct request_field barrier_fields[] = {
 };
 static const struct request_field wait_fields[] = {
 	REQUIRED(1, REF, ref, "barrier"),
-	FIELD(2, DURATION, timeout_ns, "timeout"),
+	FIELD(2, TIMEOUT, timeout_ns, "timeout"),
 	FIELDS_END,
 };
 

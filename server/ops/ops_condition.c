@@ -12,7 +12,7 @@ static const struct request_field condition_fields[] = {
 };
 static const struct request_field wait_fields[] = {
 	REQUIRED(1, REF, ref, "condition"),
-	FIELD(2, DURATION, timeout_ns, "timeout"),
+	FIELD(2, TIMEOUT, timeout_ns, "timeout"),
 	FIELDS_END,
 };
 static const struct request_field notify_fields[] = {

@@ -22,26 +22,26 @@ static const struct request_field send_fields[] = {
 	REQUIRED(1, REF, ref, "pipe"),
 	FIELD(2, U32, end, "end"),
 	REQUIRED(3, VALUE, item, "item"),
-	FIELD(4, DURATION, timeout_ns, "timeout"),
+	FIELD(4, TIMEOUT, timeout_ns, "timeout"),
 	FIELDS_END,
 };
 static const struct request_field send_bytes_fields[] = {
 	REQUIRED(1, REF, ref, "pipe"),
 	FIELD(2, U32, end, "end"),
 	FIELD(3, BYTES, data, "data"),
-	FIELD(4, DURATION, timeout_ns, "timeout"),
+	FIELD(4, TIMEOUT, timeout_ns, "timeout"),
 	FIELDS_END,
 };
 static const struct request_field recv_fields[] = {
 	REQUIRED(1, REF, ref, "pipe"),
 	FIELD(2, U32, end, "end"),
-	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELD(3, TIMEOUT, timeout_ns, "timeout"),
 	FIELDS_END,
 };
 static const struct request_field recv_bytes_fields[] = {
 	REQUIRED(1, REF, ref, "pipe"),
 	FIELD(2, U32, end, "end"),
-	FIELD(3, DURATION, timeout_ns, "timeout"),
+	FIELD(3, TIMEOUT, timeout_ns, "timeout"),
 	FIELD(4, U64, count, "max_bytes"),
 	FIELDS_END,
 };

@@ -114,6 +114,8 @@ static void test_timeouts_out_of_range(void)
 			    "field 'timeout' is negative"));
 	CU_ASSERT(ops_fails("QueueService/Get", Q " timeout={nanos=-1}", SABIR_INVALID_ARGUMENT,
 			    "field 'timeout' is negative"));
+	CU_ASSERT(ops_fails("QueueService/Get", Q " timeout={seconds=-1 nanos=1}", SABIR_INVALID_ARGUMENT,
+			    "field 'timeout' is malformed"));
 	CU_ASSERT(ops_fails("QueueService/Get", Q " timeout={nanos=1000000000}", SABIR_INVALID_ARGUMENT,
 			    "field 'timeout' is malformed"));
 	CU_ASSERT(ops_fails("QueueService/Get", Q " timeout={seconds=315576000001}", SABIR_INVALID_ARGUMENT,

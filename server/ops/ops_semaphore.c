@@ -11,7 +11,7 @@ static const struct request_field semaphore_fields[] = {
 };
 static const struct request_field acquire_fields[] = {
 	REQUIRED(1, REF, ref, "semaphore"),
-	FIELD(2, DURATION, timeout_ns, "timeout"),
+	FIELD(2, TIMEOUT, timeout_ns, "timeout"),
 	FIELDS_END,
 };
 static const struct request_field release_fields[] = {

@@ -234,12 +234,29 @@ static void test_a_release_of_two_serves_two(void)
 	CU_ASSERT(park_cancel(park, r[2].id));
 }
 
+/* As in Python, but for queues: what asks to wait for less than nothing does not wait. */
+static void test_a_negative_timeout_does_not_wait(void)
+{
+	make("name='e' event={}", "e");
+	CU_ASSERT(ops_call("EventService/Wait", E " timeout={seconds=-1}") == SABIR_WOULD_BLOCK && !ops_wait.wanted);
+	CU_ASSERT(ops_call("EventService/Wait", E " timeout={nanos=-1}") == SABIR_WOULD_BLOCK && !ops_wait.wanted);
+	CU_ASSERT(ops_call("EventService/Set", E) == SABIR_OK);
+	CU_ASSERT(ops_call("EventService/Wait", E " timeout={seconds=-1 nanos=-999999999}") == SABIR_OK);
+	CU_ASSERT(ops_fails("EventService/Wait", E " timeout={seconds=-1 nanos=1}", SABIR_INVALID_ARGUMENT,
+			    "field 'timeout' is malformed"));
+	CU_ASSERT(ops_fails("EventService/Wait", E " timeout={nanos=-1000000000}", SABIR_INVALID_ARGUMENT,
+			    "field 'timeout' is malformed"));
+	CU_ASSERT(ops_fails("EventService/Wait", E " timeout={seconds=-315576000001}", SABIR_INVALID_ARGUMENT,
+			    "field 'timeout' is malformed"));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_an_event_is_set_and_cleared),
 		KIT_TEST(test_a_set_ends_all_waits_though_it_is_cleared),
 		KIT_TEST(test_who_began_to_wait_before_a_set_does_not_stand_behind_who_came_later),
+		KIT_TEST(test_a_negative_timeout_does_not_wait),
 		KIT_TEST(test_a_lock_tells_who_has_it),
 		KIT_TEST(test_a_lock_needs_an_owner),
 		KIT_TEST(test_a_strict_lock_is_another_than_one_that_is_not),

@@ -41,6 +41,7 @@ static bool field_matches(const struct request_field *t, const ProtobufCFieldDes
 		[FIELD_SCALAR] = { PROTOBUF_C_TYPE_MESSAGE, "Scalar" },
 		[FIELD_ELEMENTS] = { PROTOBUF_C_TYPE_MESSAGE, "Elements" },
 		[FIELD_DURATION] = { PROTOBUF_C_TYPE_MESSAGE, "Duration" },
+		[FIELD_TIMEOUT] = { PROTOBUF_C_TYPE_MESSAGE, "Duration" },
 		[FIELD_BYTES] = { PROTOBUF_C_TYPE_BYTES, NULL },
 		[FIELD_U32] = { PROTOBUF_C_TYPE_UINT32, NULL },
 		[FIELD_ENUM] = { PROTOBUF_C_TYPE_ENUM, NULL },

@@ -22,7 +22,7 @@
 
 static const struct request_field next_fields[] = {
 	REQUIRED(1, REF, ref, "object"),        FIELD(2, U64, start, "after_sequence"),
-	FIELD(3, U32, n, "max_changes"),        FIELD(4, DURATION, timeout_ns, "timeout"),
+	FIELD(3, U32, n, "max_changes"),        FIELD(4, TIMEOUT, timeout_ns, "timeout"),
 	FIELD(5, BOOL, flag, "include_values"), FIELD(FIELD_KEYS, REPEATED, n_repeated, "keys"),
 	FIELD(7, BYTES, text, "key_prefix"),    FIELDS_END,
 };

@@ -8,9 +8,9 @@
 #include "server/base/value.h"
 #include "server/ops/call.h"
 
-/* google.protobuf.Duration: 10,000 years and less than a second. */
-#define DURATION_SECONDS_MAX 315576000000ull
-#define DURATION_NANOS_MAX 999999999u
+/* google.protobuf.Duration: 10,000 years and less than a second, to either side. */
+#define DURATION_SECONDS_MAX 315576000000
+#define DURATION_NANOS_MAX 999999999
 #define NS_PER_SECOND 1000000000ull
 
 static enum sabir_error malformed(struct op_call *c, const struct request_field *f)
@@ -65,11 +65,11 @@ static enum sabir_error read_scalar(struct op_call *c, const struct request_fiel
 	return n ? SABIR_OK : op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' has no kind set", f->name);
 }
 
-static enum sabir_error read_duration(struct op_call *c, const struct request_field *f, struct span message,
-				      uint64_t *ns)
+/* Seconds and nanoseconds, which may both be negative. */
+static enum sabir_error read_duration_parts(struct op_call *c, const struct request_field *f, struct span message,
+					    int64_t part[2])
 {
 	const uint8_t *p = message.data, *end = p + message.len;
-	uint64_t part[2] = { 0, 0 };
 	struct wire_field w;
 	unsigned seen = 0;
 
@@ -81,14 +81,39 @@ static enum sabir_error read_duration(struct op_call *c, const struct request_fi
 		if (w.type != WIRE_VARINT || (seen & w.number))
 			return malformed(c, f);
 		seen |= w.number;
-		part[w.number - 1] = w.bits;
+		part[w.number - 1] = (int64_t)w.bits;
 	}
-	if ((int64_t)part[0] < 0 || (int64_t)part[1] < 0)
-		return op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' is negative", f->name);
-	if (part[0] > DURATION_SECONDS_MAX || part[1] > DURATION_NANOS_MAX)
+	return SABIR_OK;
+}
+
+static bool is_duration(int64_t seconds, int64_t nanos)
+{
+	if (seconds > DURATION_SECONDS_MAX || seconds < -DURATION_SECONDS_MAX)
+		return false;
+	if (nanos > DURATION_NANOS_MAX || nanos < -DURATION_NANOS_MAX)
+		return false;
+	return !(seconds > 0 && nanos < 0) && !(seconds < 0 && nanos > 0);
+}
+
+static enum sabir_error read_duration(struct op_call *c, const struct request_field *f, struct span message,
+				      uint64_t *ns)
+{
+	int64_t part[2] = { 0, 0 };
+	enum sabir_error error = read_duration_parts(c, f, message, part);
+
+	if (error)
+		return error;
+	if (!is_duration(part[0], part[1]))
 		return malformed(c, f);
+	if (part[0] < 0 || part[1] < 0) {
+		if (f->kind != FIELD_TIMEOUT)
+			return op_fail(c, SABIR_INVALID_ARGUMENT, "field '%s' is negative", f->name);
+		*ns = 0;
+		return SABIR_OK;
+	}
 	/* More than 584 years are as good as for ever. */
-	*ns = part[0] < OP_FOREVER / NS_PER_SECOND ? part[0] * NS_PER_SECOND + part[1] : OP_FOREVER;
+	uint64_t seconds = (uint64_t)part[0];
+	*ns = seconds < OP_FOREVER / NS_PER_SECOND ? seconds * NS_PER_SECOND + (uint64_t)part[1] : OP_FOREVER;
 	return SABIR_OK;
 }
 
@@ -147,6 +172,7 @@ static enum sabir_error read_bytes(struct op_call *c, const struct request_field
 	case FIELD_ELEMENTS:
 		return read_elements(c, f, w->bytes, to);
 	case FIELD_DURATION:
+	case FIELD_TIMEOUT:
 		return read_duration(c, f, w->bytes, to);
 	case FIELD_SPEC:
 		return read_spec(c, w, to);

@@ -13,6 +13,10 @@
  * Fields that no table knows are skipped, as protobuf has it; a known field of the wrong wire type, one that comes
  * twice, and one that is required and missing are INVALID_ARGUMENT. The unit test compares the tables with what protoc
  * makes of the protos.
+ *
+ * What a negative time-out is follows Python, and the table says it: those of queues are DURATIONs, as queue.Queue raises a
+ * ValueError; those of all else are TIMEOUTs, as the semaphores, events, conditions and barriers of threading, the locks of
+ * multiprocessing and Connection.poll don't wait then. What Python has no time-out for follows its kind.
  */
 struct op_call;
 
@@ -23,7 +27,8 @@ enum field_kind {
 	FIELD_REPEATED, /* messages, counted         -> uint32_t; read them with request_next */
 	FIELD_SCALAR,   /* Scalar                    -> struct scalar */
 	FIELD_ELEMENTS, /* Elements                  -> struct elements */
-	FIELD_DURATION, /* Duration                  -> uint64_t, ns */
+	FIELD_DURATION, /* Duration                  -> uint64_t, ns; a negative one is INVALID_ARGUMENT */
+	FIELD_TIMEOUT,  /* Duration                  -> uint64_t, ns; a negative one is 0: don't wait */
 	FIELD_SPEC,     /* one of the specs          -> struct op_spec */
 	FIELD_BYTES,    /* string, bytes             -> struct span */
 	FIELD_U32,      /* uint32                    -> uint32_t */

@@ -49,6 +49,9 @@ def decode(path, data):
 
 
 def duration(seconds):
+    """Of seconds, or the message itself, for one that is no duration."""
+    if isinstance(seconds, dict):
+        return seconds
     nanos = round(seconds * 1e9)
     whole = int(nanos / 10**9)
     return {"seconds": whole, "nanos": nanos - whole * 10**9}

@@ -25,6 +25,8 @@ LONG = 60.0
 SAMPLES = int(os.environ.get("SAMPLES", "10"))
 MOST_LATE = 0.005
 ATTEMPTS = 5
+# (seconds, nanos): signs that differ, a second in nanos, more than 10,000 years
+NO_DURATIONS = [(1, -1), (-1, 1), (0, 10**9), (0, -(10**9)), (315576000001, 0), (-315576000001, 0)]
 
 
 class Wrong(Exception):
@@ -131,11 +133,15 @@ def completes_without_end(case):
     same(pending.outcome(), "OK", "the wait")
 
 
-def completes_at_once(case):
+def completes_at_once(case, timeout=0):
     if not case.row.keeps or not case.caller.has_timeout:
         return None
     case.row.complete()
-    return same(case.begin(0).outcome(), "OK", "with time-out 0")
+    return same(case.begin(timeout).outcome(), "OK", f"with time-out {timeout}")
+
+
+def negative_completes_at_once(case):
+    return completes_at_once(case, -1) if case.row.negative == "AT_ONCE" else None
 
 
 def times_out(case):
@@ -155,10 +161,20 @@ def with_zero_does_not_wait(case):
     return case.works()
 
 
-def refuses_a_negative_timeout(case):
+def negative_is_as_in_python(case):
     if not case.caller.has_timeout:
         return None
-    for timeout in (-1, -1e-9):
+    wanted = case.row.times_out if case.row.negative == "AT_ONCE" else case.row.negative
+    for timeout in (-1, -1e-9, -315576000000):
+        same(case.begin(timeout).outcome(), wanted, f"with time-out {timeout}")
+    return case.works()
+
+
+def refuses_what_is_no_duration(case):
+    if not case.caller.has_timeout:
+        return None
+    for seconds, nanos in NO_DURATIONS:
+        timeout = {"seconds": seconds, "nanos": nanos}
         same(case.begin(timeout).outcome(), "INVALID_ARGUMENT", f"with time-out {timeout}")
     return case.works()
 
@@ -237,7 +253,9 @@ COLUMNS = [
     ("completes at once", completes_at_once),
     ("times out", times_out),
     ("time-out 0", with_zero_does_not_wait),
-    ("negative time-out", refuses_a_negative_timeout),
+    ("negative time-out", negative_is_as_in_python),
+    ("negative time-out, completes at once", negative_completes_at_once),
+    ("no duration", refuses_what_is_no_duration),
     ("deadline", ends_at_its_deadline),
     ("cancelled", is_cancelled),
     ("cancelled before", is_cancelled_before),
@@ -341,6 +359,8 @@ def check_rows():
     rows = {row.path for row in ROWS}
     same(sorted(waiting ^ rows), [], "operations that wait, or have a row, but not both")
     same(sorted(with_timeout - rows), [], "operations with a time-out and without a row")
+    silent = [row.__name__ for row in ROWS if row.negative not in ("AT_ONCE", "INVALID_ARGUMENT")]
+    same(silent, [], "rows that do not say what a negative time-out is")
 
 
 def run_column(tally, world, name, column):

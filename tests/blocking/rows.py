@@ -16,6 +16,7 @@ class Row:
     path = None
     object_field = None  # of the request
     times_out = "WOULD_BLOCK"
+    negative = None  # what a negative time-out is: "AT_ONCE", the same as 0, or the error; each kind says it
     closed = None  # the error of a wait when close() ends it; None: nothing is to be closed
     holder = None  # (path, fields): what a process does first whose death ends the wait; None: nobody's does
     holder_gone = "OK"  # how the wait ends then
@@ -78,6 +79,7 @@ class Row:
 
 class Queue(Row):
     object_field = "queue"
+    negative = "INVALID_ARGUMENT"
     closed = "CLOSED"
 
     def close(self):
@@ -175,6 +177,7 @@ class Join(Queue):
 class Lock(Row):
     path = "LockService/Acquire"
     object_field = "lock"
+    negative = "AT_ONCE"
     holder = ("LockService/Acquire", {})
     spec = {"lock": {}}
 
@@ -195,6 +198,7 @@ class RLock(Lock):
 class Semaphore(Row):
     path = "SemaphoreService/Acquire"
     object_field = "semaphore"
+    negative = "AT_ONCE"
     holder = ("SemaphoreService/Acquire", {})
 
     def create(self):
@@ -220,6 +224,7 @@ class PlainSemaphore(Semaphore):
 class Event(Row):
     path = "EventService/Wait"
     object_field = "event"
+    negative = "AT_ONCE"
     wakes_all = True
 
     def create(self):
@@ -234,6 +239,7 @@ class Condition(Row):
 
     path = "ConditionService/Wait"
     object_field = "condition"
+    negative = "AT_ONCE"
     times_out = "OK"  # and says that nobody has notified
     keeps = False
 
@@ -265,6 +271,7 @@ class Barrier(Row):
 
     path = "BarrierService/Wait"
     object_field = "barrier"
+    negative = "AT_ONCE"
     times_out = "BROKEN_BARRIER"
     fellow_gone = "BROKEN_BARRIER"
     keeps = False
@@ -292,6 +299,7 @@ class Pipe(Row):
     """The caller has end 1, the other one end 0."""
 
     object_field = "pipe"
+    negative = "AT_ONCE"
     one = 1
 
     def create(self):
@@ -371,6 +379,7 @@ class Watch(Row):
     path = "WatchService/Next"
     stream = ("WatchService/Watch", {})
     object_field = "object"
+    negative = "AT_ONCE"
     wakes_all = True
 
     def create(self):

@@ -18,7 +18,8 @@ def _wait(request, block, timeout):
 
 
 class Queue(Shared):
-    """A queue of any number of programs. Errors: Empty, Full, Closed, Deleted, TooLarge and those of any call."""
+    """A queue of any number of programs. A negative timeout is a ValueError, as with queue.Queue. Errors: Empty, Full,
+    Closed, Deleted, TooLarge and those of any call."""
 
     _service = "Queue"
     _field = "queue"
