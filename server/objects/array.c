@@ -4,7 +4,8 @@
  *
  * An element is naturally aligned, because the block is aligned to 64 bytes and its header is 64 bytes long. Each
  * change of one element is one exchange or compare-and-swap in the element's width: there is no state between,
- * nothing to lock and nothing to recover but a wake-up. Slices are in array_slice.c.
+ * nothing to lock and nothing to recover but a wake-up. Who meets a slice that is being written says so behind his
+ * change (array_settle), for the case that its writer dies. Slices are in array_slice.c.
  *
  * The header never changes after the array was made, but it lies in memory that others can write. So each operation
  * reads it once and checks that what it says fits into the block before it touches an element.
@@ -59,10 +60,14 @@ enum sabir_error array_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	return error;
 }
 
-static enum sabir_error leave(struct lane *lane, const struct array_view *a, bool changed)
+/* `at` held `was` before, if it was changed. */
+static enum sabir_error leave(struct lane *lane, const struct array_view *a, bool changed, const uint8_t *at,
+			      uint64_t was)
 {
 	FAULT("array.changed");
 	if (changed) {
+		array_settle(lane->seg, a, at, was);
+		FAULT("array.settled");
 		change_note(lane, a->index, CHANGE_SET, a->element, 1);
 		event_notify(lane->seg, a->index, SEG_EVENT_ITEMS, INT32_MAX);
 	}
@@ -97,7 +102,7 @@ static enum sabir_error give_up(struct lane *lane, enum sabir_error error)
 
 /* ---------------------------------------------------------------- one element in its width */
 
-static uint64_t load_element(const struct array_view *a, const uint8_t *at)
+uint64_t array_load_element(const struct array_view *a, const uint8_t *at)
 {
 	switch (a->width) {
 	case 1:
@@ -129,25 +134,21 @@ void array_store_element(const struct array_view *a, uint8_t *at, uint64_t bits)
 	}
 }
 
-static void exchange_element(const struct array_view *a, uint8_t *at, uint64_t bits)
+static uint64_t exchange_element(const struct array_view *a, uint8_t *at, uint64_t bits)
 {
 	switch (a->width) {
 	case 1:
-		(void)exchange8(at, (uint8_t)bits);
-		break;
+		return exchange8(at, (uint8_t)bits);
 	case 2:
-		(void)exchange16((uint16_t *)at, (uint16_t)bits);
-		break;
+		return exchange16((uint16_t *)at, (uint16_t)bits);
 	case 4:
-		(void)exchange32((uint32_t *)at, (uint32_t)bits);
-		break;
+		return exchange32((uint32_t *)at, (uint32_t)bits);
 	default:
-		(void)exchange64((uint64_t *)at, bits);
-		break;
+		return exchange64((uint64_t *)at, bits);
 	}
 }
 
-static bool cas_element(const struct array_view *a, uint8_t *at, uint64_t *expected, uint64_t bits)
+bool array_swap_element(const struct array_view *a, uint8_t *at, uint64_t *expected, uint64_t bits)
 {
 	uint8_t e8 = (uint8_t)*expected;
 	uint16_t e16 = (uint16_t)*expected;
@@ -171,11 +172,6 @@ static bool cas_element(const struct array_view *a, uint8_t *at, uint64_t *expec
 	}
 }
 
-bool array_swap_element(const struct array_view *a, uint8_t *at, uint64_t expected, uint64_t bits)
-{
-	return cas_element(a, at, &expected, bits);
-}
-
 /* ---------------------------------------------------------------- operations on one element */
 
 enum sabir_error array_len(struct lane *lane, uint64_t handle, uint64_t *length, uint32_t *type_code)
@@ -192,7 +188,7 @@ enum sabir_error array_get(struct lane *lane, uint64_t handle, int64_t index, st
 	if (error)
 		return error;
 	/* Pairs with the exchanges and swaps below: who sees an element also sees what its writer did before. */
-	uint64_t bits = load_element(&a, at);
+	uint64_t bits = array_load_element(&a, at);
 	object_leave(lane);
 	scalar_decode(a.type_code, bits, value);
 	return SABIR_OK;
@@ -211,8 +207,8 @@ enum sabir_error array_set(struct lane *lane, uint64_t handle, int64_t index, co
 		return give_up(lane, error);
 	FAULT("array.changing");
 	lane_publishes(lane);
-	exchange_element(&a, at, bits);
-	return leave(lane, &a, true);
+	uint64_t was = exchange_element(&a, at, bits);
+	return leave(lane, &a, true, at, was);
 }
 
 enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, const struct scalar *delta,
@@ -223,16 +219,16 @@ enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, co
 	enum sabir_error error = enter_element(lane, SEG_OP_VALUE_WRITE, handle, index, &a, &at);
 	if (error)
 		return error;
-	uint64_t sum, found = load_element(&a, at);
+	uint64_t sum, found = array_load_element(&a, at);
 	do {
 		error = scalar_add(a.type_code, found, delta, &sum);
 		if (error)
 			return give_up(lane, error);
 		FAULT("array.changing");
 		lane_publishes(lane);
-	} while (!cas_element(&a, at, &found, sum));
+	} while (!array_swap_element(&a, at, &found, sum));
 	scalar_decode(a.type_code, sum, value);
-	return leave(lane, &a, true);
+	return leave(lane, &a, true, at, found);
 }
 
 enum sabir_error array_compare_exchange(struct lane *lane, uint64_t handle, int64_t index,
@@ -252,10 +248,10 @@ enum sabir_error array_compare_exchange(struct lane *lane, uint64_t handle, int6
 		return give_up(lane, error);
 	FAULT("array.changing");
 	lane_publishes(lane);
-	bool swapped = cas_element(&a, at, &there, bits);
+	bool swapped = array_swap_element(&a, at, &there, bits);
 	scalar_decode(a.type_code, there, found);
 	*exchanged = swapped;
-	return leave(lane, &a, swapped);
+	return leave(lane, &a, swapped, at, there);
 }
 
 enum sabir_error array_map(struct lane *lane, uint64_t handle, void **elements, uint64_t *length, uint32_t *type_code)

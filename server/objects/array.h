@@ -8,7 +8,8 @@
 /*
  * Fixed-length array of one type. Element operations are atomic each and never wait; slice operations are whole
  * against each other (they take the object's lock: BUSY if the lane's patience for it ends) and element-wise against
- * element operations. A slice write is done wholly or, if its program dies, not at all or wholly. Every change
+ * element operations. A slice write is done wholly or, if its program dies, not at all or wholly; each of its elements
+ * is stored once, so nothing that was made of it is written over later. Every change
  * notifies SEG_EVENT_ITEMS. An index below 0 counts from the end. Errors beside the common ones (NOT_FOUND, DELETED,
  * WRONG_KIND, DATA_LOSS): OUT_OF_RANGE (an index, a slice past the end, a number), WRONG_TYPE, and those that are
  * named.
@@ -42,7 +43,7 @@ enum sabir_error array_fill(struct lane *lane, uint64_t handle, uint64_t start, 
 
 /*
  * The elements themselves, for local programs: valid while the object lives (DESIGN: nothing protects the caller from
- * a delete).
+ * a delete). A slice whose writer dies may be stored over what was stored through the pointer meanwhile.
  */
 enum sabir_error array_map(struct lane *lane, uint64_t handle, void **elements, uint64_t *length, uint32_t *type_code);
 

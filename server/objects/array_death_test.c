@@ -2,77 +2,9 @@
 /* The array when its users die at each of their steps, and when those who repair that die too. */
 #include <sched.h>
 
-#include "server/objects/array.h"
-#include "server/shm/test_kit.h"
-
-#define N 21 /* bytes: neither end of a slice of 1..19 is at a word's border */
-#define START 1
-#define COUNT 18
-
-static struct segment seg;
-static struct lane lane;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
-}
-
-static struct scalar of_int(int64_t i)
-{
-	return (struct scalar){ .kind = SCALAR_INT, .i = i };
-}
-
-static uint64_t make(uint64_t length, int fill)
-{
-	struct object_spec spec = { .kind = SEG_KIND_ARRAY, .type_code = 'B', .length = length };
-	struct scalar s = of_int(fill);
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	CU_ASSERT_EQUAL(array_fill(&lane, handle, 0, 0, &s), SABIR_OK);
-	return handle;
-}
-
-static void account(struct arena_stats *stats)
-{
-	object_sweep(&lane);
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id); /* the cache back */
-	lane_end(&lane);
-	arena_stats(&seg, stats);
-}
-
-static uint8_t *elements_of(uint64_t a)
-{
-	void *elements = NULL;
-	uint64_t length;
-	uint32_t letter;
-	CU_ASSERT_EQUAL_FATAL(array_map(&lane, a, &elements, &length, &letter), SABIR_OK);
-	return elements;
-}
+#include "server/objects/array_test_kit.h"
 
 /* ---------------------------------------------------------------- what they die in */
-
-static void act_slice(struct lane *by, void *context)
-{
-	static const uint8_t data[COUNT] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2 };
-	array_set_slice(by, *(uint64_t *)context, START, 'B', (struct span){ data, sizeof(data) });
-}
-
-static void act_fill(struct lane *by, void *context)
-{
-	struct scalar two = of_int(2);
-	array_fill(by, *(uint64_t *)context, START, COUNT, &two);
-}
 
 static void act_read(struct lane *by, void *context)
 {
@@ -142,22 +74,6 @@ static bool is_usable(uint64_t a)
 	return ok;
 }
 
-struct scene {
-	kit_act *act;
-	struct kit_step step;
-	struct lane victim;
-	uint64_t a;
-	struct arena_stats before;
-};
-
-static bool stage(struct scene *scene)
-{
-	account(&scene->before);
-	scene->a = make(N, 1);
-	scene->victim = kit_lane(&seg);
-	return kit_die_at(&scene->step, scene->act, &scene->victim, &scene->a);
-}
-
 /* After the recovery: wholly old or new, new from the commitment on, usable, and nothing leaked. */
 static bool ends_well(const struct scene *scene)
 {
@@ -209,15 +125,10 @@ static void death_at_every_step_is_whole(void)
 
 /* ---------------------------------------------------------------- death of the recovery */
 
-static void act_recover(struct lane *by, void *context)
-{
-	owner_recover(by, *(uint32_t *)context);
-}
-
 static const char *const last_steps[] = {
-	"array_slice.allocated", "array_slice.locked",   "array_slice.prepared", "array_slice.committed",
-	"array_slice.stored",    "array_slice.finished", "array_slice.open",     "array_slice.freed",
-	"array_slice.released",  "arena.allocated",
+	"array_slice.locked",   "array_slice.prepared", "array_slice.committed", "array_slice.storing",
+	"array_slice.stored",   "array_slice.finished", "array_slice.open",      "array_slice.freed",
+	"array_slice.released", "array_slice.notified",
 };
 
 /* The victim dies at one step, its first recovery at another; a second one repairs both. */
@@ -248,50 +159,6 @@ static void death_of_the_recovery_is_repaired_by_the_next(void)
 		for (unsigned k = 0; k < steps->n; k += stride)
 			CU_ASSERT(survives_both(last_steps[i], &steps->at[k]));
 		munmap(steps, sizeof(*steps));
-	}
-}
-
-/* ---------------------------------------------------------------- between death and recovery */
-
-static void what_others_did_since_is_kept(void)
-{
-	struct scene scene = { .act = act_slice, .step = { .name = "array_slice.stored", .nth = 9 } };
-	struct scalar five = of_int(5), s;
-	CU_ASSERT(stage(&scene));
-	uint8_t *elements = elements_of(scene.a);
-	CU_ASSERT_EQUAL(elements[START], 2);
-	CU_ASSERT_EQUAL(elements[START + COUNT - 1], 1);
-	CU_ASSERT_EQUAL(array_add(&lane, scene.a, START, &five, &s), SABIR_OK); /* takes no lock */
-	CU_ASSERT_EQUAL(owner_recover(&lane, scene.victim.owner), SABIR_OK);
-	CU_ASSERT_EQUAL(elements[START], 7);
-	CU_ASSERT_EQUAL(elements[START + COUNT - 1], 2);
-	CU_ASSERT_EQUAL(object_delete(&lane, scene.a), SABIR_OK);
-}
-
-/* The dead writer stored the last element or a word of them, or was about to. Somebody has changed one of them since. */
-static void what_others_did_to_the_last_word_is_kept(void)
-{
-	static const struct {
-		struct kit_step step;
-		int64_t changed;
-		uint8_t expected;
-	} cases[] = {
-		{ { "array_slice.stored", 1 }, START, 7 }, { { "array_slice.storing", 1 }, START, 6 },
-		{ { "array_slice.stored", 8 }, 9, 7 }, /* the word of 8..15 */
-		{ { "array_slice.storing", 8 }, 9, 6 },    { { "array_slice.stored", 11 }, 18, 7 }, /* the last */
-	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct scene scene = { .act = i & 1 ? act_fill : act_slice, .step = cases[i].step };
-		struct scalar five = of_int(5), s;
-		CU_ASSERT(stage(&scene));
-		uint8_t *elements = elements_of(scene.a);
-		CU_ASSERT_EQUAL(array_add(&lane, scene.a, cases[i].changed, &five, &s), SABIR_OK);
-		CU_ASSERT_EQUAL(owner_recover(&lane, scene.victim.owner), SABIR_OK);
-		for (int k = 0; k < N; k++) {
-			uint8_t plain = k < START || k >= START + COUNT ? 1 : 2;
-			CU_ASSERT_EQUAL(elements[k], k == cases[i].changed ? cases[i].expected : plain);
-		}
-		CU_ASSERT_EQUAL(object_delete(&lane, scene.a), SABIR_OK);
 	}
 }
 
@@ -335,34 +202,28 @@ static void patience_ends_with_busy_and_leaks_nothing(void)
 	CU_ASSERT(ends_well(&scene));
 }
 
-/* What a dead lane's record says is not believed. */
-static void a_damaged_record_is_data_loss_of_its_array(void)
+/* Longer than what finds room in the lane. */
+static void death_in_a_long_slice_is_whole(void)
 {
-	static const struct {
-		int arg;
-		uint64_t value;
-	} damages[] = { { 0, 0 },
-			{ 0, 3 },
-			{ 1, UINT64_MAX },
-			{ 1, N },
-			{ 2, UINT64_MAX },
-			{ 2, N },
-			{ 3, 0 },
-			{ 3, UINT64_MAX },
-			{ 3, 1ull << 32 | 5 },
-			{ 4, 2 * COUNT + 2 } };
-	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
-		struct scene scene = { .act = act_slice, .step = { .name = "array_slice.committed", .nth = 1 } };
-		struct scalar s;
-		bool written;
-		CU_ASSERT(stage(&scene));
-		uint8_t *elements = elements_of(scene.a);
-		scene.victim.shared->args[damages[i].arg] = damages[i].value;
-		CU_ASSERT_EQUAL(owner_recover(&lane, scene.victim.owner), SABIR_OK);
-		CU_ASSERT(whole(elements, &written) && !written);
-		CU_ASSERT_EQUAL(array_get(&lane, scene.a, 0, &s), SABIR_DATA_LOSS);
-		CU_ASSERT_EQUAL(object_delete(&lane, scene.a), SABIR_OK);
+	struct kit_steps *steps = kit_shared(sizeof(*steps));
+	struct arena_stats before, after;
+	account(&before);
+	struct lane victim = kit_lane(&seg);
+	uint64_t a = make(LONG, 1);
+	CU_ASSERT(kit_list_steps(steps, act_long_slice, &victim, &a));
+	CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+	for (unsigned k = 0; k < steps->n; k++) {
+		struct scalar one = of_int(1);
+		CU_ASSERT_EQUAL(array_fill(&lane, a, 0, 0, &one), SABIR_OK);
+		victim = kit_lane(&seg);
+		(void)kit_die_at(&steps->at[k], act_long_slice, &victim, &a);
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		CU_ASSERT(!memcmp(elements_of(a), elements_of(a) + 1, LONG - 1));
 	}
+	CU_ASSERT_EQUAL(object_delete(&lane, a), SABIR_OK);
+	account(&after);
+	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
+	munmap(steps, sizeof(*steps));
 }
 
 static void many_deaths_leave_nothing(void)
@@ -386,14 +247,9 @@ static void many_deaths_leave_nothing(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		KIT_TEST(death_at_every_step_is_whole),
-		KIT_TEST(death_of_the_recovery_is_repaired_by_the_next),
-		KIT_TEST(what_others_did_since_is_kept),
-		KIT_TEST(what_others_did_to_the_last_word_is_kept),
-		KIT_TEST(who_waits_for_the_slice_goes_on),
-		KIT_TEST(patience_ends_with_busy_and_leaks_nothing),
-		KIT_TEST(a_damaged_record_is_data_loss_of_its_array),
-		KIT_TEST(many_deaths_leave_nothing),
+		KIT_TEST(death_at_every_step_is_whole),    KIT_TEST(death_of_the_recovery_is_repaired_by_the_next),
+		KIT_TEST(who_waits_for_the_slice_goes_on), KIT_TEST(patience_ends_with_busy_and_leaks_nothing),
+		KIT_TEST(death_in_a_long_slice_is_whole),  KIT_TEST(many_deaths_leave_nothing),
 	};
 	return kit_run("array, deaths", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

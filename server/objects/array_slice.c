@@ -2,18 +2,14 @@
 /*
  * Slices of an array: reading, writing and filling consecutive elements under the object's lock.
  *
- *   OPEN ──► the data is in a private block, the lane's args say what goes where ──► COMMITTED ──► elements are stored
- *    ▲                                                                                                        │
- *    └────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+ *   OPEN ──► the data is in the lane's hands, its args say what goes where ──► COMMITTED ──► elements are stored
+ *    ▲                                                                                              │
+ *    └──────────────────────────────────────────────────────────────────────────────────────────────┘
  *
  * The store of COMMITTED is the publishing one: whoever dies before it has written nothing, and whoever dies after it
- * has his slice finished by the recovery, which finds the block in the dead lane's hand. A fill needs no block: its
- * bits are in the args. The phase is OPEN whenever the lane holds no array's lock.
- *
- * Elements are stored in order, up to eight bytes at a time, and the args count how far that came. The recovery goes
- * on from there: an element that was stored and that somebody has changed since (operations on elements take no lock)
- * is not written again. Only of the last eight bytes it can't be known whether they were stored. For them the args
- * hold what was there before, and the recovery stores an element only where that still is.
+ * has his slice finished by the recovery (array_settle.c), which finds the data where the args say: what is short in the
+ * lane's undo journal, which no operation on an array uses, so that it costs no block; the rest in a block of its own.
+ * A fill's bits are an arg. The phase is OPEN whenever the lane holds no array's lock.
  *
  * Loads and stores of slices are atomics of an aligned word, or of an element where the slice does not cover the
  * word. As elements are aligned to their width and no wider than a word, none is ever torn, whatever the word around
@@ -26,18 +22,6 @@
 #include "server/base/fault.h"
 #include "server/objects/array_parts.h"
 #include "server/objects/change.h"
-
-/* seg_lane.args of SEG_OP_ARRAY_WRITE; offsets and lengths are in bytes of elements. */
-enum {
-	ARG_KIND,
-	ARG_START,
-	ARG_LEN,
-	ARG_SOURCE, /* COPY: ref of the block with the data; FILL: the element's bits */
-	ARG_DONE,   /* twice what is stored already, + 1: the next is being stored, and ARG_OLD is what it replaces */
-	ARG_OLD,
-};
-
-enum { WRITE_COPY = 1, WRITE_FILL = 2 };
 
 #define WORD sizeof(uint64_t)
 
@@ -129,84 +113,83 @@ static uint64_t repeat(uint64_t bits, uint32_t width)
 	return bits;
 }
 
-/* The step that a dead writer may have done or not: element by element, as others may have changed some of them. */
-static void store_where_unchanged(const struct array_view *a, uint8_t *at, uint64_t step, uint64_t old, uint64_t bits)
+/* The whole words of `len` bytes from `i` on, where one begins. Returns the first byte behind them. */
+static inline uint64_t store_words(uint8_t *to, const uint8_t *data, uint64_t pattern, uint64_t i, uint64_t len)
 {
-	for (uint64_t i = 0; i < step; i += a->width)
-		(void)array_swap_element(a, at + i, old >> 8 * i, bits >> 8 * i);
-}
-
-/* The whole words of a write from `done` on, of which none is doubtful and the first is aligned. Returns how much is done. */
-static uint64_t store_words(struct seg_lane *writer, uint8_t *to, uint64_t done, uint64_t len, const uint8_t *data,
-			    uint64_t pattern)
-{
-	uint64_t bits = pattern;
-	for (; len - done >= WORD; done += WORD) {
-		uint64_t *at = (uint64_t *)(to + done);
+	uint64_t bits = pattern, end = len - (len - i) % WORD;
+#pragma GCC unroll 8
+	for (; i != end; i += WORD) {
 		if (data)
-			memcpy(&bits, data + done, WORD);
-		record64(&writer->args[ARG_OLD], load64_relaxed(at));
-		fence_compiler();
-		record64(&writer->args[ARG_DONE], 2 * done + 1);
-		fence_compiler();
+			memcpy(&bits, data + i, WORD);
 		FAULT("array_slice.storing");
-		store64_relaxed(at, bits);
-		fence_compiler();
+		store64_relaxed((uint64_t *)(to + i), bits);
 		FAULT("array_slice.stored");
-		record64(&writer->args[ARG_DONE], 2 * (done + WORD));
-		fence_compiler();
 	}
-	return done;
+	return end;
 }
 
-/*
- * Stores what is left of a committed write; `data` is NULL for a fill. The args are read once each, by the caller, as
- * they may be a dead lane's.
- */
-static void roll_forward(const struct array_view *a, struct seg_lane *writer, uint64_t start, uint64_t len,
-			 const uint8_t *data)
+static void store_run(const struct array_view *a, uint8_t *to, const uint8_t *data, uint64_t pattern, uint64_t len)
 {
-	uint64_t pattern = data ? 0 : repeat(load64_relaxed(&writer->args[ARG_SOURCE]), a->width);
-	uint64_t done = LANE_RECORDS ? load64_relaxed(&writer->args[ARG_DONE]) : 0;
-	bool doubtful = done & 1;
-	for (done /= 2; done < len; doubtful = false) {
-		uint8_t *at = a->elements + start + done;
-		bool word = whole_word(at, len - done);
-		if (word && !doubtful) {
-			done = store_words(writer, a->elements + start, done, len, data, pattern);
+	for (uint64_t i = 0; i < len;) {
+		if (whole_word(to + i, len - i)) {
+			i = data ? store_words(to, data, 0, i, len) : store_words(to, NULL, pattern, i, len);
 			continue;
 		}
-		uint64_t step = word ? WORD : a->width;
 		uint64_t bits = pattern;
 		if (data)
-			memcpy(&bits, data + done, step);
-		if (doubtful) {
-			store_where_unchanged(a, at, step, load64_relaxed(&writer->args[ARG_OLD]), bits);
-		} else {
-			record64(&writer->args[ARG_OLD], load_element(a, at));
-			fence_compiler();
-			record64(&writer->args[ARG_DONE], 2 * done + 1);
-			fence_compiler();
-			FAULT("array_slice.storing");
-			array_store_element(a, at, bits);
-		}
-		fence_compiler();
+			memcpy(&bits, data + i, a->width);
+		FAULT("array_slice.storing");
+		array_store_element(a, to + i, bits);
 		FAULT("array_slice.stored");
-		done += step;
-		record64(&writer->args[ARG_DONE], 2 * done);
-		fence_compiler();
+		i += a->width;
 	}
 }
 
-/* What is written where, in bytes: `data`, or NULL for a fill; and the lane's block that holds the data, or NULL. */
-struct slice_write {
-	uint64_t start;
-	uint64_t len;
-	const uint8_t *data;
-	struct seg_block *block;
-};
+/* The elements before are stored; of the next it can't be known whether they are. */
+static inline void begin_step(struct seg_lane *writer, uint64_t number)
+{
+	/* The first word before the others: the recovery leaves out the bits of words that have another number. */
+	for (uint32_t i = 0; i < ARRAY_STEP_WORDS; i++) {
+		record64(&writer->args[ARRAY_ARG_STEP + i], number << 32);
+		fence_compiler();
+	}
+	/* Before the elements. Pairs with the exchange of who changes one of them, behind which he looks at the step. */
+	fence_release();
+}
 
-/* The slice write from the lock to the wake-up; args[ARG_SOURCE] is set already. Frees the block in any case. */
+static inline void store_step(const struct array_view *a, const struct slice_write *w, uint64_t done, uint64_t count)
+{
+	uint64_t width = a->width, pattern = w->data ? 0 : repeat(w->source, a->width);
+	store_run(a, a->elements + (w->start + done) * width, w->data ? w->data + done * width : NULL, pattern,
+		  count * width);
+	fence_compiler();
+}
+
+void array_write_on(const struct array_view *a, struct seg_lane *writer, const struct slice_write *w, uint64_t done)
+{
+	uint64_t number = load64_relaxed(&writer->args[ARRAY_ARG_STEP]) >> 32;
+	for (; done < w->count; done += ARRAY_STEP) {
+		begin_step(writer, ++number);
+		store_step(a, w, done, w->count - done < ARRAY_STEP ? w->count - done : ARRAY_STEP);
+	}
+}
+
+/* What is to be finished if we die, and the begin of the first step. The last of it is the store of COMMITTED. */
+static inline void commit(struct seg_lane *s, const struct slice_write *w)
+{
+	uint64_t first = (uint32_t)(load64_relaxed(&s->args[ARRAY_ARG_STEP]) >> 32) + 1ull;
+	record64(&s->args[ARRAY_ARG_KIND], w->kind << 32 | (uint32_t)first);
+	record64(&s->args[ARRAY_ARG_RANGE], w->start << 32 | w->count);
+	record64(&s->args[ARRAY_ARG_SOURCE], w->source);
+	begin_step(s, first);
+	FAULT("array_slice.prepared");
+	store32_release(&s->phase, SEG_PHASE_COMMITTED);
+	/* As in begin_step. */
+	fence_release();
+	FAULT("array_slice.committed");
+}
+
+/* The slice write from the lock to the wake-up. Frees the block in any case. */
 static enum sabir_error write_locked(struct lane *lane, const struct array_view *a, const struct slice_write *w)
 {
 	struct seg_lane *s = lane->shared;
@@ -216,17 +199,11 @@ static enum sabir_error write_locked(struct lane *lane, const struct array_view 
 	if (error)
 		return error;
 	FAULT("array_slice.locked");
-	record64(&s->args[ARG_KIND], w->data ? WRITE_COPY : WRITE_FILL);
-	record64(&s->args[ARG_START], w->start);
-	record64(&s->args[ARG_LEN], w->len);
-	record64(&s->args[ARG_DONE], 0);
-	fence_compiler();
-	FAULT("array_slice.prepared");
 	lane_publishes(lane);
-	store32_release(&s->phase, SEG_PHASE_COMMITTED);
-	fence_compiler();
-	FAULT("array_slice.committed");
-	roll_forward(a, s, w->start, w->len, w->data);
+	commit(s, w);
+	uint64_t step = !LANE_RECORDS || w->count < ARRAY_STEP ? w->count : ARRAY_STEP;
+	store_step(a, w, 0, step);
+	array_write_on(a, s, w, step);
 	FAULT("array_slice.finished");
 	store32_release(&s->phase, SEG_PHASE_OPEN);
 	fence_compiler();
@@ -234,7 +211,7 @@ static enum sabir_error write_locked(struct lane *lane, const struct array_view 
 	if (w->block)
 		block_free(lane, w->block);
 	FAULT("array_slice.freed");
-	change_note(lane, a->index, CHANGE_SET, w->start / a->width, w->len / a->width);
+	change_note(lane, a->index, CHANGE_SET, w->start, w->count);
 	/* Its exchange also orders the stores above before the look at the waiters below. */
 	lock_release(lane, &a->object->lock);
 	FAULT("array_slice.released");
@@ -251,17 +228,25 @@ static enum sabir_error enter_write(struct lane *lane, uint64_t handle, struct a
 	return array_enter(lane, SEG_OP_ARRAY_WRITE, handle, a);
 }
 
+/* Before the lock: data that outlives us. */
 static enum sabir_error copy_in(struct lane *lane, const struct array_view *a, uint64_t start, struct span data)
 {
-	struct slice_write w = { .start = start * a->width, .len = data.len, .data = data.data };
+	struct seg_lane *s = lane->shared;
+	struct slice_write w = { .start = start, .count = data.len / a->width, .data = data.data };
 	if (!LANE_RECORDS)
 		return write_locked(lane, a, &w);
+	if (data.len <= sizeof(s->undo)) {
+		w.kind = ARRAY_WRITE_SHORT;
+		memcpy(s->undo, data.data, data.len);
+		return write_locked(lane, a, &w);
+	}
 	enum sabir_error error = block_alloc(lane, sizeof(*w.block) + data.len, 0, &w.block);
 	if (error)
 		return error;
 	FAULT("array_slice.allocated");
-	w.data = memcpy(w.block + 1, data.data, data.len);
-	store64_relaxed(&lane->shared->args[ARG_SOURCE], segment_ref(lane->seg, w.block));
+	w.kind = ARRAY_WRITE_BLOCK;
+	w.source = segment_ref(lane->seg, w.block);
+	memcpy(w.block + 1, data.data, data.len);
 	return write_locked(lane, a, &w);
 }
 
@@ -309,52 +294,9 @@ enum sabir_error array_fill(struct lane *lane, uint64_t handle, uint64_t start, 
 	if (!error)
 		error = check_slice(&a, start, &count);
 	if (!error && count) {
-		store64_relaxed(&lane->shared->args[ARG_SOURCE], bits);
-		error = write_locked(lane, &a, &(struct slice_write){ start * a.width, count * a.width, NULL, NULL });
+		struct slice_write w = { .kind = ARRAY_WRITE_FILL, .start = start, .count = count, .source = bits };
+		error = write_locked(lane, &a, &w);
 	}
 	object_leave(lane);
 	return error;
-}
-
-/* ---------------------------------------------------------------- recovery */
-
-/* The data of a dead lane's write: a block of its own that holds `len` bytes, else NULL. */
-static const uint8_t *dead_data(const struct segment *seg, uint64_t source, uint32_t dead_id, uint64_t len)
-{
-	uint32_t ref = (uint32_t)source;
-	struct seg_block *block = segment_at(seg, ref, sizeof(*block));
-	if (source != ref || !block || block_size(seg, ref) < sizeof(*block) + len)
-		return NULL;
-	uint64_t word = load64_acquire(&block->word);
-	bool its_own = block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == dead_id;
-	return its_own ? (const uint8_t *)(block + 1) : NULL;
-}
-
-static bool fits(const struct array_view *a, uint64_t start, uint64_t len, uint64_t done)
-{
-	uint64_t size = a->length * a->width;
-	return start <= size && len <= size - start && done <= len && !((start | len | done) % a->width);
-}
-
-enum sabir_error array_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-			       struct seg_object *object)
-{
-	struct array_view a;
-	const uint8_t *data = NULL;
-	if (load32_relaxed(&dead->op) != SEG_OP_ARRAY_WRITE || load32_acquire(&dead->phase) != SEG_PHASE_COMMITTED)
-		return SABIR_OK;
-	uint64_t kind = load64_relaxed(&dead->args[ARG_KIND]);
-	uint64_t start = load64_relaxed(&dead->args[ARG_START]);
-	uint64_t len = load64_relaxed(&dead->args[ARG_LEN]);
-	bool good = lock_held_by(&object->lock, dead_id) && array_look(by->seg, index, object, &a) &&
-		    fits(&a, start, len, load64_relaxed(&dead->args[ARG_DONE]) / 2);
-	if (good && kind == WRITE_COPY)
-		data = dead_data(by->seg, load64_relaxed(&dead->args[ARG_SOURCE]), dead_id, len);
-	if (!good || (kind != WRITE_FILL && !data)) {
-		object_damaged(object);
-		return SABIR_OK;
-	}
-	roll_forward(&a, dead, start, len, data);
-	store32_release(&dead->phase, SEG_PHASE_OPEN);
-	return SABIR_OK;
 }

@@ -309,9 +309,14 @@ void lock_release(struct lane *lane, uint64_t *word)
 		bell_ring(lane->seg, object_of_lock(lane->seg, word));
 }
 
+uint32_t lock_holder(const uint64_t *word)
+{
+	return load64_relaxed(word) & LOCK_LANE;
+}
+
 bool lock_held_by(const uint64_t *word, uint32_t lane_id)
 {
-	return (load64_relaxed(word) & LOCK_LANE) == lane_id;
+	return lock_holder(word) == lane_id;
 }
 
 void lock_wake_all(uint64_t *word)

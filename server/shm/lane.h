@@ -212,6 +212,7 @@ bool lock_acquire_now(struct lane *lane, uint64_t *word);
 void lock_release(struct lane *lane, uint64_t *word);
 /* For recovery: whether the lane holds the lock, and the wake-up that a dead releaser may have left out. */
 bool lock_held_by(const uint64_t *word, uint32_t lane_id);
+uint32_t lock_holder(const uint64_t *word); /* the id of its lane, 0: nobody */
 void lock_wake_all(uint64_t *word);
 
 #endif

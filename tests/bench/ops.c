@@ -14,6 +14,7 @@
 #include <time.h>
 
 #define BATCH 1000
+#define N_ELEMENTS 4096
 #define N_KEYS 1000 /* in the processor's own cache: where memory happens to be is not to be measured */
 
 static sabir_queue *queue, *tasks;
@@ -31,6 +32,7 @@ static sabir_shared_list *shared_list;
 static sabir_condition *condition;
 
 static uint8_t data[64];
+static int64_t numbers[N_ELEMENTS];
 static char keys[N_KEYS][16];
 static struct sabir_buffer buffer;
 static struct sabir_item item, number;
@@ -134,7 +136,15 @@ EACH(do_value_add, NEED(sabir_value_add_int(value, 1, NULL)))
 EACH(do_array_get, int64_t got; NEED(sabir_array_get_int(array, i, &got)))
 EACH(do_array_set, NEED(sabir_array_set_int(array, i, i)))
 EACH(do_array_add, NEED(sabir_array_add_int(array, i, 1, NULL)))
-EACH(do_array_set_slice, NEED(sabir_array_set_slice(array, 0, 64, keys)))
+EACH(do_array_set_slice_1, NEED(sabir_array_set_slice(array, i, 1, numbers)))
+EACH(do_array_set_slice_8, NEED(sabir_array_set_slice(array, 0, 8, numbers)))
+EACH(do_array_set_slice_64, NEED(sabir_array_set_slice(array, 0, 64, numbers)))
+EACH(do_array_set_slice_512, NEED(sabir_array_set_slice(array, 0, 512, numbers)))
+EACH(do_array_set_slice_4096, NEED(sabir_array_set_slice(array, 0, 4096, numbers)))
+EACH(do_array_get_slice, NEED(sabir_array_get_slice(array, 0, 64, numbers)))
+EACH(do_array_fill_8, NEED(sabir_array_fill(array, 0, 8, &number)))
+EACH(do_array_fill_64, NEED(sabir_array_fill(array, 0, 64, &number)))
+EACH(do_array_fill_4096, NEED(sabir_array_fill(array, 0, 4096, &number)))
 EACH(do_dict_get, dict_get_one(key_of(i)))
 EACH(do_dict_set, dict_set_one(key_of(i)))
 EACH(do_dict_insert, dict_set_one(new_key(i)))
@@ -198,7 +208,15 @@ static const struct row {
 	{ "array get", NULL, do_array_get, NULL },
 	{ "array set", NULL, do_array_set, NULL },
 	{ "array add", NULL, do_array_add, NULL },
-	{ "array set slice of 64", NULL, do_array_set_slice, NULL },
+	{ "array set slice of 1", NULL, do_array_set_slice_1, NULL },
+	{ "array set slice of 8", NULL, do_array_set_slice_8, NULL },
+	{ "array set slice of 64", NULL, do_array_set_slice_64, NULL },
+	{ "array set slice of 512", NULL, do_array_set_slice_512, NULL },
+	{ "array set slice of 4096", NULL, do_array_set_slice_4096, NULL },
+	{ "array get slice of 64", NULL, do_array_get_slice, NULL },
+	{ "array fill of 8", NULL, do_array_fill_8, NULL },
+	{ "array fill of 64", NULL, do_array_fill_64, NULL },
+	{ "array fill of 4096", NULL, do_array_fill_4096, NULL },
 	{ "dict get", NULL, do_dict_get, NULL },
 	{ "dict set", NULL, do_dict_set, NULL },
 	{ "dict insert", NULL, do_dict_insert, do_dict_delete },
@@ -235,7 +253,7 @@ static void make_objects(sabir_conn *conn)
 	NEED(sabir_queue_create(conn, NULL, 4096, 0, &queue));
 	NEED(sabir_task_queue_create(conn, NULL, &spec, 0, &tasks));
 	NEED(sabir_value_create(conn, NULL, 'q', 0, &value));
-	NEED(sabir_array_create(conn, NULL, 'q', BATCH, 0, &array));
+	NEED(sabir_array_create(conn, NULL, 'q', N_ELEMENTS, 0, &array));
 	NEED(sabir_dict_create(conn, NULL, 0, &dict));
 	NEED(sabir_list_create(conn, NULL, 0, &list));
 	NEED(sabir_namespace_create(conn, NULL, 0, &ns));

@@ -216,6 +216,7 @@ const struct scenario scenarios[] = {
 	{ "int32", INT_ARRAY, "ArrayService/GetSlice array" O " start=3 count=5" },
 	{ "short", INT_ARRAY, "ArrayService/SetSlice array" O " start=3 elements={type_code=6 data='aaaabbbb'}" },
 	{ "long", INT_ARRAY, "ArrayService/SetSlice array" O " start=1 elements={type_code=6 data='~800~'}" },
+	{ "in a block", INT_ARRAY, "ArrayService/SetSlice array" O " start=0 elements={type_code=6 data='~1200~'}" },
 	{ "short", INT_ARRAY, "ArrayService/Fill array" O " start=3 count=2 value={int_value=7}" },
 	{ "all", INT_ARRAY, "ArrayService/Fill array" O " value={int_value=7}" },
 	{ "first", INT_ARRAY, "ArrayService/GetLock array" O },

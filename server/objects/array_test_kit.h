@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_OBJECTS_ARRAY_TEST_KIT_H
+#define SABIR_OBJECTS_ARRAY_TEST_KIT_H
+
+/* What the tests of deaths in arrays share: an array of ones of which somebody sets a part to twos. For *_test.c only. */
+#include "server/objects/array.h"
+#include "server/shm/test_kit.h"
+
+#define N 285 /* bytes: neither end of the slice is at a word's border, and it has three steps */
+#define START 1
+#define COUNT 282
+#define LONG 1200 /* bytes: more than a lane has room for */
+
+static struct segment seg;
+static struct lane lane;
+
+static inline int setup(void)
+{
+	if (kit_segment(16 << 20, &seg))
+		return -1;
+	lane = kit_lane(&seg);
+	return object_init_directory(&lane) ? -1 : 0;
+}
+
+static inline int teardown(void)
+{
+	lane_close(&lane);
+	segment_unmap(&seg);
+	return 0;
+}
+
+static inline struct scalar of_int(int64_t i)
+{
+	return (struct scalar){ .kind = SCALAR_INT, .i = i };
+}
+
+static inline uint64_t make(uint64_t length, int fill)
+{
+	struct object_spec spec = { .kind = SEG_KIND_ARRAY, .type_code = 'B', .length = length };
+	struct scalar s = of_int(fill);
+	uint64_t handle = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
+	CU_ASSERT_EQUAL(array_fill(&lane, handle, 0, 0, &s), SABIR_OK);
+	return handle;
+}
+
+static inline void account(struct arena_stats *stats)
+{
+	object_sweep(&lane);
+	lane_begin(&lane, SEG_OP_READ, 0);
+	arena_recover(&lane, lane.shared, lane.id); /* the cache back */
+	lane_end(&lane);
+	arena_stats(&seg, stats);
+}
+
+static inline uint8_t *elements_of(uint64_t a)
+{
+	void *elements = NULL;
+	uint64_t length;
+	uint32_t letter;
+	CU_ASSERT_EQUAL_FATAL(array_map(&lane, a, &elements, &length, &letter), SABIR_OK);
+	return elements;
+}
+
+static inline void act_slice(struct lane *by, void *context)
+{
+	uint8_t data[COUNT];
+	memset(data, 2, sizeof(data));
+	array_set_slice(by, *(uint64_t *)context, START, 'B', (struct span){ data, sizeof(data) });
+}
+
+static inline void act_fill(struct lane *by, void *context)
+{
+	struct scalar two = of_int(2);
+	array_fill(by, *(uint64_t *)context, START, COUNT, &two);
+}
+
+static inline void act_long_slice(struct lane *by, void *context)
+{
+	static uint8_t data[LONG];
+	memset(data, 2, sizeof(data));
+	array_set_slice(by, *(uint64_t *)context, 0, 'B', (struct span){ data, sizeof(data) });
+}
+
+static inline void act_recover(struct lane *by, void *context)
+{
+	owner_recover(by, *(uint32_t *)context);
+}
+
+struct scene {
+	kit_act *act;
+	struct kit_step step;
+	struct lane victim;
+	uint64_t a;
+	struct arena_stats before;
+};
+
+static inline bool stage(struct scene *scene)
+{
+	account(&scene->before);
+	scene->a = make(N, 1);
+	scene->victim = kit_lane(&seg);
+	return kit_die_at(&scene->step, scene->act, &scene->victim, &scene->a);
+}
+
+#endif
