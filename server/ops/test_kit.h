@@ -212,6 +212,21 @@ static inline size_t ops_encode(const ProtobufCMessageDescriptor *m, const char 
 
 static inline void ops_decode(const ProtobufCMessageDescriptor *m, struct span message, FILE *out);
 
+/* In quotes; zeros, behind which a string would end, as \0*N. */
+static inline void ops_decode_bytes(const char *before, struct span bytes, FILE *out)
+{
+	fprintf(out, "%s'", before);
+	for (size_t i = 0, n; i < bytes.len; i += n) {
+		for (n = 0; i + n < bytes.len && !bytes.data[i + n]; n++)
+			;
+		if (n)
+			fprintf(out, "\\0*%zu", n);
+		else if (++n)
+			fputc(bytes.data[i], out);
+	}
+	fputc('\'', out);
+}
+
 static inline void ops_decode_value(struct span encoded, FILE *out)
 {
 	struct value_view v;
@@ -226,7 +241,7 @@ static inline void ops_decode_value(struct span encoded, FILE *out)
 	else if (v.kind == VALUE_REAL)
 		fprintf(out, "$%.1f", v.d);
 	else
-		fprintf(out, "$'%.*s'", (int)v.bytes.len, (const char *)v.bytes.data);
+		ops_decode_bytes("$", v.bytes, out);
 }
 
 static inline void ops_decode_field(const ProtobufCFieldDescriptor *f, const struct wire_field *w, FILE *out)
@@ -240,7 +255,7 @@ static inline void ops_decode_field(const ProtobufCFieldDescriptor *f, const str
 	} else if (ops_is_value(f)) {
 		ops_decode_value(w->bytes, out);
 	} else if (w->type == WIRE_LEN) {
-		fprintf(out, "'%.*s'", (int)w->bytes.len, (const char *)w->bytes.data);
+		ops_decode_bytes("", w->bytes, out);
 	} else if (f->type == PROTOBUF_C_TYPE_DOUBLE) {
 		memcpy(&d, &w->bits, sizeof(d));
 		fprintf(out, "%.1f", d);
