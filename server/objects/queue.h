@@ -44,7 +44,7 @@ enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_f
 /*
  * Gives items back that this process got and could not hand over, to where they were: by their ordinals, as queue_get_noted
  * gave them; that of a single item is in lane->got_ordinal too, behind every get. A bounded queue may be fuller than its bound
- * then. Errors: RESOURCE_EXHAUSTED, BUSY (then some may be lost).
+ * then. All of them or, on failure, none. Errors: RESOURCE_EXHAUSTED, BUSY.
  */
 enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
 			     uint32_t n);

@@ -61,15 +61,9 @@ static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *i
 	return true;
 }
 
-enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id)
+void queue_give_back_locked(struct queue *q, struct seg_lane *of, uint32_t of_id)
 {
 	uint32_t ref;
-	if (!load32_relaxed(&of->chain))
-		return SABIR_OK;
-	/* In a recovery the dead lane may hold the lock; its holder is no danger any more. */
-	bool locked = !lock_held_by(&q->object->lock, of_id) || of == q->lane->shared;
-	if (locked && lock_acquire(q->lane, &q->object->lock))
-		return SABIR_BUSY;
 	while ((ref = load32_relaxed(&of->chain)) != 0) {
 		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
 		uint64_t word = item ? load64_acquire(&item->block.word) : 0;
@@ -79,6 +73,17 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
 			store32_relaxed(&of->chain, 0);
 		}
 	}
+}
+
+enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id)
+{
+	if (!load32_relaxed(&of->chain))
+		return SABIR_OK;
+	/* In a recovery the dead lane may hold the lock; its holder is no danger any more. */
+	bool locked = !lock_held_by(&q->object->lock, of_id) || of == q->lane->shared;
+	if (locked && lock_acquire(q->lane, &q->object->lock))
+		return SABIR_BUSY;
+	queue_give_back_locked(q, of, of_id);
 	if (locked)
 		lock_release(q->lane, &q->object->lock);
 	event_notify_all(q->seg, q->index);

@@ -47,23 +47,48 @@ static enum sabir_error make_taken(struct queue *q, struct span body, uint64_t o
 	return SABIR_OK;
 }
 
-enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
-			     uint32_t n)
+/* What was made is gone again. */
+static void unmake(struct queue *q)
+{
+	struct seg_lane *shared = q->lane->shared;
+	store32_relaxed(&shared->phase, SEG_PHASE_COMMITTED);
+	fence_compiler();
+	queue_drop_chain(q, shared, q->lane->id, &shared->chain);
+	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
+}
+
+static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uint64_t *ordinals,
+				   const struct span *items, uint32_t n)
 {
 	struct queue q;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
 	if (error)
 		return error;
+	/* First, so that nothing is made for a lock that is not to be had. */
+	error = lock_acquire(lane, &q.object->lock);
+	if (error) {
+		queue_leave(&q);
+		return error;
+	}
+	FAULT("queue_unget.locked");
 	for (uint32_t i = n; !error && i-- > 0;)
 		error = items[i].len > lane->seg->max_item_bytes ? SABIR_TOO_LARGE
 								 : make_taken(&q, items[i], ordinals[i]);
-	enum sabir_error given = queue_give_back(&q, lane->shared, lane->id);
-	if (given) {
-		store32_relaxed(&lane->shared->phase, SEG_PHASE_COMMITTED);
-		fence_compiler();
-		queue_drop_chain(&q, lane->shared, lane->id, &lane->shared->chain);
-		store32_relaxed(&lane->shared->phase, SEG_PHASE_OPEN);
-	}
+	if (error)
+		unmake(&q);
+	else
+		queue_give_back_locked(&q, lane->shared, lane->id);
+	lock_release(lane, &q.object->lock);
+	event_notify_all(q.seg, q.index);
 	queue_leave(&q);
-	return error ? error : given;
+	return error;
+}
+
+enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
+			     uint32_t n)
+{
+	enum sabir_error error = unget_once(lane, handle, ordinals, items, n);
+	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
+		error = unget_once(lane, handle, ordinals, items, n);
+	return error;
 }

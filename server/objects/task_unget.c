@@ -64,11 +64,10 @@ static enum sabir_error put_all_back(struct lane *lane, uint64_t handle, const s
 }
 
 enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items,
-				  const struct task_place *places, uint32_t n)
+				  const struct task_place *places, uint32_t n, uint32_t *n_back)
 {
-	uint32_t done = 0;
-	enum sabir_error error = put_all_back(lane, handle, items, places, n, &done);
+	enum sabir_error error = put_all_back(lane, handle, items, places, n, n_back);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
-		error = put_all_back(lane, handle, items, places, n, &done);
+		error = put_all_back(lane, handle, items, places, n, n_back);
 	return error;
 }

@@ -17,10 +17,10 @@ static void take(struct got *got, uint32_t n)
 static enum sabir_error unget(struct lane *by, const struct got *got)
 {
 	struct span items[8];
-	uint32_t n = (uint32_t)got->out.n_items;
+	uint32_t n = (uint32_t)got->out.n_items, n_back = 0;
 	for (uint32_t i = 0; i < n; i++)
 		items[i] = bytes_item(&got->out, i);
-	return task_queue_unget(by, got->q, items, (const struct task_place *)got->places.data, n);
+	return task_queue_unget(by, got->q, items, (const struct task_place *)got->places.data, n, &n_back);
 }
 
 static void end(struct got *got)

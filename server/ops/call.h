@@ -28,7 +28,7 @@ struct op_call {
 
 typedef enum sabir_error op_function(struct op_call *c);
 /* As op_undo. */
-typedef enum sabir_error op_undo_function(struct lane *lane, const struct op_receipt *receipt, struct span response);
+typedef enum sabir_error op_undo_function(struct lane *lane, struct op_receipt *receipt, struct span response);
 
 struct op {
 	const char *path;

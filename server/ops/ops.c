@@ -47,7 +47,7 @@ static const struct op_service *const services[] = {
 
 /* How long an operation waits for a lock whose holder does not go on, before it says so. */
 #define LOCK_WAIT (10 * CLOCK_SECOND)
-/* The same for one that is undone. */
+/* The same for one that is undone, and that nobody tries to undo again. */
 #define UNDO_PATIENCE (100 * CLOCK_MILLISECOND)
 
 /* A request of so many bytes has work for as long as a large object. */
@@ -145,16 +145,19 @@ void op_receipt_fini(struct op_receipt *receipt)
 	*receipt = (struct op_receipt){ 0 };
 }
 
-enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op_receipt *receipt, struct span response)
+enum sabir_error op_undo(const struct op *op, struct lane *lane, struct op_receipt *receipt, struct span response)
 {
-	if (!op->undo)
-		return SABIR_UNIMPLEMENTED;
-	/* Nobody would try again, so it waits a moment for a lock. */
+	lane->busy_object = LANE_NOT_BUSY;
+	return op->undo ? op->undo(lane, receipt, response) : SABIR_UNIMPLEMENTED;
+}
+
+enum sabir_error op_undo_last(const struct op *op, struct lane *lane, struct op_receipt *receipt, struct span response)
+{
 	bool rings = lane->lock_rings;
 	uint64_t patience_ns = lane->lock_patience_ns;
 	lane->lock_rings = false;
 	lane->lock_patience_ns = UNDO_PATIENCE;
-	enum sabir_error error = op->undo(lane, receipt, response);
+	enum sabir_error error = op_undo(op, lane, receipt, response);
 	lane->lock_rings = rings;
 	lane->lock_patience_ns = patience_ns;
 	return error;

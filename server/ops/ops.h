@@ -40,6 +40,7 @@ struct op_receipt {
 	bool items;      /* it took items, which are in its response */
 	uint8_t *places; /* the same: where they stood, if a number does not say it; from malloc */
 	size_t places_len;
+	uint32_t n_back; /* op_undo's: so much of it is undone already */
 	struct lane *
 		open; /* not NULL: it is not over, and this lane, which has performed it, does nothing else until op_finish */
 };
@@ -132,10 +133,13 @@ bool op_can_undo(const struct op *op);
 /*
  * Undoes an operation that succeeded when its response could not be delivered: whoever it was for holds no lock that he does
  * not know of, and what was taken out of a queue is there again, at its old place. The lane acts for whom the operation was
- * done for. What can't be undone any more is left; the errors are for tests.
+ * done for. Errors: BUSY (also: lane->busy_object is whose lock it was), NO_MEMORY, RESOURCE_EXHAUSTED: it is to be
+ * called again, with the same receipt, in which it may have noted how far it came. What can't be undone any more is left; the
+ * other errors are for tests.
  */
-enum sabir_error op_undo(const struct op *op, struct lane *lane, const struct op_receipt *receipt,
-			 struct span response);
+enum sabir_error op_undo(const struct op *op, struct lane *lane, struct op_receipt *receipt, struct span response);
+/* The same, for who won't call again: it waits a moment for a lock. */
+enum sabir_error op_undo_last(const struct op *op, struct lane *lane, struct op_receipt *receipt, struct span response);
 
 /* The longest request or response that an item of the largest size needs: the limit of every front. */
 uint64_t op_message_limit(const struct segment *seg);

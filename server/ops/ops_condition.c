@@ -81,14 +81,17 @@ static enum sabir_error condition_service_wait(struct op_call *c)
 }
 
 /* Who never learns that he was notified has not been: the next one is, and the lock is let go as often as it was taken. */
-static enum sabir_error undo_wait(struct lane *lane, const struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_wait(struct lane *lane, struct op_receipt *receipt, struct span response)
 {
 	uint64_t lock, n_notified, token = receipt->number >> 2;
 	enum sabir_error error = condition_lock(lane, receipt->handle, &lock);
 
 	(void)response;
-	if (!error && (receipt->number & 2))
-		(void)condition_notify(lane, receipt->handle, 1, &n_notified);
+	if (!error && (receipt->number & 2) && !receipt->n_back) {
+		error = condition_notify(lane, receipt->handle, 1, &n_notified);
+		receipt->n_back = error != SABIR_BUSY;
+		error = error == SABIR_BUSY ? error : SABIR_OK;
+	}
 	while (!error)
 		error = mutex_untake(lane, lock, token, receipt->number & 1);
 	return error == SABIR_NOT_HELD ? SABIR_OK : error;

@@ -33,7 +33,7 @@ static enum sabir_error lock_service_acquire(struct op_call *c)
 	return SABIR_OK;
 }
 
-static enum sabir_error undo_acquire(struct lane *lane, const struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_acquire(struct lane *lane, struct op_receipt *receipt, struct span response)
 {
 	(void)response;
 	return mutex_untake(lane, receipt->handle, receipt->number >> 1, receipt->number & 1);

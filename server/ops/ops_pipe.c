@@ -156,7 +156,7 @@ static enum sabir_error pipe_service_recv_bytes(struct op_call *c)
 }
 
 /* The Value is in the response, or its bytes are: `bytes`, of which it is made again. */
-static enum sabir_error undo(struct lane *lane, const struct op_receipt *receipt, struct span response, bool bytes)
+static enum sabir_error undo(struct lane *lane, struct op_receipt *receipt, struct span response, bool bytes)
 {
 	uint8_t head[VALUE_MAX_HEAD];
 	struct span rest = response, item = { NULL, 0 };
@@ -178,12 +178,12 @@ static enum sabir_error undo(struct lane *lane, const struct op_receipt *receipt
 	return error;
 }
 
-static enum sabir_error undo_recv(struct lane *lane, const struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_recv(struct lane *lane, struct op_receipt *receipt, struct span response)
 {
 	return undo(lane, receipt, response, false);
 }
 
-static enum sabir_error undo_recv_bytes(struct lane *lane, const struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_recv_bytes(struct lane *lane, struct op_receipt *receipt, struct span response)
 {
 	return undo(lane, receipt, response, true);
 }

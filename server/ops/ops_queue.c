@@ -217,8 +217,7 @@ static enum sabir_error get_items(struct op_call *c, uint32_t n)
 	return op_may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS);
 }
 
-static enum sabir_error give_back(struct lane *lane, const struct op_receipt *receipt, const struct span *items,
-				  uint32_t n)
+static enum sabir_error give_back(struct lane *lane, struct op_receipt *receipt, const struct span *items, uint32_t n)
 {
 	const void *places = receipt->places ? (const void *)receipt->places : &receipt->number;
 	size_t len = receipt->places ? receipt->places_len : sizeof(receipt->number);
@@ -226,12 +225,12 @@ static enum sabir_error give_back(struct lane *lane, const struct op_receipt *re
 	if (len == n * sizeof(uint64_t))
 		return queue_unget(lane, receipt->handle, places, items, n);
 	if (len == n * sizeof(struct task_place))
-		return task_queue_unget(lane, receipt->handle, items, places, n);
+		return task_queue_unget(lane, receipt->handle, items, places, n, &receipt->n_back);
 	return SABIR_INVALID_ARGUMENT;
 }
 
 /* Items are given back, of a lease the token. */
-static enum sabir_error undo_get(struct lane *lane, const struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_get(struct lane *lane, struct op_receipt *receipt, struct span response)
 {
 	struct span few[N_ITEMS_ON_STACK], *items = few, rest = response, item;
 	uint32_t n = 0;

@@ -30,7 +30,7 @@ static enum sabir_error semaphore_service_acquire(struct op_call *c)
 	return op_may_wait(c, error, SABIR_WOULD_BLOCK, SEG_EVENT_ITEMS);
 }
 
-static enum sabir_error undo_acquire(struct lane *lane, const struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_acquire(struct lane *lane, struct op_receipt *receipt, struct span response)
 {
 	(void)response;
 	return semaphore_give(lane, receipt->handle, 1);

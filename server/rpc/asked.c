@@ -16,6 +16,7 @@
 #include "server/objects/answers.h"
 #include "server/rpc/asks_store.h"
 #include "server/rpc/call.h"
+#include "server/rpc/undo.h"
 
 #define ASKED_OF(p) ((struct asked *)(p)) /* `pending` is the first member */
 
@@ -289,49 +290,47 @@ bool asked_let_go(struct asks *asks, struct asked *a)
 
 /* ---------------------------------------------------------------- undoing */
 
-static void undo(struct asked *a, struct lane *lane, struct actor actor)
-{
-	struct actor own = lane->actor;
-	lane->actor = actor;
-	(void)op_undo(a->op, lane, &a->receipt, (struct span){ a->result, a->result_len });
-	lane->actor = own;
-}
-
 void asked_give_back(struct asked *a, struct lane *lane)
 {
 	if (!a->error && a->receipt.items)
-		undo(a, lane, (struct actor){ 0 });
+		undo(a->asks->rpc, lane, a->op, (struct actor){ 0 }, &a->receipt,
+		     (struct span){ a->result, a->result_len });
 }
 
 /* Nobody has its result, nor will. */
 static void undo_lost(struct asked *a)
 {
-	if (!a->undoable || a->error || !op_can_undo(a->op))
-		return;
-	struct rpc *rpc = a->asks->rpc;
-	struct lane *lane = lanes_take(&rpc->lanes);
-	if (lane)
-		undo(a, lane, (struct actor){ .owner = a->asks->owner, .thread = a->thread });
-	lanes_give(&rpc->lanes, lane);
+	if (a->undoable && !a->error && op_can_undo(a->op))
+		undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread }, &a->receipt,
+		     (struct span){ a->result, a->result_len });
 }
 
 /* ---------------------------------------------------------------- ending */
 
-static void keep_result(struct asked *a, enum sabir_error *error, struct bytes *response, const char *detail)
+/* Whether the answer is one for ever: else nothing was done, and the request may be performed anew. */
+static bool keep_result(struct asked *a, enum sabir_error *error, struct bytes *response, const char *detail)
 {
+	bool final = answer_is_final(*error);
 	struct span from = *error ? (struct span){ (const uint8_t *)detail, strlen(detail) + 1 }
 				  : (struct span){ response->data, response->len };
 	a->result_len = from.len;
 	a->result = *error ? NULL : bytes_take(response);
 	if (a->result || !from.len)
-		return;
+		return final;
 	a->result = malloc(from.len);
 	if (a->result)
 		memcpy(a->result, from.data, from.len);
 	else
 		a->result_len = 0;
-	if (!a->result && !*error)
-		*error = SABIR_NO_MEMORY;
+	if (a->result || *error)
+		return final;
+	/* Who asked is told that there was no memory, so nothing may have happened; what can't be undone is not performed again. */
+	*error = SABIR_NO_MEMORY;
+	if (!op_can_undo(a->op))
+		return final;
+	op_finish(&a->receipt, true);
+	undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread }, &a->receipt, from);
+	return false;
 }
 
 /* Before anybody is told: what needs its answer to be kept is over then, and what nobody is to have is undone. */
@@ -370,8 +369,7 @@ void asked_end(struct asked *a, enum sabir_error error, struct bytes *response, 
 {
 	struct asks *asks = a->asks;
 	struct tell tell = { .n = 0 };
-	bool final = answer_is_final(error); /* also if there is no memory for the answer: it is not performed again */
-	keep_result(a, &error, response, detail);
+	bool final = keep_result(a, &error, response, detail);
 	store(a, error, final);
 	pthread_mutex_lock(&asks->mutex);
 	struct call *holds = a->holds;

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/rpc/undo.h"
+
 #define MAX_FREE_CALLS 1024
 #define COPIED_RESPONSE 1024 /* up to here copying is cheaper than handing memory over */
 
@@ -276,12 +278,8 @@ static void undo_if_lost(struct call *call)
 {
 	struct rpc *rpc = call->rpc;
 	const struct span response = { GRPC_SLICE_START_PTR(call->sent), GRPC_SLICE_LENGTH(call->sent) };
-	struct lane *lane = call->cancelled == 1 ? lanes_take(&rpc->lanes) : NULL;
-	if (lane) {
-		lane->actor = call->actor;
-		(void)op_undo(call->method->op, lane, &call->receipt, response);
-	}
-	lanes_give(&rpc->lanes, lane);
+	if (call->cancelled == 1)
+		undo(rpc, NULL, call->method->op, call->actor, &call->receipt, response);
 	op_receipt_fini(&call->receipt);
 	grpc_slice_unref(call->sent);
 }

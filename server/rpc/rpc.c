@@ -204,6 +204,8 @@ void rpc_counters(const struct rpc *rpc, struct rpc_counters *counters)
 		.parked = load64_relaxed(&c->parked),
 		.cancelled = load64_relaxed(&c->cancelled),
 		.refused = load64_relaxed(&c->refused),
+		.undoing = load64_relaxed(&c->undoing),
+		.not_undone = load64_relaxed(&c->not_undone),
 		.unknown = load64_relaxed(&c->unknown),
 		.waiting = load64_relaxed(&c->waiting),
 		.watching = load64_relaxed(&c->watching),

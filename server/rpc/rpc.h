@@ -84,14 +84,16 @@ void rpc_free(struct rpc *rpc);
 
 /* All counted since rpc_start, except for `waiting` and `watching`, which tell the present. */
 struct rpc_counters {
-	uint64_t calls;     /* operations that were run, those that failed included */
-	uint64_t failed;    /* of these: answered with an error */
-	uint64_t parked;    /* of these: had to wait */
-	uint64_t cancelled; /* of those that waited: the client gave up or its deadline passed */
-	uint64_t refused;   /* not run: over max_parked or another limit, or draining */
-	uint64_t unknown;   /* calls of methods that don't exist */
-	uint64_t waiting;   /* parked now */
-	uint64_t watching;  /* open streams of health and reflection */
+	uint64_t calls;      /* operations that were run, those that failed included */
+	uint64_t failed;     /* of these: answered with an error */
+	uint64_t parked;     /* of these: had to wait */
+	uint64_t cancelled;  /* of those that waited: the client gave up or its deadline passed */
+	uint64_t refused;    /* not run: over max_parked or another limit, or draining */
+	uint64_t unknown;    /* calls of methods that don't exist */
+	uint64_t waiting;    /* parked now */
+	uint64_t watching;   /* open streams of health and reflection */
+	uint64_t undoing;    /* answers that nobody has received and that are to be undone yet */
+	uint64_t not_undone; /* of those: given up */
 };
 /* Any thread. */
 void rpc_counters(const struct rpc *rpc, struct rpc_counters *counters);

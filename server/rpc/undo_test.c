@@ -158,6 +158,103 @@ static void a_session_that_ends_gives_back_what_was_not_acknowledged(void)
 	CU_ASSERT(next_is(q, "first"));
 }
 
+/* ---------------------------------------------------------------- what is in the way */
+
+static void await_undoing(uint64_t n)
+{
+	struct rpc_counters counters;
+	uint64_t give_up = kit_now() + KIT_PATIENCE_MS * 1000000ull;
+	do {
+		rpc_counters(kit.rpc, &counters);
+		usleep(200);
+	} while (counters.undoing != n && kit_now() < give_up);
+	CU_ASSERT_EQUAL_FATAL(counters.undoing, n);
+	CU_ASSERT_EQUAL(counters.not_undone, 0);
+}
+
+/* A client has the queue's only item, which is huge, and is about to lose it. */
+static void begin_get(struct ask *ask, const char *name)
+{
+	struct form form = form_on(name);
+	ask_open(&kit, ask, 0, KIT_GET, KIT_PATIENCE_MS);
+	ask_tell(ask, form_span(&form));
+}
+
+static void lose(struct ask *ask)
+{
+	(void)grpc_call_cancel(ask->call, NULL);
+	CU_ASSERT_EQUAL(ask_close(ask), GRPC_STATUS_CANCELLED);
+	await_undoing(1);
+}
+
+static void what_meets_a_held_lock_goes_back_when_it_is_free(void)
+{
+	struct ask ask;
+	uint64_t q = make_tasks("held", SEG_TASK_LIFO);
+	uint64_t *lock = &kit.lane.seg->objects[object_index(q)].lock;
+	put(q, "huge", KIT_HUGE, 0);
+	begin_get(&ask, "held");
+	await_ready(q, 0);
+	CU_ASSERT_EQUAL_FATAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	lose(&ask);
+	lock_release(&kit.lane, lock);
+	await_ready(q, 1);
+	await_undoing(0);
+	CU_ASSERT(next_is(q, "huge"));
+}
+
+static void what_meets_a_held_lock_of_a_plain_queue_goes_back_too(void)
+{
+	struct ask ask;
+	kit_put_huge(&kit, "plain");
+	uint64_t q;
+	CU_ASSERT_EQUAL_FATAL(object_open(&kit.lane, text("plain"), &q), SABIR_OK);
+	uint64_t *lock = &kit.lane.seg->objects[object_index(q)].lock;
+	begin_get(&ask, "plain");
+	kit_await_size(&kit, "plain", 0);
+	CU_ASSERT_EQUAL_FATAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	lose(&ask);
+	lock_release(&kit.lane, lock);
+	kit_await_size(&kit, "plain", 1);
+	await_undoing(0);
+}
+
+static void what_finds_no_memory_goes_back_when_there_is_some(void)
+{
+	struct ask ask;
+	uint64_t fill[64], q = make_tasks("full", SEG_TASK_FIFO);
+	struct object_spec array = { .kind = SEG_KIND_ARRAY, .type_code = 'B', .length = 64u << 20 };
+	uint32_t n = 0;
+	put(q, "huge", KIT_HUGE, 0);
+	begin_get(&ask, "full");
+	await_ready(q, 0);
+	for (; n < 64 && array.length >= 200000; array.length /= 2)
+		while (n < 64 && object_create(&kit.lane, text(""), &array, true, &fill[n]) == SABIR_OK)
+			n++;
+	CU_ASSERT(n < 64);
+	lose(&ask);
+	while (n-- > 0)
+		CU_ASSERT_EQUAL(object_delete(&kit.lane, fill[n]), SABIR_OK);
+	await_ready(q, 1);
+	await_undoing(0);
+	CU_ASSERT(next_is(q, "huge"));
+}
+
+static void what_can_not_go_back_ends_with_its_object(void)
+{
+	struct ask ask;
+	uint64_t q = make_tasks("deleted", SEG_TASK_FIFO);
+	uint64_t *lock = &kit.lane.seg->objects[object_index(q)].lock;
+	put(q, "huge", KIT_HUGE, 0);
+	begin_get(&ask, "deleted");
+	await_ready(q, 0);
+	CU_ASSERT_EQUAL_FATAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	lose(&ask);
+	lock_release(&kit.lane, lock);
+	CU_ASSERT_EQUAL(object_delete(&kit.lane, q), SABIR_OK);
+	await_undoing(0);
+}
+
 /* ---------------------------------------------------------------- pipes */
 
 static void send(uint64_t pipe, enum value_kind kind, const char *s, size_t len)
@@ -265,6 +362,10 @@ int main(void)
 		KIT_TEST(a_call_that_has_waited_for_a_task_gives_it_back),
 		KIT_TEST(a_stream_that_breaks_gives_its_tasks_back),
 		KIT_TEST(a_session_that_ends_gives_back_what_was_not_acknowledged),
+		KIT_TEST(what_meets_a_held_lock_goes_back_when_it_is_free),
+		KIT_TEST(what_meets_a_held_lock_of_a_plain_queue_goes_back_too),
+		KIT_TEST(what_finds_no_memory_goes_back_when_there_is_some),
+		KIT_TEST(what_can_not_go_back_ends_with_its_object),
 		KIT_TEST(a_stream_that_breaks_gives_its_messages_back),
 		KIT_TEST(a_call_that_receives_gives_the_message_back),
 	};

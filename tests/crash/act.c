@@ -79,7 +79,8 @@ static enum sabir_error undo_it(const struct act *act, struct world *world, enum
 	struct lane *lane = &world->lane[who];
 	struct actor own = lane->actor;
 	lane->actor = world->lane[SURVIVOR].actor;
-	(void)op_undo(ops_op(act->method), lane, &act->receipt, bytes_item(&act->response, 0));
+	struct op_receipt receipt = act->receipt; /* its places are only read */
+	(void)op_undo(ops_op(act->method), lane, &receipt, bytes_item(&act->response, 0));
 	lane->actor = own;
 	return SABIR_OK;
 }

@@ -226,20 +226,11 @@ static void tell(const struct scenario *s, enum variant variant, const struct ru
 }
 
 /* One scenario; true if it was run at all. */
-/*
- * An undoing that meets a held lock gives up, and what it was to give back is lost: of a plain queue's item more is saved by a
- * death in it, so there is no order of states.
- */
-static bool is_hopeless(const struct scenario *s, enum variant variant)
-{
-	return !strncmp(s->act, "undo:", strlen("undo:")) && (variant == HELD || variant == HELD_BY_DEAD);
-}
-
 static void sweep(const struct scenario *s, enum variant variant, const struct options *options, struct counts *counts)
 {
 	char *text = NULL;
 	size_t len;
-	if (is_hopeless(s, variant) || !check_applies(s, variant))
+	if (!check_applies(s, variant))
 		return;
 	struct run r = { .options = options, .out = open_memstream(&text, &len) };
 	where = s->act;
