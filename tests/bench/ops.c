@@ -17,180 +17,7 @@
 #define N_ELEMENTS 4096
 #define N_KEYS 1000 /* in the processor's own cache: where memory happens to be is not to be measured */
 
-static sabir_queue *queue, *tasks;
-static sabir_value *value;
-static sabir_array *array;
-static sabir_dict *dict;
-static struct sabir_list *list;
-static sabir_namespace *ns;
-static sabir_lock *lock, *rlock;
-static sabir_semaphore *semaphore;
-static sabir_event *event;
-static sabir_pipe *ends[2];
-static sabir_block *block;
-static sabir_shared_list *shared_list;
-static sabir_condition *condition;
-
-static uint8_t data[64];
-static int64_t numbers[N_ELEMENTS];
-static char keys[N_KEYS][16];
-static struct sabir_buffer buffer;
-static struct sabir_item item, number;
-static uint64_t tokens[BATCH];
-
-static void need(enum sabir_error error, const char *what)
-{
-	if (!error)
-		return;
-	fprintf(stderr, "ops: %s: %s %s\n", what, sabir_error_text(error), sabir_detail());
-	exit(1);
-}
-#define NEED(call) need(call, #call)
-
-/* One batch of a statement, in which `i` counts. */
-#define EACH(name, statement)                                                                                          \
-	static void name(void)                                                                                         \
-	{                                                                                                              \
-		for (int i = 0; i < BATCH; i++) {                                                                      \
-			(void)i;                                                                                       \
-			statement;                                                                                     \
-		}                                                                                                      \
-	}
-
-/* A key of the dict, far from the last one. */
-static struct sabir_item key_of(int i)
-{
-	static unsigned at;
-	(void)i;
-	at = (at + 7919) % N_KEYS;
-	return sabir_bytes(keys[at], sizeof(keys[at]));
-}
-
-static void dict_set_one(struct sabir_item key)
-{
-	item = sabir_bytes(data, sizeof(data));
-	NEED(sabir_dict_set(dict, &key, &item, NULL));
-}
-
-static void dict_get_one(struct sabir_item key)
-{
-	NEED(sabir_dict_get_into(dict, &key, &buffer, &item));
-}
-
-static struct sabir_item new_key(int i)
-{
-	static char text[16];
-	snprintf(text, sizeof(text), "new%012d", i);
-	return sabir_bytes(text, sizeof(text));
-}
-
-static void dict_delete_one(struct sabir_item key)
-{
-	NEED(sabir_dict_delete(dict, &key));
-}
-
-static void list_pop_one(void)
-{
-	struct sabir_item *taken;
-	NEED(sabir_list_pop(list, -1, &taken));
-	sabir_free(taken);
-}
-
-static void list_get_one(int i)
-{
-	struct sabir_item *found;
-	NEED(sabir_list_get(list, i * 7 % BATCH, &found));
-	sabir_free(found);
-}
-
-static void namespace_get_one(void)
-{
-	struct sabir_item *found;
-	NEED(sabir_namespace_get(ns, "attribute", &found));
-	sabir_free(found);
-}
-
-static void shared_list_get_one(int i)
-{
-	struct sabir_item *found;
-	NEED(sabir_shared_list_get(shared_list, i % 10, &found));
-	sabir_free(found);
-}
-
-static void task_lease_one(int i)
-{
-	struct sabir_item *task;
-	struct sabir_lease lease;
-	NEED(sabir_task_queue_lease(tasks, 60000000000, SABIR_FOREVER, &task, &lease));
-	tokens[i] = lease.token;
-	sabir_free(task);
-}
-
-EACH(do_queue_put, NEED(sabir_queue_put_bytes(queue, data, sizeof(data), SABIR_FOREVER)))
-EACH(do_queue_get, NEED(sabir_queue_get_into(queue, SABIR_FOREVER, &buffer, &item)))
-EACH(do_pipe_send, NEED(sabir_pipe_send_bytes(ends[0], data, sizeof(data), SABIR_FOREVER)))
-EACH(do_pipe_recv, NEED(sabir_pipe_recv_into(ends[1], SABIR_FOREVER, &buffer, &item)))
-EACH(do_value_get, int64_t got; NEED(sabir_value_get_int(value, &got)))
-EACH(do_value_set, NEED(sabir_value_set_int(value, i)))
-EACH(do_value_add, NEED(sabir_value_add_int(value, 1, NULL)))
-EACH(do_array_get, int64_t got; NEED(sabir_array_get_int(array, i, &got)))
-EACH(do_array_set, NEED(sabir_array_set_int(array, i, i)))
-EACH(do_array_add, NEED(sabir_array_add_int(array, i, 1, NULL)))
-EACH(do_array_set_slice_1, NEED(sabir_array_set_slice(array, i, 1, numbers)))
-EACH(do_array_set_slice_8, NEED(sabir_array_set_slice(array, 0, 8, numbers)))
-EACH(do_array_set_slice_64, NEED(sabir_array_set_slice(array, 0, 64, numbers)))
-EACH(do_array_set_slice_512, NEED(sabir_array_set_slice(array, 0, 512, numbers)))
-EACH(do_array_set_slice_4096, NEED(sabir_array_set_slice(array, 0, 4096, numbers)))
-EACH(do_array_get_slice, NEED(sabir_array_get_slice(array, 0, 64, numbers)))
-EACH(do_array_fill_8, NEED(sabir_array_fill(array, 0, 8, &number)))
-EACH(do_array_fill_64, NEED(sabir_array_fill(array, 0, 64, &number)))
-EACH(do_array_fill_4096, NEED(sabir_array_fill(array, 0, 4096, &number)))
-EACH(do_dict_get, dict_get_one(key_of(i)))
-EACH(do_dict_set, dict_set_one(key_of(i)))
-EACH(do_dict_insert, dict_set_one(new_key(i)))
-EACH(do_dict_delete, dict_delete_one(new_key(i)))
-EACH(do_list_append, NEED(sabir_list_append(list, &number)))
-EACH(do_list_pop, list_pop_one())
-EACH(do_list_get, list_get_one(i))
-EACH(do_list_set, NEED(sabir_list_set(list, i, &number)))
-EACH(do_namespace_get, namespace_get_one())
-EACH(do_namespace_set, NEED(sabir_namespace_set(ns, "attribute", &number, NULL)))
-EACH(do_lock_pair, NEED(sabir_lock_acquire(lock, SABIR_FOREVER, NULL)); NEED(sabir_lock_release(lock)))
-EACH(do_rlock_pair, NEED(sabir_lock_acquire(rlock, SABIR_FOREVER, NULL)); NEED(sabir_lock_release(rlock)))
-EACH(do_semaphore_pair, NEED(sabir_semaphore_acquire(semaphore, SABIR_FOREVER));
-     NEED(sabir_semaphore_release(semaphore, 1)))
-EACH(do_condition_notify, NEED(sabir_condition_notify(condition, 1, NULL)))
-EACH(do_event_toggle, NEED(sabir_event_set(event)); NEED(sabir_event_clear(event)))
-EACH(do_event_is_set, bool set; NEED(sabir_event_is_set(event, &set)))
-EACH(do_block_write, NEED(sabir_block_write(block, 64, sizeof(data), data)))
-EACH(do_block_read, NEED(sabir_block_read(block, 64, sizeof(data), data)))
-EACH(do_shared_list_set, NEED(sabir_shared_list_set(shared_list, i % 10, &number)))
-EACH(do_shared_list_get, shared_list_get_one(i))
-EACH(do_task_put, NEED(sabir_task_queue_put(tasks, &number, NULL, SABIR_FOREVER, NULL)))
-EACH(do_task_lease, task_lease_one(i))
-EACH(do_task_ack, NEED(sabir_task_queue_ack(tasks, tokens[i])))
-
-static void hold(void)
-{
-	NEED(sabir_condition_acquire(condition, SABIR_FOREVER, NULL));
-}
-
-static void let_go(void)
-{
-	NEED(sabir_condition_release(condition));
-}
-
-static void lease_all(void)
-{
-	do_task_put();
-	do_task_lease();
-}
-
-static void drop_tasks(void)
-{
-	do_task_lease();
-	do_task_ack();
-}
+#include "tests/bench/ops_do.h"
 
 static const struct row {
 	const char *name;
@@ -200,14 +27,22 @@ static const struct row {
 } rows[] = {
 	{ "queue put", NULL, do_queue_put, do_queue_get },
 	{ "queue get", do_queue_put, do_queue_get, NULL },
+	{ "queue put many of 16", NULL, do_queue_put_16, do_queue_get_16 },
+	{ "queue get many of 16", do_queue_put_16, do_queue_get_16, NULL },
+	{ "queue peek", do_queue_put, do_queue_peek, do_queue_get },
+	{ "queue size", NULL, do_queue_size, NULL },
 	{ "pipe send", NULL, do_pipe_send, do_pipe_recv },
 	{ "pipe recv", do_pipe_send, do_pipe_recv, NULL },
+	{ "pipe poll", NULL, do_pipe_poll, NULL },
 	{ "value get", NULL, do_value_get, NULL },
 	{ "value set", NULL, do_value_set, NULL },
 	{ "value add", NULL, do_value_add, NULL },
+	{ "value exchange", NULL, do_value_exchange, NULL },
+	{ "value compare exchange", NULL, do_value_compare, NULL },
 	{ "array get", NULL, do_array_get, NULL },
 	{ "array set", NULL, do_array_set, NULL },
 	{ "array add", NULL, do_array_add, NULL },
+	{ "array compare exchange", NULL, do_array_compare, NULL },
 	{ "array set slice of 1", NULL, do_array_set_slice_1, NULL },
 	{ "array set slice of 8", NULL, do_array_set_slice_8, NULL },
 	{ "array set slice of 64", NULL, do_array_set_slice_64, NULL },
@@ -221,36 +56,65 @@ static const struct row {
 	{ "dict set", NULL, do_dict_set, NULL },
 	{ "dict insert", NULL, do_dict_insert, do_dict_delete },
 	{ "dict delete", do_dict_insert, do_dict_delete, NULL },
+	{ "dict contains", NULL, do_dict_contains, NULL },
+	{ "dict len", NULL, do_dict_len, NULL },
+	{ "dict setdefault", NULL, do_dict_setdefault, NULL },
+	{ "dict pop", do_dict_insert, do_dict_pop, NULL },
+	{ "dict popitem", do_dict_insert, do_dict_popitem, NULL },
+	{ "dict increment", NULL, do_dict_increment, NULL },
+	{ "dict compare exchange", NULL, do_dict_compare, NULL },
+	{ "dict update of 16", NULL, do_dict_update_16, NULL },
+	{ "dict items, page of 100", NULL, do_dict_items, NULL },
 	{ "list append", NULL, do_list_append, do_list_pop },
 	{ "list pop", do_list_append, do_list_pop, NULL },
 	{ "list get", do_list_append, do_list_get, do_list_pop },
 	{ "list set", do_list_append, do_list_set, do_list_pop },
+	{ "list len", NULL, do_list_len, NULL },
+	{ "list insert", NULL, do_list_insert, list_clear_all },
+	{ "list delete", do_list_append, do_list_delete, NULL },
+	{ "list extend of 16", NULL, do_list_extend_16, list_clear_all },
+	{ "list get slice of 64", do_list_append, do_list_get_64, list_clear_all },
+	{ "list set slice of 16", do_list_append, do_list_set_16, list_clear_all },
+	{ "list delete slice of 16", do_list_extend_16, do_list_delete_16, list_clear_all },
+	{ "list contains", do_list_append, do_list_contains, list_clear_all },
 	{ "namespace get", NULL, do_namespace_get, NULL },
 	{ "namespace set", NULL, do_namespace_set, NULL },
+	{ "namespace increment", NULL, do_namespace_increment, NULL },
 	{ "lock acquire, release", NULL, do_lock_pair, NULL },
 	{ "rlock acquire, release", NULL, do_rlock_pair, NULL },
 	{ "semaphore acquire, release", NULL, do_semaphore_pair, NULL },
+	{ "condition acquire, release", NULL, do_condition_pair, NULL },
 	{ "condition notify", hold, do_condition_notify, let_go },
 	{ "event set, clear", NULL, do_event_toggle, NULL },
+	{ "event wait, set already", do_event_set, do_event_wait, do_event_clear },
 	{ "event is_set", NULL, do_event_is_set, NULL },
+	{ "barrier wait of 1", NULL, do_barrier_wait, NULL },
 	{ "block write", NULL, do_block_write, NULL },
 	{ "block read", NULL, do_block_read, NULL },
+	{ "block write of 4096", NULL, do_block_write_4096, NULL },
 	{ "shared list set", NULL, do_shared_list_set, NULL },
 	{ "shared list get", NULL, do_shared_list_get, NULL },
+	{ "shared list items", NULL, do_shared_list_items, NULL },
 	{ "task queue put", NULL, do_task_put, drop_tasks },
 	{ "task queue lease", do_task_put, do_task_lease, do_task_ack },
 	{ "task queue ack", lease_all, do_task_ack, NULL },
+	{ "task queue nack", lease_all, do_task_nack, drop_tasks },
+	{ "task queue extend", lease_all, do_task_extend, do_task_ack },
+	{ "task queue get", do_task_put, do_task_get, do_task_done },
+	{ "task queue task_done", put_and_get, do_task_done, NULL },
+	{ "create, delete", NULL, do_create, NULL },
+	{ "open by handle", NULL, do_open, NULL },
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
 static void make_objects(sabir_conn *conn)
 {
-	struct sabir_task_spec spec = { .size = sizeof(spec) };
+	struct sabir_task_spec spec = { .size = sizeof(spec), .joinable = true };
 	struct sabir_item ten[10];
 	number = sabir_int(12345);
 	for (int i = 0; i < 10; i++)
 		ten[i] = number;
-	NEED(sabir_queue_create(conn, NULL, 4096, 0, &queue));
+	NEED(sabir_queue_create(conn, NULL, 16 * BATCH, 0, &queue));
 	NEED(sabir_task_queue_create(conn, NULL, &spec, 0, &tasks));
 	NEED(sabir_value_create(conn, NULL, 'q', 0, &value));
 	NEED(sabir_array_create(conn, NULL, 'q', N_ELEMENTS, 0, &array));
@@ -265,6 +129,11 @@ static void make_objects(sabir_conn *conn)
 	NEED(sabir_block_create(conn, NULL, 4096, 0, &block));
 	NEED(sabir_shared_list_create(conn, NULL, ten, 10, 0, &shared_list));
 	NEED(sabir_condition_create(conn, NULL, NULL, 0, &condition));
+	NEED(sabir_barrier_create(conn, NULL, 1, 0, &barrier));
+	for (int i = 0; i < 16; i++) {
+		sixteen[i] = number;
+		pairs[i] = (struct sabir_entry){ .key = sabir_int(i), .value = number };
+	}
 	for (int i = 0; i < N_KEYS; i++) {
 		char text[sizeof(keys[i]) + 1];
 		snprintf(text, sizeof(text), "key%013d", i);
@@ -272,6 +141,8 @@ static void make_objects(sabir_conn *conn)
 		dict_set_one(sabir_bytes(keys[i], sizeof(keys[i])));
 	}
 	NEED(sabir_namespace_set(ns, "attribute", &number, NULL));
+	struct sabir_item swapped = sabir_text("swapped");
+	NEED(sabir_dict_set(dict, &swapped, &number, NULL));
 }
 
 static double now_ns(void)
@@ -315,6 +186,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	NEED(sabir_connect(argv[1], NULL, &conn));
+	connection = conn;
 	make_objects(conn);
 	for (size_t i = 0; i < N_ROWS; i++)
 		if (argc < 4 || !strcmp(argv[3], rows[i].name))
