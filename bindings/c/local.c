@@ -187,6 +187,11 @@ static enum sabir_error local_open(struct sabir_conn *conn, const char *address)
 	return SABIR_OK;
 }
 
+const char *local_path(const struct sabir_conn *conn)
+{
+	return ((const struct local *)conn->state)->path;
+}
+
 static void local_close(struct sabir_conn *conn)
 {
 	struct local *local = conn->state;

@@ -15,6 +15,9 @@ struct waiting_lane {
 	uint32_t spins;   /* how often it paid to look before sleeping */
 };
 
+/* Of a local connection: its server's control socket. */
+const char *local_path(const struct sabir_conn *conn);
+
 typedef enum sabir_error local_attempt_fn(struct lane *lane, void *context);
 enum sabir_error local_wait(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
 			    local_attempt_fn *attempt, void *context);

@@ -190,6 +190,14 @@ static enum sabir_error malformed(uint32_t field)
 	return fail(SABIR_INTERNAL, "the server's response is malformed in field %u", field);
 }
 
+uint64_t response_ns(struct span message, uint32_t field)
+{
+	struct wire_field f;
+	if (!response_find(message, field, &f) || f.type != WIRE_LEN)
+		return 0;
+	return response_varint(f.bytes, 1) * SABIR_SECOND + response_varint(f.bytes, 2);
+}
+
 enum sabir_error response_item(struct span message, uint32_t field, struct sabir_item *item)
 {
 	struct wire_field f;

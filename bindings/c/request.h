@@ -48,6 +48,8 @@ void request_end(struct request *r, size_t begin);
 bool response_find(struct span message, uint32_t field, struct wire_field *found);
 /* The field as a number, 0 if it is absent. */
 uint64_t response_varint(struct span message, uint32_t field);
+/* A Timestamp or a Duration, 0 if it is absent. */
+uint64_t response_ns(struct span message, uint32_t field);
 /* The field as an item that points into the message. Errors: INTERNAL (absent or malformed). */
 enum sabir_error response_item(struct span message, uint32_t field, struct sabir_item *item);
 /* How often a field with bytes stands there, and its items, at most max of them. Errors: INTERNAL. */

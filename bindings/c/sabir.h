@@ -720,6 +720,7 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 }
 #endif
 
+#include <sabir_admin.h>
 #include <sabir_cancel.h>
 #include <sabir_in_place.h>
 #include <sabir_list.h>

@@ -52,15 +52,6 @@ enum sabir_error sabir_session_resume(sabir_conn *conn, const char *token)
 
 /* ---------------------------------------------------------------- for operators */
 
-/* A Timestamp or a Duration. */
-static uint64_t read_ns(struct span message, uint32_t field)
-{
-	struct wire_field f;
-	if (!response_find(message, field, &f) || f.type != WIRE_LEN)
-		return 0;
-	return response_varint(f.bytes, 1) * SABIR_SECOND + response_varint(f.bytes, 2);
-}
-
 static uint32_t read_text(struct span message, uint32_t field, char *to, size_t size)
 {
 	struct wire_field f;
@@ -74,9 +65,9 @@ static void read_session(struct span message, struct sabir_session_info *info)
 {
 	*info = (struct sabir_session_info){
 		.id = response_varint(message, 1),
-		.open_time_ns = (int64_t)read_ns(message, 4),
-		.lease_ns = read_ns(message, 5),
-		.left_ns = read_ns(message, 6),
+		.open_time_ns = (int64_t)response_ns(message, 4),
+		.lease_ns = response_ns(message, 5),
+		.left_ns = response_ns(message, 6),
 		.n_calls = response_varint(message, 7),
 		.n_active = (uint32_t)response_varint(message, 8),
 	};

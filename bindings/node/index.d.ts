@@ -61,6 +61,16 @@ export interface Info {
 	maxsize?: number;
 }
 
+/** A file with the server's objects. `damaged` are not in it. */
+export interface Snapshot {
+	file: string;
+	objects: number;
+	damaged: number;
+	size: number;
+	milliseconds: number;
+	endTime: Date;
+}
+
 /**
  * How long a call waits: for ever if `timeout` is left out; a negative one is a RangeError. `signal` ends it early; an
  * item that the server had sent by then is lost, one that was put later is not.
@@ -211,6 +221,11 @@ export class Client {
 	delete(which: string | Ref | Shared): Promise<void>;
 	/** The named objects whose name begins with the prefix, by name. */
 	list(prefix?: string, options?: { kind?: Kind }): AsyncGenerator<Info>;
+	/**
+	 * Has the server write a snapshot of its objects, and waits until it is on the disk; when `timeout` has passed,
+	 * WouldBlock. For operators: see sabird's admin-sessions.
+	 */
+	snapshot(options?: Wait): Promise<Snapshot>;
 	/** Ends the connection; calls that wait end with an error. */
 	close(): void;
 }
@@ -267,3 +282,4 @@ export class RequestReused extends SabirError {}
 export class RequestForgotten extends SabirError {}
 export class TooManyRequests extends SabirError {}
 export class OutcomeUnknown extends SabirError {}
+export class NotConfigured extends SabirError {}

@@ -42,6 +42,10 @@ static const pb_msgdesc_t *message_fields(unsigned type)
 		return attach_EvictOwner_fields;
 	case ATTACH_EVICTED:
 		return attach_Evicted_fields;
+	case ATTACH_SNAPSHOT:
+		return attach_Snapshot_fields;
+	case ATTACH_SNAPSHOT_STATE:
+		return attach_SnapshotState_fields;
 	default:
 		return NULL;
 	}

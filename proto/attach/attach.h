@@ -37,6 +37,8 @@ enum attach_type {
 	ATTACH_OWNER_LIST = 21,
 	ATTACH_EVICT_OWNER = 22,
 	ATTACH_EVICTED = 23,
+	ATTACH_SNAPSHOT = 24,
+	ATTACH_SNAPSHOT_STATE = 25,
 };
 
 struct attach_message {
@@ -52,6 +54,8 @@ struct attach_message {
 		attach_OwnerList owner_list;
 		attach_EvictOwner evict_owner;
 		attach_Evicted evicted;
+		attach_Snapshot snapshot;
+		attach_SnapshotState snapshot_state;
 	};
 };
 

@@ -284,7 +284,8 @@ static void on_frame(struct connection *c, const struct attach_message *message)
 	char detail[ATTACH_DETAIL_SIZE];
 	if (message->type == ATTACH_PING) {
 		on_ping(c);
-	} else if (message->type == ATTACH_LIST_OWNERS || message->type == ATTACH_EVICT_OWNER) {
+	} else if (message->type == ATTACH_LIST_OWNERS || message->type == ATTACH_EVICT_OWNER ||
+		   message->type == ATTACH_SNAPSHOT) {
 		on_operator(c, message);
 	} else if (message->type == ATTACH_HELLO && greeting) {
 		on_hello(c, &message->hello);

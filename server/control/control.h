@@ -47,8 +47,9 @@ struct control_keeper {
 struct control_options {
 	struct loop *loop; /* these three are borrowed until control_free */
 	struct segment *seg;
-	struct lane *lane;         /* recovers */
-	struct sessions *sessions; /* borrowed too; NULL: there are none */
+	struct lane *lane;           /* recovers */
+	struct sessions *sessions;   /* borrowed too; NULL: there are none */
+	struct snapshots *snapshots; /* the same */
 	const char *path;
 	struct control_policy policy; /* the lists are borrowed too */
 	const char *version;

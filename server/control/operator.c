@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an operator asks over the control socket: who is there, and that somebody be gone.
+ * What an operator asks over the control socket: who is there, that somebody be gone, and that a snapshot be written.
  *
  * A program that hangs, or is stopped, holds what it holds: nobody can know whether it will go on, so nothing is taken from
  * it. An operator can decide that it shall not. The only proof that a process never touches the memory again is its death, so
  * to evict it is to kill it, by the pidfd with which it attached and by no number. From there on all is as at any death:
  * the pidfd tells, and its owner is recovered.
+ *
+ * The event loop waits for no snapshot: who has asked for one asks again what has become of it.
  */
 #include "server/control/operator.h"
 
@@ -21,6 +23,7 @@
 #include "server/base/log.h"
 #include "server/base/utf8.h"
 #include "server/objects/object.h"
+#include "server/ops/snapshots.h"
 
 #define LANE_OWNER(word) ((uint32_t)((word) >> 32))
 
@@ -131,6 +134,49 @@ static enum sabir_error evict(const struct control *control, uint64_t id, char *
 	return error;
 }
 
+/* ---------------------------------------------------------------- snapshots */
+
+static enum sabir_error begin_snapshot(const struct connection *by, char *detail, uint64_t *number)
+{
+	struct snapshots *all = by->control->options.snapshots;
+	if (!all) {
+		snprintf(detail, ATTACH_DETAIL_SIZE, "there is no folder for snapshots (snapshot-dir)");
+		return SABIR_NOT_CONFIGURED;
+	}
+	log_info("a snapshot was asked for", log_i64("by_pid", by->peer.pid), log_u64("by_uid", by->peer.uid));
+	return snapshots_ask(all, false, number);
+}
+
+static enum sabir_error tell_snapshot(struct snapshots *all, uint64_t number, char *detail, attach_SnapshotState *to)
+{
+	struct snapshot_report report;
+	*to = (attach_SnapshotState){ .number = number };
+	if (!all || snapshots_report(all, number, &report))
+		return SABIR_OK; /* not yet */
+	if (report.error) {
+		snprintf(detail, ATTACH_DETAIL_SIZE, "%s", report.detail);
+		return report.error;
+	}
+	to->written = true;
+	snprintf(to->file, sizeof(to->file), "%s", report.file);
+	to->n_objects = report.n_objects;
+	to->size_bytes = report.n_bytes;
+	to->write_ms = report.took_ns / CLOCK_MILLISECOND;
+	to->n_damaged = report.n_damaged;
+	to->end_unix_ns = report.end_time_ns;
+	return SABIR_OK;
+}
+
+static enum sabir_error snapshot(const struct connection *by, uint64_t number, char *detail,
+				 struct attach_message *answer)
+{
+	enum sabir_error error = number ? SABIR_OK : begin_snapshot(by, detail, &number);
+	answer->type = ATTACH_SNAPSHOT_STATE;
+	return error ? error : tell_snapshot(by->control->options.snapshots, number, detail, &answer->snapshot_state);
+}
+
+/* ---------------------------------------------------------------- all of them */
+
 enum sabir_error operator_answer(const struct connection *by, const struct attach_message *question, char *detail,
 				 struct attach_message *answer)
 {
@@ -143,6 +189,8 @@ enum sabir_error operator_answer(const struct connection *by, const struct attac
 		list(by->control, question->list_owners.from, &answer->owner_list);
 		return SABIR_OK;
 	}
+	if (question->type == ATTACH_SNAPSHOT)
+		return snapshot(by, question->snapshot.number, detail, answer);
 	enum sabir_error error = evict(by->control, question->evict_owner.id, detail);
 	log_warning("eviction of an owner asked for", log_u64("owner", question->evict_owner.id),
 		    log_i64("by_pid", by->peer.pid), log_u64("by_uid", by->peer.uid),

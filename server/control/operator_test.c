@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "server/ops/sessions.h"
+#include "server/ops/snapshots.h"
 
 /* Asks a question over a connection of its own; the error of a refusal. */
 static enum sabir_error ask(struct client *c, const struct attach_message *question)
@@ -163,6 +164,52 @@ static void test_a_session_is_ended(void)
 	park_free(park);
 }
 
+/* ---------------------------------------------------------------- snapshots */
+
+static enum sabir_error ask_for_snapshot(uint64_t number, struct client *c)
+{
+	const struct attach_message question = { .type = ATTACH_SNAPSHOT, .snapshot = { .number = number } };
+	return ask(c, &question);
+}
+
+static void test_without_a_folder_there_is_no_snapshot(void)
+{
+	struct client c;
+	CU_ASSERT_EQUAL(ask_for_snapshot(0, &c), SABIR_NOT_CONFIGURED);
+	CU_ASSERT_TRUE(strlen(c.answer.refused.detail) > 0);
+}
+
+/* The test is who writes them. */
+static void test_a_snapshot_is_asked_for_and_asked_after(void)
+{
+	struct snapshots *snapshots = snapshots_new(&kit.seg);
+	struct control_options control = kit_options();
+	const struct snapshot_report good = { .file = "a", .n_objects = 2, .n_bytes = 3, .took_ns = 4000000 };
+	const struct snapshot_report bad = { .error = SABIR_RESOURCE_EXHAUSTED, .detail = "full" };
+	struct client c;
+	kit_stop();
+	control.snapshots = snapshots;
+	kit_start(&control);
+	CU_ASSERT_EQUAL(ask_for_snapshot(0, &c), SABIR_OK);
+	CU_ASSERT_TRUE(c.answer.type == ATTACH_SNAPSHOT_STATE && !c.answer.snapshot_state.written);
+	uint64_t number = c.answer.snapshot_state.number;
+	CU_ASSERT_TRUE(snapshots_await(snapshots, CLOCK_NEVER));
+	CU_ASSERT_EQUAL(ask_for_snapshot(number, &c), SABIR_OK);
+	CU_ASSERT_TRUE(!c.answer.snapshot_state.written && c.answer.snapshot_state.number == number);
+	snapshots_done(snapshots, &good);
+	CU_ASSERT_EQUAL(ask_for_snapshot(number, &c), SABIR_OK);
+	CU_ASSERT_TRUE(c.answer.snapshot_state.written && c.answer.snapshot_state.n_objects == 2);
+	CU_ASSERT_TRUE(c.answer.snapshot_state.size_bytes == 3 && c.answer.snapshot_state.write_ms == 4);
+	CU_ASSERT_STRING_EQUAL(c.answer.snapshot_state.file, "a");
+	CU_ASSERT_EQUAL(ask_for_snapshot(0, &c), SABIR_OK);
+	CU_ASSERT_TRUE(snapshots_await(snapshots, CLOCK_NEVER));
+	snapshots_done(snapshots, &bad);
+	CU_ASSERT_EQUAL(ask_for_snapshot(c.answer.snapshot_state.number, &c), SABIR_RESOURCE_EXHAUSTED);
+	CU_ASSERT_STRING_EQUAL(c.answer.refused.detail, "full");
+	kit_stop();
+	snapshots_free(snapshots);
+}
+
 /* As another user, to whom the socket is open. The child has nothing but its exit status to tell with. */
 static void ask_as_nobody(void)
 {
@@ -209,6 +256,8 @@ int main(void)
 	CU_ADD_TEST(suite, test_the_number_of_one_who_is_gone_is_nobodys);
 	CU_ADD_TEST(suite, test_the_server_is_not_evicted);
 	CU_ADD_TEST(suite, test_a_session_is_ended);
+	CU_ADD_TEST(suite, test_without_a_folder_there_is_no_snapshot);
+	CU_ADD_TEST(suite, test_a_snapshot_is_asked_for_and_asked_after);
 	CU_ADD_TEST(suite, test_other_users_are_refused);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();

@@ -14,6 +14,7 @@
 #include "server/main/runtime.h"
 #include "server/main/server.h"
 #include "server/main/signals.h"
+#include "server/main/snapshot_now.h"
 
 extern char **environ;
 
@@ -81,6 +82,8 @@ static int run(struct command_line *line, struct config *config)
 		return owners_list(config_text(config, OPTION_SOCKET));
 	if (config->value[OPTION_EVICT].set)
 		return owners_evict(config_text(config, OPTION_SOCKET), config_number(config, OPTION_EVICT));
+	if (config->value[OPTION_SNAPSHOT].set)
+		return snapshot_now(config_text(config, OPTION_SOCKET));
 	if (config->value[OPTION_UPGRADE].set)
 		return health_upgrade(config_text(config, OPTION_SOCKET));
 	return run_server(line, config);

@@ -6,59 +6,21 @@
 #include "server/main/owners.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "proto/attach/attach.h"
 #include "server/base/clock.h"
 #include "server/main/signals.h"
+#include "server/main/talk.h"
 
-#define PATIENCE (5 * CLOCK_SECOND)
 #define LOOK_AGAIN (20 * CLOCK_MILLISECOND)
-
-struct talk {
-	int socket;
-	uint64_t deadline;
-	struct attach_reader reader;
-	char detail[ATTACH_DETAIL_SIZE];
-};
-
-static bool talk_begin(struct talk *t, const char *socket_path)
-{
-	*t = (struct talk){ .socket = -1, .deadline = clock_deadline(PATIENCE) };
-	attach_reader_init(&t->reader);
-	if (!attach_dial(socket_path, t->deadline, t->detail, &t->socket))
-		return true;
-	fprintf(stderr, "sabird: %s\n", t->detail);
-	return false;
-}
-
-static void talk_end(struct talk *t)
-{
-	attach_reader_fini(&t->reader);
-	if (t->socket >= 0)
-		close(t->socket);
-}
-
-static enum sabir_error ask(struct talk *t, const struct attach_message *question, enum attach_type expected,
-			    struct attach_message *answer)
-{
-	enum sabir_error error = attach_ask(t->socket, question, -1, t->deadline, &t->reader, t->detail, answer);
-	if (error || answer->type == expected)
-		return error;
-	snprintf(t->detail, sizeof(t->detail), "the server's answer is of type %u", (unsigned)answer->type);
-	return SABIR_INTERNAL;
-}
 
 /* Shows each owner to `visit`, page by page, until it returns false. */
 static enum sabir_error each(struct talk *t, bool (*visit)(void *context, const attach_Owner *o), void *context)
 {
 	struct attach_message question = { .type = ATTACH_LIST_OWNERS }, answer;
 	do {
-		enum sabir_error error = ask(t, &question, ATTACH_OWNER_LIST, &answer);
+		enum sabir_error error = talk_ask(t, &question, ATTACH_OWNER_LIST, &answer);
 		if (error)
 			return error;
 		for (pb_size_t i = 0; i < answer.owner_list.owners_count; i++)
@@ -159,7 +121,7 @@ int owners_evict(const char *socket_path, uint64_t id)
 	struct talk t;
 	if (!talk_begin(&t, socket_path))
 		return EXIT_FAILED;
-	enum sabir_error error = ask(&t, &question, ATTACH_EVICTED, &answer);
+	enum sabir_error error = talk_ask(&t, &question, ATTACH_EVICTED, &answer);
 	if (!error)
 		error = await_end(&t, id);
 	talk_end(&t);

@@ -53,6 +53,7 @@ struct server {
 	struct control *control;
 	struct collector_thread *collector;
 	struct folder folder; /* of the snapshots */
+	struct snapshots *snapshots;
 	struct snapshotter *snapshotter;
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
@@ -167,8 +168,9 @@ static void on_signal(void *context, uint32_t events)
 	(void)events;
 	if (come.reload)
 		reload(s);
-	if (come.snapshot && s->snapshotter)
-		snapshotter_ask(s->snapshotter);
+	uint64_t number;
+	if (come.snapshot && s->snapshots)
+		(void)snapshots_ask(s->snapshots, false, &number);
 	else if (come.snapshot)
 		log_warning("no snapshot: there is no --snapshot-dir for it");
 	if (come.end)
@@ -232,14 +234,16 @@ static enum sabir_error start_snapshots(struct server *s)
 				s->detail, sizeof(s->detail));
 	if (error || !path)
 		return error;
+	s->snapshots = snapshots_new(&s->memory.seg);
 	const struct snapshotter_options options = {
 		.seg = &s->memory.seg,
 		.owner = s->memory.owner,
 		.folder = &s->folder,
+		.snapshots = s->snapshots,
 		.every_ns = config_number(s->config, OPTION_SNAPSHOT_EVERY),
 		.keep = config_number(s->config, OPTION_SNAPSHOT_KEEP),
 	};
-	s->snapshotter = snapshotter_start(&options);
+	s->snapshotter = s->snapshots ? snapshotter_start(&options) : NULL;
 	if (s->snapshotter)
 		return SABIR_OK;
 	snprintf(s->detail, sizeof(s->detail), "no thread to write snapshots");
@@ -261,6 +265,7 @@ static enum sabir_error start_rpc(struct server *s)
 		.seg = &s->memory.seg,
 		.park = s->park,
 		.sessions = s->sessions,
+		.snapshots = s->snapshots,
 		.owner = s->memory.owner,
 		.n_threads = (uint32_t)config_number(config, OPTION_RPC_THREADS),
 		.unix_mode = grpc_mode(config),
@@ -306,6 +311,7 @@ static enum sabir_error start_control(struct server *s)
 		.seg = &s->memory.seg,
 		.lane = &s->memory.lane,
 		.sessions = s->sessions,
+		.snapshots = s->snapshots,
 		.path = config_text(config, OPTION_SOCKET),
 		.max_attached = (uint32_t)config_number(config, OPTION_MAX_OWNERS),
 		.policy = {
@@ -403,6 +409,7 @@ static enum sabir_error start(struct server *s)
 		snprintf(s->detail, sizeof(s->detail), "%s", error_message(SABIR_NO_MEMORY));
 		return SABIR_NO_MEMORY;
 	}
+	park_set_snapshots(s->park, s->snapshots);
 	error = start_control(s);
 	if (!error)
 		error = take_over(s);
@@ -459,6 +466,7 @@ static void stop(struct server *s)
 	leftover_fini(&s->leftover);
 	sessions_free(s->sessions);
 	park_free(s->park);
+	snapshots_free(s->snapshots);
 	keeping_stop(&s->keeping);
 	loop_remove(&s->loop, &s->bell);
 	memory_stop(&s->memory);

@@ -6,8 +6,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -24,10 +24,6 @@ struct snapshotter {
 	uint64_t told_ns;
 	uint32_t cancel; /* the one that is being written */
 	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	bool asked; /* with the mutex, as is `stop` */
-	bool stop;
 };
 
 /* ---------------------------------------------------------------- one snapshot */
@@ -61,12 +57,12 @@ static void log_result(const struct snapshotter *t, enum sabir_error error, cons
 			    log_u64("handle", result->damaged));
 }
 
-static void write_one(struct snapshotter *t)
+static enum sabir_error write_one(struct snapshotter *t, struct save_result *result)
 {
 	const struct folder *folder = t->options.folder;
 	uint64_t *numbers;
 	size_t n;
-	struct save_result result = { .detail = "can't read the folder" };
+	*result = (struct save_result){ .detail = "can't read the folder" };
 	t->begun_ns = t->told_ns = clock_now();
 	enum sabir_error error = folder_list(folder, &numbers, &n);
 	const struct save_options options = {
@@ -79,50 +75,42 @@ static void write_one(struct snapshotter *t)
 	};
 	if (!error) {
 		free(numbers);
-		error = snapshot_save(&options, &result);
+		error = snapshot_save(&options, result);
 	}
-	log_result(t, error, &result);
+	log_result(t, error, result);
 	if (!error)
 		(void)folder_prune(folder, t->options.keep);
+	return error;
 }
 
 /* ---------------------------------------------------------------- the thread */
 
-/* Until one is wanted; false: the thread is to end. */
-static bool await(struct snapshotter *t, uint64_t until_ns)
+static void write_and_report(struct snapshotter *t)
 {
-	const struct timespec until = { (time_t)(until_ns / CLOCK_SECOND), (long)(until_ns % CLOCK_SECOND) };
-	pthread_mutex_lock(&t->mutex);
-	while (!t->stop && !t->asked && (until_ns == CLOCK_NEVER || clock_now() < until_ns)) {
-		if (until_ns == CLOCK_NEVER)
-			pthread_cond_wait(&t->changed, &t->mutex);
-		else
-			pthread_cond_timedwait(&t->changed, &t->mutex, &until);
-	}
-	t->asked = false;
-	bool goes_on = !t->stop;
-	pthread_mutex_unlock(&t->mutex);
-	return goes_on;
+	struct save_result result;
+	struct snapshot_report report = { .error = write_one(t, &result) };
+	report.n_objects = result.n_objects;
+	report.n_damaged = result.n_damaged;
+	report.n_bytes = result.n_bytes;
+	report.took_ns = clock_now() - t->begun_ns;
+	report.end_time_ns = clock_wall();
+	folder_name(result.number, report.file);
+	snprintf(report.detail, sizeof(report.detail), "%.*s", (int)sizeof(report.detail) - 1, result.detail);
+	snapshots_done(t->options.snapshots, &report);
 }
 
 static void *work(void *context)
 {
 	struct snapshotter *t = context;
 	uint64_t every_ns = t->options.every_ns;
-	while (await(t, every_ns ? clock_deadline(every_ns) : CLOCK_NEVER))
-		write_one(t);
+	while (snapshots_await(t->options.snapshots, every_ns ? clock_deadline(every_ns) : CLOCK_NEVER))
+		write_and_report(t);
 	return NULL;
 }
 
 static bool start_thread(struct snapshotter *t)
 {
-	pthread_condattr_t attributes;
 	sigset_t all, before;
-	pthread_mutex_init(&t->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	bool started = pthread_create(&t->thread, NULL, work, t) == 0;
@@ -149,29 +137,17 @@ struct snapshotter *snapshotter_start(const struct snapshotter_options *options)
 	return NULL;
 }
 
-void snapshotter_ask(struct snapshotter *t)
-{
-	pthread_mutex_lock(&t->mutex);
-	t->asked = true;
-	pthread_cond_signal(&t->changed);
-	pthread_mutex_unlock(&t->mutex);
-}
-
 void snapshotter_stop(struct snapshotter *t, bool last)
 {
+	struct save_result result;
 	if (!t)
 		return;
-	pthread_mutex_lock(&t->mutex);
-	t->stop = true;
 	store32_release(&t->cancel, 1);
-	pthread_cond_signal(&t->changed);
-	pthread_mutex_unlock(&t->mutex);
+	snapshots_close(t->options.snapshots);
 	pthread_join(t->thread, NULL);
 	store32_release(&t->cancel, 0);
 	if (last)
-		write_one(t);
+		(void)write_one(t, &result);
 	lane_close(&t->lane);
-	pthread_cond_destroy(&t->changed);
-	pthread_mutex_destroy(&t->mutex);
 	free(t);
 }

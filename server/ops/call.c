@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the operations' functions share: texts for people, the wish to wait, and page tokens.
+ * What the operations' functions share: texts for people, who is an operator, the wish to wait, and page tokens.
  *
  * A text may hold bytes of a request that was refused for them. They are shown only as far as they are printable UTF-8,
  * so that the text can go into a header, a log and a protobuf string as it is.
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/base/utf8.h"
+#include "server/ops/sessions.h"
 
 #define SHOWN_NAME_MAX 64
 #define TOKEN_LEN 24
@@ -84,6 +85,25 @@ enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const
 	va_end(args);
 	end_at_character(c->detail);
 	return error;
+}
+
+/* ---------------------------------------------------------------- operators */
+
+enum sabir_error op_check_operator(struct op_call *c, const char *what)
+{
+	const struct op_front *front = c->front;
+	enum session_admin admin = front->sessions ? sessions_admin(front->sessions) : SESSION_ADMIN_UNIX;
+	char peer[SESSION_PEER_SIZE] = "";
+
+	if (admin == SESSION_ADMIN_ALL)
+		return SABIR_OK;
+	if (admin == SESSION_ADMIN_NONE)
+		return op_fail(c, SABIR_PERMISSION_DENIED, "the server lets nobody do this (admin-sessions = none)");
+	if (front->peer)
+		front->peer(front->context, peer, sizeof(peer));
+	if (!strncmp(peer, "unix:", 5))
+		return SABIR_OK;
+	return op_fail(c, SABIR_PERMISSION_DENIED, "%s over a unix socket of the server (admin-sessions = unix)", what);
 }
 
 /* ---------------------------------------------------------------- waiting */

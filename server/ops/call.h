@@ -88,7 +88,7 @@ extern const struct op_service manager_service, queue_service, value_service, ar
 extern const struct op_service list_service, shared_list_service;
 extern const struct op_service session_service, event_service, pipe_service, block_service;
 extern const struct op_service lock_service, semaphore_service, task_service, watch_service;
-extern const struct op_service condition_service, barrier_service;
+extern const struct op_service condition_service, barrier_service, admin_service;
 
 /* Writes the detail (printf) and returns the error. */
 enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *format, ...)
@@ -96,6 +96,12 @@ enum sabir_error op_fail(struct op_call *c, enum sabir_error error, const char *
 /* The same behind the object's noun and name: "queue 'jobs/in': ". */
 enum sabir_error op_fail_object(struct op_call *c, enum sabir_error error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Whether the caller may do what is for operators: of a peer its address is known, and that of a unix socket can't be
+ * another's. `what` is done, for the detail. Errors: PERMISSION_DENIED. There is a front.
+ */
+enum sabir_error op_check_operator(struct op_call *c, const char *what);
 
 /* Whether the call's object is a queue that is no task queue: what needs one is NOT_ENABLED then, not WRONG_KIND. */
 bool op_is_plain_queue(struct op_call *c);

@@ -31,6 +31,7 @@ static const struct op_service *const services[] = {
 	&dict_copy_service,
 	&namespace_service,
 	&session_service,
+	&admin_service,
 	&event_service,
 	&pipe_service,
 	&block_service,
@@ -351,14 +352,24 @@ enum sabir_error op_run_front(const struct op *op, struct lane *lane, const stru
 	return run_call(&c, 0);
 }
 
+enum sabir_error op_run_front_again(const struct op *op, struct lane *lane, const struct op_front *front,
+				    struct span request, struct bytes *response, struct op_wait *wait, char *detail)
+{
+	struct op_call c = { .op = op,
+			     .lane = lane,
+			     .front = front,
+			     .message = request,
+			     .response = response,
+			     .wait = wait,
+			     .detail = detail };
+
+	return run_call(&c, wait->handle);
+}
+
 enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			      struct op_wait *wait, char *detail)
 {
-	struct op_call c = {
-		.op = op, .lane = lane, .message = request, .response = response, .wait = wait, .detail = detail
-	};
-
-	return run_call(&c, wait->handle);
+	return op_run_front_again(op, lane, NULL, request, response, wait, detail);
 }
 
 uint64_t op_message_limit(const struct segment *seg)

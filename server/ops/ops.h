@@ -25,10 +25,11 @@
  */
 #define OP_FOREVER UINT64_MAX
 #define OP_DETAIL_SIZE 160
-#define OP_MESSAGE_SIZE 256 /* op_text: the longest message of errors.def, and a detail */
-#define OP_WAIT_POOL 13u    /* op_wait.side, of no operation: its turn among those that are heavy */
-#define OP_WAIT_END 14u     /* op_wait.side, beside SEG_EVENT_*: the end of the object, and nothing else */
-#define OP_WAIT_LOCK 15u    /* the same: the object's lock */
+#define OP_MESSAGE_SIZE 256  /* op_text: the longest message of errors.def, and a detail */
+#define OP_WAIT_SNAPSHOT 12u /* op_wait.side, of no object: the end of the snapshot whose number is in `memory` */
+#define OP_WAIT_POOL 13u     /* op_wait.side, of no operation: its turn among those that are heavy */
+#define OP_WAIT_END 14u      /* op_wait.side, beside SEG_EVENT_*: the end of the object, and nothing else */
+#define OP_WAIT_LOCK 15u     /* the same: the object's lock */
 
 struct op;
 
@@ -96,10 +97,12 @@ enum op_flow {
 };
 const struct op *op_flow(enum op_flow which);
 
-/* What operations on sessions need, which only the server has. */
+/* What operations need that only the server has, such as those on sessions. */
 struct sessions;
+struct snapshots;
 struct op_front {
 	struct sessions *sessions;
+	struct snapshots *snapshots;                        /* NULL: there is no folder for them */
 	void (*peer)(void *context, char *to, size_t size); /* writes the caller's address, for people */
 	void *context;
 };
@@ -125,6 +128,9 @@ enum sabir_error op_run_front(const struct op *op, struct lane *lane, const stru
  */
 enum sabir_error op_run_again(const struct op *op, struct lane *lane, struct span request, struct bytes *response,
 			      struct op_wait *wait, char *detail);
+/* The same with a front, for one that was first run with one: sessions are its caller's affair, and may be missing. */
+enum sabir_error op_run_front_again(const struct op *op, struct lane *lane, const struct op_front *front,
+				    struct span request, struct bytes *response, struct op_wait *wait, char *detail);
 
 /* Whether it changes nothing. */
 bool op_reads(const struct op *op);

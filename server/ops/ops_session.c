@@ -140,24 +140,6 @@ static enum sabir_error session_service_cancel(struct op_call *c)
 
 /* ---------------------------------------------------------------- for operators */
 
-/* What is known of a peer is its address; that of a unix socket can't be another's. */
-static enum sabir_error check_operator(struct op_call *c, const struct sessions *all)
-{
-	char peer[SESSION_PEER_SIZE] = "";
-	enum session_admin admin = sessions_admin(all);
-
-	if (admin == SESSION_ADMIN_ALL)
-		return SABIR_OK;
-	if (admin == SESSION_ADMIN_NONE)
-		return op_fail(c, SABIR_PERMISSION_DENIED, "the server lets nobody do this (admin-sessions = none)");
-	if (c->front->peer)
-		c->front->peer(c->front->context, peer, sizeof(peer));
-	if (!strncmp(peer, "unix:", 5))
-		return SABIR_OK;
-	return op_fail(c, SABIR_PERMISSION_DENIED,
-		       "sessions are listed and ended over a unix socket of the server (admin-sessions = unix)");
-}
-
 static enum sabir_error list_some(struct op_call *c, struct sessions *all, uint32_t n, uint64_t *cursor,
 				  uint32_t *found)
 {
@@ -178,7 +160,7 @@ static enum sabir_error session_service_list(struct op_call *c)
 
 	if (!all)
 		return no_sessions(c);
-	enum sabir_error error = check_operator(c, all);
+	enum sabir_error error = op_check_operator(c, "sessions are listed and ended");
 	if (!error)
 		error = page_cursor(c, scope, &cursor);
 	if (error)
@@ -199,7 +181,7 @@ static enum sabir_error session_service_end(struct op_call *c)
 
 	if (!all)
 		return no_sessions(c);
-	enum sabir_error error = check_operator(c, all);
+	enum sabir_error error = op_check_operator(c, "sessions are listed and ended");
 	return error ? error : no_session(c, sessions_end(all, c->request.count, c->lane));
 }
 

@@ -47,6 +47,11 @@ void park_set_after(struct park *park, void (*after)(void *context), void *conte
 	park->after_context = context;
 }
 
+void park_set_snapshots(struct park *park, struct snapshots *snapshots)
+{
+	park->snapshots = snapshots;
+}
+
 uint64_t park_deadline(uint64_t timeout_ns)
 {
 	return clock_deadline(timeout_ns);

@@ -53,6 +53,8 @@ struct park_entry {
  * then must look again. NULL where nobody does. Returns NULL when the process is out of memory.
  */
 struct park *park_new(struct segment *seg, void (*sooner)(void *context), void *context);
+/* Whose snapshots operations wait for; borrowed. Before anything is parked; NULL: nobody's. */
+void park_set_snapshots(struct park *park, struct snapshots *snapshots);
 /* Ends what is left with UNAVAILABLE first. NULL is fine. */
 void park_free(struct park *park);
 

@@ -14,6 +14,7 @@
 
 #include "server/objects/change.h"
 #include "server/objects/object_names.h"
+#include "server/ops/snapshots.h"
 
 #define RESPONSE_ON_STACK 1024u
 
@@ -31,6 +32,8 @@ bool parked_is_ready(const struct park *park, const struct parked *w)
 		return !names_is_live(park->seg, w->wait.handle);
 	if (w->wait.side == SEG_EVENT_CHANGED)
 		return change_ready(park->seg, w->wait.handle, w->wait.memory);
+	if (w->wait.side == OP_WAIT_SNAPSHOT)
+		return snapshots_is_over(park->snapshots, w->wait.memory);
 	return w->wait.side == OP_WAIT_LOCK || object_ready(park->seg, w->wait.handle, w->wait.memory);
 }
 
@@ -48,7 +51,8 @@ static struct parked *first_ready(const struct park *park, struct line *line)
 		return w;
 	if (line->side == OP_WAIT_END)
 		return NULL; /* the others would wait on too */
-	if (line->side != SEG_EVENT_CHANGED && !object_any_ready(park->seg, w->wait.handle))
+	if (line->side < SEG_N_EVENTS && line->side != SEG_EVENT_CHANGED &&
+	    !object_any_ready(park->seg, w->wait.handle))
 		return NULL;
 	for (struct waiter *next = w->place.next; next; next = next->next)
 		if (parked_is_ready(park, PARKED_AT(next)) && !has_gone(PARKED_AT(next)))
@@ -119,10 +123,11 @@ static enum sabir_error run_op(struct park *park, struct lane *lane, struct park
 	w->state = PARKED_RUNNING;
 	w->wait.over = !w->done ? OP_ABANDONED : w->timed_out ? OP_TIMED_OUT : OP_GOES_ON;
 	pthread_mutex_unlock(&park->mutex);
+	const struct op_front front = { .snapshots = park->snapshots };
 	struct actor own = lane->actor;
 	lane->actor = w->actor;
-	enum sabir_error error = op_run_again(w->op, lane, (struct span){ w->request, w->request_len }, response,
-					      &w->wait, detail);
+	enum sabir_error error = op_run_front_again(w->op, lane, &front, (struct span){ w->request, w->request_len },
+						    response, &w->wait, detail);
 	lane->actor = own;
 	pthread_mutex_lock(&park->mutex);
 	return error;

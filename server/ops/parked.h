@@ -65,6 +65,7 @@ struct park {
 	void *sooner_context;
 	void (*after)(void *context);
 	void *after_context;
+	struct snapshots *snapshots;
 	enum sabir_error drained; /* not 0: nothing may be parked any more */
 	uint64_t round;
 	size_t count;

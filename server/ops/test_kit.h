@@ -19,6 +19,7 @@
 #include "server/base/value.h"
 #include "server/ops/call.h"
 #include "server/shm/test_kit.h"
+#include "wire/sabir/v1/admin.pb-c.h"
 #include "wire/sabir/v1/array.pb-c.h"
 #include "wire/sabir/v1/barrier.pb-c.h"
 #include "wire/sabir/v1/block.pb-c.h"
@@ -46,6 +47,7 @@ static const ProtobufCServiceDescriptor *const ops_services[] = {
 	&sabir__v1__dict_service__descriptor,
 	&sabir__v1__namespace_service__descriptor,
 	&sabir__v1__session_service__descriptor,
+	&sabir__v1__admin_service__descriptor,
 	&sabir__v1__event_service__descriptor,
 	&sabir__v1__pipe_service__descriptor,
 	&sabir__v1__block_service__descriptor,

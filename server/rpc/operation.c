@@ -100,7 +100,7 @@ static void write_peer(void *context, char *to, size_t size)
 static bool run(struct call *call, struct worker *worker, struct span request, const struct identity *who,
 		enum sabir_error *error, char *detail)
 {
-	const struct op_front front = { .sessions = call->rpc->sessions, .peer = write_peer, .context = call };
+	const struct op_front front = rpc_front(call->rpc, write_peer, call);
 	const struct pending_task task = {
 		.op = call->method->op,
 		.request = request,

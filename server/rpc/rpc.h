@@ -34,7 +34,8 @@ struct rpc_options {
 	struct segment *seg; /* borrowed until rpc_free, as are the next two */
 	struct park *park;
 	struct sessions *sessions;
-	uint32_t owner; /* the server's own owner entry: n_threads lanes are opened for it */
+	struct snapshots *snapshots; /* the same; NULL: there are none */
+	uint32_t owner;              /* the server's own owner entry: n_threads lanes are opened for it */
 
 	/* 0 in any of these chooses the default. */
 	uint32_t n_threads;            /* serving threads; 1 up to 4 processors, then one for every 4 */

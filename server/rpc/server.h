@@ -54,6 +54,7 @@ struct rpc {
 	struct segment *seg;
 	struct park *park;
 	struct sessions *sessions;
+	struct snapshots *snapshots;
 	uint64_t max_message_bytes;
 	uint64_t max_parked_bytes;
 	uint64_t max_unsent_bytes;
@@ -118,6 +119,15 @@ static inline void taken(void *tag)
 	(void)tag;
 }
 #endif
+
+/* What operations that a call asks for may need of the server. */
+static inline struct op_front rpc_front(const struct rpc *rpc, void (*peer)(void *call, char *to, size_t size),
+					struct call *call)
+{
+	return (struct op_front){
+		.sessions = rpc->sessions, .snapshots = rpc->snapshots, .peer = peer, .context = call
+	};
+}
 
 static inline void count(uint64_t *counter, int64_t n)
 {

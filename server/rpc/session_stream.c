@@ -145,7 +145,7 @@ static void park(struct turn *t, struct asked *asked, const struct pending_task 
 static void run(struct turn *t, const struct ask_request *r)
 {
 	struct session_stream *s = t->s;
-	const struct op_front front = { .sessions = s->rpc->sessions, .peer = write_peer, .context = t->call };
+	const struct op_front front = rpc_front(s->rpc, write_peer, t->call);
 	struct identity who = { .session = s->who.session, .actor = { s->who.actor.owner, r->thread, r->id } };
 	const bool kept = r->id || op_can_wait(r->op);
 	struct pending_task task = task_of(t, r->op, r->message, &who, &front);
@@ -246,7 +246,7 @@ static bool welcome(struct turn *t, struct span token)
 
 static enum sabir_error ask_sessions(struct turn *t, const char *path, struct span request)
 {
-	const struct op_front front = { .sessions = t->s->rpc->sessions, .peer = write_peer, .context = t->call };
+	const struct op_front front = rpc_front(t->s->rpc, write_peer, t->call);
 	const struct pending_task task = task_of(t, op_find(path), request, &t->s->who, &front);
 	struct op_wait wait;
 	enum sabir_error error;

@@ -60,6 +60,7 @@ void setup_limits(struct rpc *rpc, const struct rpc_options *options)
 	rpc->seg = options->seg;
 	rpc->park = options->park;
 	rpc->sessions = options->sessions;
+	rpc->snapshots = options->snapshots;
 	rpc->max_message_bytes = options->max_message_bytes ? options->max_message_bytes
 							    : op_message_limit(options->seg);
 	rpc->max_parked = options->max_parked ? options->max_parked : DEFAULT_MAX_PARKED;

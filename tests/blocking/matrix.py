@@ -348,6 +348,10 @@ class Tally:
         self.passed += 1
 
 
+# Not for what an object has: tests/snapshot waits for it.
+OF_NO_OBJECT = {"AdminService/Snapshot"}
+
+
 def check_rows():
     """The table is complete: by the operation table's own word, and by the requests that have a time-out."""
     waiting = set()
@@ -356,7 +360,7 @@ def check_rows():
             found = re.findall(r"^\tOP_WAITS\w*\((\w+), (\w+),", source.read(), re.MULTILINE)
         waiting |= {f"{service}/{method}" for service, method in found}
     with_timeout = {path for path, method in METHODS.items() if "timeout" in method.input_type.fields_by_name}
-    rows = {row.path for row in ROWS}
+    rows = {row.path for row in ROWS} | OF_NO_OBJECT
     same(sorted(waiting ^ rows), [], "operations that wait, or have a row, but not both")
     same(sorted(with_timeout - rows), [], "operations with a time-out and without a row")
     silent = [row.__name__ for row in ROWS if row.negative not in ("AT_ONCE", "INVALID_ARGUMENT")]

@@ -153,6 +153,19 @@ class Client {
 		} while (page_token);
 	}
 
+	async snapshot(options) {
+		const made = await this.call("Admin", "Snapshot", ...objects.wait({}, options));
+		const took = made.write_duration;
+		return {
+			file: made.file,
+			objects: wire.integer(made.n_objects),
+			damaged: wire.integer(made.n_damaged),
+			size: wire.integer(made.size_bytes),
+			milliseconds: Number(took.seconds) * 1000 + took.nanos / 1000000,
+			endTime: decodeTime(made.end_time),
+		};
+	}
+
 	close() {
 		this.channel.close();
 	}

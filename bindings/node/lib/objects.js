@@ -339,4 +339,4 @@ class Dict extends Shared {
 	}
 }
 
-module.exports = { Array: SharedArray, Dict, PIECE_BYTES, Queue, Value };
+module.exports = { Array: SharedArray, Dict, PIECE_BYTES, Queue, Value, wait };

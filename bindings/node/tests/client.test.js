@@ -33,6 +33,17 @@ story("malformed names", async (client) => {
 	}
 });
 
+story("a snapshot is there when the call ends", async (client, name) => {
+	await fails("PERMISSION_DENIED", client.snapshot());
+	const other = await sabir.connect(urls.remote);
+	await client.queue(name("q"));
+	const made = await other.snapshot();
+	assert.equal(fs.statSync(path.join(process.env.SNAPSHOT_DIR, made.file)).size, made.size);
+	assert.ok(made.objects >= 1 && made.damaged === 0 && made.endTime <= new Date());
+	await fails("WOULD_BLOCK", other.snapshot({ timeout: 0 }));
+	other.close();
+});
+
 story("another transport sees the same objects", async (client, name) => {
 	const other = await sabir.connect(urls.remote);
 	await (await other.queue(name("q"))).put("from there");

@@ -2,6 +2,7 @@
 """What the tests share: a client of the server that `run` started, and threads that hand over what they raise."""
 
 import os
+import pathlib
 import threading
 import unittest
 
@@ -10,6 +11,7 @@ import sabir
 TCP_URL = os.environ["TCP_URL"]
 REMOTE_URL = os.environ["REMOTE_URL"]
 LOCAL_URL = os.environ["LOCAL_URL"]
+SNAPSHOT_DIR = pathlib.Path(os.environ["SNAPSHOT_DIR"])
 
 
 class Case(unittest.TestCase):

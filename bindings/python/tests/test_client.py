@@ -74,6 +74,17 @@ class Client(kit.Case):
         with self.assertRaises(ConnectionError):
             sabir.connect("grpc+unix:/nowhere/at/all", timeout=0.2)
 
+    def test_a_snapshot_is_there_when_the_call_returns(self):
+        self.reason("PERMISSION_DENIED", self.client.snapshot)
+        with sabir.connect(kit.REMOTE_URL) as client:
+            self.client.queue(self.name())
+            made = client.snapshot()
+            self.assertEqual((kit.SNAPSHOT_DIR / made.file).stat().st_size, made.size)
+            self.assertEqual((made.objects, made.damaged), (1, 0))
+            self.reason("WOULD_BLOCK", client.snapshot, timeout=0)
+            with self.assertRaises(ValueError):
+                client.snapshot(timeout=-1)
+
     def test_a_closed_client_says_so(self):
         client = sabir.connect(kit.REMOTE_URL)
         queue = client.queue()

@@ -9,7 +9,7 @@
 
 from . import errors
 from ._array import Array
-from ._client import Client, Info, connect
+from ._client import Client, Info, Snapshot, connect
 from ._dict import Dict
 from ._items import Opaque, Ref
 from ._object import MISSING, Exchange
@@ -18,5 +18,5 @@ from ._value import Value
 from .errors import *  # noqa: F403
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Client", "Dict", "Exchange", "Info", "MISSING", "Opaque", "Queue", "Ref", "Value", "connect"]
-__all__ += ["errors", *errors.__all__]
+__all__ = ["Array", "Client", "Dict", "Exchange", "Info", "MISSING", "Opaque", "Queue", "Ref", "Snapshot", "Value"]
+__all__ += ["connect", "errors", *errors.__all__]

@@ -35,6 +35,18 @@ class Info:
     maxsize: Optional[int] = None
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A file with the server's objects. `damaged` are not in it; `seconds` it took."""
+
+    file: str
+    objects: int
+    damaged: int
+    size: int
+    seconds: float
+    end_time: datetime.datetime
+
+
 class _Call:
     def __init__(self, channel, service, method, request, response):
         self.request = request
@@ -216,6 +228,22 @@ class Client:
             token = page.next_page_token
             if not token:
                 return
+
+    def snapshot(self, timeout=None):
+        """Has the server write a snapshot of its objects, waits until it is on the disk and returns what it is. Waits
+        `timeout` seconds, for ever if None; then WouldBlock. For operators: see sabird's admin-sessions."""
+        call = self._calls["Admin", "Snapshot"]
+        request = call.request()
+        seconds = _queue._wait(request, True, timeout)
+        made = self._send(call, request, seconds, waits=True)
+        return Snapshot(
+            file=made.file,
+            objects=made.n_objects,
+            damaged=made.n_damaged,
+            size=made.size_bytes,
+            seconds=made.write_duration.ToNanoseconds() / 1e9,
+            end_time=_items._datetime(made.end_time),
+        )
 
     def close(self):
         """Ends the connection; calls that wait end with Cancelled. Objects without a name are not held any more."""
