@@ -744,6 +744,20 @@ struct seg_task_id {
 	/* the id follows */
 };
 
+/* While a task queue is being copied: the items that were touched, in a ring of SEG_TASK_LOG. */
+#define SEG_TASK_LOG 32768u
+struct seg_task_touch {
+	uint64_t ordinal;
+	uint32_t ref; /* where it stood or stands */
+	uint32_t pad0;
+};
+struct seg_task_log {
+	struct seg_block block;
+	uint64_t number;    /* of the copy */
+	uint64_t n_touched; /* entry i is at i % SEG_TASK_LOG */
+			    /* the entries follow */
+};
+
 #define SEG_TASK_DEAD_LETTER_MAX 255u
 
 struct seg_task_queue {
@@ -775,7 +789,9 @@ struct seg_task_queue {
 	uint32_t id_first; /* the oldest id */
 	uint32_t id_last;
 	uint64_t token_key[2]; /* random: tokens of leases are made with it */
-	uint64_t pad1[2];
+	uint32_t log;          /* while the queue is being copied: what was touched; 0 = nobody copies it */
+	uint32_t pad1;
+	uint64_t pad2;
 
 	/* lines 3 and 4 */
 	uint32_t ready[SEG_SKIP_LEVELS];
@@ -911,6 +927,8 @@ SEG_AT(seg_task, state, 152);
 SEG_ASSERT(sizeof(struct seg_task) == 176);
 SEG_AT(seg_task_id, hash, 16);
 SEG_ASSERT(sizeof(struct seg_task_id) == 80);
+SEG_ASSERT(sizeof(struct seg_task_touch) == 16);
+SEG_ASSERT(sizeof(struct seg_task_log) == 32);
 SEG_AT(seg_task_queue, next_ordinal, 64);
 SEG_AT(seg_task_queue, bytes, 128);
 SEG_AT(seg_task_queue, ready, 192);

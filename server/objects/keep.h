@@ -39,7 +39,13 @@ void kept_queue_fini(struct kept_queue *kept);
 /* A queue is made without a bound and filled with queue_put: a bound may be passed by what comes back. */
 enum sabir_error restore_queue_bound(struct lane *lane, uint64_t handle, uint64_t max_items);
 
-/* A task queue. Times are CLOCK_BOOTTIME, 0 = none. Each item of `items` is a kept_task and its bytes, of `ids` a kept_id. */
+/* A task queue, read a slice at a time: those who use it wait for one slice at most, as long as they do not change it faster than
+ * it is read, three times in a row; then they wait for all of it. Times are CLOCK_BOOTTIME, 0 = none.
+ * Each item of `items` is a kept_task and its bytes, of `ids` a kept_id. */
+#ifdef SABIR_FAULTS
+extern uint32_t keep_tasks_slice; /* tests: how many items are read at a time */
+#endif
+#define KEPT_TASK_GONE 0 /* state: this item is to be passed over */
 struct kept_task {
 	int64_t priority;
 	uint64_t ordinal;
@@ -47,7 +53,8 @@ struct kept_task {
 	uint64_t expires; /* when it is dropped */
 	uint64_t origin;  /* dead letters: handle of the queue that gave up on it */
 	uint32_t attempts;
-	uint32_t state; /* SEG_TASK_*; a leased one is ready again, or dead, as if its holder had died */
+	uint32_t
+		state; /* SEG_TASK_*; a leased one is ready again, or dead, as if its holder had died; or KEPT_TASK_GONE */
 };
 struct kept_id {
 	uint64_t until;

@@ -1,15 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A task queue's items and ids, all under its lock: so as of one moment, for which others wait as long as they are copied.
- * Restoring is one transaction for each: into the sets where they stood, by the ordinals that they had.
+ * A task queue's items and ids as of one moment, read while others use it: a slice at a time under its lock.
+ *
+ *   log begins ──► slice: what was touched since, once more; some of a set ──► … ──► everything read and nothing touched: that moment
+ *
+ * What is read of an item is an observation; the last of each item counts, and that it is gone is one too. At the end, still
+ * under the lock, they are the queue as it is: an item that was touched since it was read has been looked at again, since the log
+ * has it; one that was not stands where the walk met it. Ids are put at the end of their list and taken from its front, so a walk
+ * along it, behind the sets, misses none.
+ *
+ * Where the log overflows all is begun anew; at last, or where there is no memory for a log, the queue is copied in one
+ * piece, and others wait for that.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "server/base/clock.h"
 #include "server/objects/keep.h"
-#include "server/objects/refs.h"
 #include "server/objects/task_parts.h"
 
-/* ---------------------------------------------------------------- keeping */
+#define TRIES 3u
+#define SLICE_ITEMS 1024u
+#define SLICE_BYTES (512u << 10)
+#define SLICE_TOUCHED 1024u
+#define PAUSE_NS 50000 /* in which those who wait for the lock get it */
+
+#ifdef SABIR_FAULTS
+uint32_t keep_tasks_slice = SLICE_ITEMS;
+#else
+#define keep_tasks_slice SLICE_ITEMS
+#endif
+
+enum stage {
+	STAGE_READY,
+	STAGE_DEAD,
+	STAGE_TIMED,
+	STAGE_IDS,
+};
+
+struct copy {
+	struct kept_tasks *kept;
+	bool whole;      /* in one piece */
+	uint64_t number; /* of the log */
+	uint64_t seen;   /* of its entries */
+	bool again;      /* something was looked at more than once */
+	enum stage stage;
+	int64_t key; /* where the rest of the set begins; in STAGE_IDS: the id that was read last */
+	uint64_t ordinal;
+	bool some_ids;
+};
+
+/* ---------------------------------------------------------------- observations */
 
 static enum sabir_error add(struct bytes *out, const void *head, size_t head_len, const void *data, size_t len)
 {
@@ -39,75 +81,238 @@ static enum sabir_error add_item(const struct seg_task *item, struct bytes *out)
 	return add(out, &task, sizeof(task), item + 1, load32_relaxed(&item->block.len));
 }
 
-/* Of the set's items those that stand in no other that is read. */
-static enum sabir_error add_set(const struct tasks *q, const struct skip *set, bool ordered, struct bytes *out)
+static enum sabir_error look_again(struct copy *c, const struct tasks *q, const struct task_touch *touch)
 {
-	uint32_t ref = skip_first(set);
-	int64_t key = INT64_MIN;
-	uint64_t ordinal = 0;
-	while (ref) {
-		struct seg_task *item = tasks_item(q, ref);
-		struct seg_skip *node = skip_node(set, ref);
+	const struct kept_task gone = { .ordinal = touch->ordinal, .state = KEPT_TASK_GONE };
+	const struct seg_task *item = tasks_item(q, touch->ref);
+	c->again = true;
+	if (item && item->order.ordinal == touch->ordinal)
+		return add_item(item, &c->kept->items);
+	return add(&c->kept->items, &gone, sizeof(gone), "", 0);
+}
+
+/* What was touched. EMPTY: that was all. */
+static enum sabir_error read_log(struct copy *c, const struct tasks *q)
+{
+	struct task_touch touch, last = { 0 };
+	enum sabir_error error = SABIR_OK;
+	for (uint32_t n = 0; !error && n < SLICE_TOUCHED; n++) {
+		error = tasks_log_read(q, c->number, &c->seen, &touch);
+		/* A step out of one set and into another is two entries. */
+		if (!error && (touch.ref != last.ref || touch.ordinal != last.ordinal))
+			error = look_again(c, q, &touch);
+		last = touch;
+	}
+	return error;
+}
+
+/* ---------------------------------------------------------------- slices */
+
+static bool is_full(const struct copy *c, uint64_t n, size_t begin, const struct bytes *out)
+{
+	return !c->whole && (n >= keep_tasks_slice || out->len - begin >= SLICE_BYTES);
+}
+
+static struct skip set_of(const struct copy *c, const struct tasks *q)
+{
+	return c->stage == STAGE_READY ? tasks_ready(q) : c->stage == STAGE_DEAD ? tasks_dead(q) : tasks_timed(q);
+}
+
+static void next_stage(struct copy *c)
+{
+	c->stage++;
+	c->key = INT64_MIN;
+	c->ordinal = 0;
+}
+
+/* Of the set's items those that stand in no other that is read. */
+static enum sabir_error read_set(struct copy *c, const struct tasks *q)
+{
+	const struct skip set = set_of(c, q);
+	struct bytes *out = &c->kept->items;
+	size_t begin = out->len;
+	uint32_t ref;
+	enum sabir_error error = skip_find(&set, c->key, c->ordinal, &ref);
+	for (uint64_t n = 0; !error && ref && !is_full(c, n, begin, out); n++) {
+		const struct seg_task *item = tasks_item(q, ref);
+		const struct seg_skip *node = skip_node(&set, ref);
 		/* Upwards, so that it ends whatever the memory holds. */
-		if (!item || !node || node->key < key || (node->key == key && node->ordinal < ordinal))
+		if (!item || !node || node->key < c->key || (node->key == c->key && node->ordinal < c->ordinal))
 			return SABIR_DATA_LOSS;
-		bool wanted = ordered || load32_relaxed(&item->state) != SEG_TASK_READY;
-		enum sabir_error error = wanted ? add_item(item, out) : SABIR_OK;
-		if (error)
-			return error;
-		key = node->key;
-		ordinal = node->ordinal + 1;
+		if (c->stage != STAGE_TIMED || load32_relaxed(&item->state) != SEG_TASK_READY)
+			error = add_item(item, out);
+		c->key = node->key;
+		c->ordinal = node->ordinal + 1;
 		ref = load32_relaxed(&node->next[0]);
 	}
-	return SABIR_OK;
+	if (!error && !ref)
+		next_stage(c);
+	return error;
 }
 
-static enum sabir_error add_ids(const struct tasks *q, struct bytes *out)
+/* The first id that was not read: behind the last one; if that is gone, all in front of it are. */
+static enum sabir_error next_id(const struct copy *c, const struct tasks *q, uint32_t *ref)
 {
 	const struct skip ids = tasks_ids(q);
-	uint32_t ref = load32_relaxed(&q->body->id_first);
-	uint64_t left = load64_relaxed(&q->body->n_ids);
-	for (; ref; left--) {
-		struct seg_task_id *id = skip_node(&ids, ref) ? segment_at(q->seg, ref, sizeof(*id)) : NULL;
-		uint32_t len = id ? load32_relaxed(&id->block.len) : 0;
-		if (!id || !left || len > TASK_ID_MAX || !segment_at(q->seg, ref, sizeof(*id) + len))
-			return SABIR_DATA_LOSS;
-		const struct kept_id kept = { load64_relaxed(&id->until), id->hash.ordinal };
-		enum sabir_error error = add(out, &kept, sizeof(kept), id + 1, len);
-		if (error)
-			return error;
-		ref = load32_relaxed(&id->block.next);
-	}
-	return SABIR_OK;
+	*ref = load32_relaxed(&q->body->id_first);
+	if (!c->some_ids)
+		return SABIR_OK;
+	uint32_t last;
+	enum sabir_error error = skip_find(&ids, c->key, c->ordinal, &last);
+	const struct seg_skip *node = !error && last ? skip_node(&ids, last) : NULL;
+	const struct seg_block *block = segment_at(q->seg, last, sizeof(*block));
+	if (node && block && node->key == c->key && node->ordinal == c->ordinal)
+		*ref = load32_relaxed(&block->next);
+	return error;
 }
 
-static enum sabir_error read_all(const struct tasks *q, struct kept_tasks *kept)
+static enum sabir_error read_ids(struct copy *c, const struct tasks *q, bool *all)
 {
-	const struct skip ready = tasks_ready(q), dead = tasks_dead(q), timed = tasks_timed(q);
+	const struct skip ids = tasks_ids(q);
+	struct bytes *out = &c->kept->ids;
+	size_t begin = out->len;
+	uint64_t n = 0, most = load64_relaxed(&q->body->n_ids);
+	uint32_t ref;
+	enum sabir_error error = next_id(c, q, &ref);
+	for (; !error && ref && !is_full(c, n, begin, out); n++) {
+		struct seg_task_id *id = skip_node(&ids, ref) ? segment_at(q->seg, ref, sizeof(*id)) : NULL;
+		uint32_t len = id ? load32_relaxed(&id->block.len) : 0;
+		if (!id || n >= most || len > TASK_ID_MAX || !segment_at(q->seg, ref, sizeof(*id) + len))
+			return SABIR_DATA_LOSS;
+		const struct kept_id kept = { load64_relaxed(&id->until), id->hash.ordinal };
+		error = add(out, &kept, sizeof(kept), id + 1, len);
+		c->some_ids = true;
+		c->key = id->hash.key;
+		c->ordinal = id->hash.ordinal;
+		ref = load32_relaxed(&id->block.next);
+	}
+	*all = !ref;
+	return error;
+}
+
+static void read_numbers(const struct tasks *q, struct kept_tasks *kept)
+{
 	const struct seg_task_queue *body = q->body;
-	enum sabir_error error = add_set(q, &ready, true, &kept->items);
-	if (!error)
-		error = add_set(q, &dead, true, &kept->items);
-	if (!error)
-		error = add_set(q, &timed, false, &kept->items);
-	if (!error)
-		error = add_ids(q, &kept->ids);
 	kept->next_ordinal = body->next_ordinal;
 	kept->next_lease = body->next_lease;
 	kept->unfinished = body->unfinished;
 	kept->closed = body->closed != 0;
 	kept->paused = body->paused != 0;
+}
+
+/* Some of what is left, and `all` if that was it. */
+static enum sabir_error read_some(struct copy *c, const struct tasks *q, bool *all)
+{
+	enum sabir_error error = c->whole ? SABIR_EMPTY : read_log(c, q);
+	bool caught_up = error == SABIR_EMPTY;
+	if (caught_up)
+		error = SABIR_OK;
+	do {
+		if (!error && c->stage != STAGE_IDS)
+			error = read_set(c, q);
+		else if (!error)
+			error = read_ids(c, q, all);
+	} while (!error && c->whole && !*all);
+	*all &= caught_up;
+	if (!error && *all)
+		read_numbers(q, c->kept);
 	return error;
+}
+
+/* ---------------------------------------------------------------- the last observation of each */
+
+struct seen {
+	uint64_t ordinal;
+	size_t item;
+};
+
+static int compare_seen(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+	if (x->ordinal != y->ordinal)
+		return x->ordinal < y->ordinal ? -1 : 1;
+	return x->item < y->item ? -1 : x->item > y->item;
+}
+
+/* The others are marked as gone. */
+static enum sabir_error settle(struct bytes *items)
+{
+	const uint32_t gone = KEPT_TASK_GONE;
+	size_t n = items->n_items;
+	struct seen *order = malloc((n ? n : 1) * sizeof(*order));
+	if (!order)
+		return SABIR_NO_MEMORY;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *task = bytes_item(items, i).data;
+		order[i].item = i;
+		memcpy(&order[i].ordinal, task + offsetof(struct kept_task, ordinal), sizeof(uint64_t));
+	}
+	qsort(order, n, sizeof(*order), compare_seen);
+	for (size_t i = 0; i + 1 < n; i++) {
+		uint8_t *task = (uint8_t *)bytes_item(items, order[i].item).data;
+		if (order[i].ordinal == order[i + 1].ordinal)
+			memcpy(task + offsetof(struct kept_task, state), &gone, sizeof(gone));
+	}
+	free(order);
+	return SABIR_OK;
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+/* Its memory, made outside of the lock, so that a slice makes none. */
+static bool make_room(struct kept_tasks *kept)
+{
+	return bytes_reserve(&kept->items, 2 * SLICE_BYTES) && bytes_reserve(&kept->ids, 2 * SLICE_BYTES);
+}
+
+static enum sabir_error read_slice(struct copy *c, struct lane *lane, uint64_t handle, bool *all)
+{
+	struct tasks q;
+	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
+	if (error)
+		return error;
+	if (!c->whole && !c->number) {
+		c->number = clock_now() | 1;
+		error = tasks_log_begin(&q, c->number);
+	}
+	if (!error)
+		error = read_some(c, &q, all);
+	FAULT("keep_tasks.read");
+	if (!c->whole && (error || *all))
+		tasks_log_end(&q);
+	return tasks_end(&q, error);
+}
+
+static enum sabir_error read_all(struct copy *c, struct lane *lane, uint64_t handle)
+{
+	const struct timespec pause = { 0, PAUSE_NS };
+	enum sabir_error error = SABIR_OK;
+	bool all = false;
+	while (!error && !all) {
+		error = make_room(c->kept) ? read_slice(c, lane, handle, &all) : SABIR_NO_MEMORY;
+		if (!error && !all) {
+			FAULT("keep_tasks.between");
+			nanosleep(&pause, NULL);
+		}
+	}
+	return !error && c->again ? settle(&c->kept->items) : error;
 }
 
 enum sabir_error keep_tasks(struct lane *lane, uint64_t handle, struct kept_tasks *kept)
 {
-	struct tasks q;
+	enum sabir_error error = SABIR_CHANGED;
 	*kept = (struct kept_tasks){ .closed = false };
-	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
-	if (error)
-		return error;
-	error = tasks_end(&q, read_all(&q, kept));
+	for (uint32_t tries = 0; error && tries <= TRIES; tries++) {
+		struct copy c = { .kept = kept, .whole = tries == TRIES, .key = INT64_MIN };
+		bytes_empty(&kept->items);
+		bytes_empty(&kept->ids);
+		error = read_all(&c, lane, handle);
+		/* Without the copies that do not count, it may be small enough. */
+		if (!c.whole && (error == SABIR_RESOURCE_EXHAUSTED || (error == SABIR_TOO_LARGE && c.again)))
+			tries = TRIES - 1;
+		else if (error != SABIR_CHANGED)
+			break;
+	}
 	if (error)
 		kept_tasks_fini(kept);
 	return error;
@@ -117,134 +322,4 @@ void kept_tasks_fini(struct kept_tasks *kept)
 {
 	bytes_fini(&kept->items);
 	bytes_fini(&kept->ids);
-}
-
-/* ---------------------------------------------------------------- restoring */
-
-enum sabir_error restore_tasks(struct lane *lane, uint64_t handle, const struct kept_tasks *kept)
-{
-	struct tasks q;
-	enum sabir_error error = tasks_begin(lane, SEG_OP_TASK_CHANGE, handle, &q);
-	if (error)
-		return error;
-	q.body->next_ordinal = kept->next_ordinal;
-	q.body->next_lease = kept->next_lease;
-	q.body->unfinished = kept->unfinished;
-	store32_relaxed(&q.body->closed, kept->closed);
-	store32_relaxed(&q.body->paused, kept->paused);
-	object_leave(lane);
-	return SABIR_OK;
-}
-
-static void fill(struct seg_task *item, const struct kept_task *from, struct span data, uint32_t discipline)
-{
-	memset(&item->order, 0, sizeof(*item) - sizeof(item->block));
-	item->block.next = 0;
-	item->block.len = (uint32_t)data.len;
-	item->order.ordinal = item->time.ordinal = from->ordinal;
-	item->order.key = discipline == SEG_TASK_LIFO       ? -(int64_t)from->ordinal
-			  : discipline == SEG_TASK_PRIORITY ? from->priority
-							    : 0;
-	item->priority = from->priority;
-	item->expires = from->expires;
-	item->origin = from->origin;
-	item->attempts = from->attempts;
-	if (data.len)
-		memcpy(item + 1, data.data, data.len);
-}
-
-/* What becomes of the item, and when something is to become of it again. */
-static uint32_t state_of(const struct tasks *q, const struct kept_task *task, uint64_t *due)
-{
-	uint32_t most = load32_relaxed(&q->body->max_attempts);
-	*due = task->expires;
-	if (task->state == SEG_TASK_DEAD || (task->state == SEG_TASK_LEASED && most && task->attempts >= most)) {
-		*due = 0;
-		return SEG_TASK_DEAD;
-	}
-	if (task->state != SEG_TASK_DELAYED)
-		return SEG_TASK_READY;
-	*due = task->expires && task->expires < task->due ? task->expires : task->due;
-	return SEG_TASK_DELAYED;
-}
-
-static enum sabir_error insert(struct tasks *q, const struct kept_task *task, struct seg_task *item)
-{
-	uint64_t due;
-	uint32_t state = state_of(q, task, &due);
-	item->time.key = (int64_t)due;
-	enum sabir_error error = tasks_link(q, item, state, due);
-	if (error)
-		return error;
-	/* Nobody works at it any more: who joins need not wait for it. */
-	if (state == SEG_TASK_DEAD && task->state == SEG_TASK_LEASED)
-		tasks_finish_one(q);
-	tasks_adopt(q, &item->block);
-	journal_store32(q->lane, &q->lane->shared->hand[TASK_HAND_ITEM], 0);
-	tasks_commit(q);
-	return SABIR_OK;
-}
-
-static enum sabir_error restore_once(struct lane *lane, uint64_t handle, const struct kept_task *task, struct span data)
-{
-	struct tasks q;
-	struct seg_block *block;
-	enum sabir_error error = tasks_begin(lane, SEG_OP_TASK_CHANGE, handle, &q);
-	if (error)
-		return error;
-	error = block_alloc(lane, sizeof(struct seg_task) + data.len, TASK_HAND_ITEM, &block);
-	if (!error) {
-		fill((struct seg_task *)block, task, data, load32_relaxed(&q.body->discipline));
-		error = insert(&q, task, (struct seg_task *)block);
-	}
-	object_leave(lane);
-	return error;
-}
-
-enum sabir_error restore_task(struct lane *lane, uint64_t handle, const struct kept_task *task, struct span item)
-{
-	enum sabir_error error = restore_once(lane, handle, task, item);
-	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
-		error = restore_once(lane, handle, task, item);
-	return error;
-}
-
-static enum sabir_error insert_id(struct tasks *q, struct seg_task_id *id)
-{
-	const struct skip ids = tasks_ids(q);
-	uint32_t ref = segment_ref(q->seg, id), last_ref = load32_relaxed(&q->body->id_last);
-	struct seg_task_id *last = segment_at(q->seg, last_ref, sizeof(*last));
-	if (skip_insert(&ids, ref))
-		return SABIR_DATA_LOSS;
-	tasks_adopt(q, &id->block);
-	journal_store32(q->lane, last_ref && last ? &last->block.next : &q->body->id_first, ref);
-	journal_store32(q->lane, &q->body->id_last, ref);
-	tasks_count(q, &q->body->n_ids, 1);
-	journal_store32(q->lane, &q->lane->shared->hand[TASK_HAND_ID], 0);
-	tasks_commit(q);
-	return SABIR_OK;
-}
-
-enum sabir_error restore_task_id(struct lane *lane, uint64_t handle, const struct kept_id *id, struct span text)
-{
-	struct tasks q;
-	struct seg_block *block;
-	enum sabir_error error = tasks_begin(lane, SEG_OP_TASK_CHANGE, handle, &q);
-	if (error)
-		return error;
-	error = block_alloc(lane, sizeof(struct seg_task_id) + text.len, TASK_HAND_ID, &block);
-	if (!error) {
-		struct seg_task_id *made = (struct seg_task_id *)block;
-		memset(&made->hash, 0, sizeof(*made) - sizeof(made->block));
-		block->len = (uint32_t)text.len;
-		block->next = 0;
-		made->hash.key = (int64_t)tasks_id_hash(&q, text);
-		made->hash.ordinal = id->ordinal;
-		made->until = id->until;
-		if (text.len)
-			memcpy(made + 1, text.data, text.len);
-		error = insert_id(&q, made);
-	}
-	object_leave(lane);
-	return error;
 }

@@ -4,6 +4,8 @@
  * held before, or what they hold after the whole operation; nothing is there twice, no memory is lost, and the operation
  * can be done by others.
  */
+#include "server/objects/keep.h"
+#include "server/objects/task_parts.h"
 #include "server/objects/task_test_kit.h"
 
 struct scene {
@@ -12,6 +14,14 @@ struct scene {
 };
 
 static struct scene *scene; /* shared with children */
+static bool copied;         /* the queues are being copied: what is touched is logged */
+
+static void begin_log(uint64_t handle)
+{
+	struct tasks q;
+	CU_ASSERT_EQUAL_FATAL(tasks_enter(&a, SEG_OP_TASK_CHANGE, handle, &q), SABIR_OK);
+	CU_ASSERT_EQUAL(tasks_leave(&q, tasks_log_begin(&q, 1)), SABIR_OK);
+}
 
 /* Items 1 and 2 on lease, 3 to 5 ready, 6 delayed, 7 among the dead letters. */
 static void make_scene(void)
@@ -31,6 +41,10 @@ static void make_scene(void)
 	for (uint64_t i = 3; i <= 5; i++)
 		put_as(&a, scene->q, i, &(struct task_put){ .ttl_ns = 1000000 * MS });
 	put_as(&a, scene->q, 6, &(struct task_put){ .delay_ns = 800 * MS });
+	if (copied) {
+		begin_log(scene->q);
+		begin_log(scene->dead);
+	}
 }
 
 /* Takes everything out and gives it as a set; false: something was there twice, or the books are wrong. */
@@ -172,6 +186,16 @@ static void act_requeue_to(struct lane *by, void *context)
 	(void)task_queue_requeue(by, s->q, s->dead, 0, &moved);
 }
 
+/* A slice for each item, so that there are several. */
+static void act_keep(struct lane *by, void *context)
+{
+	struct scene *s = context;
+	struct kept_tasks kept;
+	keep_tasks_slice = 2;
+	if (!keep_tasks(by, s->q, &kept))
+		kept_tasks_fini(&kept);
+}
+
 static void act_states(struct lane *by, void *context)
 {
 	struct scene *s = context;
@@ -184,6 +208,12 @@ static void act_states(struct lane *by, void *context)
 	static void death_in_##act(void)                                                                               \
 	{                                                                                                              \
 		die_at_each_step(act_##act);                                                                           \
+	}                                                                                                              \
+	static void death_in_##act##_while_it_is_copied(void)                                                          \
+	{                                                                                                              \
+		copied = true;                                                                                         \
+		die_at_each_step(act_##act);                                                                           \
+		copied = false;                                                                                        \
 	}
 
 DEATH_TEST(put)
@@ -197,6 +227,7 @@ DEATH_TEST(settle)
 DEATH_TEST(clear)
 DEATH_TEST(requeue)
 DEATH_TEST(requeue_to)
+DEATH_TEST(keep)
 
 /* A queue that was left paused is let go on. */
 static void death_in_a_change_of_state_changes_no_item(void)
@@ -279,6 +310,13 @@ static void a_delete_that_dies_at_any_step_loses_no_memory(void)
 	munmap(steps, sizeof(*steps));
 }
 
+static void a_delete_while_it_is_copied(void)
+{
+	copied = true;
+	a_delete_that_dies_at_any_step_loses_no_memory();
+	copied = false;
+}
+
 static int setup_all(void)
 {
 	scene = kit_shared(sizeof(*scene));
@@ -289,19 +327,33 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(death_in_put),
+		KIT_TEST(death_in_put_while_it_is_copied),
 		KIT_TEST(death_in_put_many),
+		KIT_TEST(death_in_put_many_while_it_is_copied),
 		KIT_TEST(death_in_get),
+		KIT_TEST(death_in_get_while_it_is_copied),
 		KIT_TEST(death_in_lease),
+		KIT_TEST(death_in_lease_while_it_is_copied),
 		KIT_TEST(death_in_ack),
+		KIT_TEST(death_in_ack_while_it_is_copied),
 		KIT_TEST(death_in_nack),
+		KIT_TEST(death_in_nack_while_it_is_copied),
 		KIT_TEST(death_in_extend),
+		KIT_TEST(death_in_extend_while_it_is_copied),
 		KIT_TEST(death_in_settle),
+		KIT_TEST(death_in_settle_while_it_is_copied),
 		KIT_TEST(death_in_clear),
+		KIT_TEST(death_in_clear_while_it_is_copied),
 		KIT_TEST(death_in_requeue),
+		KIT_TEST(death_in_requeue_while_it_is_copied),
 		KIT_TEST(death_in_requeue_to),
+		KIT_TEST(death_in_requeue_to_while_it_is_copied),
+		KIT_TEST(death_in_keep),
+		KIT_TEST(death_in_keep_while_it_is_copied),
 		KIT_TEST(death_in_a_change_of_state_changes_no_item),
 		KIT_TEST(a_recovery_that_dies_at_any_step_is_done_again),
 		KIT_TEST(a_delete_that_dies_at_any_step_loses_no_memory),
+		KIT_TEST(a_delete_while_it_is_copied),
 	};
 	return kit_run("task_death", setup_all, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

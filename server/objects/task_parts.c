@@ -178,6 +178,7 @@ enum sabir_error tasks_link(struct tasks *q, struct seg_task *item, uint32_t sta
 	const struct skip set = state == SEG_TASK_DEAD ? tasks_dead(q) : tasks_ready(q);
 	const struct skip timed = tasks_timed(q);
 	uint32_t ref = segment_ref(q->seg, item), len = load32_relaxed(&item->block.len);
+	tasks_touch(q, item);
 	/* Also for one that only moves: the collector looks at one set after the other. */
 	if (segment_at(q->seg, ref, sizeof(*item) + (uint64_t)len))
 		refs_enter(q->lane, q->object, (struct span){ (uint8_t *)(item + 1), len });
@@ -198,6 +199,7 @@ enum sabir_error tasks_unlink(struct tasks *q, struct seg_task *item)
 	uint32_t ref = segment_ref(q->seg, item), state = load32_relaxed(&item->state);
 	const struct skip set = state == SEG_TASK_DEAD ? tasks_dead(q) : tasks_ready(q);
 	const struct skip timed = tasks_timed(q);
+	tasks_touch(q, item);
 	enum sabir_error error = is_ordered(state) ? skip_remove(&set, ref) : SABIR_OK;
 	if (!error && load32_relaxed(&item->timed))
 		error = skip_remove(&timed, ref);

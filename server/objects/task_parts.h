@@ -99,6 +99,26 @@ static inline void tasks_note(struct tasks *q, uint32_t change)
 	q->n_changed++;
 }
 
+/* While somebody copies the queue: the transaction touches the item. tasks_link and tasks_unlink say so. */
+void tasks_log(struct tasks *q, uint32_t ref, uint64_t ordinal);
+static inline void tasks_touch(struct tasks *q, const struct seg_task *item)
+{
+	if (load32_relaxed(&q->body->log))
+		tasks_log(q, segment_ref(q->seg, item), load64_relaxed(&item->order.ordinal));
+}
+/* For who copies it: a log of his own, by a number that no other copy has; a transaction each. Errors: RESOURCE_EXHAUSTED. */
+enum sabir_error tasks_log_begin(struct tasks *q, uint64_t number);
+void tasks_log_end(struct tasks *q);
+/*
+ * The entry behind the first *seen, which goes on. Errors: EMPTY (there is none), CHANGED (it has been overwritten, or the log is
+ * another one).
+ */
+struct task_touch {
+	uint64_t ordinal;
+	uint32_t ref;
+};
+enum sabir_error tasks_log_read(const struct tasks *q, uint64_t number, uint64_t *seen, struct task_touch *touch);
+
 /* Whole transactions. */
 /* Removes the item for good; `done`: it also counts as a task done. */
 enum sabir_error tasks_drop(struct tasks *q, struct seg_task *item, bool done);

@@ -135,4 +135,5 @@ void tasks_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 		free_first(&q, q.body->dead, offsetof(struct seg_task, order));
 	while (q.body->ids[0])
 		free_first(&q, q.body->ids, offsetof(struct seg_task_id, hash));
+	tasks_log_end(&q);
 }

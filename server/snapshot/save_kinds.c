@@ -56,6 +56,8 @@ static enum sabir_error put_tasks(struct save *s, const struct kept_tasks *kept)
 		struct span item = bytes_item(&kept->items, i);
 		struct kept_task task;
 		memcpy(&task, item.data, sizeof(task));
+		if (task.state == KEPT_TASK_GONE)
+			continue;
 		const struct record_entry entry = {
 			.value = behind(item, sizeof(task)),
 			.ends_unix_ns = times_from_boot(&s->times, task.expires),

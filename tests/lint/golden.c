@@ -716,6 +716,16 @@ static void print_tasks(void)
 	FIELD(seg_task_id, until);
 	FIELD(seg_task_id, pad0);
 	END(seg_task_id);
+	BEGIN(seg_task_touch);
+	FIELD(seg_task_touch, ordinal);
+	FIELD(seg_task_touch, ref);
+	FIELD(seg_task_touch, pad0);
+	END(seg_task_touch);
+	BEGIN(seg_task_log);
+	FIELD(seg_task_log, block);
+	FIELD(seg_task_log, number);
+	FIELD(seg_task_log, n_touched);
+	END(seg_task_log);
 	BEGIN(seg_task_queue);
 	FIELD(seg_task_queue, block);
 	FIELD(seg_task_queue, max_items);
@@ -741,7 +751,9 @@ static void print_tasks(void)
 	FIELD(seg_task_queue, id_first);
 	FIELD(seg_task_queue, id_last);
 	FIELD(seg_task_queue, token_key);
+	FIELD(seg_task_queue, log);
 	FIELD(seg_task_queue, pad1);
+	FIELD(seg_task_queue, pad2);
 	FIELD(seg_task_queue, ready);
 	FIELD(seg_task_queue, dead);
 	FIELD(seg_task_queue, time);
