@@ -39,10 +39,11 @@ static bool has_scenario(const char *name)
 	return false;
 }
 
-/* Sessions are the server's own, not in shared memory. */
+/* Sessions and snapshots are the server's own, not in shared memory; what is read for a snapshot is server:copy. */
 static bool is_swept(const char *name)
 {
-	return strncmp(name, "SessionService/", strlen("SessionService/")) != 0;
+	return strncmp(name, "SessionService/", strlen("SessionService/")) != 0 &&
+	       strncmp(name, "AdminService/", strlen("AdminService/")) != 0;
 }
 
 static unsigned look_for(const char *name)

@@ -13,9 +13,10 @@
 #include "bindings/c/local.h"
 #include "server/objects/collect.h"
 #include "server/objects/dict.h"
+#include "server/objects/keep.h"
 #include "server/objects/object_word.h"
 #include "server/objects/refs.h"
-#include "server/objects/task_queue.h"
+#include "server/objects/task_parts.h"
 
 /* Long enough that a process which is run step by step falls asleep. */
 #define A_MOMENT (30 * SABIR_MILLISECOND)
@@ -368,6 +369,22 @@ F(collect)
 	collector_free(c);
 	return error;
 }
+/* For a snapshot. */
+F(copy_tasks)
+{
+	struct kept_tasks kept;
+	enum sabir_error error = keep_tasks(&t->mine.lane, t->handle, &kept);
+	if (!error)
+		kept_tasks_fini(&kept);
+	return error;
+}
+/* In front of others' operations: what a copier that is in the middle of it, or has died, has left. */
+F(begin_copying_tasks)
+{
+	struct tasks q;
+	enum sabir_error error = tasks_enter(&t->mine.lane, SEG_OP_TASK_CHANGE, t->handle, &q);
+	return error ? error : tasks_leave(&q, tasks_log_begin(&q, 1));
+}
 F(keep_up_memory)
 {
 	object_sweep(&t->mine.lane);
@@ -423,6 +440,8 @@ static const struct function {
 	{ "sabir_event_set", do_event_set },
 	{ "server:expire", do_expire_objects },
 	{ "server:tasks", do_settle_tasks },
+	{ "server:copy", do_copy_tasks },
+	{ "server:copying", do_begin_copying_tasks },
 	{ "server:entries", do_remove_due_entries },
 	{ "server:collect", do_collect },
 	{ "server:memory", do_keep_up_memory },
