@@ -153,5 +153,6 @@ enum sabir_error sabir_watch_next(sabir_watch *watch, uint64_t timeout_ns, struc
 		return read_snapshot(message, change);
 	watch->rest = message;
 	error = take_change(watch, change);
-	return error == SABIR_EMPTY ? fail(SABIR_INTERNAL, "the server's response has no change") : error;
+	/* Others were changed; from now on what is behind them is asked for. */
+	return error == SABIR_EMPTY ? fail(SABIR_WOULD_BLOCK, "no change of what is watched") : error;
 }

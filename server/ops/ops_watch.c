@@ -3,7 +3,8 @@
  * sabir.v1.WatchService.
  *
  * Next is run again each time that the object's event CHANGED says so. What it keeps in between is the sequence up to which
- * it has looked: changes that its filter does not admit are behind it then, and can't be lost any more.
+ * it has looked: changes that its filter does not admit are behind it then, and can't be lost any more. When the time is over it
+ * tells how far that is, if it is any way, so that who asks again and again with short times gets on too.
  *
  * Watch is a stream of what Next answers. It is no operation: who serves it asks Next.
  */
@@ -212,6 +213,18 @@ static enum sabir_error respond_changes(struct op_call *c, const struct change *
 
 /* ---------------------------------------------------------------- the operation */
 
+/* Nothing is behind `after`, or nothing that is admitted, and then that is told when there is no more time to wait. */
+static enum sabir_error nothing_yet(struct op_call *c, uint64_t after)
+{
+	bool moved = c->request.start && after != c->request.start;
+
+	c->memory = moved ? after : 0;
+	if (!moved || (c->request.timeout_ns && !c->over))
+		return op_may_wait(c, SABIR_WOULD_BLOCK, SABIR_WOULD_BLOCK, SEG_EVENT_CHANGED);
+	respond_number(c->response, 4, after);
+	return SABIR_OK;
+}
+
 static enum sabir_error read_changes(struct op_call *c, const struct filter *f)
 {
 	struct change changes[SEG_N_CHANGES];
@@ -222,9 +235,9 @@ static enum sabir_error read_changes(struct op_call *c, const struct filter *f)
 	for (;;) {
 		enum sabir_error error = change_read(c->lane, c->handle, after, SEG_N_CHANGES, changes, &page);
 		if (error == SABIR_WOULD_BLOCK)
-			c->memory = after;
+			return nothing_yet(c, after);
 		if (error)
-			return op_may_wait(c, error, SABIR_WOULD_BLOCK, SEG_EVENT_CHANGED);
+			return error;
 		if (page.snapshot)
 			return respond_snapshot(c, &page);
 		n = select_changes(f, changes, page.n, most, &page.last);
@@ -237,6 +250,9 @@ static enum sabir_error read_changes(struct op_call *c, const struct filter *f)
 static enum sabir_error watch_service_next(struct op_call *c)
 {
 	struct filter f = { 0 };
+
+	if (c->over == OP_ABANDONED)
+		return SABIR_CANCELLED;
 	enum sabir_error error = read_filter(c, &f);
 
 	if (!error)
@@ -246,7 +262,7 @@ static enum sabir_error watch_service_next(struct op_call *c)
 }
 
 static const struct op ops[] = {
-	OP_WAITS(WatchService, Next, "object", watch_service_next, next_fields),
+	OP_WAITS_IN_LINE(WatchService, Next, "object", watch_service_next, next_fields),
 };
 
 const struct op_service watch_service = { ops, sizeof(ops) / sizeof(ops[0]) };

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,6 +212,19 @@ static void play(uint32_t i, uint32_t seed)
 	_exit(0);
 }
 
+/* A driver that is killed leaves nobody behind, who would go on for ever. */
+static pid_t fork_child(void)
+{
+	pid_t driver_process = getpid();
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != driver_process)
+			_exit(1);
+	}
+	return pid;
+}
+
 static void start(uint32_t i)
 {
 	struct slot *slot = &ledger->slots[i];
@@ -221,7 +235,7 @@ static void start(uint32_t i)
 	uint32_t seed = storm_random(&driver, UINT32_MAX);
 	__atomic_store_n(&slot->life, slot->life + 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&slot->dying, 0, __ATOMIC_SEQ_CST);
-	pids[i] = fork();
+	pids[i] = fork_child();
 	if (pids[i] == 0)
 		play(i, seed);
 }
@@ -382,7 +396,7 @@ static void calm_down(void)
 static bool alone(role *what)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork_child();
 	if (pid == 0) {
 		struct me me = { .ledger = ledger, .slot = &ledger->slots[0], .local = true };
 		storm_need(&me, "connect", sabir_connect(urls[0], NULL, &me.conn));
