@@ -331,7 +331,7 @@ enum sabir_error mutex_release_all(struct lane *lane, uint64_t handle)
 	return end(&m, mine ? SABIR_OK : SABIR_NOT_HELD);
 }
 
-enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned)
+static enum sabir_error untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned, bool all)
 {
 	struct mutex m;
 	enum sabir_error error = lane->actor.owner ? begin(lane, handle, &m) : SABIR_SESSION_REQUIRED;
@@ -339,9 +339,23 @@ enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token
 		return error;
 	bool his = holds(&m) && load64_relaxed(&m.body->token) == token;
 	/* As it was, for who gets it next: he may be called by the release. */
-	if (his && abandoned && load64_relaxed(&m.body->depth) <= 1)
+	if (his && abandoned && (all || load64_relaxed(&m.body->depth) <= 1))
 		journal_store32(lane, &m.body->abandoned, SEG_LOCK_ABANDONED);
+	if (his && all) {
+		let_go(&m);
+		return end(&m, SABIR_OK);
+	}
 	return end(&m, his ? try_release(&m) : SABIR_NOT_HELD);
+}
+
+enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned)
+{
+	return untake(lane, handle, token, abandoned, false);
+}
+
+enum sabir_error mutex_untake_all(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned)
+{
+	return untake(lane, handle, token, abandoned, true);
 }
 
 enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_state *state)

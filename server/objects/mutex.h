@@ -58,6 +58,8 @@ enum sabir_error mutex_release(struct lane *lane, uint64_t handle);
  * Errors: NOT_HELD.
  */
 enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned);
+/* The same of one that took it several times over, as a condition's wait does: all of them, in one step. */
+enum sabir_error mutex_untake_all(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned);
 enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_state *state);
 
 #endif

@@ -92,8 +92,8 @@ static enum sabir_error undo_wait(struct lane *lane, struct op_receipt *receipt,
 		receipt->n_back = error != SABIR_BUSY;
 		error = error == SABIR_BUSY ? error : SABIR_OK;
 	}
-	while (!error)
-		error = mutex_untake(lane, lock, token, receipt->number & 1);
+	if (!error)
+		error = mutex_untake_all(lane, lock, token, receipt->number & 1);
 	return error == SABIR_NOT_HELD ? SABIR_OK : error;
 }
 

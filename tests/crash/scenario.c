@@ -414,6 +414,9 @@ const struct scenario scenarios[] = {
 	"3 kind 11 'o' flags 0 closed 0 ephemeral 0\n  ConditionService/Status OK \n"
 	{ "no time", CONDITION LOCKED("victim "), "ConditionService/Wait condition" O " timeout={}",
 	  OTHER RELEASED "\0" },
+	{ "no time", CONDITION LOCKED(""), "undo:ConditionService/Wait condition" O " timeout={}" },
+	{ "no time, twice locked", CONDITION LOCKED("") LOCKED(""),
+	  "undo:ConditionService/Wait condition" O " timeout={}" },
 	{ "one", CONDITION WAITED LOCKED("victim "), "ConditionService/Notify condition" O },
 	{ "all", CONDITION WAITED WAITED LOCKED("victim "), "ConditionService/Notify condition" O " all=true" },
 	{ "nobody", CONDITION LOCKED("victim "), "ConditionService/Notify condition" O },
