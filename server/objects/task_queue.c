@@ -157,6 +157,10 @@ enum sabir_error task_queue_clear(struct lane *lane, uint64_t handle, uint64_t *
 	fence_compiler();
 	FAULT("task_clear.decided");
 	error = tasks_remove_all(&q, &n);
+	if (!error && n) {
+		q.change = CHANGE_TAKEN;
+		q.n_changed = n;
+	}
 	error = tasks_end(&q, error);
 	if (!error)
 		*removed = n;

@@ -237,6 +237,16 @@ static void test_a_look_without_waiting_goes_past_what_is_not_admitted(void)
 	CU_ASSERT(next(last_sequence(), "keys=$'mine'") == SABIR_WOULD_BLOCK);
 }
 
+static void test_clearing_a_task_queue_takes_its_items(void)
+{
+	make("queue={tasks=true}");
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(ops_call("QueueService/Put", Q " item=$1") == SABIR_OK);
+	uint64_t after = snapshot();
+	CU_ASSERT(ops_call("QueueService/Clear", Q) == SABIR_OK);
+	CU_ASSERT(next(after, "") == SABIR_OK && told(" kind=5 count=3}"));
+}
+
 static void test_who_waits_for_a_condition_and_is_notified_is_told(void)
 {
 	struct actor own = ops_lane.actor, other = kit_lane(&ops_seg).actor;
@@ -457,6 +467,7 @@ int main(void)
 		KIT_TEST(test_every_operation_is_known_here),
 		KIT_TEST(test_whatever_changes_something_is_told),
 		KIT_TEST(test_a_look_without_waiting_goes_past_what_is_not_admitted),
+		KIT_TEST(test_clearing_a_task_queue_takes_its_items),
 		KIT_TEST(test_who_waits_for_a_condition_and_is_notified_is_told),
 		KIT_TEST(test_the_ends_of_leases_are_told),
 		KIT_TEST(test_a_requeue_and_a_copy_are_told_to_who_watches_the_target),

@@ -81,7 +81,7 @@ static void queue_step(int who)
 	} else if (what < 199) {
 		SAME(!sabir_queue_clear(queues[who], &removed) && removed == state.length);
 		if (removed)
-			note(has_tasks ? SABIR_CHANGE_OTHER : SABIR_CHANGE_TAKEN, NO_KEY, 0, has_tasks ? 0 : removed);
+			note(SABIR_CHANGE_TAKEN, NO_KEY, 0, removed);
 		state.length = 0;
 	} else {
 		SAME(!sabir_queue_close(queues[who]));
