@@ -16,9 +16,9 @@
 
 _Static_assert(SABIR_MAX_SLOTS == SEG_RESERVED_REFS, "the header tells the truth");
 
-/* sabir_slot.internal */
+/* sabir_slot.inner */
 enum { SLOT_CONN, SLOT_LANE, SLOT_BLOCK, SLOT_FORM };
-/* sabir_loan.internal */
+/* sabir_loan.inner */
 enum { LOAN_CONN, LOAN_HOLDER, LOAN_COPY };
 
 /* ---------------------------------------------------------------- reserve */
@@ -50,9 +50,9 @@ static enum sabir_error reserve_there(sabir_queue *queue, struct lane *lane, siz
 	if (error)
 		return error;
 	*slot = (struct sabir_slot){ .data = made.data, .len = len, .in_place = true, .queue = queue };
-	slot->internal[SLOT_CONN] = load64_relaxed(&queue->h.conn->id);
-	slot->internal[SLOT_LANE] = lane->actor.thread;
-	slot->internal[SLOT_BLOCK] = made.ref | (uint64_t)made.place << 32;
+	slot->inner[SLOT_CONN] = load64_relaxed(&queue->h.conn->id);
+	slot->inner[SLOT_LANE] = lane->actor.thread;
+	slot->inner[SLOT_BLOCK] = made.ref | (uint64_t)made.place << 32;
 	return SABIR_OK;
 }
 
@@ -72,7 +72,7 @@ enum sabir_error sabir_queue_reserve(sabir_queue *queue, size_t len, enum sabir_
 	else if (error)
 		return object_result(&queue->h, error);
 	if (!error)
-		slot->internal[SLOT_FORM] = form;
+		slot->inner[SLOT_FORM] = form;
 	return error;
 }
 
@@ -84,11 +84,11 @@ static enum sabir_error find_slot(const struct sabir_slot *slot, struct lane **l
 	enum sabir_error error = conn_enter(slot->queue->h.conn, lane);
 	if (error)
 		return error;
-	if (slot->internal[SLOT_CONN] != load64_relaxed(&slot->queue->h.conn->id) || !*lane ||
-	    slot->internal[SLOT_LANE] != (*lane)->actor.thread)
+	if (slot->inner[SLOT_CONN] != load64_relaxed(&slot->queue->h.conn->id) || !*lane ||
+	    slot->inner[SLOT_LANE] != (*lane)->actor.thread)
 		return fail(SABIR_INVALID_ARGUMENT, "the slot was reserved by another thread");
-	*found = (struct queue_slot){ NULL, (uint32_t)slot->internal[SLOT_BLOCK],
-				      (uint32_t)(slot->internal[SLOT_BLOCK] >> 32) };
+	*found = (struct queue_slot){ NULL, (uint32_t)slot->inner[SLOT_BLOCK],
+				      (uint32_t)(slot->inner[SLOT_BLOCK] >> 32) };
 	return SABIR_OK;
 }
 
@@ -96,7 +96,7 @@ static enum sabir_error find_slot(const struct sabir_slot *slot, struct lane **l
 static enum sabir_error check_written(const struct sabir_slot *slot)
 {
 	struct span written = { slot->data, slot->len };
-	switch (slot->internal[SLOT_FORM]) {
+	switch (slot->inner[SLOT_FORM]) {
 	case SABIR_SLOT_TEXT:
 		return utf8_valid(written) ? SABIR_OK : fail(SABIR_INVALID_VALUE, "the text is not UTF-8");
 	case SABIR_SLOT_ENCODED:
@@ -135,7 +135,7 @@ static enum sabir_error commit_there(const struct sabir_slot *slot, uint64_t tim
 
 static enum sabir_error commit_here(const struct sabir_slot *slot, uint64_t timeout_ns)
 {
-	struct sabir_item item = { .kind = kind_of((enum sabir_slot_form)slot->internal[SLOT_FORM]), .len = slot->len };
+	struct sabir_item item = { .kind = kind_of((enum sabir_slot_form)slot->inner[SLOT_FORM]), .len = slot->len };
 	item.as.data = slot->data;
 	enum sabir_error error = sabir_queue_put(slot->queue, &item, timeout_ns);
 	if (!error)
@@ -227,8 +227,8 @@ static enum sabir_error borrow_there(sabir_queue *queue, struct lane *lane, uint
 		(void)queue_settle(lane, h->id, borrow.holder, 1, &gone);
 		return SABIR_INTERNAL;
 	}
-	made.internal[LOAN_CONN] = load64_relaxed(&h->conn->id);
-	made.internal[LOAN_HOLDER] = borrow.holder;
+	made.inner[LOAN_CONN] = load64_relaxed(&h->conn->id);
+	made.inner[LOAN_HOLDER] = borrow.holder;
 	*loan = made;
 	return SABIR_OK;
 }
@@ -240,7 +240,7 @@ static enum sabir_error borrow_here(sabir_queue *queue, uint64_t timeout_ns, str
 	if (error)
 		return error;
 	*loan = (struct sabir_loan){ .item = *item, .queue = queue };
-	loan->internal[LOAN_COPY] = (uint64_t)(uintptr_t)item;
+	loan->inner[LOAN_COPY] = (uint64_t)(uintptr_t)item;
 	return SABIR_OK;
 }
 
@@ -265,7 +265,7 @@ enum sabir_error sabir_queue_borrow(sabir_queue *queue, uint64_t timeout_ns, str
 static enum sabir_error enter_loan(const struct sabir_loan *loan, struct lane **lane)
 {
 	enum sabir_error error = conn_enter(loan->queue->h.conn, lane);
-	if (!error && loan->internal[LOAN_CONN] != load64_relaxed(&loan->queue->h.conn->id))
+	if (!error && loan->inner[LOAN_CONN] != load64_relaxed(&loan->queue->h.conn->id))
 		error = fail(SABIR_NOT_HELD, "%s: the item was borrowed by another process", loan->queue->h.name);
 	return error;
 }
@@ -277,7 +277,7 @@ static enum sabir_error release_there(const struct sabir_loan *loan)
 	enum sabir_error error = enter_loan(loan, &lane);
 	if (error)
 		return error;
-	error = queue_settle(lane, loan->queue->h.id, loan->internal[LOAN_HOLDER], 1, &gone);
+	error = queue_settle(lane, loan->queue->h.id, loan->inner[LOAN_HOLDER], 1, &gone);
 	if (!error && !gone)
 		error = SABIR_NOT_HELD;
 	return object_result(&loan->queue->h, error);
@@ -297,7 +297,7 @@ enum sabir_error sabir_queue_release(struct sabir_loan *loan)
 		return FAIL_NULL();
 	if (loan->in_place)
 		return end_loan(loan, release_there(loan));
-	sabir_free((void *)(uintptr_t)loan->internal[LOAN_COPY]);
+	sabir_free((void *)(uintptr_t)loan->inner[LOAN_COPY]);
 	return end_loan(loan, SABIR_OK);
 }
 
@@ -312,5 +312,5 @@ enum sabir_error sabir_queue_return(struct sabir_loan *loan)
 	enum sabir_error error = enter_loan(loan, &lane);
 	if (error)
 		return error;
-	return end_loan(loan, object_result(h, queue_unhold(lane, h->id, loan->internal[LOAN_HOLDER])));
+	return end_loan(loan, object_result(h, queue_unhold(lane, h->id, loan->inner[LOAN_HOLDER])));
 }

@@ -35,7 +35,7 @@ struct sabir_slot {
 	size_t len;
 	bool in_place;      /* it is the queue's memory */
 	sabir_queue *queue; /* NULL: no slot */
-	uint64_t internal[4];
+	uint64_t inner[4];
 };
 
 /*
@@ -61,7 +61,7 @@ struct sabir_loan {
 	struct sabir_item item; /* points to the memory; valid until the release or return */
 	bool in_place;          /* that is the queue's memory */
 	sabir_queue *queue;     /* NULL: no loan */
-	uint64_t internal[3];
+	uint64_t inner[3];
 };
 
 /*
