@@ -109,11 +109,12 @@ static void take_and_perhaps_undo(void)
 	if (!task_queue_take(&a, scene.q, n, &out, &places) && roll(2)) {
 		struct span items[3];
 		struct task_place at[3];
+		uint32_t n_back = 0;
 		for (size_t i = 0; i < out.n_items; i++) {
 			items[i] = bytes_item(&out, i);
 			memcpy(&at[i], bytes_item(&places, i).data, sizeof(at[i]));
 		}
-		CU_ASSERT_EQUAL(task_queue_unget(&a, scene.q, items, at, (uint32_t)out.n_items), SABIR_OK);
+		CU_ASSERT_EQUAL(task_queue_unget(&a, scene.q, items, at, (uint32_t)out.n_items, &n_back), SABIR_OK);
 	}
 	bytes_fini(&out);
 	bytes_fini(&places);
