@@ -135,7 +135,7 @@ static const char *const others[] = {
 	"SharedListService/Count",  "LockService/Status",     "SemaphoreService/Status", "WatchService/Next",
 	"QueueService/Ack",         "QueueService/Nack",      "QueueService/Extend",     "QueueService/Requeue",
 	"ListService/Copy",         "ConditionService/Wait",  "ConditionService/Notify", "ConditionService/GetLock",
-	"ConditionService/Status",  "BarrierService/Status",  "SessionService/Cancel",
+	"ConditionService/Status",  "BarrierService/Status",  "SessionService/Cancel",   "AdminService/Snapshot",
 };
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
