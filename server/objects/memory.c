@@ -67,6 +67,8 @@ static void copy_in(uint8_t *to, const uint8_t *from, uint64_t len)
 {
 	for (; len && (uintptr_t)to % 8; len--)
 		store8_relaxed(to++, *from++);
+		/* So short that it is half as fast where it happens to lie across two lines of the processor's cache. */
+#pragma GCC unroll 8
 	for (; len >= 8; len -= 8, to += 8, from += 8) {
 		uint64_t word;
 		memcpy(&word, from, 8);
