@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slices whose writer has died: what the recovery makes of the record and of what others have done meanwhile. */
+#include <sched.h>
+#include <signal.h>
+
 #include "server/objects/array_test_kit.h"
 
 /* ---------------------------------------------------------------- between death and recovery */
@@ -97,6 +100,71 @@ static void what_others_did_between_two_recoveries_is_kept(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, scene.a), SABIR_OK);
 }
 
+/* ---------------------------------------------------------------- at any moment */
+
+#define CHANGED 40 /* the element that somebody changes meanwhile */
+#define N_DEATHS 100
+
+/* Slices of ever other even numbers, until it is killed. */
+static void write_slices(struct lane *mine, uint64_t a, uint8_t last)
+{
+	uint8_t data[COUNT];
+	for (uint8_t n = (uint8_t)(last & ~1u);;) {
+		n = (uint8_t)(n + 2);
+		memset(data, n, sizeof(data));
+		array_set_slice(mine, a, START, 'B', (struct span){ data, sizeof(data) });
+	}
+}
+
+/* Makes even numbers odd; the same one twice: what it had made of it was written over. */
+static void make_odd(uint64_t a, const uint32_t *over)
+{
+	struct lane mine = kit_lane(&seg);
+	int64_t last = -1;
+	int bad = 0;
+	while (!load32_acquire(over)) {
+		struct scalar found = { 0 }, odd, even;
+		bool done = false;
+		array_get(&mine, a, CHANGED, &found);
+		if (found.u & 1)
+			continue;
+		even = of_int((int64_t)found.u);
+		odd = of_int((int64_t)found.u + 1);
+		array_compare_exchange(&mine, a, CHANGED, &even, &odd, &done, &found);
+		bad |= done && even.i == last;
+		last = done ? even.i : last;
+	}
+	kit_lane_close(&mine);
+	_exit(bad);
+}
+
+static void who_changes_elements_beside_dying_writers_loses_nothing(void)
+{
+	uint32_t *over = kit_shared(sizeof(*over));
+	uint64_t a = make(N, 0);
+	pid_t changer = fork();
+	if (changer == 0)
+		make_odd(a, over);
+	for (int i = 0; i < N_DEATHS; i++) {
+		struct lane victim = kit_lane(&seg);
+		uint8_t last = elements_of(a)[START];
+		pid_t writer = fork();
+		if (writer == 0)
+			write_slices(&victim, a, last);
+		while (elements_of(a)[START] == last)
+			sched_yield();
+		usleep((unsigned)(i * 7919 % 200));
+		kill(writer, SIGKILL);
+		(void)kit_wait(writer);
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		CU_ASSERT(!memcmp(elements_of(a) + START, elements_of(a) + START + 1, CHANGED - START - 1));
+	}
+	store32_release(over, 1);
+	CU_ASSERT_EQUAL(kit_wait(changer), 0);
+	CU_ASSERT_EQUAL(object_delete(&lane, a), SABIR_OK);
+	munmap(over, sizeof(*over));
+}
+
 /* ---------------------------------------------------------------- damaged records */
 
 /* What a dead lane's record says is not believed. */
@@ -152,6 +220,7 @@ int main(void)
 		KIT_TEST(what_others_did_to_stored_elements_is_kept),
 		KIT_TEST(what_others_did_to_elements_not_stored_is_written_over),
 		KIT_TEST(what_others_did_between_two_recoveries_is_kept),
+		KIT_TEST(who_changes_elements_beside_dying_writers_loses_nothing),
 		KIT_TEST(a_damaged_record_is_data_loss_of_its_array),
 		KIT_TEST(a_damaged_record_of_a_long_slice_is_data_loss_of_its_array),
 	};
