@@ -205,6 +205,7 @@ enum sabir_error array_set(struct lane *lane, uint64_t handle, int64_t index, co
 	error = scalar_encode(a.type_code, value, &bits);
 	if (error)
 		return give_up(lane, error);
+	array_settle(lane->seg, &a, at, array_load_element(&a, at));
 	FAULT("array.changing");
 	lane_publishes(lane);
 	uint64_t was = exchange_element(&a, at, bits);
@@ -224,6 +225,7 @@ enum sabir_error array_add(struct lane *lane, uint64_t handle, int64_t index, co
 		error = scalar_add(a.type_code, found, delta, &sum);
 		if (error)
 			return give_up(lane, error);
+		array_settle(lane->seg, &a, at, found);
 		FAULT("array.changing");
 		lane_publishes(lane);
 	} while (!array_swap_element(&a, at, &found, sum));
@@ -246,6 +248,7 @@ enum sabir_error array_compare_exchange(struct lane *lane, uint64_t handle, int6
 		error = scalar_encode(a.type_code, desired, &bits);
 	if (error)
 		return give_up(lane, error);
+	array_settle(lane->seg, &a, at, array_load_element(&a, at));
 	FAULT("array.changing");
 	lane_publishes(lane);
 	bool swapped = array_swap_element(&a, at, &there, bits);

@@ -57,7 +57,7 @@ void array_write_on(const struct array_view *a, struct seg_lane *writer, const s
 __attribute__((noinline, cold)) void array_settle_slow(const struct segment *seg, const struct array_view *a,
 						       const uint8_t *at, uint64_t was);
 
-/* Behind each change of an element that is not a slice's: it held `was` before. */
+/* Before each change of an element that is not a slice's, which holds `was`; and behind it, when it held `was` before. */
 static inline void array_settle(const struct segment *seg, const struct array_view *a, const uint8_t *at, uint64_t was)
 {
 	/* Whoever stored `was` as a part of his slice held the lock before he did. */

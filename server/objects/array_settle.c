@@ -9,16 +9,18 @@
  *
  *   An element that was stored still holds what the slice has for it, or its bit is set beside the step's number.
  *
- * Whoever changes an element looks behind his change whether somebody is writing a slice, and if the element belongs to
- * the step and what he changed was the slice's, he sets the bit. From then on the slice's store counts as done, and
- * before his change. If it was not the slice's, and the bit not set, his change came before the slice's store, and is
- * to be written over. The recovery leaves alone elements whose bit is set and stores the others with a compare-and-swap:
- * if it dies, the next recovery finds the same invariant.
+ * Whoever changes an element looks first whether somebody is writing a slice, and if the element belongs to the step and
+ * holds what the slice has for it, he sets the bit. From then on the slice's store counts as done, and before his change. He
+ * looks once more behind his change, for the slice may have come to the element meanwhile: then what he changed was the
+ * slice's. If it was not, and the bit is not set, his change came before the slice's store, and is to be written over. The
+ * recovery leaves alone elements whose bit is set and stores the others with a compare-and-swap: if it dies, the next
+ * recovery finds the same invariant.
  *
- * A step's number is not used again by the same lane for 2^32 steps, so a bit that comes late finds another word. Between
- * the change and its bit lie a few instructions: whoever is stopped there for as long as the writer's death and recovery
- * take finds his change undone, or what another has made of it meanwhile. And who writes through a mapped pointer sets no
- * bit: what he stored into the step in which a writer died may be written over.
+ * A step's number is not used again by the same lane for 2^32 steps, so a bit that comes late finds another word. The
+ * invariant is broken for a few instructions where a slice came to an element between the first look and the change, until
+ * the second look: who is stopped there, after that, for as long as the writer's death and recovery take finds his change
+ * undone, or what another has made of it. And who writes through a mapped pointer sets no bit: what he stored into the
+ * step in which a writer died may be written over.
  */
 #include "server/objects/array.h"
 

@@ -102,17 +102,19 @@ static void what_others_did_between_two_recoveries_is_kept(void)
 
 /* ---------------------------------------------------------------- at any moment */
 
-#define CHANGED 40 /* the element that somebody changes meanwhile */
+#define WIDE 240    /* elements of 32 bits: numbers that don't come again */
+#define CHANGED 140 /* the one that somebody changes meanwhile, in the second step */
 #define N_DEATHS 100
 
-/* Slices of ever other even numbers, until it is killed. */
-static void write_slices(struct lane *mine, uint64_t a, uint8_t last)
+/* Slices of ever larger even numbers, until it is killed. */
+static void write_slices(struct lane *mine, uint64_t a, uint32_t n)
 {
-	uint8_t data[COUNT];
-	for (uint8_t n = (uint8_t)(last & ~1u);;) {
-		n = (uint8_t)(n + 2);
-		memset(data, n, sizeof(data));
-		array_set_slice(mine, a, START, 'B', (struct span){ data, sizeof(data) });
+	uint32_t data[WIDE];
+	for (;;) {
+		n += 2;
+		for (int i = 0; i < WIDE; i++)
+			data[i] = n;
+		array_set_slice(mine, a, 0, 'I', (struct span){ (const uint8_t *)data, sizeof(data) });
 	}
 }
 
@@ -123,13 +125,12 @@ static void make_odd(uint64_t a, const uint32_t *over)
 	int64_t last = -1;
 	int bad = 0;
 	while (!load32_acquire(over)) {
-		struct scalar found = { 0 }, odd, even;
+		struct scalar found = { 0 };
 		bool done = false;
 		array_get(&mine, a, CHANGED, &found);
 		if (found.u & 1)
 			continue;
-		even = of_int((int64_t)found.u);
-		odd = of_int((int64_t)found.u + 1);
+		struct scalar even = of_int((int64_t)found.u), odd = of_int((int64_t)found.u + 1);
 		array_compare_exchange(&mine, a, CHANGED, &even, &odd, &done, &found);
 		bad |= done && even.i == last;
 		last = done ? even.i : last;
@@ -138,27 +139,35 @@ static void make_odd(uint64_t a, const uint32_t *over)
 	_exit(bad);
 }
 
+static void kill_a_writer(uint64_t a, unsigned after_us)
+{
+	struct lane victim = kit_lane(&seg);
+	const uint32_t *elements = (const uint32_t *)(const void *)elements_of(a);
+	uint32_t last = load32_relaxed(elements);
+	pid_t writer = fork();
+	if (writer == 0)
+		write_slices(&victim, a, last);
+	while (load32_relaxed(elements) == last)
+		sched_yield();
+	usleep(after_us);
+	kill(writer, SIGKILL);
+	(void)kit_wait(writer);
+	CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+	CU_ASSERT(!memcmp(elements, elements + 1, (CHANGED - 1) * sizeof(*elements)));
+	CU_ASSERT((load32_relaxed(elements + CHANGED) & ~1u) == load32_relaxed(elements));
+}
+
 static void who_changes_elements_beside_dying_writers_loses_nothing(void)
 {
+	struct object_spec spec = { .kind = SEG_KIND_ARRAY, .type_code = 'I', .length = WIDE };
 	uint32_t *over = kit_shared(sizeof(*over));
-	uint64_t a = make(N, 0);
+	uint64_t a = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &a), SABIR_OK);
 	pid_t changer = fork();
 	if (changer == 0)
 		make_odd(a, over);
-	for (int i = 0; i < N_DEATHS; i++) {
-		struct lane victim = kit_lane(&seg);
-		uint8_t last = elements_of(a)[START];
-		pid_t writer = fork();
-		if (writer == 0)
-			write_slices(&victim, a, last);
-		while (elements_of(a)[START] == last)
-			sched_yield();
-		usleep((unsigned)(i * 7919 % 200));
-		kill(writer, SIGKILL);
-		(void)kit_wait(writer);
-		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
-		CU_ASSERT(!memcmp(elements_of(a) + START, elements_of(a) + START + 1, CHANGED - START - 1));
-	}
+	for (unsigned i = 0; i < N_DEATHS; i++)
+		kill_a_writer(a, i * 7919 % 200);
 	store32_release(over, 1);
 	CU_ASSERT_EQUAL(kit_wait(changer), 0);
 	CU_ASSERT_EQUAL(object_delete(&lane, a), SABIR_OK);
