@@ -393,6 +393,17 @@ static enum sabir_error run_op(struct sabir_conn *conn, struct lane *lane, struc
 	return error;
 }
 
+enum sabir_error local_run(struct sabir_conn *conn, const struct op *op, struct span request, uint64_t timeout_ns,
+			   struct bytes *response)
+{
+	struct op_call call = { .op = op, .request = request, .response = response };
+	struct lane *lane;
+	enum sabir_error error = conn_enter(conn, &lane);
+	if (!error && (error = run_op(conn, lane, &call, timeout_ns)) != SABIR_OK)
+		fail(error, "%s", call.detail);
+	return error;
+}
+
 static enum sabir_error local_call(struct sabir_conn *conn, const char *path, int method, struct request *request,
 				   uint64_t timeout_ns, struct bytes *response)
 {

@@ -41,4 +41,12 @@ enum sabir_error local_wait_turn(struct lane *lane, uint64_t handle, uint32_t si
 enum sabir_error local_wait_at(struct lane *lane, uint64_t handle, uint32_t side, uint64_t deadline_ns,
 			       local_attempt_fn *attempt, void *context, const uint64_t *place);
 
+/*
+ * Performs one operation as transport.call does, also one that no path leads to. `response` is empty, or its content is dropped.
+ * Errors: besides, TIMED_OUT (timeout_ns passed).
+ */
+struct op;
+enum sabir_error local_run(struct sabir_conn *conn, const struct op *op, struct span request, uint64_t timeout_ns,
+			   struct bytes *response);
+
 #endif

@@ -6,7 +6,6 @@
  * ends, so calls need no thread of ours and no lock. gRPC starts with the first remote connection and does not survive a
  * fork: a child that inherits it must not touch it any more, not even to end it.
  */
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
@@ -19,7 +18,6 @@
 #include "bindings/c/cancel.h"
 #include "bindings/c/remote.h"
 #include "bindings/c/request.h"
-#include "bindings/c/status.h"
 #include "server/base/clock.h"
 
 #define SESSION_SERVICE "/sabir.v1.SessionService/"
@@ -184,6 +182,20 @@ static void remote_close(struct sabir_conn *conn)
 	free(remote);
 }
 
+bool remote_is_ready(const struct sabir_conn *conn)
+{
+	const struct remote *remote = conn->state;
+	return grpc_channel_check_connectivity_state(remote->channel, 0) == GRPC_CHANNEL_READY;
+}
+
+enum sabir_error remote_begin(const struct sabir_conn *conn)
+{
+	enum sabir_error error = need_queue(conn);
+	if (!error && !remote_is_ready(conn))
+		reconnect_channel(((const struct remote *)conn->state)->channel);
+	return error;
+}
+
 static enum sabir_error remote_enter(struct sabir_conn *conn, struct lane **lane)
 {
 	(void)conn;
@@ -266,40 +278,6 @@ static void unary_run(struct unary *u)
 		(void)wait_for(u);
 }
 
-static struct span span_of(const grpc_slice *slice)
-{
-	return (struct span){ GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice) };
-}
-
-static enum sabir_error read_failure(struct unary *u)
-{
-	struct span details = { NULL, 0 };
-	for (size_t i = 0; i < u->trailing.count; i++)
-		if (grpc_slice_str_cmp(u->trailing.metadata[i].key, "grpc-status-details-bin") == 0)
-			details = span_of(&u->trailing.metadata[i].value);
-	return status_read((int)u->code, details, span_of(&u->message));
-}
-
-/* The response as one item of `out`. */
-static enum sabir_error read_response(struct unary *u, struct bytes *out)
-{
-	grpc_byte_buffer_reader reader;
-	grpc_slice *slice;
-	size_t len = u->response ? grpc_byte_buffer_length(u->response) : 0;
-	uint8_t *at = bytes_reserve(out, len);
-	if (!at)
-		return fail(SABIR_NO_MEMORY, "a response of %zu bytes", len);
-	if (len && grpc_byte_buffer_reader_init(&reader, u->response)) {
-		while (grpc_byte_buffer_reader_peek(&reader, &slice)) {
-			memcpy(at, GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
-			at += GRPC_SLICE_LENGTH(*slice);
-		}
-		grpc_byte_buffer_reader_destroy(&reader);
-	}
-	bytes_commit(out, len);
-	return SABIR_OK;
-}
-
 /*
  * A typed call may take as long as it was told to wait and then the time for an answer; another exactly its time, if
  * it has one.
@@ -323,12 +301,6 @@ static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int
 						   NULL, deadline, NULL);
 	grpc_slice_unref(slice);
 	return call;
-}
-
-bool remote_is_ready(const struct sabir_conn *conn)
-{
-	const struct remote *remote = conn->state;
-	return grpc_channel_check_connectivity_state(remote->channel, 0) == GRPC_CHANNEL_READY;
 }
 
 /* Whether its thread's token cut it off. Errors: NO_MEMORY. */
@@ -366,7 +338,8 @@ static enum sabir_error call_as(struct sabir_conn *conn, const struct remote_met
 	if (!error && cut && u.code == GRPC_STATUS_CANCELLED)
 		error = fail(SABIR_CANCELLED, "%s: the server did not answer; it may have been done", conn->url);
 	else if (!error)
-		error = u.code == GRPC_STATUS_OK ? read_response(&u, response) : read_failure(&u);
+		error = u.code == GRPC_STATUS_OK ? remote_message(u.response, response)
+						 : remote_failure(u.code, &u.trailing, &u.message);
 	unary_fini(&u);
 	return error;
 }

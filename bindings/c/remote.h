@@ -30,8 +30,15 @@ enum sabir_error remote_call_as(struct sabir_conn *conn, const char *path, int m
 				const char *token, uint64_t timeout_ns, struct bytes *response);
 /* Whether there is a connection now. */
 bool remote_is_ready(const struct sabir_conn *conn);
+/* Before a call that is not one of remote.c's: this thread may use gRPC, and a connection that broke is made anew. Errors: UNAVAILABLE. */
+enum sabir_error remote_begin(const struct sabir_conn *conn);
 /* Whether gRPC was started by the parent of this process, so that it can't be used any more. */
 bool remote_is_forked(void);
+
+/* A message as one item of `out`; NULL: an empty one. Errors: NO_MEMORY. */
+enum sabir_error remote_message(grpc_byte_buffer *buffer, struct bytes *out);
+/* The error of a call that failed, with its detail. */
+enum sabir_error remote_failure(grpc_status_code code, const grpc_metadata_array *trailing, const grpc_slice *message);
 
 void remote_session_init(struct remote *remote);
 /* Closes the session, if it is ours, and ends the keeper. Before the channel goes. */

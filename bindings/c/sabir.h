@@ -722,6 +722,7 @@ enum sabir_error sabir_dict_items_reversed(sabir_dict *dict, uint32_t page_size,
 
 #include <sabir_admin.h>
 #include <sabir_cancel.h>
+#include <sabir_flow.h>
 #include <sabir_in_place.h>
 #include <sabir_list.h>
 #include <sabir_namespace.h>
