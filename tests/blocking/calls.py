@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways to call an operation that may wait, all with the same encoded requests.
 
-Local and RemoteC are libsabir (in shared memory; over gRPC), Remote is plain gRPC, Tagged a session's stream, and Streamed
+Local and RemoteC are libsabir (in shared memory; over gRPC), LocalFlow and RemoteFlow its producers and consumers, Remote is plain gRPC,
+Tagged a session's stream, and Streamed
 the streams that wait for the same as an operation does. Each begins a call without waiting for its answer, tells when the
 call waits in its turn, and when it ended.
 """
@@ -98,6 +99,8 @@ class Caller:
     has_timeout = True  # the request's own
     has_deadline = True
     has_thread = False  # one that waits, which signals can interrupt
+    is_signed = True  # time-outs can be negative
+    is_at_once = True  # with time-out 0 it gets what is there
 
     @staticmethod
     def serves(_row):
@@ -129,6 +132,11 @@ class Local(Caller, Connection):
         return decode(path, data)
 
     def begin(self, path, request, deadline=None, fired=False):
+        limit_ns = FOREVER if deadline is None else round(deadline * 1e9)
+        return self.begin_call(path, lambda: self.raw(path, request, limit_ns), fired)
+
+    def begin_call(self, path, function, fired=False):
+        """Has a thread call it; it gives the error's name, or that and a response."""
         pending = Pending(path)
         started = threading.Event()
         pending.token = Token()
@@ -141,9 +149,9 @@ class Local(Caller, Connection):
             pending.token.attach()
             started.set()
             pending.began_ns = time.monotonic_ns()
-            error, data = self.raw(path, request, FOREVER if deadline is None else round(deadline * 1e9))
+            result = function()
             pending.token.detach()
-            pending.end(error, data)
+            pending.end(*result if isinstance(result, tuple) else (result, None))
 
         pending.thread = threading.Thread(target=run, daemon=True)
         pending.thread.start()
@@ -197,6 +205,44 @@ class RemoteC(Local):
 
     def wait_until_idle(self):
         until(lambda: not self.sessions.n_active(self.label), "the server has seen the deadline")
+
+
+class Flow:
+    """Producers and consumers of libsabir, on rows whose streams they are. Times are unsigned there."""
+
+    is_signed = False
+
+    @staticmethod
+    def serves(row):
+        return row.stream is not None and row.stream[0].startswith("QueueService/")
+
+    def begin_row(self, row, timeout, deadline, **how):
+        path, first = row.stream
+        wait = timeout if deadline is None else deadline
+        timeout_ns = FOREVER if wait is None else round(wait * 1e9)
+        handle = row.ref["handle"]
+        lease = first.get("lease_duration")
+        if path == "QueueService/Produce":
+            return self.begin_call(path, lambda: self.produce(handle, 7, timeout_ns), **how)
+        lease_ns = lease["seconds"] * 10**9 + lease["nanos"] if lease else 0
+        return self.begin_call(path, lambda: self.consume(handle, lease_ns, timeout_ns), **how)
+
+
+class LocalFlow(Flow, Local):
+    name = "local flow"
+    has_deadline = False
+
+    def __init__(self, url):
+        super().__init__(url, "blocking-flow")
+
+
+class RemoteFlow(Flow, RemoteC):
+    name = "libsabir+gRPC flow"
+    has_deadline = False
+    is_at_once = False  # a stream that has just been opened has nothing yet
+
+    def __init__(self, url):
+        super().__init__(url, "blocking-c-flow")
 
 
 def reason_in(details):

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from calls import METHODS, Failed, Local, Remote, RemoteC, Streamed, Tagged, encode, until
+from calls import METHODS, Failed, Local, LocalFlow, Remote, RemoteC, RemoteFlow, Streamed, Tagged, encode, until
 from libsabir import task_waits
 from rows import ROWS
 
@@ -110,7 +110,8 @@ class World:
     def __init__(self, local_url, tcp_url, server):
         self.local_url, self.tcp_url, self.server = local_url, tcp_url, server
         self.admin = Local(local_url, "admin")
-        self.callers = [Local(local_url), RemoteC(tcp_url), Remote(tcp_url), Tagged(tcp_url), Streamed(tcp_url)]
+        self.callers = [Local(local_url), RemoteC(tcp_url), Remote(tcp_url), Tagged(tcp_url), Streamed(tcp_url),
+                        LocalFlow(local_url), RemoteFlow(tcp_url)]
         self.sessions = self.callers[1].sessions
 
     def pairs(self, rows=None):
@@ -134,14 +135,15 @@ def completes_without_end(case):
 
 
 def completes_at_once(case, timeout=0):
-    if not case.row.keeps or not case.caller.has_timeout:
+    if not case.row.keeps or not case.caller.has_timeout or not case.caller.is_at_once:
         return None
     case.row.complete()
     return same(case.begin(timeout).outcome(), "OK", f"with time-out {timeout}")
 
 
 def negative_completes_at_once(case):
-    return completes_at_once(case, -1) if case.row.negative == "AT_ONCE" else None
+    signed = case.caller.is_signed and case.row.negative == "AT_ONCE"
+    return completes_at_once(case, -1) if signed else None
 
 
 def times_out(case):
@@ -162,7 +164,7 @@ def with_zero_does_not_wait(case):
 
 
 def negative_is_as_in_python(case):
-    if not case.caller.has_timeout:
+    if not case.caller.has_timeout or not case.caller.is_signed:
         return None
     wanted = case.row.times_out if case.row.negative == "AT_ONCE" else case.row.negative
     for timeout in (-1, -1e-9, -315576000000):
@@ -171,7 +173,7 @@ def negative_is_as_in_python(case):
 
 
 def refuses_what_is_no_duration(case):
-    if not case.caller.has_timeout:
+    if not case.caller.has_timeout or not case.caller.is_signed:
         return None
     for seconds, nanos in NO_DURATIONS:
         timeout = {"seconds": seconds, "nanos": nanos}

@@ -152,6 +152,67 @@ F(queue_get_several)
 	sabir_free(items);
 	return SABIR_OK;
 }
+/* A consumer of the object, which is given an item, and does with it what `deal` does. */
+static enum sabir_error consume(struct typed *t, const struct sabir_consumer_options *options, uint64_t timeout_ns,
+				enum sabir_error (*deal)(sabir_consumer *, const struct sabir_delivery *))
+{
+	sabir_consumer *consumer;
+	struct sabir_delivery delivery;
+	struct sabir_item item;
+	enum sabir_error error = sabir_consumer_open(t->o, options, &consumer);
+	if (error)
+		return error;
+	error = sabir_consumer_next(consumer, timeout_ns, &item, &delivery);
+	if (!error) {
+		tell_item(t, &item);
+		error = deal(consumer, &delivery);
+	}
+	enum sabir_error end = sabir_consumer_close(consumer);
+	return error ? error : end;
+}
+static enum sabir_error leave(sabir_consumer *consumer, const struct sabir_delivery *delivery)
+{
+	(void)consumer;
+	(void)delivery;
+	return SABIR_OK;
+}
+static enum sabir_error nack(sabir_consumer *consumer, const struct sabir_delivery *delivery)
+{
+	return sabir_consumer_nack(consumer, delivery, 0);
+}
+F(consumer_acks)
+{
+	return consume(t, NULL, 0, sabir_consumer_ack);
+}
+F(consumer_waits)
+{
+	return consume(t, NULL, A_MOMENT, sabir_consumer_ack);
+}
+F(consumer_leaves)
+{
+	return consume(t, NULL, 0, leave);
+}
+F(consumer_acks_lease)
+{
+	const struct sabir_consumer_options options = { .size = sizeof(options), .lease_ns = 3600 * SABIR_SECOND };
+	return consume(t, &options, 0, sabir_consumer_ack);
+}
+F(consumer_nacks_lease)
+{
+	const struct sabir_consumer_options options = { .size = sizeof(options), .lease_ns = 3600 * SABIR_SECOND };
+	return consume(t, &options, 0, nack);
+}
+F(producer_put)
+{
+	struct sabir_item item = sabir_int(7);
+	sabir_producer *producer;
+	enum sabir_error error = sabir_producer_open(t->o, NULL, &producer);
+	if (error)
+		return error;
+	error = sabir_producer_put(producer, &item, NULL, 0);
+	sabir_producer_close(producer);
+	return error;
+}
 F(queue_peek_first)
 {
 	struct sabir_item *item;
@@ -418,6 +479,12 @@ static const struct function {
 	{ "sabir_queue_borrow(waits)", do_queue_borrow_waits },
 	{ "sabir_queue_release", do_queue_release_one },
 	{ "sabir_queue_return", do_queue_return_one },
+	{ "sabir_consumer_ack", do_consumer_acks },
+	{ "sabir_consumer_next(waits)", do_consumer_waits },
+	{ "sabir_consumer_close", do_consumer_leaves },
+	{ "sabir_consumer_ack(lease)", do_consumer_acks_lease },
+	{ "sabir_consumer_nack", do_consumer_nacks_lease },
+	{ "sabir_producer_put", do_producer_put },
 	{ "sabir_value_set_int", do_value_set },
 	{ "sabir_value_add_int", do_value_add },
 	{ "sabir_value_get_int", do_value_get },
