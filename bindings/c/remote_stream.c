@@ -207,12 +207,13 @@ enum sabir_error remote_stream_send(struct remote_stream *s, struct span message
 void remote_stream_finish(struct remote_stream *s)
 {
 	grpc_op op = { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT };
-	s->sending = start(s, &op, 1, &sent_tag);
+	if (!remote_is_forked())
+		s->sending = start(s, &op, 1, &sent_tag);
 }
 
 enum sabir_error remote_stream_receive(struct remote_stream *s, struct bytes *out)
 {
-	if (!s->here)
+	if (!s->here || remote_is_forked())
 		return SABIR_EMPTY;
 	enum sabir_error error = remote_message(s->incoming, out);
 	if (error)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways to call an operation that may wait, all with the same encoded requests.
 
-Local and RemoteC are libsabir (in shared memory; over gRPC), LocalFlow and RemoteFlow its producers and consumers, Remote is plain gRPC,
-Tagged a session's stream, and Streamed
-the streams that wait for the same as an operation does. Each begins a call without waiting for its answer, tells when the
-call waits in its turn, and when it ended.
+Local and RemoteC are libsabir (in shared memory; over gRPC), LocalFlow and RemoteFlow its producers and consumers,
+Remote is plain gRPC, Tagged a session's stream, and Streamed the streams that wait for the same as an operation does. Each
+begins a call without waiting for its answer, tells when the call waits in its turn, and when it ended.
 """
 
 import os

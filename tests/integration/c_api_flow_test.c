@@ -452,6 +452,43 @@ static void a_death_gives_items_back(void)
 	}
 }
 
+static int in_a_child(sabir_consumer *consumer, sabir_producer *producer)
+{
+	struct sabir_delivery delivery = { .number = 1 };
+	struct sabir_producer_state state;
+	bool fine = next(consumer, SABIR_FOREVER, &delivery) == FAILED(SABIR_UNAVAILABLE) &&
+		    sabir_consumer_ack(consumer, &delivery) == SABIR_UNAVAILABLE &&
+		    sabir_consumer_close(consumer) == SABIR_UNAVAILABLE &&
+		    (sabir_is_local(conn) || add(producer, 2, 0) == SABIR_UNAVAILABLE) &&
+		    !sabir_producer_state(producer, &state);
+	sabir_producer_close(producer);
+	return fine ? 0 : 1;
+}
+
+static void a_child_leaves_its_parents_alone(void)
+{
+	sabir_queue *queue = make("flow", 0);
+	sabir_consumer *consumer = consume(queue, 2, 0);
+	sabir_producer *producer = produce(queue, 1, 1);
+	struct sabir_delivery delivery;
+	int status = -1;
+	CHECK_OK(add(producer, 1, SABIR_FOREVER));
+	CHECK(next(consumer, SABIR_FOREVER, &delivery) == 1);
+	pid_t child = fork();
+	if (!child)
+		_exit(in_a_child(consumer, producer));
+	waitpid(child, &status, 0);
+	CHECK(!status);
+	CHECK(leased(queue) == 1);
+	CHECK_OK(sabir_consumer_ack(consumer, &delivery));
+	CHECK_OK(add(producer, 3, SABIR_FOREVER));
+	CHECK(next(consumer, SABIR_FOREVER, &delivery) == 3);
+	CHECK_OK(sabir_consumer_close(consumer));
+	sabir_producer_close(producer);
+	CHECK(get(queue) == 3);
+	drop(queue);
+}
+
 /* ---------------------------------------------------------------- both ends at once */
 
 #define N_ITEMS 20000
@@ -525,6 +562,7 @@ int main(int argc, char **argv)
 		TEST(what_ends_a_wait_for_an_item),
 		TEST(a_cancelled_wait_hurts_nothing),
 		TEST(a_death_gives_items_back),
+		TEST(a_child_leaves_its_parents_alone),
 		TEST(items_flow_through_a_bounded_queue),
 		TEST(options_have_a_size_and_bounds),
 	};
