@@ -301,8 +301,8 @@ void asked_give_back(struct asked *a, struct lane *lane)
 static void undo_lost(struct asked *a)
 {
 	if (a->undoable && !a->error && op_can_undo(a->op))
-		undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread }, &a->receipt,
-		     (struct span){ a->result, a->result_len });
+		undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread },
+		     &a->receipt, (struct span){ a->result, a->result_len });
 }
 
 /* ---------------------------------------------------------------- ending */
@@ -329,7 +329,8 @@ static bool keep_result(struct asked *a, enum sabir_error *error, struct bytes *
 	if (!op_can_undo(a->op))
 		return final;
 	op_finish(&a->receipt, true);
-	undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread }, &a->receipt, from);
+	undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread }, &a->receipt,
+	     from);
 	return false;
 }
 
