@@ -347,6 +347,8 @@ tsan: | packages ## unit and integration tests with ThreadSanitizer
 sanitized: export ASAN_OPTIONS := detect_stack_use_after_return=1:abort_on_error=0
 sanitized: export UBSAN_OPTIONS := print_stacktrace=1
 sanitized: export TSAN_OPTIONS := ignore_noninstrumented_modules=1:die_after_fork=0:second_deadlock_stack=1
+# How much longer a program may take. What takes long is not the sanitizer alone but what else runs beside it.
+sanitized: export SLOWNESS := 10
 sanitized: programs $(UNIT) $(SUITES)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(wildcard tests/integration/run)
 

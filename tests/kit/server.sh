@@ -5,18 +5,23 @@
 #                              $SERVER_PID is for signals and wait (the keeper), $SERVER_PROCESS is the one that serves
 #   server_process             sets $SERVER_PROCESS anew, after the server's death
 #   server_stop                ends it; sets $SERVER_STATUS
+#   server_clean               ends it and removes what it left; of itself when the script ends
+#
+# What a sanitizer has to say in a server's log is shown, and the script then ends with status 1 whatever it had found.
 
 SABIR_BUILD=${SABIR_BUILD:-build}
 SABIRD=${SABIRD:-$SABIR_BUILD/bin/sabird}
+SANITIZER_REPORT='(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: '
 
 server_start() {
+	server_reports
 	SERVER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sabir.XXXXXX")
 	LOCAL_URL=unix:$SERVER_DIR/sabir.sock
 	REMOTE_URL=grpc+unix:$SERVER_DIR/grpc.sock
 	SERVER_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	TCP_URL=grpc://127.0.0.1:$SERVER_PORT
 	"$SABIRD" --socket "$SERVER_DIR/sabir.sock" --listen "unix:$SERVER_DIR/grpc.sock" --listen "127.0.0.1:$SERVER_PORT" "$@" \
-		>"$SERVER_DIR/log" 2>&1 &
+		>>"$SERVER_DIR/log" 2>&1 &
 	SERVER_PID=$!
 	trap server_clean EXIT
 	trap 'exit 130' INT TERM
@@ -46,13 +51,29 @@ server_stop() {
 	SERVER_STATUS=0
 	wait "$SERVER_PID" || SERVER_STATUS=$?
 	SERVER_PID=
+	server_reports
+}
+
+# Shows what sanitizers have reported in the log, from the first report on; once.
+server_reports() {
+	local log=${SERVER_DIR:-}/log
+	[ -f "$log" ] && grep -qE "$SANITIZER_REPORT" "$log" || return 0
+	SERVER_REPORTED=1
+	echo "in the server's log:"
+	sed -nE "/$SANITIZER_REPORT/,\$ p" "$log" | head -n 400
+	mv "$log" "$log.reported"
 }
 
 server_clean() {
+	local status=$?
 	if [ -n "${SERVER_PID:-}" ]; then
 		# On Ctrl-C it has had a signal before, and this is its second: a status that must not end a "set -e" here.
 		kill -TERM "$SERVER_PID" 2>/dev/null || true
 		wait "$SERVER_PID" 2>/dev/null || true
 	fi
+	server_reports
 	rm -rf "${SERVER_DIR:-}"
+	if [ -n "${SERVER_REPORTED:-}" ] && [ "$status" -eq 0 ]; then
+		exit 1
+	fi
 }
