@@ -185,6 +185,45 @@ static void test_of_two_objects_with_one_name_the_newer_one_has_it(void)
 	close_world();
 }
 
+/* How a file is taken whose queue has two tasks of these ordinals, in the states ready and delayed. */
+static enum sabir_error load_tasks(uint64_t first, uint64_t second, uint64_t next)
+{
+	const struct record_object queue = { .id = 1, .kind = SEG_KIND_TASK_QUEUE, .next_ordinal = next };
+	uint8_t value[VALUE_MAX_HEAD];
+	struct record_entry entry = { .value = { value, value_put_int(7, value) },
+				      .state = SEG_TASK_READY,
+				      .ordinal = first };
+	struct message content = { NULL, 0, 0, false }, end = { NULL, 0, 0, false };
+	struct writer w;
+	open_world();
+	CU_ASSERT_EQUAL(writer_open(&w, folder.fd, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(writer_frame(&w, SNAPSHOT_BEGIN, (struct span){ NULL, 0 }), SABIR_OK);
+	put_object(&w, &queue);
+	record_put_entry(&content, &entry);
+	entry.state = SEG_TASK_DELAYED;
+	entry.due_unix_ns = INT64_MAX;
+	entry.ordinal = second;
+	record_put_entry(&content, &entry);
+	CU_ASSERT_EQUAL(writer_frame(&w, SNAPSHOT_CONTENT, (struct span){ content.data, content.len }), SABIR_OK);
+	record_put_end(&end, &(struct record_end){ 1, 3 });
+	CU_ASSERT_EQUAL(writer_frame(&w, SNAPSHOT_END, (struct span){ end.data, end.len }), SABIR_OK);
+	CU_ASSERT_EQUAL(writer_commit(&w), SABIR_OK);
+	writer_close(&w);
+	message_fini(&content);
+	message_fini(&end);
+	enum sabir_error error = kit_load(&lane, kit_open(&folder, 1));
+	close_world();
+	return error;
+}
+
+static void test_tasks_that_no_queue_can_have_are_refused(void)
+{
+	CU_ASSERT_EQUAL(load_tasks(1, 2, 3), SABIR_OK);
+	CU_ASSERT_EQUAL(load_tasks(1, 1, 3), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(load_tasks(1, 3, 3), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(load_tasks(1, 2, UINT64_MAX), SABIR_DATA_LOSS);
+}
+
 static void test_tokens_go_on_above_all_that_were_given_out(void)
 {
 	struct mutex_hold before, after;
@@ -350,6 +389,7 @@ int main(void)
 		KIT_TEST(test_frames_of_another_file_or_place_are_refused),
 		KIT_TEST(test_a_file_of_a_newer_server_is_told_apart),
 		KIT_TEST(test_of_two_objects_with_one_name_the_newer_one_has_it),
+		KIT_TEST(test_tasks_that_no_queue_can_have_are_refused),
 		KIT_TEST(test_tokens_go_on_above_all_that_were_given_out),
 		KIT_TEST(test_who_dies_at_any_step_leaves_the_snapshot_that_was_there),
 		KIT_TEST(test_a_full_disk_leaves_the_snapshot_that_was_there),

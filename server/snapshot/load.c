@@ -303,5 +303,6 @@ enum sabir_error snapshot_load(const struct load_options *options, struct load_r
 		free(l.objects[i].texts);
 	free(l.objects);
 	free(l.by_id);
+	free(l.ordinals.of);
 	return error;
 }

@@ -235,6 +235,9 @@ static enum sabir_error store_tasks(struct batch *b)
 	enum sabir_error error = SABIR_OK;
 	for (uint32_t i = 0; !error && i < b->n; i++) {
 		const struct record_entry *e = &b->entries[i];
+		error = ordinals_add(l, e->ordinal, !e->state);
+		if (error)
+			break;
 		const struct kept_task task = {
 			.priority = e->priority,
 			.ordinal = e->ordinal,
@@ -261,9 +264,14 @@ static enum sabir_error fill_tasks(struct load *l, const struct loaded *object)
 					 .unfinished = r->unfinished,
 					 .closed = r->closed,
 					 .paused = r->paused };
+	if (r->next_ordinal > LOAD_COUNT_MAX || r->last_lease > LOAD_COUNT_MAX || r->unfinished > LOAD_COUNT_MAX)
+		return reader_damaged(l->reader, "a queue that has counted too far");
+	ordinals_begin(l, r->next_ordinal);
 	enum sabir_error error = restore_tasks(l->lane, object->handle, &kept);
 	if (!error)
 		error = fill_entries(l, object, store_tasks);
+	if (!error)
+		error = ordinals_check(l);
 	/* What has become due since, and the alarm. */
 	return error ? error : task_queue_settle(l->lane, object->handle);
 }
@@ -349,6 +357,8 @@ static enum sabir_error fill_value(struct load *l, const struct loaded *object)
 
 static enum sabir_error fill_lock(struct load *l, const struct loaded *object)
 {
+	if (object->record.token > LOAD_COUNT_MAX)
+		return reader_damaged(l->reader, "a lock that has counted too far");
 	const struct kept_lock kept = { object->record.token + l->jump, object->record.abandoned };
 	return restore_lock(l->lane, object->handle, &kept);
 }

@@ -16,6 +16,16 @@ struct loaded {
 	uint8_t *texts;
 };
 
+/* Those of a queue's tasks and of its ids, each of which may come once. */
+struct ordinals {
+	uint64_t *of;
+	size_t n, cap;
+	uint64_t end; /* all are below */
+};
+
+/* Numbers that count up: none comes so far. What a file has beyond would leave no room to count on. */
+#define LOAD_COUNT_MAX (1ull << 60)
+
 struct load {
 	const struct load_options *options;
 	struct lane *lane;
@@ -27,6 +37,7 @@ struct load {
 	size_t *by_id; /* indexes of objects, by their ids */
 	uint64_t gone; /* handle of an object that is deleted */
 	uint64_t jump; /* of tokens */
+	struct ordinals ordinals;
 };
 
 struct loaded *load_find(const struct load *l, uint64_t id);
@@ -34,6 +45,13 @@ struct loaded *load_find(const struct load *l, uint64_t id);
 uint64_t load_handle(void *context, uint64_t id);
 /* The next frame with content of the object, or *done. */
 enum sabir_error load_content(struct load *l, struct record_content *content, bool *done);
+
+/* Forgets those of the last queue. */
+void ordinals_begin(struct load *l, uint64_t end);
+/* Errors: DATA_LOSS, NO_MEMORY. */
+enum sabir_error ordinals_add(struct load *l, uint64_t ordinal, bool of_id);
+/* Errors: DATA_LOSS (one has come twice). */
+enum sabir_error ordinals_check(struct load *l);
 
 /* Makes the object, empty. Errors: NOT_FOUND (what it needs is not there (yet)). */
 enum sabir_error load_make(struct load *l, struct loaded *object);
