@@ -8,7 +8,7 @@
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
 #   tests/<suite>/*.c       one program each, linked with libsabir
 #   tests/crash/*.c         one program, linked with the server's objects
-#   tests/fuzz/*.c          one fuzzer each, linked with them too, but for stage.c, which they share
+#   tests/fuzz/*.c          one fuzzer each, linked with them too, but for those that they share (FUZZ_SHARED_C)
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
@@ -171,12 +171,12 @@ $(O)/obj/bindings/c/%.o $(O)/faults/bindings/c/%.o: VISIBILITY := -fvisibility=d
 $(O)/obj/gen/%.o: $(G)/%.c $(GEN_H)
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(BASE_CFLAGS) $(INCLUDES) -w -c -o $@ $<
+	$(Q)$(CC) $(BASE_CFLAGS) $(INCLUDES) $(NO_COVERAGE) -w -c -o $@ $<
 
 $(O)/obj/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(ALL_CFLAGS) $(VISIBILITY) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(VISIBILITY) $(NO_COVERAGE) -c -o $@ $<
 
 $(O)/faults/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
@@ -273,8 +273,13 @@ $(SWEEP): $(call OBJ,$(CORE_C) $(CLIENT_C) $(CRASH_C)) $(WIRE_O) $(ATTACH_O)
 
 ##@ Fuzzers
 
-FUZZERS := $(patsubst %.c,$(O)/%,$(filter-out tests/fuzz/stage.c,$(FUZZ_C)))
-FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c tests/fuzz/stage.c tests/crash/world.c) $(WIRE_O)
+FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c mutate.c seeds.c play.c damage.c)
+FUZZERS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C),$(FUZZ_C)))
+FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O)
+# A path is one of the product, not of what makes the inputs.
+ifeq ($(VARIANT),fuzz)
+$(O)/obj/tests/%.o $(O)/obj/gen/%.o: NO_COVERAGE := -fno-sanitize=fuzzer-no-link
+endif
 $(FUZZERS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)

@@ -186,11 +186,11 @@ static bool view_number(uint8_t tag, const uint8_t *p, const uint8_t *end, struc
 
 enum sabir_error value_view(struct span encoded, struct value_view *view)
 {
-	const uint8_t *p = encoded.data, *end = p + encoded.len;
 	struct value_view v;
 
-	if (p == end)
+	if (!encoded.len) /* perhaps without data */
 		return SABIR_INVALID_VALUE;
+	const uint8_t *p = encoded.data, *end = p + encoded.len;
 	uint8_t tag = *p++;
 	v.kind = tag >> 3;
 	if (v.kind >= VALUE_TEXT) {

@@ -25,7 +25,7 @@ uint32_t dice_roll(struct dice *dice, uint32_t n)
 
 /* ---------------------------------------------------------------- new fields */
 
-static uint64_t new_number(struct dice *dice)
+uint64_t mutate_number(struct dice *dice)
 {
 	static const uint64_t known[] = { 0,	1,     2,	   3,	      5,		8,	   9,	      10,
 					  100,	255,   256,	   300,	      4096,		65535,	   INT32_MAX, UINT32_MAX,
@@ -58,17 +58,17 @@ static size_t new_value(struct dice *dice, unsigned depth, uint8_t *to)
 	case 1:
 		return value_put_bool(dice_roll(dice, 2), to);
 	case 2:
-		return value_put_uint(new_number(dice), to);
+		return value_put_uint(mutate_number(dice), to);
 	case 3:
 		return value_put_real((double)dice_roll(dice, 9) / 2, to);
 	case 4:
 		len = new_name(dice, inner);
 		return (size_t)(wire_put_bytes(to, VALUE_TEXT, inner, len) - to);
 	case 5: /* a reference */
-		end = wire_put_varint(wire_put_tag(inner, 2, WIRE_VARINT), new_number(dice));
+		end = wire_put_varint(wire_put_tag(inner, 2, WIRE_VARINT), mutate_number(dice));
 		return (size_t)(wire_put_bytes(to, VALUE_OBJECT, inner, (size_t)(end - inner)) - to);
 	case 6:
-		return value_put_int((int64_t)new_number(dice), to);
+		return value_put_int((int64_t)mutate_number(dice), to);
 	default: /* a list */
 		len = new_value(dice, depth - 1, inner + 2);
 		inner[0] = WIRE_TAG(1, WIRE_LEN);
@@ -87,7 +87,7 @@ static size_t new_content(struct dice *dice, uint8_t *to)
 	case 1: /* by name */
 		return (size_t)(wire_put_bytes(to, 1, name, new_name(dice, name)) - to);
 	case 2: /* a duration, or a reference by its handle */
-		return (size_t)(wire_put_varint(wire_put_tag(to, 1 + dice_roll(dice, 2), WIRE_VARINT), new_number(dice)) - to);
+		return (size_t)(wire_put_varint(wire_put_tag(to, 1 + dice_roll(dice, 2), WIRE_VARINT), mutate_number(dice)) - to);
 	case 3:
 		return 0;
 	default:
@@ -103,10 +103,10 @@ static size_t new_field(struct dice *dice, uint8_t *to)
 	switch (dice_roll(dice, 5)) {
 	case 0:
 	case 1:
-		end = wire_put_varint(wire_put_tag(to, number, WIRE_VARINT), new_number(dice));
+		end = wire_put_varint(wire_put_tag(to, number, WIRE_VARINT), mutate_number(dice));
 		break;
 	case 2:
-		end = wire_put_fixed64(wire_put_tag(to, number, WIRE_FIXED64), new_number(dice));
+		end = wire_put_fixed64(wire_put_tag(to, number, WIRE_FIXED64), mutate_number(dice));
 		break;
 	default:
 		end = wire_put_bytes(to, number, content, new_content(dice, content));
@@ -155,7 +155,7 @@ static size_t mutate_field(const struct field *field, unsigned depth, size_t max
 		abort();
 	if (field->f.type != WIRE_LEN) {
 		uint64_t step = dice_roll(dice, 2) ? (uint64_t)(int64_t)((int)dice_roll(dice, 9) - 4) : 1ull << dice_roll(dice, 64);
-		uint64_t bits = dice_roll(dice, 2) ? new_number(dice) : field->f.bits + step;
+		uint64_t bits = dice_roll(dice, 2) ? mutate_number(dice) : field->f.bits + step;
 		end = wire_put_tag(to, number, field->f.type == WIRE_VARINT ? WIRE_VARINT : WIRE_FIXED64);
 		end = field->f.type == WIRE_VARINT ? wire_put_varint(end, bits) : wire_put_fixed64(end, bits);
 	} else {
@@ -275,17 +275,25 @@ static unsigned insert(struct piece *pieces, unsigned n, unsigned which, struct 
 	return n + 1;
 }
 
+static size_t mutate_one(const struct piece_form *form, const struct piece *piece, struct dice *dice, uint8_t *to)
+{
+	struct bytes_out out = { to, 0 };
+	if (form->mutate && form->mutate(dice, piece->head, piece->message, MESSAGE_MAX, &out))
+		return out.len;
+	return mutate_message(piece->message, MAX_DEPTH, MESSAGE_MAX, dice, to);
+}
+
 static unsigned change_pieces(const struct piece_form *form, struct piece *pieces, unsigned n, struct dice *dice)
 {
-	static uint8_t head[8], message[MESSAGE_MAX];
+	static uint8_t head[PIECE_HEAD_MAX], message[MESSAGE_MAX];
 	unsigned which = n ? dice_roll(dice, n) : 0, other = n ? dice_roll(dice, n) : 0;
 	struct piece fresh = { head, { message, 0 } }, old = n ? pieces[which] : fresh;
 	unsigned what = n ? dice_roll(dice, 16) : 0;
 	switch (what) {
 	case 0:
 		form->new_head(dice, head);
-		for (unsigned i = dice_roll(dice, 4); i; i--)
-			fresh.message.len += new_field(dice, message + fresh.message.len);
+		if (dice_roll(dice, 4))
+			fresh.message.len = mutate_one(form, &fresh, dice, message);
 		return insert(pieces, n, which, fresh);
 	case 1:
 		return insert(pieces, n, which, pieces[other]);
@@ -307,7 +315,7 @@ static unsigned change_pieces(const struct piece_form *form, struct piece *piece
 		pieces[which].head = head;
 		return n;
 	default:
-		fresh.message.len = mutate_message(old.message, MAX_DEPTH, MESSAGE_MAX, dice, message);
+		fresh.message.len = mutate_one(form, &old, dice, message);
 		pieces[which].message = fresh.message;
 		return n;
 	}

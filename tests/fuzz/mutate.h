@@ -17,11 +17,19 @@ struct dice {
 /* A number below n. */
 uint32_t dice_roll(struct dice *dice, uint32_t n);
 
+struct bytes_out {
+	uint8_t *data;
+	size_t len;
+};
+
 /* A list of pieces: a head of head_len bytes, the length of the message in two bytes, the message. */
 struct piece_form {
-	size_t head_len;
+	size_t head_len; /* at most PIECE_HEAD_MAX */
 	void (*new_head)(struct dice *dice, uint8_t *head);
+	/* What is special about messages behind some heads: writes another one of at most max bytes; false: it is a usual one. */
+	bool (*mutate)(struct dice *dice, const uint8_t *head, struct span from, size_t max, struct bytes_out *to);
 };
+#define PIECE_HEAD_MAX 8
 
 /* The next piece; false: there is none. What is cut short is a piece yet. */
 bool piece_next(const struct piece_form *form, struct span *rest, const uint8_t **head, struct span *message);
@@ -31,6 +39,9 @@ uint8_t *piece_put(const struct piece_form *form, uint8_t *to, const uint8_t *en
 /* As LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver. */
 size_t pieces_mutate(const struct piece_form *form, uint8_t *data, size_t size, size_t max, unsigned seed);
 size_t pieces_cross(const struct piece_form *form, struct span a, struct span b, struct span out, unsigned seed);
+
+/* One at which something changes. */
+uint64_t mutate_number(struct dice *dice);
 
 /* Of libFuzzer. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);

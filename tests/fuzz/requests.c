@@ -1,22 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every request message of the operation table: the first byte names the operation, the rest is the request. Several requests may
- * follow each other, each with its length in two bytes in front.
+ * Every request message of the operation table, from whom may send it, one behind the other (play.h), on a memory that nobody has
+ * damaged.
  */
-#include "tests/fuzz/stage.h"
+#include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/play.h"
+#include "tests/fuzz/seeds.h"
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	return pieces_mutate(&play_form, data, size, max, seed);
+}
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out, size_t max,
+				 unsigned seed)
+{
+	return pieces_cross(&play_form, (struct span){ a, a_len }, (struct span){ b, b_len }, (struct span){ out, max }, seed);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	stage_begin();
+	if (getenv("SEEDS")) {
+		seeds_of_requests(&play_form, getenv("SEEDS"));
+		exit(0);
+	}
+	return 0;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	stage_begin();
-	while (size >= 3) {
-		size_t len = data[1] | (size_t)data[2] << 8;
-		if (len > size - 3)
-			len = size - 3;
-		stage_run(SURVIVOR, op_at(data[0] % op_count()), (struct span){ data + 3, len });
-		data += 3 + len;
-		size -= 3 + len;
-	}
+	struct play play;
+	play_begin(&play);
+	play_pieces(&play, (struct span){ data, size });
+	play_end(&play);
 	return 0;
 }

@@ -25,7 +25,9 @@ static const char *const made[] = {
 	"ManagerService/Create name='l' semaphore={value=3 bounded=true}",
 	"ManagerService/Create name='m' event={}",
 	"ManagerService/Create name='n' block={size_bytes=300}",
-	"ManagerService/Create name='o' shared_list={items=$1 items=$'text'}",
+	"ManagerService/Create name='z' shared_list={items=$1 items=$'text'}",
+	"ManagerService/Create name='q' condition={}",
+	"ManagerService/Create name='r' barrier={parties=2}",
 	"QueueService/PutMany queue={name='a'} items=$1 items=$'two' items=$3",
 	"QueueService/Put queue={name='a'} item=$'four'",
 	"QueueService/PutMany queue={name='b'} items=$1 items=$2 items=$3",
@@ -84,8 +86,12 @@ static const char *const more[] = {
 	"SemaphoreService/Release semaphore={name='l'}",
 	"EventService/Clear event={name='m'}",
 	"BlockService/Read block={name='n'}",
-	"SharedListService/Items shared_list={name='o'}",
-	"SharedListService/Set shared_list={name='o'} index=1 value=$'tex'",
+	"SharedListService/Items shared_list={name='z'}",
+	"SharedListService/Set shared_list={name='z'} index=1 value=$'tex'",
+	"ConditionService/Notify condition={name='q'} all=true",
+	"ConditionService/Wait condition={name='q'} timeout={}",
+	"BarrierService/Wait barrier={name='r'} timeout={}",
+	"BarrierService/Reset barrier={name='r'}",
 	"ManagerService/List",
 	"ManagerService/Create name='p' dict={}",
 	"ManagerService/Delete object={name='a'}",
@@ -95,7 +101,27 @@ static const char *const more[] = {
 
 static struct world world;
 static struct image *image;
-static uint8_t request[4096];
+
+/* Encoded once: to make them of their texts takes longer than to run them. */
+static struct encoded {
+	const struct op *op;
+	uint8_t *data;
+	size_t len;
+} encoded[N_MADE + N_MORE];
+
+static void encode(void)
+{
+	static uint8_t request[4096];
+	for (size_t i = 0; i < N_MADE + N_MORE; i++) {
+		const char *line = i < N_MADE ? made[i] : more[i - N_MADE], *blank = strchr(line, ' ');
+		char method[64];
+		line += *line == '!';
+		snprintf(method, sizeof(method), "%.*s", (int)strcspn(line, " "), line);
+		struct span span = ops_request(method, blank ? blank + 1 : "", request);
+		encoded[i] = (struct encoded){ ops_op(method), malloc(span.len + 1), span.len };
+		memcpy(encoded[i].data, span.data, span.len);
+	}
+}
 
 size_t stage_n_requests(void)
 {
@@ -104,22 +130,50 @@ size_t stage_n_requests(void)
 
 const struct op *stage_request(size_t i, struct span *span)
 {
-	const char *line = i < N_MADE ? made[i] : more[i - N_MADE], *blank = strchr(line, ' ');
-	char method[64];
+	*span = (struct span){ encoded[i].data, encoded[i].len };
+	return encoded[i].op;
+}
 
-	line += *line == '!';
-	snprintf(method, sizeof(method), "%.*s", (int)strcspn(line, " "), line);
-	*span = ops_request(method, blank ? blank + 1 : "", request);
-	return ops_op(method);
+/* FNV-1a. */
+uint16_t stage_op_number(const struct op *op)
+{
+	uint32_t h = 2166136261u;
+	for (const char *p = op_path(op); *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	return (uint16_t)(h ^ h >> 16);
+}
+
+const struct op *stage_op(uint16_t number)
+{
+	static const struct op *by_number[1 << 16];
+	static bool filled;
+	for (size_t i = 0; !filled && i < op_count(); i++)
+		by_number[stage_op_number(op_at(i))] = op_at(i);
+	filled = true;
+	return by_number[number] ? by_number[number] : op_at(number % op_count());
+}
+
+static void stage_answered(enum sabir_error error)
+{
+	bool answered = ops_response.n_items == 1 && !ops_response.frame;
+	if (error ? ops_response.len != 0 || strnlen(ops_detail, OP_DETAIL_SIZE) == OP_DETAIL_SIZE : !answered)
+		abort();
 }
 
 enum sabir_error stage_run(enum person who, const struct op *op, struct span span)
 {
 	enum sabir_error error = op_run(op, &world.lane[who], span, &ops_response, &ops_wait, ops_detail);
-	bool answered = ops_response.n_items == 1 && !ops_response.frame;
+	stage_answered(error);
+	return error;
+}
 
-	if (error ? ops_response.len != 0 || strnlen(ops_detail, OP_DETAIL_SIZE) == OP_DETAIL_SIZE : !answered)
-		abort();
+enum sabir_error stage_run_front(enum person who, const struct op_front *front, const struct op *op, struct span span,
+				 struct stage_answer *answer)
+{
+	ops_wait = (struct op_wait){ .undoable = true };
+	enum sabir_error error = op_run_front(op, &world.lane[who], front, span, &ops_response, &ops_wait, ops_detail);
+	stage_answered(error);
+	*answer = (struct stage_answer){ &ops_wait, &ops_response, ops_detail };
 	return error;
 }
 
@@ -127,11 +181,13 @@ static void make(void)
 {
 	struct span span;
 
+	encode();
 	if (!world_make(&world))
 		abort();
 	/* Nobody goes on while we wait for him. */
 	for (int i = 0; i < N_PERSONS; i++)
-		world.lane[i].lock_patience_ns = 1000000;
+		world.lane[i].lock_patience_ns = 20000;
+	world.lane[SERVER].lock_rings = true;
 	for (size_t i = 0; i < N_MADE; i++) {
 		const struct op *op = stage_request(i, &span);
 		if (stage_run(*made[i] == '!' ? VICTIM : SURVIVOR, op, span)) {
