@@ -85,7 +85,7 @@ enum sabir_error dict_make(struct lane *lane, struct span name, const struct dic
 enum sabir_error dict_copy(struct lane *lane, uint64_t handle, struct span name, uint64_t *copy);
 
 /* For the server. Whether the object has entries that end, and when to look at it: CLOCK_BOOTTIME ns. */
-bool dict_alarm(const struct segment *seg, uint32_t index, uint64_t *handle, uint64_t *at_ns);
+bool dict_alarm(struct lane *lane, uint32_t index, uint64_t *handle, uint64_t *at_ns);
 /* Removes some of what is due. */
 enum sabir_error dict_remove_due(struct lane *lane, uint64_t handle);
 

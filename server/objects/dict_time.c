@@ -147,16 +147,16 @@ enum sabir_error dict_lock_current(const struct dict *d)
 
 /* ---------------------------------------------------------------- the server's part */
 
-bool dict_alarm(const struct segment *seg, uint32_t index, uint64_t *handle, uint64_t *at_ns)
+/* Within an operation, so that the body is no other object's by the time it is read. */
+bool dict_alarm(struct lane *lane, uint32_t index, uint64_t *handle, uint64_t *at_ns)
 {
-	const struct seg_object *o = &seg->objects[index];
-	uint64_t word = load64_seq(&o->word);
-	uint32_t kind = load32_relaxed(&o->kind);
-	const struct seg_dict *body = segment_at(seg, load32_relaxed(&o->body), sizeof(*body));
-	if (kind != SEG_KIND_DICT || !body || (word & 15) != SEG_OBJECT_LIVE)
+	struct dict d;
+	uint64_t entry = object_handle_of(lane->seg, index);
+	if (dict_enter(lane, SEG_OP_READ, entry, &d))
 		return false;
-	*at_ns = load64_acquire(&body->alarm);
-	*handle = index | (word & 0xffffffff00000000ull);
+	*at_ns = load64_acquire(&d.body->alarm);
+	*handle = entry;
+	object_leave(lane);
 	return true;
 }
 

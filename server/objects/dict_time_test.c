@@ -197,18 +197,18 @@ static void the_server_removes_what_nobody_asks_for(void)
 	struct arena_stats before, now;
 	uint64_t d = make_dict(), handle, at = 0;
 	account(&before);
-	CU_ASSERT(dict_alarm(&seg, object_index(d), &handle, &at));
+	CU_ASSERT(dict_alarm(&lane, object_index(d), &handle, &at));
 	CU_ASSERT_EQUAL(at, UINT64_MAX);
 	for (uint64_t i = 0; i < 700; i++)
 		set_until(d, i, i, after(5 + i % 3));
-	CU_ASSERT(dict_alarm(&seg, object_index(d), &handle, &at));
+	CU_ASSERT(dict_alarm(&lane, object_index(d), &handle, &at));
 	CU_ASSERT_EQUAL(handle, d);
 	CU_ASSERT(at > task_clock() && at <= after(5));
 	pass(7);
 	uint64_t rounds = 0;
 	while (at != UINT64_MAX && rounds++ < 10) {
 		CU_ASSERT_EQUAL(dict_remove_due(&lane, handle), SABIR_OK);
-		CU_ASSERT(dict_alarm(&seg, object_index(d), &handle, &at));
+		CU_ASSERT(dict_alarm(&lane, object_index(d), &handle, &at));
 	}
 	CU_ASSERT_EQUAL(rounds, 3); /* none keeps the lock for long */
 	CU_ASSERT_EQUAL(still_there(d), 0);
@@ -228,7 +228,7 @@ static void a_clear_takes_the_ends_along(void)
 	pass(2);
 	CU_ASSERT_EQUAL(dict_clear(&lane, d, &removed), SABIR_OK);
 	CU_ASSERT_EQUAL(removed, 100);
-	CU_ASSERT(dict_alarm(&seg, object_index(d), &handle, &at));
+	CU_ASSERT(dict_alarm(&lane, object_index(d), &handle, &at));
 	CU_ASSERT_EQUAL(at, UINT64_MAX);
 	account(&now);
 	CU_ASSERT_EQUAL(before.n_blocks, now.n_blocks);

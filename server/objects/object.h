@@ -75,6 +75,11 @@ static inline uint32_t object_index(uint64_t handle)
 {
 	return (uint32_t)handle;
 }
+/* The handle of what has the entry now, or had it last: for those who look for work, not for a program. */
+static inline uint64_t object_handle_of(const struct segment *seg, uint32_t index)
+{
+	return (load64_seq(&seg->objects[index].word) & 0xffffffff00000000ull) | index;
+}
 
 /* 1 to 255 bytes of UTF-8 in segments divided by '/'; no empty, "." or ".." segment, no control character. */
 enum sabir_error object_name_check(struct span name);

@@ -171,21 +171,21 @@ enum sabir_error task_queue_clear(struct lane *lane, uint64_t handle, uint64_t *
 
 #define SEND_AGAIN_NS 1000000000u
 
-bool task_queue_alarm(const struct segment *seg, uint32_t index, uint64_t *handle, uint64_t *at_ns)
+bool task_queue_alarm(struct lane *lane, uint32_t index, uint64_t *handle, uint64_t *at_ns)
 {
-	const struct seg_object *o = &seg->objects[index];
-	uint64_t word = load64_seq(&o->word);
-	const struct seg_task_queue *body = segment_at(seg, load32_relaxed(&o->body), sizeof(*body));
-	if (load32_relaxed(&o->kind) != SEG_KIND_TASK_QUEUE || !body || (word & 15) != SEG_OBJECT_LIVE)
+	struct tasks q;
+	uint64_t entry = object_handle_of(lane->seg, index);
+	if (tasks_begin(lane, SEG_OP_READ, entry, &q))
 		return false;
-	uint64_t at = load64_acquire(&body->alarm);
-	if (load64_relaxed(&body->n_dead) && load32_relaxed(&body->block.len)) {
+	uint64_t at = load64_acquire(&q.body->alarm);
+	if (load64_relaxed(&q.body->n_dead) && load32_relaxed(&q.body->block.len)) {
 		/* Their queue is not there yet, or who was to send them off has died. */
 		uint64_t again = task_clock() + SEND_AGAIN_NS;
 		at = again < at ? again : at;
 	}
+	object_leave(lane);
 	*at_ns = at;
-	*handle = index | (word & 0xffffffff00000000ull);
+	*handle = entry;
 	return true;
 }
 

@@ -88,7 +88,7 @@ enum sabir_error task_queue_pause(struct lane *lane, uint64_t handle, bool pause
 enum sabir_error task_queue_requeue(struct lane *lane, uint64_t handle, uint64_t to, uint64_t max, uint64_t *moved);
 
 /* For the server. Whether the object has an alarm, and when: CLOCK_BOOTTIME ns, UINT64_MAX = none. */
-bool task_queue_alarm(const struct segment *seg, uint32_t index, uint64_t *handle, uint64_t *at_ns);
+bool task_queue_alarm(struct lane *lane, uint32_t index, uint64_t *handle, uint64_t *at_ns);
 /* Does what is due, and sends dead letters off. */
 enum sabir_error task_queue_settle(struct lane *lane, uint64_t handle);
 /* The clock of leases and delays. */

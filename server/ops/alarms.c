@@ -24,9 +24,9 @@ struct alarm {
 
 #define ALARM_OF(node) ((struct alarm *)((uint8_t *)(node)-offsetof(struct alarm, deadline)))
 
-static bool next_of(const struct alarms *alarms, uint32_t object, uint64_t *handle, uint64_t *at_ns)
+static bool next_of(struct lane *lane, uint32_t object, uint64_t *handle, uint64_t *at_ns)
 {
-	return task_queue_alarm(alarms->seg, object, handle, at_ns) || dict_alarm(alarms->seg, object, handle, at_ns);
+	return task_queue_alarm(lane, object, handle, at_ns) || dict_alarm(lane, object, handle, at_ns);
 }
 
 /* WRONG_KIND: it is the other one. */
@@ -59,11 +59,11 @@ void alarms_fini(struct alarms *alarms)
 	free(alarms->of_object);
 }
 
-void alarms_note(struct alarms *alarms, uint32_t object)
+void alarms_note(struct alarms *alarms, struct lane *lane, uint32_t object)
 {
 	struct alarm *alarm = alarms->of_object[object];
 	uint64_t handle, at_ns, now = task_clock();
-	if (!next_of(alarms, object, &handle, &at_ns) || at_ns == UINT64_MAX) {
+	if (!next_of(lane, object, &handle, &at_ns) || at_ns == UINT64_MAX) {
 		if (alarm)
 			drop(alarms, alarm);
 		return;
@@ -94,7 +94,7 @@ void alarms_answer(struct alarms *alarms, struct lane *lane, uint64_t now_ns)
 		uint32_t object = ALARM_OF(first)->object;
 		uint64_t handle, at_ns;
 		drop(alarms, ALARM_OF(first));
-		if (next_of(alarms, object, &handle, &at_ns) && do_due(lane, handle) == SABIR_OK)
-			alarms_note(alarms, object);
+		if (next_of(lane, object, &handle, &at_ns) && do_due(lane, handle) == SABIR_OK)
+			alarms_note(alarms, lane, object);
 	}
 }

@@ -20,7 +20,7 @@ struct alarms {
 bool alarms_init(struct alarms *alarms, struct segment *seg);
 void alarms_fini(struct alarms *alarms);
 /* The bell has rung for the object. */
-void alarms_note(struct alarms *alarms, uint32_t object);
+void alarms_note(struct alarms *alarms, struct lane *lane, uint32_t object);
 /* CLOCK_MONOTONIC; CLOCK_NEVER: none. */
 uint64_t alarms_next(const struct alarms *alarms);
 /* Looks at all objects whose time has come. Outside of operations. */

@@ -45,7 +45,7 @@ static void a_dict_s_entries_go_at_their_end(void)
 	CU_ASSERT_EQUAL(dict_set_entry(&lane, d, &entry, NULL), SABIR_OK);
 	CU_ASSERT_FATAL(bell_next(&seg, &rung));
 	CU_ASSERT_EQUAL(rung, object_index(d));
-	alarms_note(&alarms, rung);
+	alarms_note(&alarms, &lane, rung);
 	CU_ASSERT(alarms_next(&alarms) != CLOCK_NEVER);
 	alarms_answer(&alarms, &lane, clock_now());
 	CU_ASSERT_EQUAL(there(d), 1);

@@ -249,7 +249,7 @@ void park_ring(struct park *park, struct lane *lane)
 	serve_lasts(park, lane);
 	pthread_mutex_unlock(&park->mutex);
 	while (bell_next(park->seg, &object)) {
-		alarms_note(&park->alarms, object);
+		alarms_note(&park->alarms, lane, object);
 		pthread_mutex_lock(&park->mutex);
 		uint64_t round = ++park->round;
 		while ((line = lines_unserved(&park->lines, object, round))) {

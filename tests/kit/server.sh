@@ -57,11 +57,10 @@ server_stop() {
 # Shows what sanitizers have reported in the log, from the first report on; once.
 server_reports() {
 	local log=${SERVER_DIR:-}/log
-	[ -f "$log" ] && grep -qE "$SANITIZER_REPORT" "$log" || return 0
-	SERVER_REPORTED=1
+	[ "$log" != "${SERVER_REPORTED:-}" ] && grep -qE "$SANITIZER_REPORT" "$log" 2>/dev/null || return 0
+	SERVER_REPORTED=$log
 	echo "in the server's log:"
 	sed -nE "/$SANITIZER_REPORT/,\$ p" "$log" | head -n 400
-	mv "$log" "$log.reported"
 }
 
 server_clean() {
