@@ -176,7 +176,8 @@ static uint64_t handle_of(struct lane *lane, struct span request)
 	uint64_t handle = 0;
 	struct wire_field f;
 
-	(void)request_next(&rest, 1, &ref);
+	if (!request_next(&rest, 1, &ref) || !ref.len)
+		return 0;
 	const uint8_t *at = ref.data, *end = at + ref.len;
 	while (at < end && wire_next(&at, end, &f)) {
 		if (f.number == 1 && f.type == WIRE_LEN && object_open(lane, f.bytes, &handle))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Restoring one object of each kind: making it, and filling it by the functions that programs fill it with, as far as they
- * go. What comes out of the file may make no sense where sabird did not write it: then those functions refuse it.
+ * Restoring one object of each kind: making it, and filling it by the functions that programs fill it with, as far as
+ * they go. What comes out of the file may make no sense where sabird did not write it: then those functions refuse
+ * it.
  */
 #include <stdlib.h>
 #include <string.h>

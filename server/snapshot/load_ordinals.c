@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A task's place in its queue is its ordinal, which no other has: with two of one the queue would be damaged as soon as one of
- * them moves. The file has tasks in the order of their states, so they are compared when all are there.
+ * A task's place in its queue is its ordinal, which no other has: with two of one the queue would be damaged as soon
+ * as one of them moves. The file has tasks in the order of their states, so they are compared when all are there.
  */
 #include <stdlib.h>
 

@@ -24,6 +24,7 @@ struct image {
 	size_t data_off; /* of whole pages */
 	uint32_t n_chunks;
 	uint64_t hash; /* the sum of those of its pages */
+	bool keeps_pages;
 };
 
 static bool person_make(struct segment *seg, const char *name, struct lane *lane)
@@ -196,14 +197,27 @@ static void adopt(struct world *world, const struct image *image)
 	}
 }
 
+void image_keep_pages(struct image *image)
+{
+	image->keeps_pages = true;
+}
+
+static void empty_chunk(const struct image *image, const struct segment *seg, uint32_t i)
+{
+	if (image->keeps_pages)
+		memset(chunk_bytes(seg, i), 0, SEG_CHUNK_SIZE);
+	else if (madvise(chunk_bytes(seg, i), SEG_CHUNK_SIZE, MADV_REMOVE))
+		abort();
+}
+
 void image_restore(const struct image *image, struct world *world)
 {
 	struct segment *seg = &world->seg;
 	for (uint32_t i = 0; i < image->n_chunks; i++) {
 		if (image->used[i])
 			memcpy(chunk_bytes(seg, i), image->chunks + ((uint64_t)i << SEG_CHUNK_SHIFT), SEG_CHUNK_SIZE);
-		else if (chunk_used(seg, i) && madvise(chunk_bytes(seg, i), SEG_CHUNK_SIZE, MADV_REMOVE))
-			abort();
+		else if (chunk_used(seg, i))
+			empty_chunk(image, seg, i);
 	}
 	memcpy(seg->base, image->tables, image->data_off);
 	adopt(world, image);

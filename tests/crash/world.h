@@ -39,6 +39,8 @@ bool image_update(struct image *image, const struct world *world);
 bool image_update_pages(struct image *image, const struct world *world, const uint64_t *off, uint32_t n);
 /* Of what it holds. */
 uint64_t image_hash(const struct image *image);
+/* What a restore empties stays committed: quicker where the same chunks are soon used again. */
+void image_keep_pages(struct image *image);
 /* Makes the memory of `world`, of the same geometry, what the image holds, and its people those of the image's. */
 void image_restore(const struct image *image, struct world *world);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration file: whatever it holds is read or refused with a line that says why; what was read is written in the form of
- * the file, and reads back as the same.
+ * The configuration file: whatever it holds is read or refused with a line that says why; what was read is written in
+ * the form of the file, and reads back as the same.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #include "server/main/config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/seeds.h"
 
 static enum sabir_error load(const char *text, size_t len, char *detail, struct config *config)
 {
@@ -48,6 +47,23 @@ static char *through(const char *text, size_t len, size_t *printed_len)
 	print(&config, &printed, printed_len);
 	config_fini(&config);
 	return printed;
+}
+
+/* Each option with something of each type. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static const char *const values[] = { "1",          "64M",  "1.5h", "on",   "unix",    "0660",
+					      "root, 1000", "info", "json", "none", "[::1]:7", "\"/tmp/a b\"" };
+	const size_t n = sizeof(values) / sizeof(values[0]);
+	char line[256];
+	(void)argc, (void)argv;
+	if (!getenv("SEEDS"))
+		return 0;
+	for (size_t i = 0; i < N_OPTIONS * n; i++) {
+		int len = snprintf(line, sizeof(line), "%s = %s\n", option_name((enum option)(i / n)), values[i % n]);
+		seed_write(getenv("SEEDS"), "option", i, (struct span){ (const uint8_t *)line, (size_t)len });
+	}
+	exit(0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

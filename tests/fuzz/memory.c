@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Damaged memory, as a hostile program that is attached could leave it: words of the segment are overwritten between requests
- * (play.h), and then everybody goes on: all operations, the recovery of a dead owner, the server's sweep. Nothing may crash, hang or
- * reach outside the segment.
+ * Damaged memory, as a hostile program that is attached could leave it: words of the segment are overwritten between
+ * requests (play.h), and then everybody goes on: all operations, the recovery of a dead owner, the server's sweep.
+ * Nothing may crash, hang or reach outside the segment.
  */
 #include <stdlib.h>
 
@@ -15,10 +15,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	return pieces_mutate(&play_damage_form, data, size, max, seed);
 }
 
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out, size_t max,
-				 unsigned seed)
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out,
+				 size_t max, unsigned seed)
 {
-	return pieces_cross(&play_damage_form, (struct span){ a, a_len }, (struct span){ b, b_len }, (struct span){ out, max }, seed);
+	return pieces_cross(&play_damage_form, (struct span){ a, a_len }, (struct span){ b, b_len },
+			    (struct span){ out, max }, seed);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

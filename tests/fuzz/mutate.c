@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message is changed field by field, at any depth, and put together again, so that all lengths are right. What comes new is
- * drawn from what the contract has: names of the objects of the stage, Values, durations, numbers at which something changes.
+ * A message is changed field by field, at any depth, and put together again, so that all lengths are right. What
+ * comes new is drawn from what the contract has: names of the objects of the stage, Values, durations, numbers at
+ * which something changes.
  */
 #include "tests/fuzz/mutate.h"
 
@@ -27,9 +28,12 @@ uint32_t dice_roll(struct dice *dice, uint32_t n)
 
 uint64_t mutate_number(struct dice *dice)
 {
-	static const uint64_t known[] = { 0,	1,     2,	   3,	      5,		8,	   9,	      10,
-					  100,	255,   256,	   300,	      4096,		65535,	   INT32_MAX, UINT32_MAX,
-					  1000, 1u << 20, INT64_MAX, UINT64_MAX, (uint64_t)INT64_MIN, 1ull << 32, 1ull << 62 };
+	static const uint64_t known[] = {
+		0,          1,          2,    3,        5,         8,          9,
+		10,         100,        255,  256,      300,       4096,       65535,
+		INT32_MAX,  UINT32_MAX, 1000, 1u << 20, INT64_MAX, UINT64_MAX, (uint64_t)INT64_MIN,
+		1ull << 32, 1ull << 62
+	};
 	switch (dice_roll(dice, 4)) {
 	case 0:
 		return dice_roll(dice, 32);
@@ -40,7 +44,7 @@ uint64_t mutate_number(struct dice *dice)
 	}
 }
 
-static size_t new_name(struct dice *dice, uint8_t *to)
+size_t mutate_name(struct dice *dice, uint8_t *to)
 {
 	to[0] = (uint8_t)('a' + dice_roll(dice, 18));
 	to[1] = '/';
@@ -48,11 +52,20 @@ static size_t new_name(struct dice *dice, uint8_t *to)
 	return dice_roll(dice, 8) ? 1 : 3;
 }
 
-static size_t new_value(struct dice *dice, unsigned depth, uint8_t *to)
+/* Of a map: two Values that are not deep. */
+static size_t new_entry(struct dice *dice, unsigned depth, uint8_t *to)
+{
+	uint8_t value[64], *end = to;
+	for (uint32_t number = 1; number <= 2; number++)
+		end = wire_put_bytes(end, number, value, mutate_value(dice, depth > 1 ? 1 : 0, value));
+	return (size_t)(end - to);
+}
+
+size_t mutate_value(struct dice *dice, unsigned depth, uint8_t *to)
 {
 	uint8_t inner[256], *end = to;
 	size_t len;
-	switch (dice_roll(dice, depth ? 9 : 7)) {
+	switch (dice_roll(dice, depth ? 13 : 7)) {
 	case 0:
 		return value_put_null(to);
 	case 1:
@@ -62,15 +75,29 @@ static size_t new_value(struct dice *dice, unsigned depth, uint8_t *to)
 	case 3:
 		return value_put_real((double)dice_roll(dice, 9) / 2, to);
 	case 4:
-		len = new_name(dice, inner);
+		len = mutate_name(dice, inner);
 		return (size_t)(wire_put_bytes(to, VALUE_TEXT, inner, len) - to);
 	case 5: /* a reference */
 		end = wire_put_varint(wire_put_tag(inner, 2, WIRE_VARINT), mutate_number(dice));
 		return (size_t)(wire_put_bytes(to, VALUE_OBJECT, inner, (size_t)(end - inner)) - to);
 	case 6:
 		return value_put_int((int64_t)mutate_number(dice), to);
+	case 7: /* a map */
+		inner[0] = WIRE_TAG(1, WIRE_LEN);
+		len = new_entry(dice, depth, inner + 2);
+		inner[1] = (uint8_t)len;
+		return (size_t)(wire_put_bytes(to, VALUE_MAP, inner, len + 2) - to);
+	case 8: /* a timestamp; what an opaque has is read as one, too */
+		end = wire_put_varint(wire_put_tag(inner, 1, WIRE_VARINT), mutate_number(dice));
+		end = wire_put_varint(wire_put_tag(end, 2, WIRE_VARINT), dice_roll(dice, 1000000000));
+		return (size_t)(wire_put_bytes(to, VALUE_TIMESTAMP, inner, (size_t)(end - inner)) - to);
+	case 9:
+		end = wire_put_bytes(wire_put_bytes(inner, 1, "a/b", 3), 2, "data", dice_roll(dice, 5));
+		return (size_t)(wire_put_bytes(to, VALUE_OPAQUE, inner, (size_t)(end - inner)) - to);
+	case 10:
+		return (size_t)(wire_put_bytes(to, VALUE_BINARY, "some bytes", dice_roll(dice, 11)) - to);
 	default: /* a list */
-		len = new_value(dice, depth - 1, inner + 2);
+		len = mutate_value(dice, depth - 1, inner + 2);
 		inner[0] = WIRE_TAG(1, WIRE_LEN);
 		inner[1] = (uint8_t)len;
 		return (size_t)(wire_put_bytes(to, VALUE_LIST, inner, len + 2) - to);
@@ -83,15 +110,17 @@ static size_t new_content(struct dice *dice, uint8_t *to)
 	uint8_t name[4];
 	switch (dice_roll(dice, 6)) {
 	case 0:
-		return new_name(dice, to);
+		return mutate_name(dice, to);
 	case 1: /* by name */
-		return (size_t)(wire_put_bytes(to, 1, name, new_name(dice, name)) - to);
+		return (size_t)(wire_put_bytes(to, 1, name, mutate_name(dice, name)) - to);
 	case 2: /* a duration, or a reference by its handle */
-		return (size_t)(wire_put_varint(wire_put_tag(to, 1 + dice_roll(dice, 2), WIRE_VARINT), mutate_number(dice)) - to);
+		return (size_t)(wire_put_varint(wire_put_tag(to, 1 + dice_roll(dice, 2), WIRE_VARINT),
+						mutate_number(dice)) -
+				to);
 	case 3:
 		return 0;
 	default:
-		return new_value(dice, 2, to);
+		return mutate_value(dice, 2, to);
 	}
 }
 
@@ -154,7 +183,8 @@ static size_t mutate_field(const struct field *field, unsigned depth, size_t max
 	if (!content)
 		abort();
 	if (field->f.type != WIRE_LEN) {
-		uint64_t step = dice_roll(dice, 2) ? (uint64_t)(int64_t)((int)dice_roll(dice, 9) - 4) : 1ull << dice_roll(dice, 64);
+		uint64_t step = dice_roll(dice, 2) ? (uint64_t)(int64_t)((int)dice_roll(dice, 9) - 4)
+						   : 1ull << dice_roll(dice, 64);
 		uint64_t bits = dice_roll(dice, 2) ? mutate_number(dice) : field->f.bits + step;
 		end = wire_put_tag(to, number, field->f.type == WIRE_VARINT ? WIRE_VARINT : WIRE_FIXED64);
 		end = field->f.type == WIRE_VARINT ? wire_put_varint(end, bits) : wire_put_fixed64(end, bits);
@@ -190,7 +220,9 @@ static size_t mutate_message(struct span from, unsigned depth, size_t max, struc
 	if ((from.len && !n) || dice_roll(dice, 12) == 0 || max < 600)
 		return raw(from, max, to);
 	/* Mostly a field is changed. */
-	enum change change = n == 0 ? ADD_FIELD : dice_roll(dice, 2) ? CHANGE_FIELD : (enum change)dice_roll(dice, N_CHANGES);
+	enum change change = n == 0               ? ADD_FIELD
+			     : dice_roll(dice, 2) ? CHANGE_FIELD
+						  : (enum change)dice_roll(dice, N_CHANGES);
 	unsigned which = n ? dice_roll(dice, n) : 0;
 	if (change == SWAP_FIELDS) {
 		struct field other = fields[which];
@@ -233,7 +265,8 @@ bool piece_next(const struct piece_form *form, struct span *rest, const uint8_t 
 	return true;
 }
 
-uint8_t *piece_put(const struct piece_form *form, uint8_t *to, const uint8_t *end, const uint8_t *head, struct span message)
+uint8_t *piece_put(const struct piece_form *form, uint8_t *to, const uint8_t *end, const uint8_t *head,
+		   struct span message)
 {
 	size_t len = form->head_len + 2 + message.len;
 	if (!to || message.len > UINT16_MAX || len > (size_t)(end - to))
@@ -255,7 +288,8 @@ static unsigned read_pieces(const struct piece_form *form, struct span all, stru
 }
 
 /* Those that fit; n is at least 1. */
-static size_t write_pieces(const struct piece_form *form, const struct piece *pieces, unsigned n, uint8_t *to, size_t max)
+static size_t write_pieces(const struct piece_form *form, const struct piece *pieces, unsigned n, uint8_t *to,
+			   size_t max)
 {
 	uint8_t *at = to, *next;
 	for (unsigned i = 0; i < n; i++)

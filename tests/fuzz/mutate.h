@@ -8,8 +8,8 @@
 #include "server/base/bytes.h"
 
 /*
- * Mutators that know the form of an input, so that what they make is not refused at its first byte: lists of pieces, each with
- * a head and a protobuf message behind it. libFuzzer's own mutators are among what they do.
+ * Mutators that know the form of an input, so that what they make is not refused at its first byte: lists of pieces,
+ * each with a head and a protobuf message behind it. libFuzzer's own mutators are among what they do.
  */
 struct dice {
 	uint64_t state;
@@ -26,7 +26,7 @@ struct bytes_out {
 struct piece_form {
 	size_t head_len; /* at most PIECE_HEAD_MAX */
 	void (*new_head)(struct dice *dice, uint8_t *head);
-	/* What is special about messages behind some heads: writes another one of at most max bytes; false: it is a usual one. */
+	/* Messages behind some heads are special: writes another one of at most max bytes; false: it is a usual one. */
 	bool (*mutate)(struct dice *dice, const uint8_t *head, struct span from, size_t max, struct bytes_out *to);
 };
 #define PIECE_HEAD_MAX 8
@@ -34,7 +34,8 @@ struct piece_form {
 /* The next piece; false: there is none. What is cut short is a piece yet. */
 bool piece_next(const struct piece_form *form, struct span *rest, const uint8_t **head, struct span *message);
 /* Behind it; NULL: no room for it until `end`. */
-uint8_t *piece_put(const struct piece_form *form, uint8_t *to, const uint8_t *end, const uint8_t *head, struct span message);
+uint8_t *piece_put(const struct piece_form *form, uint8_t *to, const uint8_t *end, const uint8_t *head,
+		   struct span message);
 
 /* As LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver. */
 size_t pieces_mutate(const struct piece_form *form, uint8_t *data, size_t size, size_t max, unsigned seed);
@@ -42,6 +43,9 @@ size_t pieces_cross(const struct piece_form *form, struct span a, struct span b,
 
 /* One at which something changes. */
 uint64_t mutate_number(struct dice *dice);
+/* A Value with lists so deep, at most 64 bytes; a name, at most 3. */
+size_t mutate_value(struct dice *dice, unsigned depth, uint8_t *to);
+size_t mutate_name(struct dice *dice, uint8_t *to);
 
 /* Of libFuzzer. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
@@ -50,7 +54,7 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out, size_t max,
-				 unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out,
+				 size_t max, unsigned seed);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every request message of the operation table, from whom may send it, one behind the other (play.h), on a memory that nobody has
- * damaged.
+ * Every request message of the operation table, from whom may send it, one behind the other (play.h), on a memory
+ * that nobody has damaged.
  */
 #include <stdlib.h>
 
@@ -13,10 +13,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	return pieces_mutate(&play_form, data, size, max, seed);
 }
 
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out, size_t max,
-				 unsigned seed)
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out,
+				 size_t max, unsigned seed)
 {
-	return pieces_cross(&play_form, (struct span){ a, a_len }, (struct span){ b, b_len }, (struct span){ out, max }, seed);
+	return pieces_cross(&play_form, (struct span){ a, a_len }, (struct span){ b, b_len }, (struct span){ out, max },
+			    seed);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

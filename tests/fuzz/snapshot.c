@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reader of snapshots: whatever a file holds, it is refused, or restored into a memory that can be used and saved again.
+ * The reader of snapshots: whatever a file holds, it is refused, or restored into a memory that can be used and saved
+ * again.
  *
- * The first byte's lowest bit says what the rest is: a file as it is, or messages of which a file is made whose checksums are
- * right, each with its type in one byte and its length in two in front.
+ * The first byte's lowest bit says what the rest is: a file as it is, or messages of which a file is made whose
+ * checksums are right, each with its type in one byte and its length in two in front.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "proto/snapshot/snapshot.h"
 #include "server/snapshot/test_kit.h"
 #include "server/snapshot/writer.h"
+#include "tests/crash/world.h"
 #include "tests/fuzz/seeds.h"
 
 #define ID 0x1234567890abcdefull
@@ -87,8 +89,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	return 1 + pieces_mutate(&form, data + 1, size - 1, max - 1, seed);
 }
 
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out, size_t max,
-				 unsigned seed)
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out,
+				 size_t max, unsigned seed)
 {
 	if (!a_len || !b_len || !(a[0] & b[0] & 1) || max < 2)
 		return 0;
@@ -146,38 +148,43 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	exit(0);
 }
 
+/* A memory without an object. */
+static struct lane *empty_memory(void)
+{
+	static struct world world;
+	static struct image *image;
+	if (!image) {
+		if (!world_make(&world))
+			abort();
+		world.lane[SERVER].lock_patience_ns = CLOCK_SECOND;
+		image = image_new(&world);
+		image_keep_pages(image);
+	}
+	image_restore(image, &world);
+	return &world.lane[SERVER];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct segment_options options = {
-		.memory_limit = 4 << 20, .n_owners = 4, .n_lanes = 8, .n_objects = 64, .max_item_bytes = 1 << 20
-	};
 	struct load_result result;
 	struct reader reader;
-	struct segment seg;
 	bool begun = false;
 	if (!size)
 		return 0;
 	struct span bytes = { data + 1, size - 1 };
 	if (data[0] & 1)
 		bytes = make_file(bytes);
-	if (segment_create(&options, &seg))
-		abort();
-	struct lane lane = kit_lane(&seg);
-	lane.lock_patience_ns = CLOCK_SECOND;
-	if (object_init_directory(&lane))
-		abort();
-	struct actor actor = lane.actor;
-	lane.actor = (struct actor){ 0 };
+	struct lane *lane = empty_memory();
+	struct actor actor = lane->actor;
+	lane->actor = (struct actor){ 0 };
 	enum sabir_error error = reader_open_memory(&reader, bytes);
 	if (!error)
-		error = snapshot_load(&(struct load_options){ .lane = &lane, .reader = &reader }, &result, &begun);
+		error = snapshot_load(&(struct load_options){ .lane = lane, .reader = &reader }, &result, &begun);
 	reader_close(&reader);
-	lane.actor = actor;
+	lane->actor = actor;
 	if (!error) {
-		close(save(&lane));
-		free(text_of(&lane, true));
+		close(save(lane));
+		free(text_of(lane, true));
 	}
-	kit_lane_close(&lane);
-	segment_unmap(&seg);
 	return 0;
 }

@@ -26,7 +26,9 @@ static const char *const made[] = {
 	"ManagerService/Create name='m' event={}",
 	"ManagerService/Create name='n' block={size_bytes=300}",
 	"ManagerService/Create name='z' shared_list={items=$1 items=$'text'}",
-	"ManagerService/Create name='q' condition={}",
+	"ManagerService/Create name='q' condition={lock={name='k'}}",
+	"ManagerService/Create dict={}",
+	"ManagerService/Create list={}",
 	"ManagerService/Create name='r' barrier={parties=2}",
 	"QueueService/PutMany queue={name='a'} items=$1 items=$'two' items=$3",
 	"QueueService/Put queue={name='a'} item=$'four'",
@@ -155,6 +157,13 @@ const struct op *stage_op(uint16_t number)
 
 static void stage_answered(enum sabir_error error)
 {
+	static struct bytes status;
+	if (error) {
+		bytes_empty(&status);
+		status.frame = 0;
+		if (op_status(error, ops_detail, &status))
+			abort();
+	}
 	bool answered = ops_response.n_items == 1 && !ops_response.frame;
 	if (error ? ops_response.len != 0 || strnlen(ops_detail, OP_DETAIL_SIZE) == OP_DETAIL_SIZE : !answered)
 		abort();
@@ -196,6 +205,7 @@ static void make(void)
 		}
 	}
 	image = image_new(&world);
+	image_keep_pages(image);
 }
 
 struct world *stage_begin(void)

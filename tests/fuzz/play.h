@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_TESTS_FUZZ_PLAY_H
+#define SABIR_TESTS_FUZZ_PLAY_H
+
+#include "server/ops/sessions.h"
+#include "tests/fuzz/mutate.h"
+#include "tests/fuzz/stage.h"
+
+/*
+ * What an input tells: requests, one behind the other, each from whom it says; answered, parked or undone; with the
+ * deaths and the upkeep between them that a server sees, and damage to the memory.
+ *
+ * It is a list of pieces: which operation (2 bytes, stage_op_number) or event, who asks and what becomes of it (1
+ * byte), the request's length (2 bytes), the request.
+ */
+#define PLAY_HEAD 3u
+#define PLAY_WAIT 8u /* in the third byte: it is parked if it can't be done now */
+
+struct play {
+	struct world *world;
+	struct park *park;
+	struct sessions *sessions;
+	struct op_front front;
+	uint64_t parked; /* the last */
+	bool dead;       /* the victim */
+	bool damaged;    /* in: whether overwrites of the memory are done */
+};
+
+void play_begin(struct play *play);
+void play_pieces(struct play *play, struct span input);
+void play_end(struct play *play);
+
+extern const struct piece_form play_form, play_damage_form;
+
+/* What a server does of itself: what is due, what its start finds, what a snapshot reads, and a snapshot. */
+void upkeep_due(struct lane *lane);
+void upkeep_start(struct lane *lane);
+void upkeep_keep(struct lane *lane);
+void upkeep_save(struct lane *lane);
+
+/* An overwrite's message is a list of these, of 12 bytes: the word, how, and what. */
+#define DAMAGE_LEN 12u
+void damage(const struct segment *seg, struct span changes);
+/* Remembers which words of the stage have something in them. */
+void damage_init(const struct segment *seg);
+/* A change that is new, or one that is like it. */
+void damage_new(struct dice *dice, uint8_t change[DAMAGE_LEN]);
+void damage_mutate(struct dice *dice, uint8_t change[DAMAGE_LEN]);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request needs of the answer to one before it, a handle or the token of a lease, is known by running them. */
+#include "tests/fuzz/seeds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/ops/test_kit.h"
+#include "tests/crash/scenario.h"
+#include "tests/fuzz/play.h"
+
+#define LONGEST 1000u /* of ~n~ */
+
+struct seed {
+	const struct piece_form *form;
+	uint8_t input[SEED_MAX];
+	uint8_t *end; /* NULL: it has become too long */
+	unsigned long long lease, made;
+	struct world *world;
+};
+
+void seed_write(const char *folder, const char *name, size_t number, struct span input)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s%zu", folder, name, number);
+	FILE *to = fopen(path, "w");
+	if (!to || fwrite(input.data, 1, input.len, to) != input.len || fclose(to))
+		abort();
+}
+
+/* As tests/crash/scenario.h says. */
+static void expand(const struct seed *seed, const char *line, size_t len, unsigned number, char *to, size_t size)
+{
+	FILE *out = fmemopen(to, size, "w");
+	for (size_t i = 0; i < len; i++) {
+		if (line[i] == '%') {
+			fprintf(out, "%u", number);
+		} else if (line[i] == '@' || line[i] == '&') {
+			fprintf(out, "%llu", line[i] == '@' ? seed->lease : seed->made);
+		} else if (line[i] == '~') {
+			char *end;
+			unsigned long n = strtoul(line + i + 1, &end, 10);
+			for (n = n < LONGEST ? n : LONGEST; n; n--)
+				fputc('a' + (char)(n % 26), out);
+			i = (size_t)(end - line);
+		} else {
+			fputc(line[i], out);
+		}
+	}
+	fputc(0, out);
+	fclose(out);
+}
+
+static void note(struct seed *seed, const char *method, struct span response)
+{
+	const char *at;
+	FILE *out = fmemopen(ops_text, sizeof(ops_text), "w");
+	ops_decode(ops_method(method)->output, response, out);
+	fclose(out);
+	if ((at = strstr(ops_text, "lease_token=")) != NULL)
+		seed->lease = strtoull(at + strlen("lease_token="), NULL, 10);
+	if (strstr(method, "/Create") && (at = strstr(ops_text, "handle=")) != NULL)
+		seed->made = strtoull(at + strlen("handle="), NULL, 10);
+}
+
+static void add(struct seed *seed, enum person who, const char *line)
+{
+	static uint8_t request[8192];
+	struct stage_answer answer;
+	const char *blank = strchr(line, ' ');
+	char method[64];
+	snprintf(method, sizeof(method), "%.*s", (int)strcspn(line, " "), line);
+	if (!strchr(method, '/') || !ops_op(method))
+		return;
+	struct span span = ops_request(method, blank ? blank + 1 : "", request);
+	uint16_t number = stage_op_number(ops_op(method));
+	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)(PLAY_WAIT | (who == VICTIM)) };
+	seed->end = piece_put(seed->form, seed->end, seed->input + SEED_MAX, head, span);
+	if (!stage_run_front(who, NULL, ops_op(method), span, &answer))
+		note(seed, method, bytes_item(answer.response, 0));
+	op_receipt_fini(&answer.wait->receipt);
+}
+
+static void add_line(struct seed *seed, const char *line, size_t len)
+{
+	static char text[16384];
+	static const char victim[] = "victim ", undo[] = "undo:";
+	enum person who = SURVIVOR;
+	unsigned long times = 1;
+	if (len > strlen(victim) && !strncmp(line, victim, strlen(victim))) {
+		who = VICTIM;
+		line += strlen(victim), len -= strlen(victim);
+	}
+	if (len > strlen(undo) && !strncmp(line, undo, strlen(undo)))
+		line += strlen(undo), len -= strlen(undo);
+	const char *star = memchr(line, '*', len < 8 ? len : 8);
+	if (star) {
+		times = strtoul(line, NULL, 10);
+		len -= (size_t)(star + 1 - line);
+		line = star + 1;
+	}
+	for (unsigned i = 0; i < times && seed->end; i++) {
+		expand(seed, line, len, i, text, sizeof(text));
+		add(seed, who, text);
+	}
+}
+
+static void make_seed(struct seed *seed, const struct scenario *scenario)
+{
+	seed->world = stage_begin();
+	seed->end = seed->input;
+	for (const char *line = scenario->setup; *line && seed->end;) {
+		size_t len = strcspn(line, "\n");
+		if (len)
+			add_line(seed, line, len);
+		line += len + (line[len] == '\n');
+	}
+	if (seed->end)
+		add_line(seed, scenario->act, strlen(scenario->act));
+}
+
+void seeds_of_requests(const struct piece_form *form, const char *folder)
+{
+	static struct seed seed;
+	for (size_t i = 0; i < n_scenarios; i++) {
+		seed = (struct seed){ .form = form };
+		make_seed(&seed, &scenarios[i]);
+		if (seed.end)
+			seed_write(folder, "scenario", i, (struct span){ seed.input, (size_t)(seed.end - seed.input) });
+	}
+}
+
+void seeds_of_memory(void (*write)(void *context, size_t number, struct lane *lane), void *context)
+{
+	static struct seed seed;
+	write(context, 0, &stage_begin()->lane[SERVER]);
+	for (size_t i = 0; i < n_scenarios; i++) {
+		seed = (struct seed){ .form = &play_form };
+		make_seed(&seed, &scenarios[i]);
+		write(context, i + 1, &seed.world->lane[SERVER]);
+	}
+}
