@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the server does when its time has come, on objects that nobody else touches. The clock is moved by the test. */
+/* What the server does when its time has come. The clock is moved by the test. */
+#include <pthread.h>
+
 #include "server/base/clock.h"
 #include "server/objects/dict.h"
 #include "server/objects/task_queue.h"
@@ -57,10 +59,48 @@ static void a_dict_s_entries_go_at_their_end(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
 }
 
+struct maker {
+	struct lane lane;
+	uint32_t index, done;
+};
+
+static void *make_and_delete(void *context)
+{
+	struct maker *maker = context;
+	const struct object_spec spec = { .kind = SEG_KIND_DICT };
+	for (int i = 0; i < 2000; i++) {
+		uint64_t d;
+		if (object_create(&maker->lane, (struct span){ NULL, 0 }, &spec, false, &d))
+			break;
+		store32_relaxed(&maker->index, object_index(d));
+		(void)object_delete(&maker->lane, d);
+	}
+	store32_release(&maker->done, 1);
+	return NULL;
+}
+
+/* What is read of a body that is freed meanwhile shows with ThreadSanitizer. */
+static void objects_may_come_and_go_while_the_server_looks(void)
+{
+	struct maker maker = { .lane = kit_lane(&seg) };
+	struct alarms alarms;
+	pthread_t thread;
+	CU_ASSERT_FATAL(alarms_init(&alarms, &seg));
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, make_and_delete, &maker), 0);
+	while (!load32_acquire(&maker.done)) {
+		alarms_note(&alarms, &lane, load32_relaxed(&maker.index));
+		CU_ASSERT_EQUAL(alarms_next(&alarms), CLOCK_NEVER); /* none of them has one */
+	}
+	pthread_join(thread, NULL);
+	alarms_fini(&alarms);
+	kit_lane_close(&maker.lane);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_dict_s_entries_go_at_their_end),
+		KIT_TEST(objects_may_come_and_go_while_the_server_looks),
 	};
 	return kit_run("alarms", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
