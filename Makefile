@@ -346,6 +346,8 @@ format: ## clang-format over all C files
 asan: | packages ## unit and integration tests with AddressSanitizer and UBSan
 	@$(MAKE) VARIANT=asan sanitized
 
+# It sees one process: an order that came about by way of another one, such as a block that a local program has freed, is none
+# to it. So suites in which local and remote programs share objects are not among these.
 tsan: | packages ## unit and integration tests with ThreadSanitizer
 	@$(MAKE) VARIANT=tsan sanitized
 

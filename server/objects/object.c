@@ -197,7 +197,7 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	o->kind = spec->kind;
+	store32_relaxed(&o->kind, spec->kind); /* who has an old handle may look at it; see object_is_other */
 	o->flags = 0;
 	o->name = 0;
 	o->body = 0;
