@@ -3,7 +3,7 @@
  * Names: which are allowed, and the directory, a dict (object 0) that leads from a name to a handle.
  *
  * The directory may for a moment have a name for an object that is not LIVE, or is no more: whoever asks for the name
- * finds that it is free, and whoever takes it overwrites what is there. A name is taken and dropped in one step of
+ * finds that it is free, and whoever takes it removes what is there first: so it stands behind all others. A name is taken and dropped in one step of
  * dict_modify, and only if it is still what it was thought to be, so an old object's end never costs a new one its name.
  */
 #include "server/objects/object_names.h"
@@ -75,9 +75,11 @@ struct naming {
 	const struct segment *seg;
 	uint64_t handle;
 	uint64_t found; /* the live object that has the name already */
+	uint64_t dead;  /* one that is not, and has it yet */
+	bool overwrites;
 };
 
-/* dict_modify: the name becomes ours unless a live object has it. */
+/* dict_modify: the name becomes ours unless another has it. */
 static enum sabir_error take_name(void *context, struct span now, struct span *next, bool *write)
 {
 	struct naming *naming = context;
@@ -87,6 +89,9 @@ static enum sabir_error take_name(void *context, struct span now, struct span *n
 		naming->found = found;
 		return SABIR_ALREADY_EXISTS;
 	}
+	naming->dead = found;
+	if (found && !naming->overwrites)
+		return SABIR_OK;
 	*next = (struct span){ (const uint8_t *)&naming->handle, sizeof(naming->handle) };
 	*write = true;
 	return SABIR_OK;
@@ -114,6 +119,13 @@ enum sabir_error names_take(struct lane *lane, struct span name, uint64_t handle
 {
 	struct naming naming = { .seg = lane->seg, .handle = handle };
 	enum sabir_error error = directory_modify(lane, name, take_name, &naming);
+	if (!error && naming.dead) {
+		error = names_drop(lane, name, naming.dead);
+		/* Another may have got and lost it meanwhile; with him no more time is spent. */
+		naming.overwrites = true;
+		if (!error)
+			error = directory_modify(lane, name, take_name, &naming);
+	}
 	if (error == SABIR_ALREADY_EXISTS)
 		*found = naming.found;
 	return error;

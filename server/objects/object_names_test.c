@@ -96,6 +96,29 @@ static void a_name_that_was_given_anew_stays(void)
 	CU_ASSERT_EQUAL(n_names(), 0);
 }
 
+/* The old object's delete could not take the name off. */
+static void a_name_that_was_given_anew_stands_behind_the_others(void)
+{
+	const struct span second = { (const uint8_t *)"second", 6 };
+	uint64_t old, other, new, cursor = 0;
+	struct object_info infos[4];
+	uint32_t n = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, name, &spec, false, &old), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, second, &spec, false, &other), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, old), SABIR_OK);
+	lock_release(&holder, &seg.objects[0].lock);
+	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &new), SABIR_OK);
+	CU_ASSERT_EQUAL(object_list(&lane, (struct span){ NULL, 0 }, 0, &cursor, infos, 4, &n), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(n, 2);
+	CU_ASSERT_EQUAL(infos[0].handle, other);
+	CU_ASSERT_EQUAL(infos[1].handle, new);
+	CU_ASSERT_EQUAL(object_delete(&lane, new), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, other), SABIR_OK);
+	object_sweep(&lane);
+	CU_ASSERT_EQUAL(n_names(), 0);
+}
+
 static void a_create_that_meets_the_lock_leaves_nothing(void)
 {
 	uint64_t handle;
@@ -116,6 +139,7 @@ int main(void)
 		KIT_TEST(a_name_that_a_delete_left_goes_with_the_sweep),
 		KIT_TEST(a_create_that_is_refused_leaves_nothing_whenever_its_maker_dies),
 		KIT_TEST(a_name_that_was_given_anew_stays),
+		KIT_TEST(a_name_that_was_given_anew_stands_behind_the_others),
 		KIT_TEST(a_create_that_meets_the_lock_leaves_nothing),
 	};
 	return kit_run("object, names", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
