@@ -253,6 +253,7 @@ static void test_views_show_the_top(void)
 {
 	struct value_view v;
 
+	CU_ASSERT_EQUAL(value_view((struct span){ NULL, 0 }, &v), SABIR_INVALID_VALUE);
 	CU_ASSERT(value_view(samples[1], &v) == SABIR_OK && v.kind == VALUE_BOOL && v.boolean);
 	CU_ASSERT(value_view(samples[3], &v) == SABIR_OK && v.kind == VALUE_INT && v.i == -1);
 	CU_ASSERT(value_view(samples[4], &v) == SABIR_OK && v.kind == VALUE_UINT && v.u == UINT64_MAX);
