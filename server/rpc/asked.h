@@ -30,11 +30,12 @@ struct asked {
 	struct print print; /* the same id is for the same request only */
 	uint32_t refs;
 	enum asked_state state;
-	bool undoable;  /* it has no id, so that nobody else can have its result */
-	bool kept;      /* it is known by its id */
-	bool lost;      /* it was cancelled because nobody waited for it */
-	bool stored;    /* its answer is in the shared memory too */
-	bool unprinted; /* its request is not known: that of the same id is taken for the same */
+	bool undoable;       /* it has no id, so that nobody else can have its result */
+	bool kept;           /* it is known by its id */
+	bool lost;           /* it was cancelled because nobody waited for it */
+	bool stored;         /* its answer is in the shared memory too */
+	uint64_t stored_len; /* what it counts for there */
+	bool unprinted;      /* its request is not known: that of the same id is taken for the same */
 	enum sabir_error error;
 	struct op_receipt receipt; /* its own */
 	uint8_t *result;           /* the response, or the detail with its 0 */

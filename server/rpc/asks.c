@@ -126,6 +126,8 @@ void asks_forget(struct asks *asks, struct asked *a)
 	uint64_t answer_len = a->state == ASKED_ENDED ? a->result_len : 0;
 	asks->kept_bytes -= answer_len;
 	count(&all_kept_bytes, -(int64_t)(sizeof(*a) + answer_len));
+	if (a->stored)
+		asks_stored_ends(a);
 	asked_unref(a);
 }
 

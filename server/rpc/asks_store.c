@@ -15,6 +15,12 @@
 
 #define PATIENCE (100 * CLOCK_MILLISECOND)
 
+/* What an entry takes up in the dict beside its bytes, about. */
+#define ENTRY 192u
+
+/* Of all sessions, in the shared memory, which others need more: of that it is an eighth at most. It outlasts the front, as sessions do. */
+static uint64_t all_stored_bytes;
+
 struct stored_head {
 	uint64_t handle;
 	uint64_t number;
@@ -77,14 +83,35 @@ static struct span encode(const struct asked *a)
 	return (struct span){ data, len };
 }
 
+/* Counts it, unless it is too much. */
+static bool begin_to_count(const struct asks *asks, struct asked *a, size_t body_len)
+{
+	uint64_t len = body_len + ENTRY, most = asks->rpc->seg->size / 8;
+	if (fetch_add64(&all_stored_bytes, len) + len <= most) {
+		a->stored_len = len;
+		return true;
+	}
+	count(&all_stored_bytes, -(int64_t)len);
+	return false;
+}
+
+void asks_stored_ends(struct asked *a)
+{
+	count(&all_stored_bytes, -(int64_t)a->stored_len);
+	a->stored_len = 0;
+}
+
 void asks_store(struct asks *asks, struct asked *a, enum sabir_error error)
 {
 	struct kept_answer answer = { .id = a->by_id.key, .error = error, .body = encode(a) };
-	struct lane *lane = answer.body.data ? take_lane(asks) : NULL;
+	bool fits = answer.body.data && begin_to_count(asks, a, answer.body.len);
+	struct lane *lane = fits ? take_lane(asks) : NULL;
 	memcpy(answer.print, &a->print, sizeof(answer.print));
 	a->stored = lane && answer_keep(lane, asks->owner, &answer) == SABIR_OK;
-	if (!a->stored)
+	if (!a->stored) {
 		answer_lose(asks->rpc->seg, asks->owner, answer.id);
+		asks_stored_ends(a);
+	}
 	give_lane(asks, lane);
 	free((void *)answer.body.data);
 }
@@ -143,6 +170,8 @@ static enum sabir_error load_one(void *context, const struct kept_answer *answer
 	a->state = ASKED_ENDED;
 	a->error = answer->error;
 	a->stored = true;
+	a->stored_len = answer->body.len + ENTRY; /* whatever the limit is */
+	count(&all_stored_bytes, (int64_t)a->stored_len);
 	a->unprinted = answer->recovered;
 	memcpy(&a->print, answer->print, sizeof(a->print));
 	if (!(answer->recovered ? copy(&a->result, &a->result_len, answer->body.data, answer->body.len)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unary calls with a request id: what an id is, and how much is kept. */
 #include "server/objects/answers.h"
+#include "server/objects/queue.h"
 #include "server/rpc/test_once.h"
 
 static void a_call_that_is_sent_again_is_performed_once(void)
@@ -216,6 +217,40 @@ static void what_waited_in_a_former_server_is_performed_by_the_next(void)
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
+#define LARGE (900u << 10)
+
+static void put_large(const char *queue)
+{
+	static uint8_t value[VALUE_MAX_HEAD + LARGE];
+	const struct queue_item item = { .body = { value, value_head_bytes(VALUE_BINARY, LARGE, value) + LARGE } };
+	uint64_t handle;
+	CU_ASSERT_FATAL(!object_open(&kit.lane, (struct span){ (const uint8_t *)queue, strlen(queue) }, &handle));
+	CU_ASSERT_EQUAL(queue_put_one(&kit.lane, handle, &item), SABIR_OK);
+}
+
+/* Of those of 64 MiB nine fit. */
+static void answers_take_an_eighth_of_the_memory_at_most(void)
+{
+	struct ask ask;
+	char id[8];
+	open_session();
+	say(NULL, NULL, NULL);
+	kit_create_queue(&kit, "large", 0);
+	const uint64_t *lost_below = &kit.seg.sessions[(uint32_t)session_of_token() - 1].lost_below;
+	for (unsigned i = 1; i <= 12; i++) {
+		put_large("large");
+		snprintf(id, sizeof(id), "%u", i);
+		CU_ASSERT_EQUAL(get_as(id, "large", &ask, 0), GRPC_STATUS_OK);
+		CU_ASSERT_EQUAL(load64_acquire(lost_below), i > 9 ? i + 1 : 0);
+	}
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+	open_session();
+	put_large("large");
+	CU_ASSERT_EQUAL(get_as("1", "large", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(kit.seg.sessions[(uint32_t)session_of_token() - 1].lost_below, 0);
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+}
+
 static void expect_invalid(const char *path)
 {
 	struct ask ask;
@@ -329,6 +364,7 @@ int main(void)
 	CU_ADD_TEST(suite, what_a_former_server_was_performing_has_an_answer_without_a_print);
 	CU_ADD_TEST(suite, the_next_server_knows_the_answers);
 	CU_ADD_TEST(suite, what_waited_in_a_former_server_is_performed_by_the_next);
+	CU_ADD_TEST(suite, answers_take_an_eighth_of_the_memory_at_most);
 	CU_ADD_TEST(suite, metadata_that_make_no_sense_are_refused);
 	CU_ADD_TEST(suite, id_0_is_none);
 	CU_ADD_TEST(suite, ten_thousand_ids_take_no_more_than_a_few);
