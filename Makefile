@@ -274,19 +274,19 @@ $(SWEEP): $(call OBJ,$(CORE_C) $(CLIENT_C) $(CRASH_C)) $(WIRE_O) $(ATTACH_O)
 ##@ Fuzzers
 
 FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c mutate.c seeds.c play.c damage.c request.c upkeep.c)
-FUZZERS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C),$(FUZZ_C)))
+FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C),$(FUZZ_C)))
 FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O)
 # A path is one of the product, not of what makes the inputs.
 ifeq ($(VARIANT),fuzz)
 $(O)/obj/tests/%.o $(O)/obj/gen/%.o: NO_COVERAGE := -fno-sanitize=fuzzer-no-link
 endif
-$(FUZZERS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
+$(FUZZ_PROGRAMS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
 
 .PHONY: fuzzers
-fuzzers: $(FUZZERS)
+fuzzers: $(FUZZ_PROGRAMS)
 
 ##@ Benchmarks
 
