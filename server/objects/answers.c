@@ -231,20 +231,19 @@ static bool is_server(const struct segment *seg, const struct seg_lane *s, uint3
 	       (load32_relaxed(&seg->owners[*owner].flags) & SEG_OWNER_SERVER);
 }
 
-bool answer_may_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *none)
+uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *may_come)
 {
-	uint32_t its;
-	*none = true;
+	uint32_t its, n = 0;
+	*may_come = false;
 	for (uint32_t i = 0; i < seg->n_lanes; i++) {
 		const struct seg_lane *s = &seg->lanes[i];
-		if (!is_server(seg, s, &its) || its == server)
+		if (!is_server(seg, s, &its) || its == server || load32_acquire(&s->asked_state) == SEG_ASKED_NOTHING)
 			continue;
-		*none = false;
-		if (load32_relaxed(&s->asked_state) != SEG_ASKED_NOTHING && load64_relaxed(&s->asked_id) == id &&
-		    load64_relaxed(&s->asked_owner) == owner)
-			return true;
+		n++;
+		if (load64_relaxed(&s->asked_id) == id && load64_relaxed(&s->asked_owner) == owner)
+			*may_come = true;
 	}
-	return false;
+	return n;
 }
 
 /* ---------------------------------------------------------------- the record of what is performed */
@@ -377,6 +376,6 @@ enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead)
 	if (error)
 		answer_lose(by->seg, owner, a.id);
 	FAULT("asked.settled");
-	store32_relaxed(&dead->asked_state, SEG_ASKED_NOTHING);
+	store32_release(&dead->asked_state, SEG_ASKED_NOTHING); /* behind the answer: see answers_to_come */
 	return SABIR_OK;
 }

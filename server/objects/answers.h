@@ -47,8 +47,11 @@ struct answers_state {
 typedef enum sabir_error answer_each_fn(void *context, const struct kept_answer *answer);
 enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_state *state, answer_each_fn *each,
 			      void *context);
-/* Whether a dead server's lane that could not be recovered yet may have performed the request. *none: there is no such lane at all. */
-bool answer_may_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *none);
+/*
+ * How many dead servers' lanes have performed a request, anybody's, of which the answer is not there yet: their recovery had to
+ * wait. When they have become fewer there may be answers that were not there before. *may_come: one may have performed this one.
+ */
+uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *may_come);
 
 /*
  * What a lane is doing for lane->actor.request, if that is not 0: set around an operation.

@@ -221,11 +221,23 @@ static enum sabir_error admit(const struct beginning *b)
 	return SABIR_OK;
 }
 
+static enum sabir_error find_known(const struct beginning *b, struct asked **known)
+{
+	uint64_t id = b->request->id;
+	*known = id ? asks_known(b->asks, id) : NULL;
+	enum sabir_error error = id && !*known ? asks_catch_up(b->asks, id, b->detail) : SABIR_OK;
+	if (id && !*known && !error)
+		*known = asks_known(b->asks, id);
+	return error;
+}
+
 static enum sabir_error begin(struct beginning *b, struct asked **asked)
 {
 	const struct ask_request *r = b->request;
-	struct asked *known = r->id ? asks_known(b->asks, r->id) : NULL;
+	struct asked *known;
 	enum sabir_error error = admit(b);
+	if (!error)
+		error = find_known(b, &known);
 	if (!error && known)
 		return ask_again(b, known);
 	if (!error && r->id)

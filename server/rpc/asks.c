@@ -54,9 +54,8 @@ struct asks *asks_of(struct rpc *rpc, struct session *session)
 	made->rpc = rpc;
 	made->owner = session_owner(session);
 	made->session = session;
-	made->adopted = session_is_adopted(session);
 	pthread_mutex_init(&made->mutex, NULL);
-	if (made->adopted && asks_load(made)) {
+	if (session_is_adopted(session) && asks_load(made)) {
 		asks_free(&made->extra, NULL);
 		return NULL;
 	}
@@ -74,14 +73,17 @@ struct asked *asks_known(const struct asks *asks, uint64_t id)
 	return node ? ASKED_BY_ID(node) : NULL;
 }
 
-/* What a former server's lane has performed is known when that is recovered; a stopped program may be in its way. */
-static bool is_unclear(struct asks *asks, uint64_t id)
+/* A stopped program may have been in the way of a former server's repair: what that had performed is known when it is done. */
+enum sabir_error asks_catch_up(struct asks *asks, uint64_t id, const char **detail)
 {
-	bool none;
-	bool unclear = asks->adopted && answer_may_come(asks->rpc->seg, asks->rpc->lanes.owner, asks->owner, id, &none);
-	if (asks->adopted && none)
-		asks->adopted = false;
-	return unclear;
+	bool may_come;
+	if (!asks->n_to_come)
+		return SABIR_OK;
+	uint32_t n = answers_to_come(asks->rpc->seg, asks->rpc->lanes.owner, asks->owner, id, &may_come);
+	if (!may_come && (n == asks->n_to_come || asks_load(asks) == SABIR_OK))
+		return SABIR_OK;
+	*detail = "what the former server has done is still being found out";
+	return SABIR_UNAVAILABLE;
 }
 
 enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
@@ -90,10 +92,6 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 		return SABIR_REQUEST_FORGOTTEN;
 	if (id < asks->lost_below)
 		return SABIR_OUTCOME_UNKNOWN;
-	if (is_unclear(asks, id)) {
-		*detail = "what the former server has done is still being found out";
-		return SABIR_UNAVAILABLE;
-	}
 	if (load64_relaxed(&all_kept_bytes) >= asks->rpc->max_kept_bytes) {
 		*detail = "results of all sessions are not acknowledged";
 		return SABIR_TOO_MANY_REQUESTS;

@@ -29,7 +29,7 @@ struct asks {
 	uint64_t kept_bytes;
 	uint64_t acked_below; /* ids below it are forgotten */
 	uint64_t lost_below;  /* ids below it that are not known may be those of requests that were performed */
-	bool adopted;         /* former servers' work for the session may not be known in full yet */
+	uint32_t n_to_come;   /* former servers' lanes that had answers to come when the answers were loaded */
 	uint64_t owner;
 	struct session *session;
 	bool ended; /* the session has */
@@ -44,10 +44,9 @@ void asks_acknowledge(struct asks *asks, uint64_t below);
 
 /* NULL: there is none of this id. */
 struct asked *asks_known(const struct asks *asks, uint64_t id);
-/*
- * Whether one more can be kept, under an id that is not known: REQUEST_FORGOTTEN, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, NO_MEMORY;
- * UNAVAILABLE: it is not clear yet what a former server has done.
- */
+/* Before an id is taken for one that is not known: UNAVAILABLE: it is not clear yet what a former server has done. */
+enum sabir_error asks_catch_up(struct asks *asks, uint64_t id, const char **detail);
+/* Whether one more can be kept, under an id that is not known: REQUEST_FORGOTTEN, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, NO_MEMORY. */
 enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail);
 /* Keeps one that was admitted, with a reference. */
 void asks_keep(struct asks *asks, struct asked *asked, uint64_t id);

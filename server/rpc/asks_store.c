@@ -164,6 +164,8 @@ static bool decode(struct span body, struct asked *a)
 static enum sabir_error load_one(void *context, const struct kept_answer *answer)
 {
 	struct asks *asks = context;
+	if (asks_known(asks, answer->id))
+		return SABIR_OK;
 	struct asked *a = keyed_reserve(&asks->ids) ? asked_new(asks) : NULL;
 	if (!a)
 		return SABIR_NO_MEMORY;
@@ -189,6 +191,9 @@ static enum sabir_error load_one(void *context, const struct kept_answer *answer
 enum sabir_error asks_load(struct asks *asks)
 {
 	struct answers_state state;
+	bool may_come;
+	/* Before they are read: what comes meanwhile is read again then. */
+	uint32_t n_to_come = answers_to_come(asks->rpc->seg, asks->rpc->lanes.owner, asks->owner, 0, &may_come);
 	struct lane *lane = take_lane(asks);
 	enum sabir_error error = lane ? answers_load(lane, asks->owner, &state, load_one, asks) : SABIR_NO_MEMORY;
 	give_lane(asks, lane);
@@ -199,6 +204,7 @@ enum sabir_error asks_load(struct asks *asks)
 		error = SABIR_OK;
 	}
 	if (!error) {
+		asks->n_to_come = n_to_come;
 		asks->lost_below = state.lost_below;
 		asks->acked_below = state.acked_below;
 	}

@@ -159,6 +159,42 @@ static void what_a_former_server_was_performing_has_an_answer_without_a_print(vo
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
+/* A lane of a server that has died behind an operation for the session. */
+static uint32_t leave_performed(uint64_t session, uint64_t id)
+{
+	struct lane lane;
+	uint32_t server;
+	CU_ASSERT_FATAL(!owner_open(&kit.seg, (uint32_t)getpid(), "former", &server));
+	store32_release(&kit.seg.owners[server].flags, SEG_OWNER_SERVER);
+	CU_ASSERT_FATAL(!lane_open(&kit.seg, server, &lane));
+	lane.actor = (struct actor){ .owner = session, .request = id };
+	asked_begins(&lane);
+	asked_runs(&lane);
+	asked_ends(&lane, SABIR_OK, false, (struct span){ NULL, 0 });
+	return server;
+}
+
+/* A stopped program was in the way of its repair when the session's answers were loaded. */
+static void what_a_former_server_has_done_may_become_known_late(void)
+{
+	struct ask ask;
+	struct lane lane = kit_lane(&kit.seg);
+	say(NULL, NULL, NULL);
+	kit_create_queue(&kit, "late", 0);
+	uint64_t owner = inherit_session();
+	uint32_t server = leave_performed(owner, 1);
+	adopt_session(owner);
+	CU_ASSERT_EQUAL(put_as("2", "late", "item", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(put_as("1", "late", "item", &ask, 0), GRPC_STATUS_UNAVAILABLE);
+	CU_ASSERT_EQUAL(owner_recover(&lane, server), SABIR_OK);
+	lane_close(&lane);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(put_as("1", "late", "item", &ask, i), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(size_of("late"), 1);
+	CU_ASSERT_EQUAL(get_as("3", "late", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+}
+
 static uint64_t session_of_token(void)
 {
 	struct session *session = use();
@@ -362,6 +398,7 @@ int main(void)
 	CU_ADD_TEST(suite, what_was_acknowledged_is_forgotten);
 	CU_ADD_TEST(suite, what_became_of_a_request_may_be_lost);
 	CU_ADD_TEST(suite, what_a_former_server_was_performing_has_an_answer_without_a_print);
+	CU_ADD_TEST(suite, what_a_former_server_has_done_may_become_known_late);
 	CU_ADD_TEST(suite, the_next_server_knows_the_answers);
 	CU_ADD_TEST(suite, what_waited_in_a_former_server_is_performed_by_the_next);
 	CU_ADD_TEST(suite, answers_take_an_eighth_of_the_memory_at_most);
