@@ -310,6 +310,13 @@ void asked_ends(struct lane *lane, enum sabir_error error, bool waits, struct sp
 	set_state(lane, SEG_ASKED_DONE);
 }
 
+void asked_closed(struct lane *lane)
+{
+	fence_compiler();
+	store32_relaxed(&lane->shared->asked_state, SEG_ASKED_NOTHING);
+	FAULT("asked.closed");
+}
+
 /* ---------------------------------------------------------------- recovery */
 
 static bool is_kept(struct lane *by, const struct seg_lane *dead)

@@ -61,6 +61,7 @@ uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t ow
  * giving     all that is done is one queue_get_open
  * goes_on    it is not such a one after all
  * ends       it answers `error`, or waits and has done nothing; or it answers the response
+ * closed     the get that was open is over: what the lane takes from now on is not for the request
  */
 void asked_begins(struct lane *lane);
 void asked_runs(struct lane *lane);
@@ -68,6 +69,7 @@ void asked_putting(struct lane *lane);
 void asked_giving(struct lane *lane);
 void asked_goes_on(struct lane *lane);
 void asked_ends(struct lane *lane, enum sabir_error error, bool waits, struct span response);
+void asked_closed(struct lane *lane);
 
 /* For lane_recover. Before anything is repaired: what became of the request. */
 void asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id);

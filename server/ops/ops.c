@@ -135,8 +135,11 @@ void op_finish(struct op_receipt *receipt, bool wanted)
 	uint32_t n = receipt->places ? (uint32_t)(receipt->places_len / sizeof(uint64_t)) : 1;
 
 	receipt->open = NULL;
-	if (lane && (wanted || queue_get_abandon(lane)))
+	if (!lane)
+		return;
+	if (wanted || queue_get_abandon(lane))
 		queue_get_close(lane, n);
+	asked_closed(lane);
 }
 
 void op_receipt_fini(struct op_receipt *receipt)

@@ -2,6 +2,8 @@
 /*
  * QueueService: every operation, and every way in which it fails.
  */
+#include "server/objects/answers.h"
+#include "server/objects/queue.h"
 #include "server/ops/test_kit.h"
 
 #define Q "queue={name='q'}"
@@ -212,6 +214,48 @@ static void test_a_damaged_queue_is_told(void)
 	ops_seg.objects[ops_wait.object].damaged = 0;
 }
 
+/* A get with a request id, that is over and acknowledged. */
+static void get_asked(struct lane *server, uint64_t session, struct op_wait *wait)
+{
+	uint8_t request[64];
+	struct bytes response = { 0 };
+	char detail[OP_DETAIL_SIZE];
+
+	*wait = (struct op_wait){ .undoable = true };
+	server->actor = (struct actor){ .owner = session, .request = 7 };
+	CU_ASSERT(op_run_front(ops_op("QueueService/Get"), server, NULL, ops_request("QueueService/Get", Q, request),
+			       &response, wait, detail) == SABIR_OK);
+	CU_ASSERT_PTR_EQUAL(wait->receipt.open, server);
+	op_finish(&wait->receipt, true);
+	answers_acknowledged(&ops_seg, session, 8);
+	server->actor = (struct actor){ 0 };
+	bytes_fini(&response);
+}
+
+/* The lane has performed one for a request, and dies in the next one, which is nobody's. */
+static void test_a_get_that_is_over_says_nothing_of_the_next(void)
+{
+	struct lane server = kit_lane(&ops_seg), client = kit_lane(&ops_seg);
+	struct seg_session *record = &ops_seg.sessions[client.owner];
+	struct bytes items = { 0 }, places = { 0 };
+	struct op_wait wait;
+
+	make_queue("");
+	CU_ASSERT(ops_answers("QueueService/PutMany", Q " items=$1 items=$2", "accepted=2"));
+	store32_relaxed(&ops_seg.owners[server.owner].flags, SEG_OWNER_SERVER);
+	uint64_t word = load64_relaxed(&ops_seg.owners[client.owner].word);
+	store64_release(&record->word, word);
+	get_asked(&server, (word & 0xffffffff00000000ull) | (client.owner + 1), &wait);
+	CU_ASSERT(queue_get_open(&server, wait.receipt.handle, 1, &items, &places) == SABIR_OK);
+	CU_ASSERT(owner_recover(&ops_lane, server.owner) == SABIR_OK);
+	CU_ASSERT(ops_answers("QueueService/Get", Q, "item=$2"));
+	store64_release(&record->word, 0);
+	kit_lane_close(&client);
+	bytes_fini(&items);
+	bytes_fini(&places);
+	op_receipt_fini(&wait.receipt);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -227,6 +271,7 @@ int main(void)
 		KIT_TEST(test_bad_items_are_refused),
 		KIT_TEST(test_exhausted_memory_is_told),
 		KIT_TEST(test_a_damaged_queue_is_told),
+		KIT_TEST(test_a_get_that_is_over_says_nothing_of_the_next),
 	};
 
 	return kit_run("ops_queue", ops_setup, ops_teardown, tests, sizeof(tests) / sizeof(tests[0]));

@@ -90,7 +90,7 @@ enum sabir_error asks_admit(struct asks *asks, uint64_t id, const char **detail)
 {
 	if (id < asks->acked_below)
 		return SABIR_REQUEST_FORGOTTEN;
-	if (id < asks->lost_below)
+	if (id < asks->lost_below || asks->lost_below == UINT64_MAX)
 		return SABIR_OUTCOME_UNKNOWN;
 	if (load64_relaxed(&all_kept_bytes) >= asks->rpc->max_kept_bytes) {
 		*detail = "results of all sessions are not acknowledged";

@@ -141,6 +141,18 @@ static void what_became_of_a_request_may_be_lost(void)
 	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
 }
 
+static void the_highest_id_may_be_lost_too(void)
+{
+	struct ask ask;
+	uint64_t before = size_of("once"), owner = inherit_session();
+	answer_lose(&kit.seg, owner, UINT64_MAX);
+	adopt_session(owner);
+	CU_ASSERT_EQUAL(put_as("18446744073709551615", "once", "item", &ask, 0), GRPC_STATUS_FAILED_PRECONDITION);
+	CU_ASSERT_STRING_EQUAL(ask.reason, "OUTCOME_UNKNOWN");
+	CU_ASSERT_EQUAL(size_of("once"), before);
+	CU_ASSERT_EQUAL(close_session(), GRPC_STATUS_OK);
+}
+
 /* As lane_recover makes them of what a dead server was performing. */
 static void what_a_former_server_was_performing_has_an_answer_without_a_print(void)
 {
@@ -397,6 +409,7 @@ int main(void)
 	CU_ADD_TEST(suite, sessions_do_not_share_ids);
 	CU_ADD_TEST(suite, what_was_acknowledged_is_forgotten);
 	CU_ADD_TEST(suite, what_became_of_a_request_may_be_lost);
+	CU_ADD_TEST(suite, the_highest_id_may_be_lost_too);
 	CU_ADD_TEST(suite, what_a_former_server_was_performing_has_an_answer_without_a_print);
 	CU_ADD_TEST(suite, what_a_former_server_has_done_may_become_known_late);
 	CU_ADD_TEST(suite, the_next_server_knows_the_answers);
