@@ -74,6 +74,8 @@ struct sessions {
 	struct session **buckets;  /* by key: the LIVE ones */
 	uint32_t n_foreign;        /* of them */
 	uint32_t n_buckets;        /* a power of two */
+	session_inherit_fn *inherit;
+	void *inherit_context;
 };
 
 struct sessions *sessions_new(const struct sessions_options *options, struct park *park)
@@ -244,17 +246,36 @@ struct session_extra *session_keep_extra(struct sessions *all, struct session *s
 	return extra;
 }
 
+void sessions_inherit(struct sessions *all, session_inherit_fn *inherit, void *context)
+{
+	pthread_mutex_lock(&all->mutex);
+	all->inherit = inherit;
+	all->inherit_context = context;
+	pthread_mutex_unlock(&all->mutex);
+}
+
+/* What is kept for a session that ends: of one that another server has opened, it may be in the memory alone. */
+static struct session_extra *last_extra(struct sessions *all, struct session *s)
+{
+	pthread_mutex_lock(&all->mutex);
+	struct session_extra *extra = s->extra;
+	session_inherit_fn *inherit = s->adopted && !extra ? all->inherit : NULL;
+	void *context = all->inherit_context;
+	pthread_mutex_unlock(&all->mutex);
+	return inherit ? inherit(context, s) : extra;
+}
+
 /* With the mutex held, which is let go meanwhile; the session may be gone afterwards. */
 static void end(struct sessions *all, struct session *s, struct lane *lane)
 {
 	take_out(all, s);
-	session_record_remove(all->options.seg, s->index);
 	s->state = ENDING;
 	deadlines_remove(&all->deadlines, &s->deadline);
 	s->uses++; /* ours: it stays, whoever else leaves it */
 	pthread_mutex_unlock(&all->mutex);
 	park_end(all->park, s->owner, SABIR_SESSION_ENDED);
-	struct session_extra *extra = session_extra(all, s);
+	struct session_extra *extra = last_extra(all, s);
+	session_record_remove(all->options.seg, s->index);
 	if (extra)
 		extra->ended(extra);
 	pthread_mutex_lock(&all->mutex);

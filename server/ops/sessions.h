@@ -97,6 +97,12 @@ struct session_extra {
 struct session_extra *session_extra(struct sessions *all, struct session *session);
 /* Keeps it, if there is none yet; returns the one that is kept. */
 struct session_extra *session_keep_extra(struct sessions *all, struct session *session, struct session_extra *extra);
+/*
+ * Has a front make it of what a former server has kept, for a session that ends before anybody has needed it. NULL: no front
+ * any more.
+ */
+typedef struct session_extra *session_inherit_fn(void *context, struct session *session);
+void sessions_inherit(struct sessions *all, session_inherit_fn *inherit, void *context);
 
 /*
  * Whether it has ended while it is in use. Who parks a call for it asks behind park_add: an end that this does not see

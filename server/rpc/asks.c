@@ -65,6 +65,12 @@ struct asks *asks_of(struct rpc *rpc, struct session *session)
 	return (struct asks *)extra;
 }
 
+struct session_extra *asks_inherit(void *rpc, struct session *session)
+{
+	struct asks *asks = asks_of(rpc, session);
+	return asks ? &asks->extra : NULL;
+}
+
 /* ---------------------------------------------------------------- what is kept */
 
 struct asked *asks_known(const struct asks *asks, uint64_t id)

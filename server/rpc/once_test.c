@@ -248,6 +248,21 @@ static void the_next_server_knows_the_answers(void)
 	CU_ASSERT_EQUAL(size_of("next"), 1);
 }
 
+/* Nobody has come to this server for the session. */
+static void what_a_former_server_gave_nobody_goes_back_at_the_end(void)
+{
+	struct ask ask;
+	say(NULL, NULL, NULL);
+	kit_create_queue(&kit, "unheard", 0);
+	open_session();
+	CU_ASSERT_EQUAL(put_as("1", "unheard", "item", &ask, 0), GRPC_STATUS_OK);
+	CU_ASSERT_EQUAL(get_as("2", "unheard", &ask, 0), GRPC_STATUS_OK);
+	uint64_t owner = session_of_token();
+	next_server();
+	CU_ASSERT_EQUAL(sessions_end(kit.sessions, owner, &kit.lane), SABIR_OK);
+	CU_ASSERT_EQUAL(size_of("unheard"), 1);
+}
+
 static void what_waited_in_a_former_server_is_performed_by_the_next(void)
 {
 	struct ask ask;
@@ -413,6 +428,7 @@ int main(void)
 	CU_ADD_TEST(suite, what_a_former_server_was_performing_has_an_answer_without_a_print);
 	CU_ADD_TEST(suite, what_a_former_server_has_done_may_become_known_late);
 	CU_ADD_TEST(suite, the_next_server_knows_the_answers);
+	CU_ADD_TEST(suite, what_a_former_server_gave_nobody_goes_back_at_the_end);
 	CU_ADD_TEST(suite, what_waited_in_a_former_server_is_performed_by_the_next);
 	CU_ADD_TEST(suite, answers_take_an_eighth_of_the_memory_at_most);
 	CU_ADD_TEST(suite, metadata_that_make_no_sense_are_refused);
