@@ -19,7 +19,7 @@ _Static_assert(SABIR_MAX_SLOTS == SEG_RESERVED_REFS, "the header tells the truth
 /* sabir_slot.inner */
 enum { SLOT_CONN, SLOT_LANE, SLOT_BLOCK, SLOT_FORM };
 /* sabir_loan.inner */
-enum { LOAN_CONN, LOAN_HOLDER, LOAN_COPY };
+enum { LOAN_CONN, LOAN_HOLDER, LOAN_COPY, LOAN_VALUE = LOAN_COPY };
 
 /* ---------------------------------------------------------------- reserve */
 
@@ -208,7 +208,7 @@ static enum sabir_error decode_shared(struct span value, struct sabir_item *item
 static uint64_t new_holder(const struct lane *lane)
 {
 	static uint64_t last;
-	return queue_holder((fetch_add64(&last, 1) + 1) % QUEUE_HOLDERS, lane->owner);
+	return queue_borrower((fetch_add64(&last, 1) + 1) % QUEUE_HOLDERS, lane->owner);
 }
 
 static enum sabir_error borrow_there(sabir_queue *queue, struct lane *lane, uint64_t timeout_ns,
@@ -229,6 +229,7 @@ static enum sabir_error borrow_there(sabir_queue *queue, struct lane *lane, uint
 	}
 	made.inner[LOAN_CONN] = load64_relaxed(&h->conn->id);
 	made.inner[LOAN_HOLDER] = borrow.holder;
+	made.inner[LOAN_VALUE] = (uint64_t)(uintptr_t)borrow.value.data;
 	*loan = made;
 	return SABIR_OK;
 }
@@ -270,6 +271,15 @@ static enum sabir_error enter_loan(const struct sabir_loan *loan, struct lane **
 	return error;
 }
 
+/* The item of a queue that is no more is not needed any longer. */
+static enum sabir_error loan_result(const struct sabir_loan *loan, struct lane *lane, enum sabir_error error)
+{
+	struct span value = { (const uint8_t *)(uintptr_t)loan->inner[LOAN_VALUE], 0 };
+	if (error == SABIR_DELETED || error == SABIR_NOT_FOUND)
+		queue_loan_over(lane, loan->queue->h.id, loan->inner[LOAN_HOLDER], value);
+	return object_result(&loan->queue->h, error);
+}
+
 static enum sabir_error release_there(const struct sabir_loan *loan)
 {
 	struct lane *lane;
@@ -280,7 +290,7 @@ static enum sabir_error release_there(const struct sabir_loan *loan)
 	error = queue_settle(lane, loan->queue->h.id, loan->inner[LOAN_HOLDER], 1, &gone);
 	if (!error && !gone)
 		error = SABIR_NOT_HELD;
-	return object_result(&loan->queue->h, error);
+	return loan_result(loan, lane, error);
 }
 
 /* A loan of a queue that is no more is over. */
@@ -312,5 +322,5 @@ enum sabir_error sabir_queue_return(struct sabir_loan *loan)
 	enum sabir_error error = enter_loan(loan, &lane);
 	if (error)
 		return error;
-	return end_loan(loan, object_result(h, queue_unhold(lane, h->id, loan->inner[LOAN_HOLDER])));
+	return end_loan(loan, loan_result(loan, lane, queue_unhold(lane, h->id, loan->inner[LOAN_HOLDER])));
 }

@@ -71,13 +71,13 @@ struct sabir_loan {
  * An item that is borrowed in place is nobody else's and not gone: it counts for the queue's bound, and should the
  * borrower die or close the connection it is at its old place again. So it is only handed over by the release. Until then
  * its memory is readable. That its length is in bounds was checked; nobody checks its bytes, and a faulty program could
- * write there even now: who must not be surprised copies first. When the queue is deleted meanwhile the memory stays
- * readable too, and holds whatever is written there next. To write into it is an error.
+ * write there even now: who must not be surprised copies first. When the queue is deleted meanwhile the item stays as it
+ * is too, until the loan is released. To write into it is an error.
  * Errors: as sabir_queue_get.
  */
 enum sabir_error sabir_queue_borrow(sabir_queue *queue, uint64_t timeout_ns, struct sabir_loan *loan);
 /*
- * The item is done with, and gone. On failure the loan is as before. Errors: DELETED (the loan is over, for there is no
+ * The item is done with, and gone. On failure the loan is as before. Errors: DELETED (the loan is over, and there is no
  * queue), NOT_HELD (not borrowed by this process), INVALID_ARGUMENT (no loan).
  */
 enum sabir_error sabir_queue_release(struct sabir_loan *loan);

@@ -375,7 +375,7 @@ struct seg_object {
 struct seg_item {
 	struct seg_block block;
 	uint64_t ordinal; /* number of the item in the queue's order */
-	uint64_t last;    /* ordinal of the last item of its chain; of a held item: who holds it */
+	uint64_t last;    /* ordinal of the last item of its chain; of a held item: who holds it, 0 = nobody any more */
 };
 
 struct seg_slots {

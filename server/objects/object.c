@@ -3,11 +3,13 @@
  * The table of objects: making, using and deleting them.
  *
  *   FREE ──CAS──► FORMING(lane) ──► LIVE ──CAS──► DYING ──CAS──► SWEEPING(lane) ──► FREE
+ *                                                   ▲──something is kept──┘
  *
  * A claim raises the generation, so a handle is good for one life of its entry. LIVE is stored when the object is complete;
  * a named one is found from the moment when the directory maps its name to its handle. Deleting is the step to DYING: every
  * operation that begins later answers DELETED. Those that began before may go on using the memory, so it is given back by
- * a sweep once their epoch has passed. The directory may for a moment map a name to an object that is not LIVE: that counts
+ * a sweep once their epoch has passed, but for what somebody keeps beyond his operations (object_kind.keeps): that goes when he
+ * lets go of it and has the entry swept again, or is found to be dead. The directory may for a moment map a name to an object that is not LIVE: that counts
  * as absent.
  */
 #include "server/objects/object.h"
@@ -254,13 +256,26 @@ static enum sabir_error build(struct lane *lane, uint32_t index, struct span nam
 	return store_name(lane, index, name);
 }
 
+/* A sweep that died may have freed the body already, and somebody uses its memory for something else. */
+static bool has_body(const struct segment *seg, uint32_t index)
+{
+	const struct seg_block *body = segment_at(seg, load32_relaxed(&seg->objects[index].body), sizeof(*body));
+	return body && block_word_is_of(load64_acquire(&body->word), index);
+}
+
 static void unbuild(struct lane *lane, uint32_t index)
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
-	if (kind && kind->destroy && load32_relaxed(&o->body))
+	bool whole = kind && has_body(lane->seg, index);
+	if (whole && kind->destroy)
 		kind->destroy(lane, index, o);
 	FAULT("object_sweep.destroyed");
+	if (whole && kind->keeps && kind->keeps(lane->seg, o)) {
+		store64_seq(&o->word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)(load64_relaxed(&o->word) >> 32)));
+		FAULT("object_sweep.kept");
+		return;
+	}
 	hold_destroy(lane, index);
 	object_free_block(lane, index, load32_relaxed(&o->body));
 	object_free_block(lane, index, load32_relaxed(&o->name));
@@ -475,23 +490,61 @@ static bool is_unnamed(struct lane *lane, uint32_t index, uint64_t word)
 	return names_drop(lane, name, handle) != SABIR_BUSY;
 }
 
-/* Returns whether the entry is one that a later sweep has to look at again. */
+/*
+ * Returns whether the entry is one that a later sweep has to look at again. One that another lane sweeps is: that lane may have
+ * passed what is kept no more.
+ */
 static bool sweep_index(struct lane *lane, uint32_t index, uint64_t oldest)
 {
 	struct seg_object *o = &lane->seg->objects[index];
 	uint64_t word = load64_acquire(&o->word);
 	if (object_state(word) != SEG_OBJECT_DYING)
-		return false;
+		return object_state(word) == SEG_OBJECT_SWEEPING;
 	uint64_t epoch = load64_acquire(&o->retire_epoch);
 	if (!epoch || epoch >= oldest || !is_unnamed(lane, index, word))
 		return true;
 	lane_begin(lane, SEG_OP_SWEEP, index);
-	if (cas64(&o->word, &word, object_word(SEG_OBJECT_SWEEPING, lane->id, (uint32_t)(word >> 32)))) {
+	bool claimed = cas64(&o->word, &word, object_word(SEG_OBJECT_SWEEPING, lane->id, (uint32_t)(word >> 32)));
+	if (claimed) {
 		FAULT("object_sweep.claimed");
 		unbuild(lane, index);
 	}
 	lane_end(lane);
-	return false;
+	return !claimed;
+}
+
+enum sabir_error object_sweep_again(struct lane *lane, uint32_t index)
+{
+	struct segment *seg = lane->seg;
+	if (!sweep_index(lane, index, epoch_oldest(seg)))
+		return SABIR_OK;
+	store32_seq(&seg->header->sweep_wanted, 1);
+	return SABIR_BUSY;
+}
+
+enum sabir_error object_kept_gone(struct lane *by, uint32_t index, uint64_t owner)
+{
+	struct seg_object *o = &by->seg->objects[index];
+	uint32_t state = object_state(load64_seq(&o->word));
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
+	bool gone = state == SEG_OBJECT_DYING || state == SEG_OBJECT_SWEEPING;
+	if (!gone || !kind || !kind->keeps || !has_body(by->seg, index) || !kind->keeps(by->seg, o))
+		return SABIR_OK;
+	lane_begin(by, SEG_OP_READ, index);
+	enum sabir_error error = lock_acquire(by, &o->lock);
+	if (!error) {
+		/* Who begins to sweep it now waits for the lock; who has begun may have seen the owner alive. */
+		if (object_state(load64_seq(&o->word)) == SEG_OBJECT_DYING)
+			kind->kept_gone(by, index, o, owner);
+		else
+			error = SABIR_BUSY;
+		lock_release(by, &o->lock);
+	}
+	lane_end(by);
+	FAULT("object_sweep.kept_gone");
+	if (!error)
+		(void)object_sweep_again(by, index);
+	return error;
 }
 
 void object_sweep(struct lane *lane)

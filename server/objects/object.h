@@ -133,6 +133,8 @@ enum sabir_error object_list(struct lane *lane, struct span prefix, uint32_t kin
 			     struct object_info *infos, uint32_t n, uint32_t *n_infos);
 /* Returns the memory of deleted objects that nobody can be in any more. */
 void object_sweep(struct lane *lane);
+/* The same of one entry, of which somebody keeps nothing any more. Outside operations. Errors: BUSY (a later sweep does it). */
+enum sabir_error object_sweep_again(struct lane *lane, uint32_t index);
 
 /*
  * Begins an operation (lane_begin) on a live object of the kind (0 = any) and gives its descriptor and body, the body
@@ -175,6 +177,10 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          else it needs it makes later, on first use, or keeps in hand[1..] until it is reachable from a LIVE body
  * destroy  NULL: it has nothing but its body, which its caller frees. Or: frees everything else that the object has; nobody
  *          uses it any more; restartable (it may have been begun before by a dead lane)
+ * keeps    NULL, or: whether destroy has left something that somebody keeps beyond his operations, so that the object is to stay
+ *          DYING; before destroy, whether it may. Looks without an operation, at memory that may be anything
+ * kept_gone  with `keeps`: what the owner (as in owner_gone), who is dead, keeps of a deleted object is kept no more. Within an
+ *          operation that has the object's lock, which destroy takes too while it looks at what is kept
  * ended    NULL, or: the object was deleted just now: wakes those who wait for it on another object's event. Looks without an
  *          operation, at memory that may be anything; can be done again
  * recover  NULL: a change is done or not done, and whoever waits is woken in any case. Or:
@@ -203,6 +209,8 @@ struct object_kind {
 	enum sabir_error (*create)(struct lane *lane, uint32_t index, const struct object_spec *spec,
 				   struct seg_block **body);
 	void (*destroy)(struct lane *lane, uint32_t index, struct seg_object *object);
+	bool (*keeps)(const struct segment *seg, const struct seg_object *object);
+	void (*kept_gone)(struct lane *by, uint32_t index, struct seg_object *object, uint64_t owner);
 	void (*ended)(const struct segment *seg, uint32_t index, const struct seg_object *object);
 	enum sabir_error (*recover)(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 				    struct seg_object *object);

@@ -30,6 +30,8 @@ enum sabir_error object_make(struct lane *lane, const struct object_spec *spec, 
 void object_end_parts(struct lane *lane, uint64_t handle);
 /* Whether the object is a part to which its whole leads. */
 bool object_is_linked(struct lane *lane, uint64_t handle);
+/* Nothing of a deleted object is kept for the dead owner any more (object_kind.kept_gone). Errors: BUSY. */
+enum sabir_error object_kept_gone(struct lane *by, uint32_t index, uint64_t owner);
 /* Deletes an object that its maker left without the name or the whole that it was to have. */
 enum sabir_error object_delete_unnamed(struct lane *lane, uint64_t handle);
 

@@ -372,6 +372,8 @@ static void queue_describe(struct lane *lane, uint32_t index, struct seg_object 
 const struct object_kind queue_kind = {
 	.create = queue_create,
 	.destroy = queue_destroy,
+	.keeps = queue_keeps,
+	.kept_gone = queue_kept_gone,
 	.recover = queue_recover,
 	.describe = queue_describe,
 	.owner_gone = queue_owner_gone,

@@ -75,8 +75,10 @@ enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *ou
  * A holder is a number below QUEUE_HOLDERS, unique among those of an owner, and the owner, with whose death it ends. The
  * lane that acts for it may be another's.
  */
-#define QUEUE_HOLDERS (1ull << 43)
+#define QUEUE_HOLDERS (1ull << 42)
 uint64_t queue_holder(uint64_t number, uint32_t owner);
+/* The same of a borrower, whose items are kept when the queue is deleted. Never a holder of queue_holder. */
+uint64_t queue_borrower(uint64_t number, uint32_t owner);
 /* Takes items as queue_get does, and holds them. Errors: also BUSY (nothing was taken). */
 enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint64_t holder, struct bytes *out);
 /* The first n that the holder took are handed over: they are gone. How many there were is *gone. Errors: BUSY. */
@@ -85,10 +87,13 @@ enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holde
 enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder);
 /*
  * The first item, on hold and not copied: *item is where it stands. Who holds it may read it there until it is settled or
- * given back; its length is checked, its bytes are not, and a faulty program may write them meanwhile. Errors: EMPTY,
+ * given back; its length is checked, its bytes are not, and a faulty program may write them meanwhile. When the queue is
+ * deleted a borrower's item stays as it is until queue_loan_over, or until its owner is dead. Errors: EMPTY,
  * CLOSED (and drained), BUSY.
  */
 enum sabir_error queue_borrow(struct lane *lane, uint64_t handle, uint64_t holder, struct span *item);
+/* The queue has been deleted, and the borrower reads the item no more. Of anything else, nothing. */
+void queue_loan_over(struct lane *lane, uint64_t handle, uint64_t holder, struct span item);
 
 /*
  * Putting in two steps: the caller writes the item where it will stand. A slot is the lane's, which has at most

@@ -9,19 +9,31 @@
  * and the entry of an owner, which is not used again before its holds have been given back. The list and the counter change together, an item in one transaction. A death leaves an item in the dead lane's
  * chain, from where it goes back as after any get, or on hold, from where it goes back when the owner is let go.
  *
+ * When the queue is deleted its sweep frees them, but for those that are lent (their holder is a borrower) by a live owner:
+ *
+ *   held, by a borrower ──queue_loan_over: the holder is 0──► freed by the next sweep
+ *          └── the owner is dead: freed by the sweep that owner_recover makes
+ *
  * The bound of the queue counts held items; between the taking of an item and its being counted a put may get in.
  */
 #include "server/objects/change.h"
+#include "server/objects/object_word.h"
 #include "server/objects/queue_kind.h"
 #include "server/objects/refs.h"
 
 #define OWNER_BITS 21u
+#define BORROWER (1ull << 63)
 
 _Static_assert(SEG_MAX_OWNERS < 1u << OWNER_BITS, "an owner's entry fits");
 
 uint64_t queue_holder(uint64_t number, uint32_t owner)
 {
 	return number << OWNER_BITS | (owner + 1);
+}
+
+uint64_t queue_borrower(uint64_t number, uint32_t owner)
+{
+	return queue_holder(number, owner) | BORROWER;
 }
 
 /* ---------------------------------------------------------------- the list */
@@ -270,6 +282,53 @@ static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t h
 enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder)
 {
 	return give_back(lane, handle, holder, UINT64_MAX);
+}
+
+/* ---------------------------------------------------------------- loans of a deleted queue */
+
+static bool is_of(const struct seg_item *item, uint32_t index)
+{
+	uint64_t word = load64_acquire(&item->block.word);
+	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == index;
+}
+
+bool queue_is_lent(const struct segment *seg, const struct seg_item *item, uint32_t index)
+{
+	/* Pairs with queue_loan_over. */
+	uint64_t holder = load64_acquire(&item->last);
+	uint32_t owner = (uint32_t)(holder & ((1u << OWNER_BITS) - 1)) - 1;
+	return holder & BORROWER && owner < seg->n_owners &&
+	       (load64_seq(&seg->owners[owner].word) & 15) == SEG_OWNER_LIVE && is_of(item, index);
+}
+
+void queue_loan_over(struct lane *lane, uint64_t handle, uint64_t holder, struct span value)
+{
+	struct segment *seg = lane->seg;
+	uint32_t index = object_index(handle);
+	uint64_t off = (uint64_t)(value.data - seg->base);
+	if (index >= seg->n_objects || off < seg->data_off + sizeof(struct seg_item) || off >= seg->size)
+		return;
+	struct seg_item *item = (struct seg_item *)(seg->base + off) - 1;
+	/* As long as it is the holder's it is no other block. Pairs with queue_is_lent: what was read is read. */
+	uint64_t word = load64_acquire(&seg->objects[index].word);
+	if (object_state(word) == SEG_OBJECT_LIVE || word >> 32 != handle >> 32 || !is_of(item, index) ||
+	    !cas64(&item->last, &holder, 0))
+		return;
+	FAULT("queue_loan.over");
+	(void)object_sweep_again(lane, index);
+	FAULT("queue_loan.swept");
+}
+
+/* ---------------------------------------------------------------- dead owners */
+
+void queue_kept_gone(struct lane *by, uint32_t index, struct seg_object *object, uint64_t owner)
+{
+	struct queue q = { .lane = by, .seg = by->seg, .object = object, .index = index };
+	q.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	if (!q.body)
+		return;
+	for (struct held at = first_held(&q); find_held(&q, (uint32_t)owner, (1u << OWNER_BITS) - 1, &at);)
+		store64_release(&at.item->last, 0);
 }
 
 /* Comes for every queue and every owner that is gone, most of which have never held anything. */

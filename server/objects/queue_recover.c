@@ -215,6 +215,29 @@ static void destroy_list(struct queue *q, uint32_t *first)
 	}
 }
 
+/*
+ * All but what is lent: a borrower reads where the item stands, whatever becomes of the queue. The lock keeps the list from
+ * changing while queue_kept_gone follows it. The number is lowered last: as long as it is not 0 the dead owner of a loan
+ * is looked for here.
+ */
+static void destroy_held(struct queue *q)
+{
+	uint32_t *link = &q->body->held;
+	uint32_t ref, n = 0;
+	while ((ref = load32_relaxed(link)) != 0) {
+		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
+		if (item && n < q->seg->n_chunks * 4096u && queue_is_lent(q->seg, item, q->index)) {
+			link = &item->block.next;
+			n++;
+		} else if (!queue_unlink_block(q, NULL, link, ref, next)) {
+			store32_relaxed(link, 0);
+		}
+	}
+	FAULT("queue_destroy.held");
+	store32_relaxed(&q->body->n_held, n);
+}
+
 void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
 	struct queue q = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
@@ -233,7 +256,20 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 		queue_unlink_block(&q, &q.body->head, NULL, (uint32_t)head, load32_relaxed(&slots->block.next));
 	}
 	destroy_list(&q, &q.body->returned);
-	destroy_list(&q, &q.body->held);
+	if (!load32_relaxed(&q.body->held) && !load32_relaxed(&q.body->n_held))
+		return;
+	if (lock_acquire(lane, &object->lock)) {
+		store32_seq(&lane->seg->header->sweep_wanted, 1);
+		return;
+	}
+	destroy_held(&q);
+	lock_release(lane, &object->lock);
+}
+
+bool queue_keeps(const struct segment *seg, const struct seg_object *object)
+{
+	const struct seg_queue *body = segment_at(seg, load32_relaxed(&object->body), sizeof(*body));
+	return body && load32_relaxed(&body->n_held);
 }
 
 /* ---------------------------------------------------------------- accounts */

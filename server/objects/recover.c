@@ -150,13 +150,15 @@ static enum sabir_error let_go(struct lane *by, uint32_t owner, uint64_t owner_w
 	for (uint32_t i = 1; i < seg->n_objects; i++) {
 		struct seg_object *o = &seg->objects[i];
 		uint64_t word = load64_acquire(&o->word);
-		if (object_state(word) != SEG_OBJECT_LIVE)
-			continue;
 		uint64_t handle = i | (word & 0xffffffff00000000ull);
 		const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
-		if (load64_relaxed(&o->owner) == tag)
+		bool live = object_state(word) == SEG_OBJECT_LIVE;
+		if (live && load64_relaxed(&o->owner) == tag)
 			object_delete(by, handle);
-		else if (kind && kind->owner_gone && kind->owner_gone(by, handle, tag) == SABIR_BUSY)
+		else if (live && kind && kind->owner_gone && kind->owner_gone(by, handle, tag) == SABIR_BUSY)
+			error = SABIR_BUSY;
+		/* It may have been deleted just now, by somebody who still saw the owner alive. */
+		if (object_kept_gone(by, i, tag) == SABIR_BUSY)
 			error = SABIR_BUSY;
 	}
 	return error;

@@ -302,6 +302,22 @@ F(queue_return_one)
 	enum sabir_error error = borrow(t, 0, &loan);
 	return error ? error : sabir_queue_return(&loan);
 }
+/* What this function has done is told by its answer alone: the queue is gone. */
+F(queue_loans_outlive)
+{
+	struct sabir_loan first, second;
+	enum sabir_error error = borrow(t, 0, &first);
+	if (!error)
+		error = borrow(t, 0, &second);
+	if (!error)
+		error = sabir_delete_handle(connection, sabir_queue_handle(t->o));
+	if (error)
+		return error;
+	tell_item(t, &first.item);
+	error = sabir_queue_release(&first);
+	tell_item(t, &second.item);
+	return error == SABIR_DELETED ? sabir_queue_return(&second) : error;
+}
 F(value_set)
 {
 	return sabir_value_set_int(t->o, 5);
@@ -478,6 +494,7 @@ static const struct function {
 	{ "sabir_queue_borrow", do_queue_borrow_now },
 	{ "sabir_queue_borrow(waits)", do_queue_borrow_waits },
 	{ "sabir_queue_release", do_queue_release_one },
+	{ "sabir_queue_release(deleted)", do_queue_loans_outlive },
 	{ "sabir_queue_return", do_queue_return_one },
 	{ "sabir_consumer_ack", do_consumer_acks },
 	{ "sabir_consumer_next(waits)", do_consumer_waits },

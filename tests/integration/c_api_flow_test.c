@@ -522,6 +522,31 @@ static void items_flow_through_a_bounded_queue(void)
 	drop(waited_for);
 }
 
+/* Those that the same process has, of whatever numbers they are. */
+static void consumers_and_loans_do_not_mix(void)
+{
+	enum { N = 40 };
+	sabir_queue *queue = make("mixed", 0);
+	sabir_consumer *consumer[N];
+	struct sabir_delivery delivery;
+	struct sabir_loan loan;
+	put(queue, 1, 3 * N);
+	for (int i = 0; i < N; i++) {
+		consumer[i] = consume(queue, 1, 0);
+		CHECK(next(consumer[i], A_MINUTE, &delivery) == i + 1);
+	}
+	for (int i = 0; i < 2 * N; i++) {
+		NEED(sabir_queue_borrow(queue, 0, &loan));
+		CHECK(loan.item.as.i == N + i + 1);
+		CHECK_OK(sabir_queue_release(&loan));
+	}
+	for (int i = 0; i < N; i++)
+		CHECK_OK(sabir_consumer_close(consumer[i]));
+	for (int i = 0; i < N; i++)
+		CHECK(get(queue) == i + 1);
+	drop(queue);
+}
+
 static void options_have_a_size_and_bounds(void)
 {
 	sabir_queue *queue = make("flow", 0);
@@ -564,6 +589,7 @@ int main(int argc, char **argv)
 		TEST(a_death_gives_items_back),
 		TEST(a_child_leaves_its_parents_alone),
 		TEST(items_flow_through_a_bounded_queue),
+		TEST(consumers_and_loans_do_not_mix),
 		TEST(options_have_a_size_and_bounds),
 	};
 	url = argc > 1 ? argv[1] : "";

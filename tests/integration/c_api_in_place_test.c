@@ -329,6 +329,27 @@ static void a_deleted_queue_ends_slots_and_loans(void)
 	sabir_queue_free(q);
 }
 
+/* Others get the memory of the queue, and write there. */
+static void the_item_of_a_deleted_queue_stays_as_it_is(void)
+{
+	static uint8_t data[5000];
+	sabir_queue *q = new_queue(0);
+	struct sabir_loan loan;
+	memset(data, 1, sizeof(data));
+	CHECK_OK(sabir_queue_put_bytes(q, data, sizeof(data), 0));
+	NEED(sabir_queue_borrow(q, 0, &loan));
+	CHECK_OK(sabir_delete_handle(conn, sabir_queue_handle(q)));
+	sabir_queue *next = new_queue(0);
+	memset(data, 2, sizeof(data));
+	for (int i = 0; i < 100; i++)
+		CHECK_OK(sabir_queue_put_bytes(next, data, sizeof(data), 0));
+	CHECK(is_bytes(&loan.item, sizeof(data), 1));
+	enum sabir_error expected = loan.in_place ? SABIR_DELETED : SABIR_OK;
+	CHECK_ERROR(sabir_queue_release(&loan), expected);
+	drop(next);
+	sabir_queue_free(q);
+}
+
 /* ---------------------------------------------------------------- processes */
 
 /* A child that has a slot and a loan of its own, and dies with them; and may do nothing with its parent's. */
@@ -383,6 +404,7 @@ int main(int argc, char **argv)
 		TEST(a_returned_item_is_at_its_old_place),
 		TEST(a_task_queue_is_used_by_copies),
 		TEST(a_deleted_queue_ends_slots_and_loans),
+		TEST(the_item_of_a_deleted_queue_stays_as_it_is),
 		TEST(what_a_killed_borrower_had_is_back),
 	};
 	return run_tests(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
