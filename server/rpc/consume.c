@@ -311,11 +311,14 @@ static void end_errands(struct consume *c)
 	errand_cancel(&c->last);
 }
 
+/* Once: what came of the last take is counted only then, for the set of leases is another's after that. */
 static void give_all_back(struct call *call, struct consume *c)
 {
+	if (c->given_back)
+		return;
 	if (errand_is_done(&c->take))
 		take_done(c);
-	if (!c->given_back && c->handle)
+	if (c->handle)
 		give_back(call->rpc, c->handle, c->holder, &c->leases);
 	c->given_back = true;
 }
