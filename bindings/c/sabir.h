@@ -32,8 +32,9 @@
  * Time-outs are in nanoseconds: 0 does not wait, SABIR_FOREVER waits without end. They are unsigned: what Python gives
  * as a negative time-out to "not wait" is 0 here, and a difference that has become negative is not to be converted but
  * replaced by 0: (uint64_t)-1 is SABIR_FOREVER. In requests of sabir_call, as on the wire, a negative one means "don't
- * wait", for queues INVALID_ARGUMENT. Only the functions with a timeout_ns wait for other programs. A wait ends with what it waits for, with its time-out, when the object is deleted or closed, and when it
- * is cancelled (sabir_cancel.h). A signal that the program handles does not end it; its handler may, with sabir_cancel_fire().
+ * wait", for queues INVALID_ARGUMENT. Only the functions with a timeout_ns wait for other programs. A wait ends with what it
+ * waits for, with its time-out, when the object is deleted or closed, and when it is cancelled (sabir_cancel.h). A signal that
+ * the program handles does not end it; its handler may, with sabir_cancel_fire().
  *
  * Memory. What a function hands out as a pointer to a pointer is one block of the caller's, freed with sabir_free().
  */

@@ -65,8 +65,8 @@ enum sabir_error sabir_lock_status(sabir_lock *lock, struct sabir_lock_state *st
 
 /*
  * The lock of a value or an array, Python's get_lock(): an rlock that is made when it is first asked for, the same for
- * all who ask, and deleted with its object; if it is deleted alone, the next who asks makes another. It protects nothing by itself: it is for those who want several operations
- * to be one step. Errors: RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the table of objects is full).
+ * all who ask, and deleted with its object; if it is deleted alone, the next who asks makes another. It protects nothing by
+ * itself: it is for those who want several operations to be one step. Errors: RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the table of objects is full).
  */
 enum sabir_error sabir_value_get_lock(sabir_value *value, sabir_lock **lock);
 enum sabir_error sabir_array_get_lock(sabir_array *array, sabir_lock **lock);
