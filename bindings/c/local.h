@@ -7,8 +7,9 @@
 /*
  * Waiting on shared memory. `attempt` is one of the objects' functions that never wait, behind a context; it has just
  * answered EMPTY, FULL or WOULD_BLOCK (error_would_wait). It is made again whenever the object's event on `side` says so, until
- * it answers something else or the CLOCK_MONOTONIC time `deadline_ns` has passed; then its last answer stands. CANCELLED: the thread's token (cancel.h)
- * is fired, and the last attempt would wait on. The lane is that of a struct waiting_lane.
+ * it answers something else or the CLOCK_MONOTONIC time `deadline_ns` has passed; then its last answer stands.
+ * CANCELLED: the thread's token (cancel.h) is fired, and the last attempt would wait on. The lane is that of a struct
+ * waiting_lane.
  */
 struct waiting_lane {
 	struct lane lane; /* first: what the caller of local_wait has is this */

@@ -104,8 +104,9 @@ enum sabir_error sabir_consumer_open(sabir_queue *queue, const struct sabir_cons
 /*
  * The next item; waits for one. Remotely, with a timeout_ns of 0, one that has come by now. What `item` points to is valid until
  * the next call of this, of sabir_consumer_lost or the close. Errors: EMPTY (timeout_ns passed), CLOSED (and drained, of items
- * that are with others too), WOULD_BLOCK (at once: the credit is used up, acknowledge first), NOT_ENABLED (a lease on a plain queue), INVALID_ARGUMENT (none on a task queue), WRONG_KIND,
- * SESSION_ENDED, RESOURCE_EXHAUSTED. After EMPTY, WOULD_BLOCK, CANCELLED and BUSY it can be called again.
+ * that are with others too), WOULD_BLOCK (at once: the credit is used up, acknowledge first), NOT_ENABLED (a lease on a
+ * plain queue), INVALID_ARGUMENT (none on a task queue), WRONG_KIND, SESSION_ENDED, RESOURCE_EXHAUSTED. After EMPTY,
+ * WOULD_BLOCK, CANCELLED and BUSY it can be called again.
  */
 enum sabir_error sabir_consumer_next(sabir_consumer *consumer, uint64_t timeout_ns, struct sabir_item *item,
 				     struct sabir_delivery *delivery);

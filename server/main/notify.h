@@ -39,8 +39,8 @@ void notify_pass(const char *lines, const int *fds, unsigned n_fds);
 /* One datagram, without waiting. False, with errno: it was not sent. */
 bool notify_send(int socket, const char *lines, const int *fds, unsigned n_fds);
 /*
- * One such datagram from a socket, without waiting: NUL-terminated lines (NOTIFY_SIZE), and descriptors that are the caller's. The number of
- * bytes, 0 at the end, -1 with errno.
+ * One such datagram from a socket, without waiting: NUL-terminated lines (NOTIFY_SIZE), and descriptors that are the
+ * caller's. The number of bytes, 0 at the end, -1 with errno.
  */
 ssize_t notify_receive(int socket, char *lines, int *fds, unsigned *n_fds);
 /* Whether there is such a line; its value, if it has one, goes into `value` (NOTIFY_NAME_SIZE bytes, NULL: not wanted). */

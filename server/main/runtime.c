@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the process needs of its surroundings: log, descriptors, the folder of the sockets. In /tmp anybody can make a folder of the name that we would use and so put himself between
- * us and our clients: there the folder must be ours and closed to others.
+ * What the process needs of its surroundings: log, descriptors, the folder of the sockets. In /tmp anybody can make a
+ * folder of the name that we would use and so put himself between us and our clients: there the folder must be ours and
+ * closed to others.
  */
 #include "server/main/runtime.h"
 

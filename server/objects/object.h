@@ -116,7 +116,10 @@ enum sabir_error object_release(struct lane *lane, uint64_t handle);
 enum sabir_error object_set_ttl(struct lane *lane, uint64_t handle, uint64_t ttl_ns);
 uint64_t object_ttl_next(const struct segment *seg);
 void object_ttl_expire(struct lane *lane, uint64_t now_ns);
-/* For object and recover: the end in an entry; an entry's end is to be seen to; somebody may have died before he said so; the server is to look at `ns`. */
+/*
+ * For object and recover: the end in an entry; an entry's end is to be seen to; somebody may have died before he said
+ * so; the server is to look at `ns`.
+ */
 uint64_t object_ttl_end(uint64_t ttl_ns);
 void object_ttl_announce(const struct segment *seg, uint32_t index);
 void object_ttl_look_again(const struct segment *seg);

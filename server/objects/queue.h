@@ -70,7 +70,8 @@ enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *ou
 
 /*
  * Taking in two steps, for who hands items to a third party that may vanish: what is held is nobody else's, counts for
- * the queue's bound, and is in the queue still: it goes back to its old place when its holder gives it up or dies. A closed queue with held items is not drained: EMPTY, not CLOSED.
+ * the queue's bound, and is in the queue still: it goes back to its old place when its holder gives it up or dies. A
+ * closed queue with held items is not drained: EMPTY, not CLOSED.
  *
  * A holder is a number below QUEUE_HOLDERS, unique among those of an owner, and the owner, with whose death it ends. The
  * lane that acts for it may be another's.

@@ -6,8 +6,9 @@
  *                                 └────────────queue_unhold──► returned: at its old place
  *
  * A queue has one list of held items, in the order of taking, under the object's lock; each names its holder: a number,
- * and the entry of an owner, which is not used again before its holds have been given back. The list and the counter change together, an item in one transaction. A death leaves an item in the dead lane's
- * chain, from where it goes back as after any get, or on hold, from where it goes back when the owner is let go.
+ * and the entry of an owner, which is not used again before its holds have been given back. The list and the counter
+ * change together, an item in one transaction. A death leaves an item in the dead lane's chain, from where it goes back
+ * as after any get, or on hold, from where it goes back when the owner is let go.
  *
  * When the queue is deleted its sweep frees them, but for those that are lent (their holder is a borrower) by a live owner:
  *

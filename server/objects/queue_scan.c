@@ -4,8 +4,8 @@
  *
  * An item stays in its slot until it is taken, and slots are used in their order: so one walk from the head to the first
  * free slot meets all that is there from its beginning to its end. An item that a dead getter had taken, or that is held
- * for somebody, passes refs_enter on its way to the list of returned or of held ones, and is found there or by its mark. What is read may be freed meanwhile; then it
- * was not to be found any more.
+ * for somebody, passes refs_enter on its way to the list of returned or of held ones, and is found there or by its
+ * mark. What is read may be freed meanwhile; then it was not to be found any more.
  */
 #include "server/objects/queue_kind.h"
 

@@ -7,7 +7,8 @@
 /*
  * Ordered sets of an object's blocks: skip lists, under the object's lock. A change stores a bounded number of words, all
  * through the lane's journal: at most SEG_SKIP_LEVELS for a removal, as many for the insertion of a block that is still
- * private, twice as many for one that is the object's already; and a quarter of that mostly. How high a node reaches follows from its ordinal, so nothing has to be remembered of it.
+ * private, twice as many for one that is the object's already; and a quarter of that mostly. How high a node reaches
+ * follows from its ordinal, so nothing has to be remembered of it.
  */
 struct skip {
 	struct lane *lane;

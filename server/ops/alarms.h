@@ -7,8 +7,8 @@
 
 /*
  * The times at which the server has to look at an object by itself, because nobody may: a task queue of which a lease ends, or
- * a delayed item comes due; a dict with an entry that ends. Who sets such a time rings the doorbell for the object; the time itself stands in the object,
- * so an alarm can always be made anew from there. For one thread.
+ * a delayed item comes due; a dict with an entry that ends. Who sets such a time rings the doorbell for the object; the
+ * time itself stands in the object, so an alarm can always be made anew from there. For one thread.
  */
 struct alarms {
 	struct segment *seg;

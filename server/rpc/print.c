@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 128 bits of XXH3 under a secret of the memory, which all servers that follow each other on it have. Requests themselves are not kept to be compared: they may be as large as
- * an item, and 65,536 of them are remembered. By chance two prints are never the same; and whoever chooses the bytes of
- * what a program passes on can't make them so, since he knows neither the secret nor any print.
+ * 128 bits of XXH3 under a secret of the memory, which all servers that follow each other on it have. Requests
+ * themselves are not kept to be compared: they may be as large as an item, and 65,536 of them are remembered. By chance
+ * two prints are never the same; and whoever chooses the bytes of what a program passes on can't make them so, since he
+ * knows neither the secret nor any print.
  */
 #include "server/rpc/print.h"
 

@@ -53,7 +53,10 @@ enum sabir_error segment_check(int fd);
 enum sabir_error segment_map(int fd, int bell_fd, struct segment *seg);
 void segment_unmap(struct segment *seg);
 
-/* A block by its ref, or NULL if `len` bytes from it are not inside the data area: every ref that was read from shared memory goes through here. */
+/*
+ * A block by its ref, or NULL if `len` bytes from it are not inside the data area: every ref that was read from shared
+ * memory goes through here.
+ */
 static inline void *segment_at(const struct segment *seg, uint32_t ref, size_t len)
 {
 	/* Of a ref in front of the data area it is larger than any length. */
