@@ -146,7 +146,7 @@ enum sabir_error answer_keep(struct lane *lane, uint64_t owner, const struct kep
 }
 
 /* Raises a word that one thread at a time writes, and servers read. */
-static void raise(uint64_t *word, uint64_t to)
+static void raise_word(uint64_t *word, uint64_t to)
 {
 	if (load64_relaxed(word) < to)
 		store64_release(word, to);
@@ -165,7 +165,7 @@ void answers_acknowledged(struct segment *seg, uint64_t owner, uint64_t below)
 {
 	struct seg_session *session = session_of(seg, owner);
 	if (session)
-		raise(&session->acked_below, below);
+		raise_word(&session->acked_below, below);
 	FAULT("answers.acknowledged");
 }
 

@@ -302,19 +302,28 @@ bool asked_let_go(struct asks *asks, struct asked *a)
 
 /* ---------------------------------------------------------------- undoing */
 
+static void undo_as(struct asked *a, struct lane *lane, struct actor actor, struct span response)
+{
+	const struct unreceived what = { a->op, actor, &a->receipt, response };
+	undo_start(a->asks->rpc, lane, &what);
+}
+
 void asked_give_back(struct asked *a, struct lane *lane)
 {
 	if (!a->error && a->receipt.items)
-		undo(a->asks->rpc, lane, a->op, (struct actor){ 0 }, &a->receipt,
-		     (struct span){ a->result, a->result_len });
+		undo_as(a, lane, (struct actor){ 0 }, (struct span){ a->result, a->result_len });
+}
+
+static struct actor who_asked(const struct asked *a)
+{
+	return (struct actor){ .owner = a->asks->owner, .thread = a->thread };
 }
 
 /* Nobody has its result, nor will. */
 static void undo_lost(struct asked *a)
 {
 	if (a->undoable && !a->error && op_can_undo(a->op))
-		undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread },
-		     &a->receipt, (struct span){ a->result, a->result_len });
+		undo_as(a, NULL, who_asked(a), (struct span){ a->result, a->result_len });
 }
 
 /* ---------------------------------------------------------------- ending */
@@ -341,8 +350,7 @@ static bool keep_result(struct asked *a, enum sabir_error *error, struct bytes *
 	if (!op_can_undo(a->op))
 		return final;
 	op_finish(&a->receipt, true);
-	undo(a->asks->rpc, NULL, a->op, (struct actor){ .owner = a->asks->owner, .thread = a->thread }, &a->receipt,
-	     from);
+	undo_as(a, NULL, who_asked(a), from);
 	return false;
 }
 

@@ -53,11 +53,11 @@ static void give_lane(struct asks *asks, struct lane *lane)
 
 /* ---------------------------------------------------------------- storing */
 
-static void *append(uint8_t **to, const void *from, size_t len)
+static void append(uint8_t **to, const void *from, size_t len)
 {
 	if (len)
 		memcpy(*to, from, len);
-	return *to += len;
+	*to += len;
 }
 
 /* From malloc; data NULL: no memory. */

@@ -276,10 +276,14 @@ static void reply_response(struct call *call, struct bytes *response, bool keep)
 /* The call is over: its batches have ended, and with them it is known how. */
 static void undo_if_lost(struct call *call)
 {
-	struct rpc *rpc = call->rpc;
-	const struct span response = { GRPC_SLICE_START_PTR(call->sent), GRPC_SLICE_LENGTH(call->sent) };
+	const struct unreceived what = {
+		.op = call->method->op,
+		.actor = call->actor,
+		.receipt = &call->receipt,
+		.response = { GRPC_SLICE_START_PTR(call->sent), GRPC_SLICE_LENGTH(call->sent) },
+	};
 	if (call->cancelled == 1)
-		undo(rpc, NULL, call->method->op, call->actor, &call->receipt, response);
+		undo_start(call->rpc, NULL, &what);
 	op_receipt_fini(&call->receipt);
 	grpc_slice_unref(call->sent);
 }

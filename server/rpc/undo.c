@@ -24,10 +24,8 @@ enum job_state { ADDED, PARKED, DONE };
 
 struct job {
 	struct rpc *rpc;
-	const struct op *op;
-	struct actor actor;
+	struct unreceived what; /* of the job's own receipt and response */
 	struct op_receipt receipt;
-	size_t response_len;
 	uint32_t state;             /* enum job_state */
 	enum sabir_error wait_over; /* how the wait ended; before the state is DONE */
 	uint8_t response[];
@@ -36,12 +34,11 @@ struct job {
 typedef enum sabir_error undo_function(const struct op *op, struct lane *lane, struct op_receipt *receipt,
 				       struct span response);
 
-static enum sabir_error undo_as(undo_function *function, const struct op *op, struct lane *lane, struct actor actor,
-				struct op_receipt *receipt, struct span response)
+static enum sabir_error undo_by(undo_function *function, struct lane *lane, const struct unreceived *what)
 {
 	struct actor own = lane->actor;
-	lane->actor = actor;
-	enum sabir_error error = function(op, lane, receipt, response);
+	lane->actor = what->actor;
+	enum sabir_error error = function(what->op, lane, what->receipt, what->response);
 	lane->actor = own;
 	return error;
 }
@@ -52,17 +49,16 @@ static bool is_for_later(enum sabir_error error)
 }
 
 /* There is no other try; NULL: not even this one. */
-static void undo_now_or_never(struct rpc *rpc, struct lane *lane, const struct op *op, struct actor actor,
-			      struct op_receipt *receipt, struct span response)
+static void undo_now_or_never(struct rpc *rpc, struct lane *lane, const struct unreceived *what)
 {
-	if (!lane || is_for_later(undo_as(op_undo_last, op, lane, actor, receipt, response)))
+	if (!lane || is_for_later(undo_by(op_undo_last, lane, what)))
 		count(&rpc->counters.not_undone, 1);
 }
 
 static void end(struct job *job)
 {
 	count(&job->rpc->counters.undoing, -1);
-	count(&job->rpc->parked_bytes, -(int64_t)job->response_len);
+	count(&job->rpc->parked_bytes, -(int64_t)job->what.response.len);
 	call_count(job->rpc, -1);
 	op_receipt_fini(&job->receipt);
 	free(job);
@@ -147,10 +143,9 @@ static bool await(struct job *job, struct lane *lane, enum sabir_error error)
 
 static void run(struct job *job, struct lane *lane)
 {
-	const struct span response = { job->response, job->response_len };
 	enum sabir_error error = lane ? SABIR_OK : SABIR_NO_MEMORY;
 	while (!error && job->wait_over != SABIR_UNAVAILABLE) {
-		error = undo_as(op_undo, job->op, lane, job->actor, &job->receipt, response);
+		error = undo_by(op_undo, lane, &job->what);
 		if (!is_for_later(error)) {
 			end(job);
 			return;
@@ -159,53 +154,54 @@ static void run(struct job *job, struct lane *lane)
 			return;
 		error = SABIR_OK;
 	}
-	undo_now_or_never(job->rpc, lane, job->op, job->actor, &job->receipt, response);
+	undo_now_or_never(job->rpc, lane, &job->what);
 	end(job);
 }
 
-static struct job *make(struct rpc *rpc, const struct op *op, struct actor actor, struct op_receipt *receipt,
-			struct span response)
+/* Takes the receipt over. NULL: there is no room for it. */
+static struct job *make(struct rpc *rpc, const struct unreceived *what)
 {
-	if (fetch_add64(&rpc->parked_bytes, response.len) + response.len > rpc->max_parked_bytes)
+	size_t len = what->response.len;
+	if (fetch_add64(&rpc->parked_bytes, len) + len > rpc->max_parked_bytes)
 		goto full;
-	struct job *job = malloc(sizeof(*job) + response.len);
+	struct job *job = malloc(sizeof(*job) + len);
 	if (!job)
 		goto full;
-	*job = (struct job){ .rpc = rpc, .op = op, .actor = actor, .receipt = *receipt, .response_len = response.len };
-	if (response.len)
-		memcpy(job->response, response.data, response.len);
-	*receipt = (struct op_receipt){ 0 };
+	*job = (struct job){ .rpc = rpc, .what = *what, .receipt = *what->receipt };
+	job->what.receipt = &job->receipt;
+	job->what.response.data = job->response;
+	if (len)
+		memcpy(job->response, what->response.data, len);
+	*what->receipt = (struct op_receipt){ 0 };
 	count(&rpc->counters.undoing, 1);
 	call_count(rpc, 1);
 	return job;
 full:
-	count(&rpc->parked_bytes, -(int64_t)response.len);
+	count(&rpc->parked_bytes, -(int64_t)len);
 	return NULL;
 }
 
-static void undo_on(struct rpc *rpc, struct lane *lane, const struct op *op, struct actor actor,
-		    struct op_receipt *receipt, struct span response)
+static void undo_on(struct rpc *rpc, struct lane *lane, const struct unreceived *what)
 {
-	enum sabir_error error = undo_as(op_undo, op, lane, actor, receipt, response);
+	enum sabir_error error = undo_by(op_undo, lane, what);
 	if (!is_for_later(error))
 		return;
-	struct job *job = make(rpc, op, actor, receipt, response);
+	struct job *job = make(rpc, what);
 	if (!job)
-		undo_now_or_never(rpc, lane, op, actor, receipt, response);
+		undo_now_or_never(rpc, lane, what);
 	else if (!await(job, lane, error))
 		run(job, lane);
 }
 
-void undo(struct rpc *rpc, struct lane *lane, const struct op *op, struct actor actor, struct op_receipt *receipt,
-	  struct span response)
+void undo_start(struct rpc *rpc, struct lane *lane, const struct unreceived *what)
 {
 	call_count(rpc, 1);
 	struct lane *taken = lane ? NULL : lanes_take(&rpc->lanes);
 	if (lane || taken)
-		undo_on(rpc, lane ? lane : taken, op, actor, receipt, response);
+		undo_on(rpc, lane ? lane : taken, what);
 	else
-		undo_now_or_never(rpc, NULL, op, actor, receipt, response);
+		undo_now_or_never(rpc, NULL, what);
 	lanes_give(&rpc->lanes, taken);
 	call_count(rpc, -1);
-	op_receipt_fini(receipt);
+	op_receipt_fini(what->receipt);
 }
