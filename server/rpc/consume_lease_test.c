@@ -149,6 +149,27 @@ static void the_end_of_the_session_ends_the_stream_and_its_leases(void)
 	kit_delete_name(&kit, "q");
 }
 
+/* Nobody knows which comes first: the item is sent, or was taken in vain. */
+static void an_item_that_comes_at_the_end_of_a_stream_goes_back(void)
+{
+	struct form item = form_items("q", "a");
+	create_tasks();
+	for (int i = 0; i < 300; i++) {
+		struct ask ask, put;
+		consume(&ask, 9, 3600000);
+		kit_await_waiting(&kit, 1);
+		ask_begin(&kit, &put, 1, "/sabir.v1.QueueService/PutMany", form_span(&item));
+		flow_say_last(&ask);
+		CU_ASSERT_EQUAL_FATAL(ask_finish(&put), GRPC_STATUS_OK);
+		if (flow_hear(&ask))
+			(void)flow_hear(&ask);
+		CU_ASSERT_EQUAL_FATAL(ask_close(&ask), GRPC_STATUS_OK);
+		kit_await_outstanding(&kit, "q", 0);
+		CU_ASSERT_STRING_EQUAL(kit_drain_letters(&kit, "q"), "a");
+	}
+	kit_delete_name(&kit, "q");
+}
+
 static void each_kind_of_queue_says_what_it_needs(void)
 {
 	struct ask ask;
@@ -174,6 +195,7 @@ int main(void)
 		KIT_TEST(a_broken_stream_gives_its_leases_back_at_once),
 		KIT_TEST(a_token_whose_lease_is_over_is_told_and_gives_credit),
 		KIT_TEST(the_end_of_the_session_ends_the_stream_and_its_leases),
+		KIT_TEST(an_item_that_comes_at_the_end_of_a_stream_goes_back),
 		KIT_TEST(each_kind_of_queue_says_what_it_needs),
 	};
 	return kit_run("rpc, consume with leases", start, stop, tests, sizeof(tests) / sizeof(tests[0]));
