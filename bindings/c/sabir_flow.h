@@ -47,8 +47,9 @@ enum sabir_error sabir_producer_open(sabir_queue *queue, const struct sabir_prod
 /*
  * Puts an item; `task` or NULL: as sabir_task_queue_put. Locally it is in the queue when this returns. Remotely it is on its way
  * then, or gathered, and is copied. It waits up to timeout_ns: locally for room in the queue, remotely for room in the window.
- * An item that this process can't encode is INVALID_VALUE, one for which there was no room FULL, and a wait may be
- * CANCELLED: then it was not taken, and the producer goes on.
+ * An item that this process can't encode is INVALID_VALUE, one for which there was no room FULL, a wrong task.size
+ * INVALID_ARGUMENT, no memory of this process NO_MEMORY, and a wait may be CANCELLED; locally the queue may be BUSY. Then it was
+ * not taken, and the producer goes on.
  *
  * Every other error ends the producer: each of its functions answers it from then on. It may be about an item before: the one with
  * the index `accepted` of sabir_producer_state, counted from 0; none behind it was put. Errors: FULL, CLOSED, TOO_LARGE,
