@@ -10,7 +10,7 @@
 #define RESPONSE_MAX 256
 
 static const struct request_field snapshot_fields[] = {
-	FIELD(1, DURATION, timeout_ns, "timeout"),
+	FIELD(1, TIMEOUT, timeout_ns, "timeout"),
 	FIELD(2, BOOL, flag, "join"),
 	FIELDS_END,
 };

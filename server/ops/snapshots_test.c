@@ -165,6 +165,15 @@ static void test_without_time_it_is_only_asked_for(void)
 	written(1);
 }
 
+static void test_a_negative_timeout_only_asks(void)
+{
+	struct op_wait wait;
+	CU_ASSERT_FATAL(run(all, "timeout={seconds=-1}", &wait) == SABIR_WOULD_BLOCK && !wait.wanted);
+	begin_writing();
+	written(1);
+	CU_ASSERT(run(all, "timeout={seconds=-1 nanos=1}", &wait) == SABIR_INVALID_ARGUMENT);
+}
+
 static void test_who_may_and_where_there_is_no_folder(void)
 {
 	struct op_wait wait;
@@ -198,6 +207,7 @@ int main(void)
 	CU_add_test(suite, "why there is none is told", test_why_there_is_none_is_told);
 	CU_add_test(suite, "who gives up gives up the wait only", test_who_gives_up_gives_up_the_wait_only);
 	CU_add_test(suite, "without time it is only asked for", test_without_time_it_is_only_asked_for);
+	CU_add_test(suite, "a negative time-out only asks", test_a_negative_timeout_only_asks);
 	CU_add_test(suite, "who may, and where there is no folder", test_who_may_and_where_there_is_no_folder);
 	CU_add_test(suite, "at the end nobody waits", test_at_the_end_nobody_waits);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
