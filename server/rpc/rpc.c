@@ -8,8 +8,8 @@
  *
  * The threads and those that gRPC makes have all signals blocked; signals are the main thread's.
  */
-#include "server/rpc/asks.h"
 #include "server/rpc/rpc.h"
+#include "server/rpc/asks.h"
 
 #include <errno.h>
 #include <signal.h>
