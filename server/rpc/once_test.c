@@ -220,8 +220,10 @@ static void next_server(void)
 {
 	uint64_t owner = session_of_token();
 	await_uses(0);
+	grpc_init(); /* so that its threads stay */
 	kit_end(&kit);
 	CU_ASSERT_FATAL(kit_begin(&kit, (struct rpc_options){ .max_parked = 1024 }));
+	grpc_shutdown();
 	adopt_session(owner);
 }
 
