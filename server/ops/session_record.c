@@ -22,9 +22,9 @@ void session_record_write(struct segment *seg, uint32_t owner, const struct sess
 	store32_relaxed(&seg->owners[owner].flags, SEG_OWNER_REMOTE);
 	FAULT("session.remote");
 	to->lease_ns = record->lease_ns;
-	to->lost_below = 0;
-	to->acked_below = 0;
-	to->answers = 0;
+	store64_relaxed(&to->lost_below, 0);
+	store64_relaxed(&to->acked_below, 0);
+	store64_relaxed(&to->answers, 0);
 	memcpy(to->print, record->print, sizeof(to->print));
 	memcpy(to->peer, record->peer, sizeof(to->peer));
 	FAULT("session.written");
