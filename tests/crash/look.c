@@ -28,7 +28,7 @@ static const char *const looks[][4] = {
 	[SEG_KIND_BARRIER] = { "BarrierService/Status barrier" },
 	[SEG_KIND_EVENT] = { "EventService/IsSet event" },
 	[SEG_KIND_PIPE] = { "PipeService/State pipe" },
-	[SEG_KIND_BLOCK] = { "BlockService/Size block", "BlockService/Read offset=0 count=4096 block" },
+	[SEG_KIND_BLOCK] = { "BlockService/Size block", "BlockService/Read block" },
 };
 #define N_LOOKS (sizeof(looks) / sizeof(looks[0]))
 
