@@ -43,6 +43,7 @@ static enum sabir_error make_log(struct lane *lane, uint32_t index)
 	block_publish(block, index);
 	store32_relaxed(&lane->shared->hand[0], 0);
 	FAULT("change_open.made");
+	lane_publishes(lane);
 	bool linked = cas64(&o->changes, &none, ref);
 	FAULT("change_open.linked");
 	if (!linked) {

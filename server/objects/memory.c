@@ -124,6 +124,7 @@ enum sabir_error memory_write(struct lane *lane, uint64_t handle, uint64_t offse
 	enum sabir_error error = enter(lane, SEG_OP_BLOCK_WRITE, handle, offset, bytes.len, &v);
 	if (error)
 		return error;
+	lane_publishes(lane);
 	copy_in(v.bytes + offset, bytes.data, bytes.len);
 	/* Before the looks at who watches and who waits, as there is no lock and no swap that orders them. */
 	fence_full();

@@ -198,6 +198,7 @@ static enum sabir_error hold_once(struct lane *lane, uint64_t handle)
 
 enum sabir_error object_hold(struct lane *lane, uint64_t handle)
 {
+	lane_publishes(lane);
 	enum sabir_error error = hold_once(lane, handle);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
 		error = hold_once(lane, handle);
@@ -225,6 +226,7 @@ enum sabir_error object_release(struct lane *lane, uint64_t handle)
 	enum sabir_error error = object_enter(lane, SEG_OP_HOLD, handle, 0, sizeof(*body), &o, &body);
 	if (error)
 		return error;
+	lane_publishes(lane);
 	if (!owner)
 		error = SABIR_SESSION_REQUIRED;
 	else if (!load32_relaxed(&o->name) && !load64_relaxed(&o->owner) && !take_from(lane->seg, o, owner))

@@ -42,8 +42,8 @@ struct op_receipt {
 	uint8_t *places; /* the same: where they stood, if a number does not say it; from malloc */
 	size_t places_len;
 	uint32_t n_back; /* op_undo's: so much of it is undone already */
-	struct lane *
-		open; /* not NULL: it is not over, and this lane, which has performed it, does nothing else until op_finish */
+	/* Not NULL: it is not over, and this lane, which has performed it, does nothing else until op_finish. */
+	struct lane *open;
 };
 /* What is not over is finished, as one that is wanted. */
 void op_receipt_fini(struct op_receipt *receipt);

@@ -90,6 +90,7 @@ static enum sabir_error session_service_open(struct op_call *c)
 		return SABIR_NO_MEMORY;
 	if (c->front->peer)
 		c->front->peer(c->front->context, peer, sizeof(peer));
+	lane_publishes(c->lane);
 	enum sabir_error error = sessions_open(all, c->request.text, peer, lease_ns, &info);
 	if (error == SABIR_TOO_MANY_OWNERS)
 		return op_fail(c, error, "%zu sessions are open (max-sessions)", sessions_count(all));
@@ -122,6 +123,7 @@ static enum sabir_error session_service_close(struct op_call *c)
 {
 	struct sessions *all = sessions_of(c);
 
+	lane_publishes(c->lane);
 	return all ? no_session(c, sessions_close(all, c->request.text, c->lane)) : no_sessions(c);
 }
 
@@ -132,6 +134,7 @@ static enum sabir_error session_service_cancel(struct op_call *c)
 
 	if (!all)
 		return no_sessions(c);
+	lane_publishes(c->lane);
 	enum sabir_error error = no_session(c, sessions_cancel(all, c->request.text, c->request.count, &n));
 	if (!error)
 		respond_number(c->response, 1, n);
@@ -182,6 +185,7 @@ static enum sabir_error session_service_end(struct op_call *c)
 	if (!all)
 		return no_sessions(c);
 	enum sabir_error error = op_check_operator(c, "sessions are listed and ended");
+	lane_publishes(c->lane);
 	return error ? error : no_session(c, sessions_end(all, c->request.count, c->lane));
 }
 
