@@ -102,21 +102,18 @@ static void read_entry(struct span entry, struct span two[2])
 			two[f.number - 1] = f.bytes;
 }
 
-static enum relation relate_maps(struct span a, struct span b, unsigned depth)
+static bool same_bytes(struct span a, struct span b)
 {
-	const uint8_t *p = a.data, *p_end = p + a.len, *q = b.data, *q_end = q + b.len;
-	for (;;) {
-		struct span x, y, e[2], f[2];
-		bool more = next_item(&p, p_end, &x);
-		if (next_item(&q, q_end, &y) != more)
-			return UNEQUAL;
-		if (!more)
-			return EQUAL;
-		read_entry(x, e);
-		read_entry(y, f);
-		if (relate(e[0], f[0], depth) || relate(e[1], f[1], depth))
-			return UNEQUAL;
-	}
+	return a.len == b.len && (!a.len || !memcmp(a.data, b.data, a.len));
+}
+
+/* By their digests, for their entries may stand in any order. */
+static enum relation relate_maps(const struct value_view *a, const struct value_view *b)
+{
+	struct value_digest x, y;
+	if (same_bytes(a->bytes, b->bytes))
+		return EQUAL;
+	return !value_digest(a, &x) && !value_digest(b, &y) && value_digest_same(&x, &y) ? EQUAL : UNEQUAL;
 }
 
 static enum relation relate_timestamps(struct span a, struct span b)
@@ -148,7 +145,7 @@ static enum relation relate_views(const struct value_view *a, const struct value
 	case VALUE_LIST:
 		return relate_lists(a->bytes, b->bytes, depth + 1);
 	case VALUE_MAP:
-		return relate_maps(a->bytes, b->bytes, depth + 1);
+		return relate_maps(a, b);
 	case VALUE_TIMESTAMP:
 		return relate_timestamps(a->bytes, b->bytes);
 	default:
@@ -168,7 +165,38 @@ static enum relation relate(struct span a, struct span b, unsigned depth)
 
 bool value_same(struct span a, struct span b)
 {
-	return (a.len == b.len && a.len && !memcmp(a.data, b.data, a.len)) || relate(a, b, 1) == EQUAL;
+	return (a.len && same_bytes(a, b)) || relate(a, b, 1) == EQUAL;
+}
+
+void value_want(struct span value, struct value_wanted *w)
+{
+	w->value = value;
+	w->by_digest = !value_view(value, &w->view) && w->view.kind >= VALUE_LIST &&
+		       !value_digest(&w->view, &w->digest) && w->digest.has_map;
+}
+
+/* Whether two lists or two maps have equally many items; no longer than the shorter one is. */
+static bool same_length(struct span a, struct span b)
+{
+	const uint8_t *p = a.data, *p_end = p + a.len, *q = b.data, *q_end = q + b.len;
+	struct span item;
+	for (;;) {
+		bool more = next_item(&p, p_end, &item);
+		if (next_item(&q, q_end, &item) != more)
+			return false;
+		if (!more)
+			return true;
+	}
+}
+
+bool value_is(const struct value_wanted *w, struct span value)
+{
+	struct value_view v;
+	struct value_digest digest;
+	if (!w->by_digest || same_bytes(w->value, value))
+		return value_same(w->value, value);
+	return !value_view(value, &v) && v.kind == w->view.kind && same_length(v.bytes, w->view.bytes) &&
+	       !value_digest(&v, &digest) && value_digest_same(&digest, &w->digest);
 }
 
 enum sabir_error value_compare_views(const struct value_view *a, const struct value_view *b, int *order)

@@ -134,7 +134,7 @@ enum sabir_error list_position(int64_t index, uint64_t length, uint64_t *i)
 }
 
 struct search {
-	struct span value;
+	struct value_wanted wanted;
 	uint64_t passed;
 	uint64_t found;
 	bool all;
@@ -148,7 +148,7 @@ static enum sabir_error visit_search(const struct list *l, void *context, uint64
 	enum sabir_error error = list_value(l, entry, small, &value);
 	if (error)
 		return error;
-	if (value_same(value, s->value)) {
+	if (value_is(&s->wanted, value)) {
 		s->found++;
 		if (!s->all)
 			return SABIR_ALREADY_EXISTS; /* ends the walk */
@@ -160,7 +160,8 @@ static enum sabir_error visit_search(const struct list *l, void *context, uint64
 enum sabir_error list_search(const struct list *l, uint64_t tree, uint32_t level, struct list_range range,
 			     struct span value, uint64_t *index)
 {
-	struct search s = { .value = value };
+	struct search s = { .passed = 0 };
+	value_want(value, &s.wanted);
 	enum sabir_error error = list_walk(l, tree, level, range.start, range.start + range.n, visit_search, &s);
 	if (error == SABIR_ALREADY_EXISTS) {
 		*index = range.start + s.passed;
@@ -350,7 +351,8 @@ enum sabir_error list_index(struct lane *lane, uint64_t handle, struct span valu
 
 static enum sabir_error look_count(const struct list *l, struct look *look, uint64_t tree, uint32_t level)
 {
-	struct search s = { .value = look->value, .all = true };
+	struct search s = { .all = true };
+	value_want(look->value, &s.wanted);
 	enum sabir_error error = list_walk(l, tree, level, 0, list_elements(tree), visit_search, &s);
 	look->number = s.found;
 	return error;

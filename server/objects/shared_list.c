@@ -271,9 +271,11 @@ static enum sabir_error search(struct lane *lane, uint64_t handle, struct span v
 	struct slot slot;
 	struct bytes copy;
 	uint8_t fixed[256];
+	struct value_wanted wanted;
 	enum sabir_error error = enter(lane, SEG_OP_READ, handle, &v);
 	if (error)
 		return error;
+	value_want(value, &wanted);
 	bytes_init(&copy, fixed, sizeof(fixed));
 	*passed = *found = 0;
 	for (uint64_t i = 0; !error && i < v.length && !(one && *found); i++) {
@@ -281,7 +283,7 @@ static enum sabir_error search(struct lane *lane, uint64_t handle, struct span v
 		error = open_slot(&v, i, &slot);
 		if (!error)
 			error = copy_slot(&v, &slot, &copy);
-		bool same = !error && value_same(bytes_item(&copy, 0), value);
+		bool same = !error && value_is(&wanted, bytes_item(&copy, 0));
 		*found += same;
 		*passed = same ? i : *passed;
 	}

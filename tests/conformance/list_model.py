@@ -282,7 +282,21 @@ TEXTS = ["", "a", "b", "ab", "\x00", "\u00e9", "\U0001f600", "\uffff", "a text t
 FAR = [2**63 - 1, 2**63 - 2, 1 - 2**63, 2 - 2**63, 2**32, -(2**32), 2**62, -(2**62), 2**31]
 
 
+def shuffled(rng, m):
+    """The same dict with its entries in another order."""
+    return dict(rng.sample(list(m.items()), len(m)))
+
+
+def record(rng, depth=0):
+    """Dicts with few keys and few values, so that many are equal and few of these have their entries in one order."""
+    inner = lambda: rng.choice([0, 1, True, 1.0, "a"]) if depth == 2 or rng.random() < 0.6 else record(rng, depth + 1)
+    value = lambda: [inner()] if rng.random() < 0.3 else inner()
+    return shuffled(rng, {k: value() for k in rng.sample([1, "a", b"a", 2.5], rng.randrange(3))})
+
+
 def values(rng, taste):
+    if taste == "records":
+        return record(rng)
     if taste == "numbers":
         return rng.choice(NUMBERS) if rng.random() < 0.5 else rng.randrange(-5, 6)
     if taste == "text":
@@ -290,7 +304,7 @@ def values(rng, taste):
     if taste == "lists":
         return [rng.choice(NUMBERS[:10]) for _ in range(rng.randrange(3))]
     if taste == "maps":
-        m = {"k": rng.randrange(5), "n": rng.randrange(1000)}
+        m = shuffled(rng, {"k": rng.randrange(5), "n": rng.randrange(1000)})
         return m if rng.random() < 0.97 else rng.choice([{"n": 1}, 7])
     return rng.choice([None, rng.choice(NUMBERS), rng.choice(TEXTS), b"", b"a", rng.randbytes(rng.randrange(20)), [None, 1], {}])
 
@@ -331,7 +345,7 @@ def operation(rng, taste, n):
 
 def history(seed, connections):
     rng = random.Random(seed)
-    taste = rng.choice(["numbers", "text", "lists", "maps", "mixed"])
+    taste = rng.choice(["numbers", "text", "lists", "maps", "records", "mixed"])
     model, shared, handle = Model(), [], None
     for conn in connections:
         p = ctypes.c_void_p()
