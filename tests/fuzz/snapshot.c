@@ -13,6 +13,7 @@
 #include "server/snapshot/test_kit.h"
 #include "server/snapshot/writer.h"
 #include "tests/crash/world.h"
+#include "tests/fuzz/moment.h"
 #include "tests/fuzz/seeds.h"
 
 #define ID 0x1234567890abcdefull
@@ -160,6 +161,7 @@ static struct lane *empty_memory(void)
 		image = image_new(&world);
 		image_keep_pages(image);
 	}
+	moment_begin();
 	image_restore(image, &world);
 	return &world.lane[SERVER];
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "server/ops/test_kit.h"
+#include "tests/fuzz/moment.h"
 
 /* What begins with ! is the victim's. */
 static const char *const made[] = {
@@ -212,6 +213,7 @@ struct world *stage_begin(void)
 {
 	if (!image)
 		make();
+	moment_begin();
 	image_restore(image, &world);
 	return &world;
 }

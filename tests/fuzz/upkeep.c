@@ -10,6 +10,7 @@
 #include "server/objects/keep.h"
 #include "server/objects/leftover.h"
 #include "server/objects/task_queue.h"
+#include "server/shm/chunk.h"
 #include "server/snapshot/folder.h"
 #include "server/snapshot/save.h"
 #include "tests/fuzz/play.h"
@@ -70,9 +71,22 @@ void upkeep_keep(struct lane *lane)
 		keep(lane, object_handle_of(lane->seg, i));
 }
 
+/* A list that was repeated into millions of elements is no other than a short one, and takes all the time. */
+#define SAVE_CHUNKS 96
+
+static bool is_small(const struct segment *seg)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < seg->n_chunks; i++)
+		n += chunk_state(load64_relaxed(&seg->chunks[i].word)) != SEG_CHUNK_FREE;
+	return n <= SAVE_CHUNKS;
+}
+
 /* A save waits long for a lock that nobody gives back, so this is for a memory that nobody has damaged. */
 void upkeep_save(struct lane *lane)
 {
+	if (!is_small(lane->seg))
+		return;
 	struct folder folder = { .fd = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 	const struct save_options options = { .lane = lane,
 					      .folder_fd = folder.fd,

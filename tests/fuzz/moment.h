@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SABIR_TESTS_FUZZ_MOMENT_H
+#define SABIR_TESTS_FUZZ_MOMENT_H
+
+/*
+ * Time and chance are the fuzzer's: the linker gives it clock_gettime, nanosleep, syscall and getrandom of its own. A look
+ * at a clock takes a microsecond, a sleep or a wait for a futex takes its whole time, at once, since there is nobody who
+ * could end it sooner. So an input is the same in each run, and no run waits.
+ *
+ * From the second call on, puts clock and chance back to where they were at the first.
+ */
+void moment_begin(void);
+
+#endif
