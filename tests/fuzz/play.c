@@ -149,8 +149,10 @@ static void do_upkeep(struct play *p, unsigned event)
 		upkeep_keep(server);
 	else if (event == EVENT_SESSIONS)
 		sessions_expire(p->sessions, server, clock_now() + SESSION_LEASE_MAX);
-	else if (!p->damaged)
+	else if (!p->damaged && !p->saved) {
+		p->saved = true;
 		upkeep_save(server);
+	}
 }
 
 static void happen(struct play *p, unsigned event, unsigned how, struct span request)

@@ -24,6 +24,7 @@ struct play {
 	uint64_t parked; /* the last */
 	bool dead;       /* the victim */
 	bool damaged;    /* in: whether overwrites of the memory are done */
+	bool saved;      /* there was a snapshot: one in a run, for they take most of its time */
 };
 
 void play_begin(struct play *play);
