@@ -54,7 +54,8 @@ static void keep(struct lane *lane, uint64_t handle)
 	(void)keep_part(lane, handle, 0, &n);
 	if (!keep_queue(lane, handle, &queue))
 		kept_queue_fini(&queue);
-	if (!keep_tasks(lane, handle, &tasks))
+	/* Of the others it only makes room for much. */
+	if (entry.info.kind == SEG_KIND_TASK_QUEUE && !keep_tasks(lane, handle, &tasks))
 		kept_tasks_fini(&tasks);
 	bytes_init(&items, NULL, 0);
 	(void)keep_shared_list(lane, handle, &items);
