@@ -3,7 +3,7 @@
  * libsabir: task queues. Included by sabir.h.
  *
  * A task queue is a queue that can do more: other orders, leases, delays, times to live, ids, joining, dead letters,
- * pausing. All functions of sabir.h for queues work on it too. On a plain queue the functions below are NOT_ENABLED.
+ * pausing. All functions of sabir_queue.h work on it too. On a plain queue the functions below are NOT_ENABLED.
  *
  * An item is ready, delayed, on lease or dead. One on lease is hidden, not gone: it comes back, at its old place, when it
  * is refused, when its lease ends, and at once when the program (or session) that took it is gone. When it has been given out
