@@ -6,7 +6,7 @@
 #   proto/attach/*.c        the control socket's codec: both
 #   *_test.c beside these   one CUnit program each, linked with code that has fault points
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
-#   tests/<suite>/*.c       one program each, linked with libsabir
+#   tests/<suite>/*.c       one program each, linked with libsabir; tests/storm and RESTART_C: one of several files
 #   tests/crash/*.c         one program, linked with the server's objects
 #   tests/fuzz/*.c          one fuzzer each, linked with them too, but for those that they share (FUZZ_SHARED_C)
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
@@ -91,7 +91,8 @@ CLIENT_C := $(filter bindings/c/%,$(SRC))
 MAIN_C := $(filter server/main/main.c,$(SRC))
 UPPER_C := $(filter-out $(CORE_C) $(CLIENT_C) $(MAIN_C),$(SRC))
 EXAMPLE_C := $(wildcard bindings/c/examples/*.c)
-SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/% tests/storm/%,$(wildcard tests/*/*.c))
+RESTART_C := $(addprefix tests/restart/,restart.c load.c kills.c)
+SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/% tests/storm/% $(RESTART_C),$(wildcard tests/*/*.c))
 CRASH_C := $(wildcard tests/crash/*.c)
 FUZZ_C := $(wildcard tests/fuzz/*.c)
 
@@ -227,12 +228,15 @@ $(O)/lib/libsabir.a: $(CLIENT_O) bindings/c/sabir.map
 # Programs that use libsabir as any program would: its headers, its shared library.
 SUITES := $(if $(LIBSABIR),$(SUITE_C:%.c=$(O)/%))
 
+# Of several files each. -MMD tells the headers of the last one only, so all are named.
 STORM := $(if $(LIBSABIR),$(O)/tests/storm/storm)
-SUITES += $(STORM)
+RESTART := $(if $(LIBSABIR),$(O)/tests/restart/restart)
+SUITES += $(STORM) $(RESTART)
 
 $(EXAMPLES): $(O)/examples/%: bindings/c/examples/%.c
-$(filter-out $(STORM),$(SUITES)): $(O)/%: %.c
-$(STORM): $(wildcard tests/storm/*.c)
+$(filter-out $(STORM) $(RESTART),$(SUITES)): $(O)/%: %.c
+$(STORM): $(wildcard tests/storm/*.[ch])
+$(RESTART): $(RESTART_C) $(wildcard tests/restart/*.h)
 $(O)/tests/stress/wake: SUITE_LIBS := -lgrpc -lgpr
 $(EXAMPLES) $(SUITES): $(LIBSABIR) | $(GEN_H)
 	@mkdir -p $(@D)
