@@ -4,7 +4,7 @@
 
 #include "server/objects/object.h"
 
-/* What object.c and recover.c share. */
+/* What the files of `object` and recover.c share. */
 
 static inline uint32_t object_state(uint64_t word)
 {
@@ -19,6 +19,20 @@ static inline uint64_t object_word(uint32_t state, uint32_t lane, uint32_t gener
 	return state | (uint64_t)lane << 4 | (uint64_t)generation << 32;
 }
 
+/* Why a handle can't be used, when its entry is not LIVE in its generation. */
+static inline enum sabir_error object_why_absent(uint64_t word, uint64_t handle)
+{
+	uint32_t now = (uint32_t)(word >> 32), wanted = (uint32_t)(handle >> 32);
+	if (wanted == 0 || wanted > now)
+		return SABIR_NOT_FOUND;
+	return wanted == now && object_state(word) == SEG_OBJECT_FORMING ? SABIR_NOT_FOUND : SABIR_DELETED;
+}
+
+/*
+ * Gives back what the entry of an object has, as far as it has been built, and makes it FREE; where something is kept of it, DYING.
+ * Within an operation that claimed the entry (FORMING or SWEEPING); can be done again.
+ */
+void object_unbuild(struct lane *lane, uint32_t index);
 /* The steps of a delete behind the one that decided it; can be done again. Errors: BUSY (the directory). */
 enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle);
 /*
