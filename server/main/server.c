@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server: its parts in the order in which they are made, the main loop, and their end in the reverse order.
+ * The server: the main loop, and the end of its parts in the reverse of the order in which start.c makes them.
  *
  * The main thread is the event loop: control socket, pidfds, the segment's doorbell, signals, timers, upkeep. It has
  * one lane; gRPC's threads have their own, of the same owner. States: starting, serving, draining (health says so,
@@ -9,60 +9,21 @@
  */
 #include "server/main/server.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/control/control.h"
-#include "server/main/address.h"
-#include "server/main/collector.h"
-#include "server/main/keeping.h"
-#include "server/main/memory.h"
 #include "server/main/notify.h"
-#include "server/main/restore.h"
 #include "server/main/runtime.h"
+#include "server/main/server_parts.h"
 #include "server/main/signals.h"
-#include "server/main/snapshotter.h"
-#include "server/objects/leftover.h"
 #include "server/objects/object.h"
-#include "server/ops/park.h"
-#include "server/ops/sessions.h"
-#include "server/rpc/rpc.h"
 
 #define TICK CLOCK_SECOND
-#define LEFTOVER_RETRY (100 * CLOCK_MILLISECOND)
 #define KEEP_CHUNKS 64 /* 16 MiB stay committed when nobody uses them */
-
-struct server {
-	const struct config *config;
-	server_reload_fn *reload;
-	void *reload_context;
-	struct loop loop;
-	struct kept *kept;
-	struct keeping keeping;
-	struct memory memory;
-	struct park *park;
-	struct sessions *sessions;
-	struct rpc *rpc;
-	struct control *control;
-	struct collector_thread *collector;
-	struct folder folder; /* of the snapshots */
-	struct snapshots *snapshots;
-	struct snapshotter *snapshotter;
-	struct addresses addresses;
-	int sooner_fd; /* rung by the park and the sessions, from any thread */
-	struct loop_fd bell, sooner, signals;
-	struct loop_timer tick, expiry, leases, ends, lines;
-	struct leftover leftover;
-	bool leaves; /* for another server, which goes on with the memory */
-	char detail[512];
-};
 
 /* ---------------------------------------------------------------- the loop's handlers */
 
@@ -118,8 +79,7 @@ static void on_expiry(void *context)
 	set_expiry(s);
 }
 
-/* The park's and the sessions' call, from any thread. */
-static void ring_sooner(void *context)
+void server_ring_sooner(void *context)
 {
 	struct server *s = context;
 	(void)eventfd_write(s->sooner_fd, 1);
@@ -190,234 +150,6 @@ static bool give_all(void *context, pid_t keeper)
 	control_set_keeper(s->control, (uint32_t)keeper);
 	addresses_keep_ports(&s->addresses, s->sooner_fd);
 	return memory_keep(&s->memory) && control_keep(s->control);
-}
-
-/* ---------------------------------------------------------------- start */
-
-/* Each step: an error, with s->detail saying what, ends the start. */
-
-static enum sabir_error start_loop(struct server *s)
-{
-	int signal_fd;
-	enum sabir_error error = signals_install(s->keeping.pid, &signal_fd);
-	s->sooner_fd = error ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->sooner_fd < 0)
-		error = SABIR_RESOURCE_EXHAUSTED;
-	if (!error)
-		error = loop_init(&s->loop);
-	if (!error)
-		error = loop_add(&s->loop, &s->signals, signal_fd, EPOLLIN);
-	if (!error)
-		error = loop_add(&s->loop, &s->sooner, s->sooner_fd, EPOLLIN);
-	if (error)
-		snprintf(s->detail, sizeof(s->detail), "can't make the event loop: %s", strerror(errno));
-	return error;
-}
-
-static enum sabir_error start_memory(struct server *s)
-{
-	enum sabir_error error = memory_start(s->config, s->kept, &s->memory, s->detail, sizeof(s->detail));
-	if (!error && loop_add(&s->loop, &s->bell, s->memory.seg.bell_fd, EPOLLIN)) {
-		snprintf(s->detail, sizeof(s->detail), "the event loop takes no more descriptors");
-		error = SABIR_RESOURCE_EXHAUSTED;
-	}
-	return error;
-}
-
-static enum sabir_error start_snapshots(struct server *s)
-{
-	const char *path = config_text(s->config, OPTION_SNAPSHOT_DIR);
-	enum sabir_error error = path ? folder_open(path, s->detail, sizeof(s->detail), &s->folder) : SABIR_OK;
-	/* Memory that was kept has all that a snapshot could bring back, and more. */
-	if (!error && !s->memory.inherited)
-		error = restore(&s->memory.lane, path ? &s->folder : NULL, config_text(s->config, OPTION_RESTORE),
-				s->detail, sizeof(s->detail));
-	if (error || !path)
-		return error;
-	s->snapshots = snapshots_new(&s->memory.seg);
-	const struct snapshotter_options options = {
-		.seg = &s->memory.seg,
-		.owner = s->memory.owner,
-		.folder = &s->folder,
-		.snapshots = s->snapshots,
-		.every_ns = config_number(s->config, OPTION_SNAPSHOT_EVERY),
-		.keep = config_number(s->config, OPTION_SNAPSHOT_KEEP),
-	};
-	s->snapshotter = s->snapshots ? snapshotter_start(&options) : NULL;
-	if (s->snapshotter)
-		return SABIR_OK;
-	snprintf(s->detail, sizeof(s->detail), "no thread to write snapshots");
-	return SABIR_RESOURCE_EXHAUSTED;
-}
-
-/* Mode and group of gRPC's unix sockets; they have no list of users, so they don't open up with one. */
-static uint32_t grpc_mode(const struct config *config)
-{
-	const struct setting *mode = &config->value[OPTION_SOCKET_MODE];
-	return mode->set ? (uint32_t)mode->number : 0660;
-}
-
-static enum sabir_error start_rpc(struct server *s)
-{
-	const struct config *config = s->config;
-	char detail[RPC_DETAIL_SIZE] = "";
-	struct rpc_options options = {
-		.seg = &s->memory.seg,
-		.park = s->park,
-		.sessions = s->sessions,
-		.snapshots = s->snapshots,
-		.owner = s->memory.owner,
-		.n_threads = (uint32_t)config_number(config, OPTION_RPC_THREADS),
-		.unix_mode = grpc_mode(config),
-		.max_parked = (uint32_t)config_number(config, OPTION_MAX_PARKED),
-		.detail = detail,
-	};
-	const char *const *wanted, *list[RPC_MAX_ADDRESSES];
-	char text[RPC_MAX_ADDRESSES][ADDRESS_SIZE];
-	addresses_listen(config, &wanted, &options.n_addresses);
-	if (!options.n_addresses)
-		return SABIR_OK;
-	for (size_t i = 0; i < options.n_addresses && i < RPC_MAX_ADDRESSES; i++)
-		list[i] = addresses_kept_port(s->kept, i, wanted[i], text[i]);
-	options.addresses = list;
-	enum sabir_error error = rpc_start(&options, &s->rpc);
-	if (error) {
-		snprintf(s->detail, sizeof(s->detail), "can't serve gRPC: %s", *detail ? detail : error_message(error));
-		return error;
-	}
-	for (size_t i = 0; i < options.n_addresses; i++) {
-		addresses_keep_port(i, list[i], rpc_port(s->rpc, i), s->sooner_fd);
-		addresses_add(&s->addresses, list[i], rpc_port(s->rpc, i));
-	}
-	const struct setting *group = &config->value[OPTION_SOCKET_GROUP];
-	error = group->set ? addresses_set_group(&s->addresses, (gid_t)group->number) : SABIR_OK;
-	if (error)
-		snprintf(s->detail, sizeof(s->detail), "can't give gRPC's socket the group: %s", strerror(errno));
-	return error;
-}
-
-static int taken(struct kept *kept, const char *name, bool socket)
-{
-	int fd = kept_take(kept, name, socket);
-	return fd < 0 ? 0 : fd;
-}
-
-static enum sabir_error start_control(struct server *s)
-{
-	const struct config *config = s->config;
-	const struct setting *mode = &config->value[OPTION_SOCKET_MODE], *group = &config->value[OPTION_SOCKET_GROUP];
-	const struct control_options options = {
-		.loop = &s->loop,
-		.seg = &s->memory.seg,
-		.lane = &s->memory.lane,
-		.sessions = s->sessions,
-		.snapshots = s->snapshots,
-		.path = config_text(config, OPTION_SOCKET),
-		.max_attached = (uint32_t)config_number(config, OPTION_MAX_OWNERS),
-		.policy = {
-			.uids = config->value[OPTION_ALLOW_UID].ids,
-			.n_uids = config->value[OPTION_ALLOW_UID].n,
-			.gids = config->value[OPTION_ALLOW_GID].ids,
-			.n_gids = config->value[OPTION_ALLOW_GID].n,
-			.mode = mode->set ? (uint32_t)mode->number : 0,
-			.group = group->set ? (gid_t)group->number : CONTROL_NO_GROUP,
-		},
-		.version = SABIR_VERSION,
-		.keeper = { .keep = notify_store, .forget = notify_forget },
-		.keeper_pid = (uint32_t)s->keeping.pid,
-		.kept_fd = taken(s->kept, "control", true),
-		.kept_lock_fd = taken(s->kept, "control", false),
-		.detail = s->detail,
-	};
-	return control_start(&options, &s->control);
-}
-
-static void adopt(void *context, uint32_t owner, int socket, int pidfd)
-{
-	control_adopt(((struct server *)context)->control, owner, socket, pidfd);
-}
-
-static bool resume(void *context, uint32_t owner)
-{
-	struct server *s = context;
-	return sessions_adopt(s->sessions, owner);
-}
-
-static void recover(void *context, uint32_t owner)
-{
-	control_recover(((struct server *)context)->control, owner);
-}
-
-/* The calls that waited in the former server are gone, though their sessions are not. */
-static void on_leftover(void *context)
-{
-	struct server *s = context;
-	if (!leftover_end(&s->memory.lane, &s->leftover))
-		loop_timer_set(&s->loop, &s->lines, clock_deadline(LEFTOVER_RETRY));
-}
-
-/* Whom the former server looked after, before others can come. */
-static enum sabir_error take_over(struct server *s)
-{
-	const struct memory_heir heir = { .adopt = adopt, .resume = resume, .recover = recover, .context = s };
-	if (!s->memory.inherited)
-		return SABIR_OK;
-	if (leftover_find(&s->memory.seg, &s->leftover)) {
-		snprintf(s->detail, sizeof(s->detail), "%s", error_message(SABIR_NO_MEMORY));
-		return SABIR_NO_MEMORY;
-	}
-	memory_heirs(&s->memory, s->kept, &heir);
-	on_leftover(s);
-	memory_look_again(&s->memory);
-	if (sessions_count(s->sessions))
-		log_info("sessions of the former server go on", log_u64("sessions", sessions_count(s->sessions)));
-	return SABIR_OK;
-}
-
-/*
- * The control socket's lock comes before the ports: of two servers on one socket the second is told just that. Who
- * connects meanwhile is served when the loop turns.
- */
-static enum sabir_error start(struct server *s)
-{
-	enum sabir_error error = runtime_prepare(config_text(s->config, OPTION_SOCKET), s->detail, sizeof(s->detail));
-	if (!error)
-		error = start_loop(s);
-	if (!error)
-		error = start_memory(s);
-	if (!error)
-		error = start_snapshots(s);
-	if (!error)
-		error = memory_settle(&s->memory, s->detail, sizeof(s->detail));
-	if (error)
-		return error;
-	s->collector = collector_start(&s->memory.seg, s->memory.owner, config_number(s->config, OPTION_LINGER));
-	if (!s->collector) {
-		snprintf(s->detail, sizeof(s->detail), "no thread to collect objects");
-		return SABIR_RESOURCE_EXHAUSTED;
-	}
-	const struct sessions_options sessions = {
-		.seg = &s->memory.seg,
-		.max_sessions = (uint32_t)config_number(s->config, OPTION_MAX_SESSIONS),
-		.admin = (enum session_admin)config_number(s->config, OPTION_ADMIN_SESSIONS),
-		.sooner = ring_sooner,
-		.context = s,
-	};
-	s->park = park_new(&s->memory.seg, ring_sooner, s);
-	s->sessions = s->park ? sessions_new(&sessions, s->park) : NULL;
-	if (!s->sessions) {
-		snprintf(s->detail, sizeof(s->detail), "%s", error_message(SABIR_NO_MEMORY));
-		return SABIR_NO_MEMORY;
-	}
-	park_set_snapshots(s->park, s->snapshots);
-	error = start_control(s);
-	if (!error)
-		error = take_over(s);
-	if (!error)
-		error = start_rpc(s);
-	if (!error)
-		control_set_addresses(s->control, s->addresses.text, s->addresses.n);
-	return error;
 }
 
 /* ---------------------------------------------------------------- end */
@@ -500,7 +232,7 @@ static void prepare(struct server *s, int keeper)
 	s->expiry = (struct loop_timer){ .fire = on_expiry, .context = s };
 	s->ends = (struct loop_timer){ .fire = on_ends, .context = s };
 	s->leases = (struct loop_timer){ .fire = on_leases, .context = s };
-	s->lines = (struct loop_timer){ .fire = on_leftover, .context = s };
+	s->lines = (struct loop_timer){ .fire = server_end_leftover, .context = s };
 	runtime_set_log(s->config);
 	runtime_raise_file_limit();
 }
@@ -525,7 +257,7 @@ int server_run(const struct config *config, server_reload_fn *reload_fn, void *c
 	struct server s = { .config = config, .reload = reload_fn, .reload_context = context, .kept = kept };
 	prepare(&s, keeper);
 	notify_through(keeper);
-	enum sabir_error error = start(&s);
+	enum sabir_error error = server_start(&s);
 	if (!error && keeping_start(&s.keeping, &s.loop, keeper)) {
 		snprintf(s.detail, sizeof(s.detail), "the event loop takes no more descriptors");
 		error = SABIR_RESOURCE_EXHAUSTED;
