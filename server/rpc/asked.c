@@ -17,15 +17,9 @@
 #include "server/rpc/asks_store.h"
 #include "server/rpc/call.h"
 #include "server/rpc/undo.h"
+#include "server/rpc/waiter.h"
 
 #define ASKED_OF(p) ((struct asked *)(p)) /* `pending` is the first member */
-
-/* Who is to be told of answers, when the mutex is free. */
-struct tell {
-	struct asker *asker[ASKED_MAX_WAITERS];
-	uint64_t bytes[ASKED_MAX_WAITERS];
-	uint32_t n;
-};
 
 void asked_ref(struct asked *a)
 {
@@ -39,97 +33,6 @@ void asked_unref(struct asked *a)
 	op_receipt_fini(&a->receipt);
 	free(a->result);
 	free(a);
-}
-
-/* ---------------------------------------------------------------- waiters */
-
-static void drop_waiter(struct waiter *w)
-{
-	struct asked *a = w->asked;
-	if (w != &a->first)
-		free(w);
-	asked_unref(a);
-}
-
-/* With the mutex held, like all up to tell_all. */
-static void add_waiter(struct asked *a, struct waiter *w, struct asker *asker, uint64_t tag)
-{
-	struct waiter **end = &a->waiters;
-	while (*end)
-		end = &(*end)->next;
-	*w = (struct waiter){ .asker = asker, .asked = a };
-	*end = w;
-	a->n_waiters++;
-	asked_ref(a);
-	keyed_add(&asker->tags, &w->by_tag, tag);
-}
-
-static void remove_waiter(struct waiter *w)
-{
-	struct waiter **link = &w->asked->waiters;
-	while (*link != w)
-		link = &(*link)->next;
-	*link = w->next;
-	w->asked->n_waiters--;
-}
-
-/* It has its answer. */
-static void give(struct waiter *w, struct tell *tell)
-{
-	struct asker *asker = w->asker;
-	remove_waiter(w);
-	asker_give(w);
-	call_ref(asker->call);
-	tell->asker[tell->n] = asker;
-	tell->bytes[tell->n++] = asker->ready_bytes;
-}
-
-static void tell_all(const struct tell *tell)
-{
-	for (uint32_t i = 0; i < tell->n; i++)
-		asker_tell(tell->asker[i], tell->bytes[i]);
-}
-
-bool asked_leave(struct waiter *w)
-{
-	struct asked *a = w->asked;
-	remove_waiter(w);
-	if (a->n_waiters) {
-		drop_waiter(w);
-		return false;
-	}
-	a->lost = true;
-	pending_hold(&a->pending);
-	return true;
-}
-
-void asked_cancel_lost(struct waiter *w)
-{
-	pending_cancel(&w->asked->pending, SABIR_CANCELLED);
-	drop_waiter(w);
-}
-
-void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag)
-{
-	struct tell tell = { .n = 0 };
-	struct asked *alone = NULL;
-	pthread_mutex_lock(&asks->mutex);
-	struct waiter *w = (struct waiter *)keyed_find(&asker->tags, tag); /* `by_tag` is the first member */
-	if (w && w->asked->n_waiters == 1) {
-		alone = w->asked;
-		pending_hold(&alone->pending);
-		asked_ref(alone);
-	} else if (w) {
-		w->error = SABIR_CANCELLED;
-		w->detail = "";
-		give(w, &tell);
-	}
-	pthread_mutex_unlock(&asks->mutex);
-	tell_all(&tell);
-	if (!alone)
-		return;
-	pending_cancel(&alone->pending, SABIR_CANCELLED);
-	asked_unref(alone);
 }
 
 /* ---------------------------------------------------------------- beginning */
@@ -193,11 +96,11 @@ static enum sabir_error ask_again(struct beginning *b, struct asked *known)
 	if (known->n_waiters == ASKED_MAX_WAITERS) {
 		known->waiters->error = SABIR_TOO_MANY_REQUESTS;
 		known->waiters->detail = "the request was sent again too often while it waited";
-		give(known->waiters, &b->tell);
+		waiter_give(known->waiters, &b->tell);
 	}
-	add_waiter(known, w, b->asker, b->request->tag);
+	waiter_add(known, w, b->asker, b->request->tag);
 	if (known->state == ASKED_ENDED) {
-		remove_waiter(w);
+		waiter_remove(w);
 		asker_give(w);
 	}
 	return SABIR_CHANGED;
@@ -250,7 +153,7 @@ static enum sabir_error begin(struct beginning *b, struct asked **asked)
 	a->print = b->print;
 	if (r->id)
 		asks_keep(b->asks, a, r->id);
-	add_waiter(a, &a->first, b->asker, r->tag);
+	waiter_add(a, &a->first, b->asker, r->tag);
 	*asked = a;
 	return SABIR_OK;
 }
@@ -264,7 +167,7 @@ enum sabir_error asked_begin(struct asks *asks, struct asker *asker, const struc
 	pthread_mutex_lock(&asks->mutex);
 	enum sabir_error error = begin(&b, asked);
 	pthread_mutex_unlock(&asks->mutex);
-	tell_all(&b.tell);
+	waiters_tell(&b.tell);
 	return error;
 }
 
@@ -300,6 +203,29 @@ bool asked_let_go(struct asks *asks, struct asked *a)
 	return ended;
 }
 
+void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag)
+{
+	struct tell tell = { .n = 0 };
+	struct asked *alone = NULL;
+	pthread_mutex_lock(&asks->mutex);
+	struct waiter *w = (struct waiter *)keyed_find(&asker->tags, tag); /* `by_tag` is the first member */
+	if (w && w->asked->n_waiters == 1) {
+		alone = w->asked;
+		pending_hold(&alone->pending);
+		asked_ref(alone);
+	} else if (w) {
+		w->error = SABIR_CANCELLED;
+		w->detail = "";
+		waiter_give(w, &tell);
+	}
+	pthread_mutex_unlock(&asks->mutex);
+	waiters_tell(&tell);
+	if (!alone)
+		return;
+	pending_cancel(&alone->pending, SABIR_CANCELLED);
+	asked_unref(alone);
+}
+
 /* ---------------------------------------------------------------- undoing */
 
 static void undo_as(struct asked *a, struct lane *lane, struct actor actor, struct span response)
@@ -319,8 +245,7 @@ static struct actor who_asked(const struct asked *a)
 	return (struct actor){ .owner = a->asks->owner, .thread = a->thread };
 }
 
-/* Nobody has its result, nor will. */
-static void undo_lost(struct asked *a)
+void asked_undo_lost(struct asked *a)
 {
 	if (a->undoable && !a->error && op_can_undo(a->op))
 		undo_as(a, NULL, who_asked(a), (struct span){ a->result, a->result_len });
@@ -398,43 +323,11 @@ void asked_end(struct asked *a, enum sabir_error error, struct bytes *response, 
 	bool anybody = a->waiters;
 	settle(a, error, final);
 	while (a->waiters)
-		give(a->waiters, &tell);
+		waiter_give(a->waiters, &tell);
 	pthread_mutex_unlock(&asks->mutex);
 	if (!anybody)
-		undo_lost(a);
+		asked_undo_lost(a);
 	asked_unref(a);
-	tell_all(&tell);
+	waiters_tell(&tell);
 	wake(holds);
-}
-
-/* ---------------------------------------------------------------- answers */
-
-struct answer answer_of(const struct waiter *w)
-{
-	const struct asked *a = w->asked;
-	if (w->error)
-		return (struct answer){ .error = w->error, .detail = w->detail };
-	if (a->error)
-		return (struct answer){ .error = a->error, .detail = a->result ? (const char *)a->result : "" };
-	return (struct answer){ .response = { a->result, a->result_len }, .detail = "" };
-}
-
-void answers_drop_undelivered(struct waiter *list)
-{
-	while (list) {
-		struct waiter *w = list;
-		list = w->next;
-		if (!w->error)
-			undo_lost(w->asked);
-		drop_waiter(w);
-	}
-}
-
-void answers_drop_delivered(struct waiter *list)
-{
-	while (list) {
-		struct waiter *w = list;
-		list = w->next;
-		drop_waiter(w);
-	}
 }

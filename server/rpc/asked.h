@@ -2,9 +2,9 @@
 #ifndef SABIR_RPC_ASKED_H
 #define SABIR_RPC_ASKED_H
 
-#include "server/rpc/asker.h"
 #include "server/rpc/pending.h"
 #include "server/rpc/print.h"
+#include "server/rpc/waiter.h"
 
 /*
  * Operations that a session has asked for, on its streams or with an id. One with an id is performed once, by whatever
@@ -13,8 +13,6 @@
  * Who waits for an answer may go. When the last one has gone the operation is taken out of the park; if it had succeeded
  * meanwhile its result is kept for the next that asks with its id, or, if it has none, it is undone (op_undo).
  */
-#define ASKED_MAX_WAITERS 16u /* for one operation: with one more, the one that came first waits no longer */
-
 enum asked_state {
 	ASKED_WAITING, /* it is run, or parked */
 	ASKED_ENDED,   /* it has a result, which does not change any more */
@@ -75,29 +73,14 @@ bool asked_has_ended(struct asks *asks, const struct asked *asked);
 /* Cancels what waits for the asker under this tag, if there is something. */
 void asked_cancel(struct asks *asks, struct asker *asker, uint64_t tag);
 
-/* An answer that was taken from an asker. */
-struct answer {
-	enum sabir_error error;
-	struct span response;
-	const char *detail;
-};
-struct answer answer_of(const struct waiter *waiter);
-/* Drops answers. Those that could not be delivered are undone unless they have an id. */
-void answers_drop_undelivered(struct waiter *list);
-void answers_drop_delivered(struct waiter *list);
-
-/* The rest for asks.c and asker.c. */
+/* The rest for asks.c and waiter.c. */
 /* One that is not begun, with a reference; NULL: no memory. */
 struct asked *asked_new(struct asks *asks);
 void asked_ref(struct asked *asked);
 void asked_unref(struct asked *asked);
 /* Puts the items back that its kept answer holds. */
 void asked_give_back(struct asked *asked, struct lane *lane);
-/*
- * With the mutex held: the waiter, which is in no tags any more, does not wait. True: nobody else does either, and
- * asked_cancel_lost must be called without the mutex, which drops the waiter; else it is dropped.
- */
-bool asked_leave(struct waiter *waiter);
-void asked_cancel_lost(struct waiter *waiter);
+/* Nobody has its result, nor will. */
+void asked_undo_lost(struct asked *asked);
 
 #endif

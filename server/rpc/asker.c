@@ -7,6 +7,7 @@
 
 #include "server/rpc/asked.h"
 #include "server/rpc/call.h"
+#include "server/rpc/waiter.h"
 
 #define WAITER_BY_TAG(node) ((struct waiter *)(node)) /* the first member */
 
@@ -42,7 +43,7 @@ uint32_t asker_leave(struct asks *asks, struct asker *asker)
 	while ((node = keyed_any(&asker->tags)) != NULL) {
 		w = WAITER_BY_TAG(node);
 		keyed_remove(&asker->tags, node);
-		if (!asked_leave(w))
+		if (!waiter_leave(w))
 			continue;
 		w->next = lost;
 		lost = w;
@@ -50,7 +51,7 @@ uint32_t asker_leave(struct asks *asks, struct asker *asker)
 	pthread_mutex_unlock(&asks->mutex);
 	while ((w = lost) != NULL) {
 		lost = w->next;
-		asked_cancel_lost(w);
+		waiter_cancel(w);
 	}
 	return n;
 }

@@ -28,17 +28,6 @@ struct asker {
 	bool told; /* that the session has ended; or it need not be */
 };
 
-/* One place at which an answer is waited for; then the answer. */
-struct waiter {
-	struct keyed by_tag;
-	struct asker *asker;
-	struct asked *asked; /* a reference */
-	struct waiter *next; /* in the operation's list, then in the asker's */
-	/* Not 0: what it gets instead of the result, which may still be waited for elsewhere. */
-	enum sabir_error error;
-	const char *detail;
-};
-
 void asker_enter(struct asks *asks, struct asker *asker);
 /*
  * It wants no answers any more; what nobody else waits for is cancelled. Those that were given already are still to be taken.
@@ -49,7 +38,7 @@ uint32_t asker_leave(struct asks *asks, struct asker *asker);
 struct waiter *asker_take(struct asks *asks, struct asker *asker);
 void asker_fini(struct asker *asker);
 
-/* The rest for asks.c and asked.c. With the mutex held: */
+/* The rest for asks.c, asked.c and waiter.c. With the mutex held: */
 
 /* Takes a waiter out of the tags, and puts its answer into the list. */
 void asker_give(struct waiter *waiter);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "server/rpc/asked.h"
+#include "server/rpc/waiter.h"
 
 struct once {
 	struct asker asker; /* the first member */

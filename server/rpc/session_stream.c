@@ -22,6 +22,7 @@
 #include "server/rpc/asked.h"
 #include "server/rpc/call.h"
 #include "server/rpc/session_wire.h"
+#include "server/rpc/waiter.h"
 
 #define MESSAGE_BYTES (256u << 10) /* no more answers are added to a message that is longer */
 #define MAX_PATH 128
