@@ -8,27 +8,15 @@
 #include <stdlib.h>
 
 #include "server/objects/dict.h"
+#include "server/objects/object_test_kit.h"
 #include "server/objects/queue.h"
-#include "server/objects/recover_test_kit.h"
 
-static struct segment seg;
-static struct lane lane;
 static uint64_t session;
 static char known[256]; /* what the next server knows */
 
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return 1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) != SABIR_OK;
-}
-
-static int teardown(void)
-{
-	kit_lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static void open_session(void)
@@ -311,7 +299,7 @@ static void test_a_put_is_known_wherever_it_was(void)
 int main(void)
 {
 	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("answers", setup, teardown);
+	CU_pSuite suite = CU_add_suite("answers", setup, kit_end);
 	CU_ADD_TEST(suite, test_answers_are_kept_until_they_are_acknowledged);
 	CU_ADD_TEST(suite, test_they_end_with_their_session);
 	CU_ADD_TEST(suite, test_damaged_ones_are_an_error);

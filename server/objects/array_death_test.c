@@ -251,5 +251,5 @@ int main(void)
 		KIT_TEST(who_waits_for_the_slice_goes_on), KIT_TEST(patience_ends_with_busy_and_leaks_nothing),
 		KIT_TEST(death_in_a_long_slice_is_whole),  KIT_TEST(many_deaths_leave_nothing),
 	};
-	return kit_run("array, deaths", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("array, deaths", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

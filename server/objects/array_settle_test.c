@@ -233,5 +233,5 @@ int main(void)
 		KIT_TEST(a_damaged_record_is_data_loss_of_its_array),
 		KIT_TEST(a_damaged_record_of_a_long_slice_is_data_loss_of_its_array),
 	};
-	return kit_run("array, unfinished slices", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("array, unfinished slices", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Slices of arrays, in one process and between processes. */
 #include "server/objects/array.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
+#include "server/objects/object_test_kit.h"
 
 static int setup(void)
 {
-	if (kit_segment(15 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(15 << 20);
 }
 
 static struct scalar of_int(int64_t i)
@@ -273,5 +260,5 @@ int main(void)
 		KIT_TEST(slices_are_whole_against_each_other),
 		KIT_TEST(slice_writes_leave_their_neighbours_alone),
 	};
-	return kit_run("array, slices", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("array, slices", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -3,24 +3,11 @@
 #include <math.h>
 
 #include "server/objects/array.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
+#include "server/objects/object_test_kit.h"
 
 static int setup(void)
 {
-	if (kit_segment(15 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(15 << 20);
 }
 
 static struct scalar of_int(int64_t i)
@@ -391,5 +378,5 @@ int main(void)
 		KIT_TEST(damage_is_data_loss),
 		KIT_TEST(adders_lose_nothing),
 	};
-	return kit_run("array", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("array", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

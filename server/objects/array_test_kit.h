@@ -4,29 +4,16 @@
 
 /* What the tests of deaths in arrays share: an array of ones of which somebody sets a part to twos. For *_test.c only. */
 #include "server/objects/array.h"
-#include "server/shm/test_kit.h"
+#include "server/objects/object_test_kit.h"
 
 #define N 285 /* bytes: neither end of the slice is at a word's border, and it has three steps */
 #define START 1
 #define COUNT 282
 #define LONG 1200 /* bytes: more than a lane has room for */
 
-static struct segment seg;
-static struct lane lane;
-
 static inline int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static inline int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static inline struct scalar of_int(int64_t i)
@@ -38,19 +25,9 @@ static inline uint64_t make(uint64_t length, int fill)
 {
 	struct object_spec spec = { .kind = SEG_KIND_ARRAY, .type_code = 'B', .length = length };
 	struct scalar s = of_int(fill);
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
+	uint64_t handle = kit_make(&spec);
 	CU_ASSERT_EQUAL(array_fill(&lane, handle, 0, 0, &s), SABIR_OK);
 	return handle;
-}
-
-static inline void account(struct arena_stats *stats)
-{
-	object_sweep(&lane);
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id); /* the cache back */
-	lane_end(&lane);
-	arena_stats(&seg, stats);
 }
 
 static inline uint8_t *elements_of(uint64_t a)

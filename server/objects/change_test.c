@@ -12,30 +12,17 @@
 #include "server/objects/list.h"
 #include "server/objects/memory.h"
 #include "server/objects/mutex.h"
+#include "server/objects/object_test_kit.h"
 #include "server/objects/pipe.h"
 #include "server/objects/queue.h"
-#include "server/objects/recover_test_kit.h"
 #include "server/objects/semaphore.h"
 #include "server/objects/signal.h"
 #include "server/objects/task_queue.h"
 #include "server/objects/value.h"
 
-static struct segment seg;
-static struct lane lane;
-
 static int setup(void)
 {
-	if (kit_segment(32 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(32 << 20);
 }
 
 static const struct span text = { (const uint8_t *)"text", 4 }, other = { (const uint8_t *)"other", 5 };
@@ -438,5 +425,5 @@ int main(void)
 		KIT_TEST(a_log_ends_when_nobody_asks_and_nobody_waits),
 		KIT_TEST(a_damaged_log_is_data_loss_and_no_crash),
 	};
-	return kit_run("changes", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("changes", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

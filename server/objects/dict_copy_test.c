@@ -7,7 +7,7 @@ static const struct span NAME = { (const uint8_t *)"copy", 4 };
 
 static int setup(void)
 {
-	return dict_setup(32 << 20);
+	return kit_begin(32 << 20);
 }
 
 static uint64_t value_at(uint64_t d, uint64_t key)
@@ -139,5 +139,5 @@ int main(void)
 		KIT_TEST(a_copy_that_does_not_fit_leaves_nothing), KIT_TEST(entries_are_popped_at_both_ends),
 		KIT_TEST(a_maker_that_dies_leaves_all_or_nothing),
 	};
-	return kit_run("dict_copy", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("dict_copy", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

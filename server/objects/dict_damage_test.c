@@ -159,7 +159,7 @@ static int one_life(unsigned seed, bool in_the_middle)
 {
 	alarm(SECONDS);
 	srand(seed);
-	if (dict_setup(8 << 20))
+	if (kit_begin(8 << 20))
 		return 1;
 	uint64_t d = make_dict(), other = make_dict(), got = 0;
 	for (uint64_t i = 0; i < 40; i++)
@@ -233,7 +233,7 @@ static void damage_to_entries_that_end_stays_where_it_is(void)
 static void a_strange_first_end_is_data_loss(void)
 {
 	for (int i = 0; i < 3; i++) {
-		CU_ASSERT_EQUAL_FATAL(dict_setup(8 << 20), 0);
+		CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
 		uint64_t d = make_dict(), other = make_dict(), n;
 		set(&lane, other, 1, 1);
 		CU_ASSERT_EQUAL(set_to_end(d, 1), SABIR_OK);
@@ -250,13 +250,13 @@ static void a_strange_first_end_is_data_loss(void)
 		CU_ASSERT_EQUAL(dict_len(&lane, d, &n), SABIR_DATA_LOSS);
 		CU_ASSERT_EQUAL(length_of(other), 1);
 		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
-		dict_teardown();
+		kit_end();
 	}
 }
 
 static void a_ref_out_of_bounds_is_data_loss(void)
 {
-	CU_ASSERT_EQUAL_FATAL(dict_setup(8 << 20), 0);
+	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
 	uint64_t d = make_dict(), got;
 	set(&lane, d, 1, 1);
 	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
@@ -268,7 +268,7 @@ static void a_ref_out_of_bounds_is_data_loss(void)
 	CU_ASSERT_EQUAL(n, 77);
 	CU_ASSERT_EQUAL(set(&lane, d, 2, 2), SABIR_DATA_LOSS);
 	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
-	dict_teardown();
+	kit_end();
 }
 
 int main(void)

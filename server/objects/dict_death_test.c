@@ -10,7 +10,7 @@
 
 static int setup(void)
 {
-	return dict_setup(16 << 20);
+	return kit_begin(16 << 20);
 }
 
 /* ---------------------------------------------------------------- what they die in: some operations in a row */
@@ -446,5 +446,5 @@ int main(void)
 		KIT_TEST(who_waits_for_the_lock_goes_on),
 		KIT_TEST(names_survive_those_who_give_them),
 	};
-	return kit_run("dict, deaths", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("dict, deaths", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

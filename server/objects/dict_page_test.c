@@ -6,7 +6,7 @@
 
 static int setup(void)
 {
-	return dict_setup(64 << 20);
+	return kit_begin(64 << 20);
 }
 
 /* ---------------------------------------------------------------- alone */
@@ -304,5 +304,5 @@ int main(void)
 		KIT_TEST(what_stays_is_on_the_pages_once),
 		KIT_TEST(a_block_used_again_leads_no_page_astray),
 	};
-	return kit_run("dict, pages", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("dict, pages", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

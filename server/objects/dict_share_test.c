@@ -4,7 +4,7 @@
 
 static int setup(void)
 {
-	return dict_setup(64 << 20);
+	return kit_begin(64 << 20);
 }
 
 /* ---------------------------------------------------------------- batches */
@@ -233,5 +233,5 @@ int main(void)
 		KIT_TEST(increments_are_not_lost),
 		KIT_TEST(a_change_wakes_who_waits),
 	};
-	return kit_run("dict, shared", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("dict, shared", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

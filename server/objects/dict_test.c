@@ -4,7 +4,7 @@
 
 static int setup(void)
 {
-	return dict_setup(128 << 20);
+	return kit_begin(128 << 20);
 }
 
 /* ---------------------------------------------------------------- against a model */
@@ -418,5 +418,5 @@ int main(void)
 		KIT_TEST(names_lead_to_objects),
 		KIT_TEST(handles_of_another_memory_lead_nowhere),
 	};
-	return kit_run("dict", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("dict", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -6,32 +6,12 @@
 #include <stdlib.h>
 
 #include "server/objects/dict.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
-
-static inline int dict_setup(uint64_t memory_limit)
-{
-	if (kit_segment(memory_limit, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static inline int dict_teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
-}
+#include "server/objects/object_test_kit.h"
 
 static inline uint64_t make_dict(void)
 {
 	struct object_spec spec = { .kind = SEG_KIND_DICT };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 static inline struct span number_span(const uint64_t *n)
@@ -74,16 +54,6 @@ static inline uint64_t length_of(uint64_t d)
 	uint64_t n = UINT64_MAX;
 	CU_ASSERT_EQUAL(dict_len(&lane, d, &n), SABIR_OK);
 	return n;
-}
-
-/* What is in use when nobody holds anything in his cache. */
-static inline void account(struct arena_stats *stats)
-{
-	object_sweep(&lane);
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id);
-	lane_end(&lane);
-	arena_stats(&seg, stats);
 }
 
 /* Forks a child that works with a lane of its own; its exit status is what `work` returns. */

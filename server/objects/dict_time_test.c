@@ -7,7 +7,7 @@
 
 static int setup(void)
 {
-	return dict_setup(16 << 20);
+	return kit_begin(16 << 20);
 }
 
 static void pass(uint64_t seconds)
@@ -273,5 +273,5 @@ int main(void)
 		KIT_TEST(a_copy_ends_with_its_original),          KIT_TEST(the_server_removes_what_nobody_asks_for),
 		KIT_TEST(a_clear_takes_the_ends_along),           KIT_TEST(the_count_is_always_that_of_a_model),
 	};
-	return kit_run("dict, entries that end", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("dict, entries that end", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

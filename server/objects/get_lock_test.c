@@ -2,33 +2,18 @@
 /* The lock that a value or an array has: one for all who ask, there as long as its object, and not longer. */
 #include "server/objects/array.h"
 #include "server/objects/mutex.h"
-#include "server/objects/recover_test_kit.h"
+#include "server/objects/object_test_kit.h"
 #include "server/objects/value.h"
-
-static struct segment seg;
-static struct lane lane;
 
 static int setup(void)
 {
-	if (kit_segment(64 << 20, &seg))
-		return 1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) != SABIR_OK;
-}
-
-static int teardown(void)
-{
-	kit_lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(64 << 20);
 }
 
 static uint64_t make(uint32_t kind)
 {
 	struct object_spec spec = { .kind = kind, .type_code = 'i', .length = kind == SEG_KIND_ARRAY ? 10 : 0 };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 static enum sabir_error get_lock(struct lane *by, uint64_t handle, uint64_t *lock)
@@ -121,5 +106,5 @@ int main(void)
 		KIT_TEST(what_has_no_lock_is_of_the_wrong_kind),
 		KIT_TEST(who_dies_at_any_step_leaves_no_lock_alone),
 	};
-	return kit_run("get_lock", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("get_lock", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

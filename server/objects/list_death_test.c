@@ -5,27 +5,14 @@
 #include "server/base/value.h"
 #include "server/base/wire.h"
 #include "server/objects/list.h"
+#include "server/objects/object_test_kit.h"
 #include "server/objects/shared_list.h"
-#include "server/shm/test_kit.h"
 
 #define N_OLD 150
 
-static struct segment seg;
-static struct lane lane;
-
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static uint8_t pool[400][64];
@@ -156,15 +143,6 @@ static bool picture(uint64_t list, struct bytes *out)
 static bool same(const struct bytes *a, const struct bytes *b)
 {
 	return a->n_items == b->n_items && a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
-}
-
-static void account(struct arena_stats *stats)
-{
-	object_sweep(&lane);
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id);
-	lane_end(&lane);
-	arena_stats(&seg, stats);
 }
 
 static struct bytes before, middle, after;
@@ -398,5 +376,5 @@ int main(void)
 {
 	for (uint32_t i = 0; i < 80; i++)
 		many[i] = value_of(310 + i);
-	return kit_run("list_death", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("list_death", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -6,34 +6,19 @@
 #include "server/base/value_order.h"
 #include "server/base/wire.h"
 #include "server/objects/list.h"
-#include "server/shm/test_kit.h"
+#include "server/objects/object_test_kit.h"
 
 #define MOST 20000
 
-static struct segment seg;
-static struct lane lane;
-
 static int setup(void)
 {
-	if (kit_segment(256 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(256 << 20);
 }
 
 static uint64_t make_list(void)
 {
 	struct object_spec spec = { .kind = SEG_KIND_LIST };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 /* ---------------------------------------------------------------- values and the model */
@@ -252,10 +237,7 @@ static bool (*const operations[])(uint64_t) = {
 static void whatever_is_done_it_is_like_an_array(void)
 {
 	struct arena_stats before, after;
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id);
-	lane_end(&lane);
-	arena_stats(&seg, &before);
+	account(&before);
 	for (uint32_t first = 1; first <= 40; first++) {
 		seed = first * 7919;
 		uint64_t list = make_list();
@@ -269,11 +251,7 @@ static void whatever_is_done_it_is_like_an_array(void)
 		}
 		CU_ASSERT_EQUAL(object_delete(&lane, list), SABIR_OK);
 	}
-	object_sweep(&lane);
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id);
-	lane_end(&lane);
-	arena_stats(&seg, &after);
+	account(&after);
 	CU_ASSERT_EQUAL(before.used_bytes, after.used_bytes);
 }
 
@@ -417,5 +395,5 @@ static CU_TestInfo tests[] = {
 
 int main(void)
 {
-	return kit_run("list", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("list", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -2,32 +2,17 @@
 /* Blocks of raw memory: ranges, their ends, and the death of a writer. */
 #include "server/objects/memory.h"
 
-#include "server/objects/recover_test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
+#include "server/objects/object_test_kit.h"
 
 static int setup(void)
 {
-	if (kit_segment(64 << 20, &seg))
-		return 1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) != SABIR_OK;
-}
-
-static int teardown(void)
-{
-	kit_lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(64 << 20);
 }
 
 static uint64_t make_block(uint64_t size)
 {
 	struct object_spec spec = { .kind = SEG_KIND_BLOCK, .length = size };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 static void a_new_block_is_zero(void)
@@ -122,5 +107,5 @@ int main(void)
 		KIT_TEST(what_ends_behind_the_end_is_out_of_range),
 		KIT_TEST(a_writer_that_dies_has_written_whole_words),
 	};
-	return kit_run("memory", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("memory", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -3,34 +3,12 @@
 #include <sched.h>
 
 #include "server/objects/mutex.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane, other;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	other = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	lane_close(&other);
-	segment_unmap(&seg);
-	return 0;
-}
+#include "server/objects/turns_test_kit.h"
 
 static uint64_t make(uint32_t kind, uint32_t flags)
 {
 	struct object_spec spec = { .kind = kind, .flags = flags };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 static struct mutex_state look(struct lane *by, uint64_t lock)
@@ -311,5 +289,5 @@ int main(void)
 		KIT_TEST(only_one_is_inside),
 		KIT_TEST(who_waits_gets_a_dead_holders_lock),
 	};
-	return kit_run("mutex", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("mutex", kit_setup, kit_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -6,7 +6,7 @@
 
 static int setup(void)
 {
-	return dict_setup(16 << 20);
+	return kit_begin(16 << 20);
 }
 
 static enum sabir_error key_of(const char *name, struct span *key)
@@ -69,5 +69,5 @@ int main(void)
 		KIT_TEST(names_have_up_to_255_bytes),
 		KIT_TEST(the_dict_works_on_a_namespace_and_on_nothing_else),
 	};
-	return kit_run("namespace", setup, dict_teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("namespace", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -2,31 +2,27 @@
 /* Names when somebody holds the directory's lock and does not go on. */
 #include "server/objects/dict.h"
 #include "server/objects/object.h"
-#include "server/objects/recover_test_kit.h"
+#include "server/objects/object_test_kit.h"
 
 #define DIRECTORY ((uint64_t)1 << 32)
 
-static struct segment seg;
-static struct lane lane, holder;
+static struct lane holder;
 static const struct span name = { (const uint8_t *)"n", 1 };
 static const struct object_spec spec = { .kind = SEG_KIND_VALUE, .type_code = 'q' };
 
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
+	if (kit_begin(16 << 20))
 		return -1;
-	lane = kit_lane(&seg);
 	holder = kit_lane(&seg);
 	lane.lock_rings = true;
-	return object_init_directory(&lane) ? -1 : 0;
+	return 0;
 }
 
 static int teardown(void)
 {
-	lane_close(&lane);
-	lane_close(&holder);
-	segment_unmap(&seg);
-	return 0;
+	kit_lane_close(&holder);
+	return kit_end();
 }
 
 static uint64_t n_names(void)

@@ -7,26 +7,13 @@
 #include <CUnit/Basic.h>
 #include <sys/wait.h>
 
-#include "server/shm/test_kit.h"
+#include "server/objects/object_test_kit.h"
 
 #define TTL (10 * CLOCK_SECOND)
 
-static struct segment seg;
-static struct lane lane;
-
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return 1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) != SABIR_OK;
-}
-
-static int teardown(void)
-{
-	kit_lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static uint64_t make_named(const char *name, uint64_t ttl_ns)
@@ -111,7 +98,7 @@ static void test_the_death_of_a_maker_loses_no_end(void)
 int main(void)
 {
 	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("object_ttl", setup, teardown);
+	CU_pSuite suite = CU_add_suite("object_ttl", setup, kit_end);
 	CU_ADD_TEST(suite, test_an_object_ends_at_its_time_and_not_before);
 	CU_ADD_TEST(suite, test_the_end_can_be_put_off_and_given_up);
 	CU_ADD_TEST(suite, test_the_first_of_several_ends_counts);

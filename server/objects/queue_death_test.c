@@ -4,28 +4,16 @@
  * each operation. Whoever comes after recovers the dead recoverer before the one whom it recovered, as the server does, which
  * had begun with the latter.
  */
+#include "server/objects/object_test_kit.h"
 #include "server/objects/queue.h"
-#include "server/objects/recover_test_kit.h"
 
 #define N 5 /* items; the first two are returned ones */
 
-static struct segment seg;
-static struct lane lane;
-
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
+	int failed = kit_begin(16 << 20);
 	lane.lock_patience_ns = 1000000;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return failed;
 }
 
 /* ---------------------------------------------------------------- what the user dies in */
@@ -193,5 +181,5 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_recovery_that_dies_is_recovered_and_done_again),
 	};
-	return kit_run("queue, deaths of recoverers", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("queue, deaths of recoverers", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

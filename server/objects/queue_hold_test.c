@@ -1,51 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items on hold: handed over, given back at their old place, and what a death leaves of them. */
-#include "server/objects/queue.h"
-#include "server/shm/test_kit.h"
+#include "server/objects/queue_test_kit.h"
 
 #define N 6 /* items of a queue */
 #define ME queue_holder(1, lane.owner)
 #define OTHER queue_holder(2, lane.owner)
 
-static struct segment seg;
-static struct lane lane, stopped;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	stopped = kit_lane(&seg);
-	lane.lock_patience_ns = 1000000;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	lane_close(&stopped);
-	segment_unmap(&seg);
-	return 0;
-}
-
 static uint64_t make(uint64_t max_items)
 {
-	struct object_spec spec = { .kind = SEG_KIND_QUEUE, .max_items = max_items };
+	uint64_t q = make_queue(max_items);
 	uint32_t accepted;
-	uint64_t q = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
 	for (uint8_t i = 0; i < N; i++) {
 		struct queue_item item = { .body = { &i, 1 } };
 		CU_ASSERT_EQUAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
 	}
 	return q;
-}
-
-static struct queue_size size_of(uint64_t q)
-{
-	struct queue_size size = { 0 };
-	CU_ASSERT_EQUAL(queue_size(&lane, q, &size), SABIR_OK);
-	return size;
 }
 
 /* The first byte of each item that is taken, as digits. */
@@ -327,5 +296,5 @@ int main(void)
 		KIT_TEST(death_at_every_step_loses_nothing_and_gives_nothing_twice),
 		KIT_TEST(death_in_the_recovery_leaves_it_to_the_next),
 	};
-	return kit_run("queue, held items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("queue, held items", queue_setup, queue_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

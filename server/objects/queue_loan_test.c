@@ -1,39 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items that are lent when their queue is deleted: they stay as they are until the loan is over or its owner dead. */
-#include "server/objects/queue.h"
-#include "server/objects/recover_test_kit.h"
+#include "server/objects/queue_test_kit.h"
 
 #define LEN 3000u
 #define N 6
 
-static struct segment seg;
-static struct lane lane, stopped;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	stopped = kit_lane(&seg);
-	lane.lock_patience_ns = 1000000;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	lane_close(&stopped);
-	segment_unmap(&seg);
-	return 0;
-}
-
 /* N items of LEN bytes, each of its number. */
 static uint64_t make(void)
 {
-	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t q = make_queue(0);
 	uint8_t data[LEN];
-	uint64_t q = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
 	for (uint8_t i = 0; i < N; i++) {
 		struct queue_item item = { .body = { data, LEN } };
 		memset(data, i, LEN);
@@ -48,15 +24,6 @@ static bool is_item(struct span item, uint8_t byte)
 	for (size_t i = 0; good && i < item.len; i++)
 		good = item.data[i] == byte;
 	return good;
-}
-
-static uint64_t blocks_used(void)
-{
-	struct arena_stats stats;
-	kit_settle(&lane);
-	kit_settle(&stopped);
-	arena_stats(&seg, &stats);
-	return stats.n_blocks;
 }
 
 /* What becomes of memory that is free: others write there. */
@@ -214,5 +181,5 @@ int main(void)
 		KIT_TEST(a_dead_borrower_is_forgotten_before_the_sweep),
 		KIT_TEST(death_at_every_step_leaves_the_loans_of_others),
 	};
-	return kit_run("queue, lent items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("queue, lent items", queue_setup, queue_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,39 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items that are written and read where they stand: reserved, committed, forgone; borrowed, settled, given back. */
-#include "server/objects/queue.h"
-#include "server/objects/recover_test_kit.h"
+#include "server/objects/queue_test_kit.h"
 
 #define LEN 3000u
 #define LARGE 300000u
-
-static struct segment seg;
-static struct lane lane, stopped;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	stopped = kit_lane(&seg);
-	lane.lock_patience_ns = 1000000;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	lane_close(&stopped);
-	segment_unmap(&seg);
-	return 0;
-}
-
-static uint64_t make(uint64_t max_items)
-{
-	struct object_spec spec = { .kind = SEG_KIND_QUEUE, .max_items = max_items };
-	uint64_t q = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
-	return q;
-}
 
 static const struct span head = { (const uint8_t *)"head", 4 };
 
@@ -68,22 +38,6 @@ static enum sabir_error put_one(uint64_t q, uint8_t byte)
 	return queue_put_one(&lane, q, &item);
 }
 
-static struct queue_size size_of(uint64_t q)
-{
-	struct queue_size size = { 0 };
-	CU_ASSERT_EQUAL(queue_size(&lane, q, &size), SABIR_OK);
-	return size;
-}
-
-static uint64_t blocks_used(void)
-{
-	struct arena_stats stats;
-	kit_settle(&lane);
-	kit_settle(&stopped);
-	arena_stats(&seg, &stats);
-	return stats.n_blocks;
-}
-
 static bool goes_without_trace(uint64_t q, uint64_t blocks_before)
 {
 	return object_delete(&lane, q) == SABIR_OK && blocks_used() == blocks_before;
@@ -94,7 +48,7 @@ static bool goes_without_trace(uint64_t q, uint64_t blocks_before)
 static void what_was_written_in_a_slot_is_got(void)
 {
 	static const size_t lens[] = { 0, 1, 40, LEN, LARGE };
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct queue_slot slot;
 	for (uint8_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		CU_ASSERT_EQUAL_FATAL(reserve(&lane, q, lens[i], i, &slot), SABIR_OK);
@@ -109,7 +63,7 @@ static void what_was_written_in_a_slot_is_got(void)
 
 static void the_order_is_that_of_commits(void)
 {
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct queue_slot first, second;
 	CU_ASSERT_EQUAL(reserve(&lane, q, LEN, 1, &first), SABIR_OK);
 	CU_ASSERT_EQUAL(reserve(&lane, q, LEN, 2, &second), SABIR_OK);
@@ -124,7 +78,7 @@ static void the_order_is_that_of_commits(void)
 
 static void a_slot_is_used_once(void)
 {
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct queue_slot slot;
 	CU_ASSERT_EQUAL(reserve(&lane, q, 1, 1, &slot), SABIR_OK);
 	CU_ASSERT_EQUAL(queue_commit(&lane, q, &slot), SABIR_OK);
@@ -140,7 +94,7 @@ static void a_slot_is_used_once(void)
 
 static void a_slot_is_of_its_lane(void)
 {
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct queue_slot slot;
 	CU_ASSERT_EQUAL(reserve(&lane, q, 1, 1, &slot), SABIR_OK);
 	CU_ASSERT_EQUAL(queue_commit(&stopped, q, &slot), SABIR_INVALID_ARGUMENT);
@@ -151,7 +105,7 @@ static void a_slot_is_of_its_lane(void)
 
 static void a_lane_has_so_many_slots(void)
 {
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct queue_slot slot[SEG_RESERVED_REFS], more;
 	for (uint8_t i = 0; i < SEG_RESERVED_REFS; i++)
 		CU_ASSERT_EQUAL(reserve(&lane, q, LEN, i, &slot[i]), SABIR_OK);
@@ -167,7 +121,7 @@ static void a_lane_has_so_many_slots(void)
 
 static void a_slot_that_finds_no_room_stays_one(void)
 {
-	uint64_t before = blocks_used(), q = make(2);
+	uint64_t before = blocks_used(), q = make_queue(2);
 	struct queue_slot slot;
 	CU_ASSERT_EQUAL(put_one(q, 1), SABIR_OK);
 	CU_ASSERT_EQUAL(put_one(q, 2), SABIR_OK);
@@ -189,7 +143,7 @@ static void what_a_queue_does_not_take_is_not_reserved(void)
 	struct object_spec spec = { .kind = SEG_KIND_QUEUE, .max_item_bytes = 100 };
 	uint64_t before = blocks_used(), q, small;
 	struct queue_slot slot;
-	q = make(0);
+	q = make_queue(0);
 	CU_ASSERT_EQUAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &small), SABIR_OK);
 	CU_ASSERT_EQUAL(reserve(&lane, small, 97, 1, &slot), SABIR_TOO_LARGE);
 	CU_ASSERT_EQUAL(queue_reserve(&lane, small, head, SIZE_MAX, &slot), SABIR_TOO_LARGE);
@@ -208,7 +162,7 @@ static void what_a_queue_does_not_take_is_not_reserved(void)
 /* Making room empties the lane's hand and cache, which may still name blocks that were reserved out of them. */
 static void making_room_leaves_slots_alone(void)
 {
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct queue_slot slot[4], other;
 	for (uint8_t i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(reserve(&lane, q, i == 3 ? LARGE : LEN, i, &slot[i]), SABIR_OK);
@@ -233,7 +187,7 @@ static uint64_t holder(uint64_t number)
 
 static void a_borrowed_item_stays_where_it_is(void)
 {
-	uint64_t before = blocks_used(), q = make(2);
+	uint64_t before = blocks_used(), q = make_queue(2);
 	struct span item[2];
 	uint32_t gone;
 	for (uint8_t i = 0; i < 2; i++)
@@ -255,7 +209,7 @@ static void a_borrowed_item_stays_where_it_is(void)
 
 static void nothing_is_borrowed_from_an_empty_queue(void)
 {
-	uint64_t before = blocks_used(), q = make(0);
+	uint64_t before = blocks_used(), q = make_queue(0);
 	struct span item;
 	uint32_t gone;
 	CU_ASSERT_EQUAL(queue_borrow(&lane, q, holder(1), &item), SABIR_EMPTY);
@@ -323,7 +277,7 @@ static bool survives(kit_act *act, const struct kit_step *step)
 {
 	uint64_t before = blocks_used();
 	bool borrows = act == act_borrow;
-	uint64_t q = make(act == act_fill ? 2 : 0);
+	uint64_t q = make_queue(act == act_fill ? 2 : 0);
 	for (int i = 0; borrows && i < 5; i++)
 		CU_ASSERT_EQUAL(put_one(q, 1), SABIR_OK);
 	struct lane victim = kit_lane(&seg);
@@ -342,7 +296,7 @@ static void death_at_every_step_leaves_whole_items_and_no_memory(void)
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
 		struct kit_steps *steps = kit_shared(sizeof(*steps));
 		struct lane victim = kit_lane(&seg);
-		uint64_t q = make(0);
+		uint64_t q = make_queue(0);
 		for (int k = 0; acts[i] == act_borrow && k < 5; k++)
 			CU_ASSERT_EQUAL(put_one(q, 1), SABIR_OK);
 		CU_ASSERT(kit_list_steps(steps, acts[i], &victim, &q));
@@ -397,7 +351,7 @@ static void borrow_some(struct lane *by, uint64_t q, uint32_t *settled)
 
 static void many_write_and_read_in_place_at_once(void)
 {
-	uint64_t before = blocks_used(), q = make(50);
+	uint64_t before = blocks_used(), q = make_queue(50);
 	uint32_t *settled = kit_shared(sizeof(*settled));
 	struct lane child[PUTTERS + 2];
 	pid_t pid[PUTTERS + 2];
@@ -434,5 +388,5 @@ int main(void)
 		KIT_TEST(death_at_every_step_leaves_whole_items_and_no_memory),
 		KIT_TEST(many_write_and_read_in_place_at_once),
 	};
-	return kit_run("queue, in place", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("queue, in place", queue_setup, queue_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

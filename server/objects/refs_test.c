@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Holds: who has an object without a name open, how often, and what remains of those who die at it. */
-#include "server/objects/recover_test_kit.h"
 #include "server/objects/refs.h"
 
-static struct segment seg;
-static struct lane lane, other;
+#include "server/objects/object_test_kit.h"
+
+static struct lane other;
 
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
+	if (kit_begin(16 << 20))
 		return -1;
-	lane = kit_lane(&seg);
 	other = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
+	return 0;
 }
 
 static int teardown(void)
 {
-	lane_close(&lane);
-	lane_close(&other);
-	segment_unmap(&seg);
-	return 0;
+	kit_lane_close(&other);
+	return kit_end();
 }
 
 static uint64_t make(struct lane *by, const char *name, bool bind)

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Semaphores: counting, bounds, who holds what, and the death of everybody concerned at each of their steps. */
 #include "server/objects/semaphore.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane, other;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	other = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	lane_close(&other);
-	segment_unmap(&seg);
-	return 0;
-}
+#include "server/objects/turns_test_kit.h"
 
 static uint64_t make(uint64_t value, uint32_t flags)
 {
 	struct object_spec spec = { .kind = SEG_KIND_SEMAPHORE, .length = value, .flags = flags };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 static struct semaphore_state look(struct lane *by, uint64_t s)
@@ -243,5 +221,5 @@ int main(void)
 		KIT_TEST(death_at_every_step_costs_no_unit),
 		KIT_TEST(no_more_are_inside_than_it_lets_in),
 	};
-	return kit_run("semaphore", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("semaphore", kit_setup, kit_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The event: its flag, waits that remember, and the death of who sets it. */
+#include "server/objects/object_test_kit.h"
 #include "server/objects/signal.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
 
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static uint64_t make(void)
 {
 	struct object_spec spec = { .kind = SEG_KIND_EVENT };
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_make(&spec);
 }
 
 static bool is_set(uint64_t event)
@@ -129,5 +114,5 @@ int main(void)
 		KIT_TEST(a_damaged_one_says_so),
 		KIT_TEST(who_waits_survives_the_death_of_who_sets),
 	};
-	return kit_run("signal", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("signal", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -3,36 +3,25 @@
 #define SABIR_OBJECTS_TURNS_TEST_KIT_H
 
 /* What the tests of locks, semaphores, conditions and barriers with lines share. For *_test.c only. */
-#include "server/objects/recover_test_kit.h"
+#include "server/objects/object_test_kit.h"
 #include "server/objects/turns.h"
 
-static struct segment seg;
-static struct lane lane, other, third;
+static struct lane other, third;
 
 static inline int kit_setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
+	if (kit_begin(16 << 20))
 		return -1;
-	lane = kit_lane(&seg);
 	other = kit_lane(&seg);
 	third = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
+	return 0;
 }
 
 static inline int kit_teardown(void)
 {
-	lane_close(&lane);
 	lane_close(&other);
 	lane_close(&third);
-	segment_unmap(&seg);
-	return 0;
-}
-
-static inline uint64_t kit_make(const struct object_spec *spec)
-{
-	uint64_t handle = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, spec, false, &handle), SABIR_OK);
-	return handle;
+	return kit_end();
 }
 
 /* As if all who stand in the line had come long ago. */

@@ -2,25 +2,12 @@
 /* The value in one process, between processes, with damaged memory, and when its users die at each of its steps. */
 #include <math.h>
 
+#include "server/objects/object_test_kit.h"
 #include "server/objects/value.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
 
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static struct scalar of_int(int64_t i)
@@ -363,15 +350,6 @@ static void act_delete(struct lane *by, void *context)
 	object_delete(by, *(uint64_t *)context);
 }
 
-static void account(struct arena_stats *stats)
-{
-	object_sweep(&lane);
-	lane_begin(&lane, SEG_OP_READ, 0);
-	arena_recover(&lane, lane.shared, lane.id); /* the cache back */
-	lane_end(&lane);
-	arena_stats(&seg, stats);
-}
-
 /* The value is 1 or 2 (or deleted), can be used on, those who wait were woken, and no memory is gone. */
 static bool survives(const struct kit_step *step, kit_act *act)
 {
@@ -434,5 +412,5 @@ int main(void)
 		KIT_TEST(swaps_lose_nothing),
 		KIT_TEST(death_at_every_step_is_whole),
 	};
-	return kit_run("value", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("value", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }
