@@ -17,6 +17,7 @@
 #include "bindings/c/request.h"
 
 #define URL_SIZE 256
+#define MAX_STRUCT 4096u /* bytes of one of any version */
 #define DEFAULT_TIMEOUT_NS (30 * SABIR_SECOND)
 
 #ifndef SABIR_VERSION
@@ -129,15 +130,23 @@ static const char *default_url(char url[URL_SIZE])
 	return url;
 }
 
-/* The options that the caller's version of the struct has, with defaults for the others. */
+enum sabir_error struct_read(const char *name, const void *given, size_t least, void *to, size_t size)
+{
+	memset(to, 0, size);
+	if (!given)
+		return SABIR_OK;
+	size_t given_size = *(const size_t *)given;
+	if (given_size < least || given_size > MAX_STRUCT)
+		return fail(SABIR_INVALID_ARGUMENT, "%s.size is %zu", name, given_size);
+	memcpy(to, given, given_size < size ? given_size : size);
+	return SABIR_OK;
+}
+
 static enum sabir_error read_options(const struct sabir_options *given, struct sabir_options *options)
 {
-	*options = (struct sabir_options){ .size = sizeof(*options) };
-	if (given) {
-		if (given->size < sizeof(given->size) || given->size > 4096)
-			return fail(SABIR_INVALID_ARGUMENT, "options.size is %zu", given->size);
-		memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
-	}
+	enum sabir_error error = struct_read("options", given, sizeof(given->size), options, sizeof(*options));
+	if (error)
+		return error;
 	if (!options->label)
 		options->label = program_invocation_short_name;
 	if (!options->timeout_ns)

@@ -149,6 +149,13 @@ enum sabir_error handle_open(sabir_conn *conn, const char *name, uint64_t id, en
 enum sabir_error handle_make(sabir_conn *conn, enum method method, struct request *r, void *handle);
 void handle_free(struct handle *h);
 
+/*
+ * A struct of the caller's, whose first member is its size, as this version of the library has it: members that the caller's
+ * version lacks are 0, those that this one lacks are left out. `given` NULL: all are 0. `least`: a shorter one can't be; `name`: the
+ * argument's. Errors: INVALID_ARGUMENT (the size).
+ */
+enum sabir_error struct_read(const char *name, const void *given, size_t least, void *to, size_t size);
+
 /* ---------------------------------------------------------------- failures */
 
 /* Keeps the text as sabir_detail() of this thread and returns the error. */

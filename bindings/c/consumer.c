@@ -19,11 +19,9 @@
 
 static enum sabir_error read_options(const struct sabir_consumer_options *given, struct sabir_consumer_options *o)
 {
-	*o = (struct sabir_consumer_options){ 0 };
-	if (given && (given->size < sizeof(given->size) || given->size > 4096))
-		return fail(SABIR_INVALID_ARGUMENT, "the options' size is %zu", given->size);
-	if (given)
-		memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
+	enum sabir_error error = struct_read("options", given, sizeof(given->size), o, sizeof(*o));
+	if (error)
+		return error;
 	if (!o->max_outstanding)
 		o->max_outstanding = 1;
 	if (o->max_outstanding > MAX_OUTSTANDING)
@@ -41,12 +39,8 @@ static enum sabir_error open_stream(struct sabir_consumer *c)
 	if (o->max_items)
 		request_varint(&r, 3, o->max_items);
 	if (o->lease_ns)
-		request_timeout(&r, 4, o->lease_ns < SABIR_FOREVER ? o->lease_ns : SABIR_FOREVER - 1);
-	enum sabir_error error = r.failed ? fail(SABIR_NO_MEMORY, "a consumer")
-					  : remote_stream_open(c->conn, "/sabir.v1.QueueService/Consume",
-							       (struct span){ r.data, r.len }, &c->stream);
-	request_fini(&r);
-	return error;
+		request_duration(&r, 4, o->lease_ns);
+	return remote_stream_open(c->conn, "/sabir.v1.QueueService/Consume", &r, &c->stream);
 }
 
 static void open_local(struct sabir_consumer *c, const struct lane *lane)
@@ -287,7 +281,7 @@ enum sabir_error sabir_consumer_extend(sabir_consumer *consumer, const struct sa
 	request_init(&r, 64);
 	request_object(&r, consumer->queue);
 	request_varint(&r, 2, delivery->token);
-	request_timeout(&r, 3, lease_ns < SABIR_FOREVER ? lease_ns : SABIR_FOREVER - 1);
+	request_duration(&r, 3, lease_ns);
 	error = conn_call(consumer->conn, METHOD_QUEUE_EXTEND, &r, 0, &out);
 	bytes_fini(&out);
 	return error;

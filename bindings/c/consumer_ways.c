@@ -30,7 +30,7 @@ static enum sabir_error take_local(struct sabir_consumer *c, uint64_t timeout_ns
 	request_object(&r, c->queue);
 	request_varint(&r, 2, 1);
 	if (c->options.lease_ns)
-		request_timeout(&r, 4, c->options.lease_ns < SABIR_FOREVER ? c->options.lease_ns : SABIR_FOREVER - 1);
+		request_duration(&r, 4, c->options.lease_ns);
 	request_varint(&r, 5, c->holder);
 	enum sabir_error error = run(c, op_flow(OP_FLOW_TAKE), &r, timeout_ns, &c->response);
 	if (error)
@@ -59,7 +59,7 @@ static enum sabir_error end_lease_local(struct sabir_consumer *c, uint64_t token
 	request_object(&r, c->queue);
 	request_varint(&r, 2, token);
 	if (!acks)
-		request_timeout(&r, 3, delay_ns < SABIR_FOREVER ? delay_ns : SABIR_FOREVER - 1);
+		request_duration(&r, 3, delay_ns);
 	enum sabir_error error = conn_call(c->conn, acks ? METHOD_QUEUE_ACK : METHOD_QUEUE_NACK, &r, 0, &out);
 	bytes_fini(&out);
 	return error;
@@ -162,7 +162,7 @@ static enum sabir_error end_lease_remote(struct sabir_consumer *c, uint64_t toke
 	request_init(&r, 32);
 	request_varint(&r, acks ? 6 : 7, token);
 	if (!acks)
-		request_timeout(&r, 8, delay_ns < SABIR_FOREVER ? delay_ns : SABIR_FOREVER - 1);
+		request_duration(&r, 8, delay_ns);
 	return send_ack(c, &r);
 }
 

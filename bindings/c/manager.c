@@ -122,10 +122,10 @@ static enum sabir_error check_items(struct span message)
 
 static enum sabir_error read_spec(const struct sabir_spec *given, struct sabir_spec *spec)
 {
-	*spec = (struct sabir_spec){ 0 };
-	if (given->size < offsetof(struct sabir_spec, type_code) || given->size > 4096)
-		return fail(SABIR_INVALID_ARGUMENT, "spec.size is %zu", given->size);
-	memcpy(spec, given, given->size < sizeof(*spec) ? given->size : sizeof(*spec));
+	enum sabir_error error = struct_read("spec", given, offsetof(struct sabir_spec, type_code), spec,
+					     sizeof(*spec));
+	if (error)
+		return error;
 	if (!object_kind_of(spec->kind))
 		return fail(SABIR_INVALID_ARGUMENT, "there is no kind %u", spec->kind);
 	bool typed = has_type(spec->kind);

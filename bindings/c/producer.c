@@ -35,11 +35,9 @@ struct sabir_producer {
 
 static enum sabir_error read_options(const struct sabir_producer_options *given, struct sabir_producer_options *o)
 {
-	*o = (struct sabir_producer_options){ 0 };
-	if (given && (given->size < sizeof(given->size) || given->size > 4096))
-		return fail(SABIR_INVALID_ARGUMENT, "the options' size is %zu", given->size);
-	if (given)
-		memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
+	enum sabir_error error = struct_read("options", given, sizeof(given->size), o, sizeof(*o));
+	if (error)
+		return error;
 	if (!o->window)
 		o->window = DEFAULT_WINDOW;
 	if (!o->batch)
@@ -54,11 +52,7 @@ static enum sabir_error open_stream(struct sabir_producer *p)
 	struct request r;
 	request_init(&r, 16);
 	request_object(&r, p->queue->h.id);
-	enum sabir_error error = r.failed ? fail(SABIR_NO_MEMORY, "a producer")
-					  : remote_stream_open(p->queue->h.conn, "/sabir.v1.QueueService/Produce",
-							       (struct span){ r.data, r.len }, &p->stream);
-	request_fini(&r);
-	return error;
+	return remote_stream_open(p->queue->h.conn, "/sabir.v1.QueueService/Produce", &r, &p->stream);
 }
 
 /* A handle of its own, which does not hold what has no name. */
@@ -253,11 +247,6 @@ static bool goes_along(const struct sabir_producer *p, const struct sabir_task *
 	       p->how.ttl_ns == task->ttl_ns && p->has_ids == has_id(task);
 }
 
-static void write_time(struct request *r, uint32_t field, uint64_t ns)
-{
-	request_timeout(r, field, ns < SABIR_FOREVER ? ns : SABIR_FOREVER - 1);
-}
-
 static void begin_message(struct sabir_producer *p, const struct sabir_task *task)
 {
 	p->how = *task;
@@ -266,9 +255,9 @@ static void begin_message(struct sabir_producer *p, const struct sabir_task *tas
 	if (task->priority)
 		request_varint(&p->gathered, 4, (uint64_t)task->priority);
 	if (task->delay_ns)
-		write_time(&p->gathered, 5, task->delay_ns);
+		request_duration(&p->gathered, 5, task->delay_ns);
 	if (task->ttl_ns)
-		write_time(&p->gathered, 6, task->ttl_ns);
+		request_duration(&p->gathered, 6, task->ttl_ns);
 }
 
 /* Errors: NO_MEMORY, and nothing was added. */
@@ -312,13 +301,12 @@ static enum sabir_error put_code(struct sabir_producer *p, const struct item_cod
 static enum sabir_error put_remote(struct sabir_producer *p, const struct sabir_item *item,
 				   const struct sabir_task *task, uint64_t timeout_ns)
 {
-	struct sabir_task how = { 0 };
+	struct sabir_task how;
 	struct item_code code;
-	if (task && (task->size < offsetof(struct sabir_task, delay_ns) || task->size > 4096))
-		return fail(SABIR_INVALID_ARGUMENT, "task.size is %zu", task->size);
-	if (task)
-		memcpy(&how, task, task->size < sizeof(how) ? task->size : sizeof(how));
-	enum sabir_error error = item_encode(item, &code);
+	enum sabir_error error = struct_read("task", task, offsetof(struct sabir_task, delay_ns), &how, sizeof(how));
+	if (error)
+		return error;
+	error = item_encode(item, &code);
 	error = error ? item_refused(error, item) : put_code(p, &code, &how, clock_deadline(timeout_ns));
 	item_code_fini(&code);
 	return error;

@@ -132,15 +132,8 @@ static grpc_call *make_call(const struct remote_stream *s, const char *path)
 	return call;
 }
 
-enum sabir_error remote_stream_open(struct sabir_conn *conn, const char *path, struct span first,
-				    struct remote_stream **stream)
+static void begin(struct remote_stream *s, struct sabir_conn *conn, const char *path, struct span first)
 {
-	enum sabir_error error = remote_begin(conn);
-	if (error)
-		return error;
-	struct remote_stream *s = calloc(1, sizeof(*s));
-	if (!s)
-		return fail(SABIR_NO_MEMORY, "a stream");
 	conn_ref(conn);
 	s->conn = conn;
 	s->message = grpc_empty_slice();
@@ -154,8 +147,21 @@ enum sabir_error remote_stream_open(struct sabir_conn *conn, const char *path, s
 	start_send(s, first, true);
 	start_receive(s, true);
 	start_status(s);
-	*stream = s;
-	return SABIR_OK;
+}
+
+enum sabir_error remote_stream_open(struct sabir_conn *conn, const char *path, struct request *first,
+				    struct remote_stream **stream)
+{
+	enum sabir_error error = remote_begin(conn);
+	struct remote_stream *s = error || first->failed ? NULL : calloc(1, sizeof(*s));
+	if (s) {
+		begin(s, conn, path, (struct span){ first->data, first->len });
+		*stream = s;
+	} else if (!error) {
+		error = fail(SABIR_NO_MEMORY, "a stream");
+	}
+	request_fini(first);
+	return error;
 }
 
 void remote_stream_free(struct remote_stream *s)

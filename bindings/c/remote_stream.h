@@ -2,7 +2,7 @@
 #ifndef SABIR_C_REMOTE_STREAM_H
 #define SABIR_C_REMOTE_STREAM_H
 
-#include "bindings/c/conn.h"
+#include "bindings/c/request.h"
 
 /*
  * A call of gRPC with a stream of messages each way. It is moved by who uses it, one thread at a time: nothing is sent or
@@ -11,10 +11,10 @@
 struct remote_stream;
 
 /*
- * Begins a call with its first message, in the name of the connection's session, if it has one. Whether the server likes it
- * is told by remote_stream_wait. Errors: UNAVAILABLE, NO_MEMORY.
+ * Begins a call with its first message, which is consumed, in the name of the connection's session, if it has one. Whether the
+ * server likes it is told by remote_stream_wait. Errors: UNAVAILABLE, NO_MEMORY.
  */
-enum sabir_error remote_stream_open(struct sabir_conn *conn, const char *path, struct span first,
+enum sabir_error remote_stream_open(struct sabir_conn *conn, const char *path, struct request *first,
 				    struct remote_stream **stream);
 /* Cuts the call off, if it has not ended. NULL is fine. */
 void remote_stream_free(struct remote_stream *s);

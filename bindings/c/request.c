@@ -138,6 +138,11 @@ void request_timeout(struct request *r, uint32_t field, uint64_t timeout_ns)
 	request_end(r, begin);
 }
 
+void request_duration(struct request *r, uint32_t field, uint64_t ns)
+{
+	request_timeout(r, field, ns < SABIR_FOREVER ? ns : SABIR_FOREVER - 1);
+}
+
 enum sabir_error request_scalar(struct request *r, uint32_t field, const struct sabir_item *number)
 {
 	size_t begin = request_begin(r, field);

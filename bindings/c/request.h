@@ -31,8 +31,10 @@ void request_object(struct request *r, uint64_t id);
 void request_code(struct request *r, uint32_t field, const struct item_code *code);
 /* The Value of an item that is still to be encoded. Errors: INVALID_VALUE, NO_MEMORY. */
 enum sabir_error request_item(struct request *r, uint32_t field, const struct sabir_item *item);
-/* A Duration; nothing for SABIR_FOREVER. */
+/* A Duration that is waited; nothing for SABIR_FOREVER. */
 void request_timeout(struct request *r, uint32_t field, uint64_t timeout_ns);
+/* A Duration that is no wait: without the field it would be none at all, so SABIR_FOREVER is the longest that there is. */
+void request_duration(struct request *r, uint32_t field, uint64_t ns);
 /* A Scalar. Errors: WRONG_TYPE (the item is no number). */
 enum sabir_error request_scalar(struct request *r, uint32_t field, const struct sabir_item *number);
 /* A page's token, nothing at the beginning. */

@@ -4,22 +4,7 @@
  */
 #include "bindings/c/request.h"
 
-/* A time that is no wait: without the field it would be none at all. */
-static void write_time(struct request *r, uint32_t field, uint64_t ns)
-{
-	request_timeout(r, field, ns < SABIR_FOREVER ? ns : SABIR_FOREVER - 1);
-}
-
 /* ---------------------------------------------------------------- create */
-
-static enum sabir_error read_spec(const struct sabir_task_spec *given, struct sabir_task_spec *spec)
-{
-	*spec = (struct sabir_task_spec){ 0 };
-	if (given->size < offsetof(struct sabir_task_spec, discipline) || given->size > 4096)
-		return fail(SABIR_INVALID_ARGUMENT, "spec.size is %zu", given->size);
-	memcpy(spec, given, given->size < sizeof(*spec) ? given->size : sizeof(*spec));
-	return SABIR_OK;
-}
 
 static void write_spec(struct request *r, const struct sabir_task_spec *spec)
 {
@@ -32,8 +17,8 @@ static void write_spec(struct request *r, const struct sabir_task_spec *spec)
 	request_varint(r, 6, spec->max_attempts);
 	if (spec->dead_letter && *spec->dead_letter)
 		request_bytes(r, 7, spec->dead_letter, strlen(spec->dead_letter));
-	write_time(r, 8, spec->dedup_window_ns);
-	write_time(r, 9, spec->ttl_ns);
+	request_duration(r, 8, spec->dedup_window_ns);
+	request_duration(r, 9, spec->ttl_ns);
 	request_end(r, begin);
 }
 
@@ -47,7 +32,7 @@ enum sabir_error sabir_task_queue_create(sabir_conn *conn, const char *name, con
 		return FAIL_NULL();
 	if (flags & ~(SABIR_EXIST_OK | SABIR_EPHEMERAL))
 		return fail(SABIR_INVALID_ARGUMENT, "unknown flags %#x", flags);
-	enum sabir_error error = read_spec(spec, &s);
+	enum sabir_error error = struct_read("spec", spec, offsetof(struct sabir_task_spec, discipline), &s, sizeof(s));
 	if (!error && (!name || !*name))
 		error = sabir_session_open(conn, 0); /* it is held by an owner */
 	if (error)
@@ -78,17 +63,6 @@ static enum sabir_error send_it(sabir_queue *queue, enum method method, struct r
 	return error;
 }
 
-static enum sabir_error read_task(const struct sabir_task *given, struct sabir_task *task)
-{
-	*task = (struct sabir_task){ 0 };
-	if (!given)
-		return SABIR_OK;
-	if (given->size < offsetof(struct sabir_task, delay_ns) || given->size > 4096)
-		return fail(SABIR_INVALID_ARGUMENT, "task.size is %zu", given->size);
-	memcpy(task, given, given->size < sizeof(*task) ? given->size : sizeof(*task));
-	return SABIR_OK;
-}
-
 enum sabir_error sabir_task_queue_put(sabir_queue *queue, const struct sabir_item *item, const struct sabir_task *task,
 				      uint64_t timeout_ns, bool *duplicate)
 {
@@ -98,7 +72,7 @@ enum sabir_error sabir_task_queue_put(sabir_queue *queue, const struct sabir_ite
 
 	if (!queue || !item)
 		return FAIL_NULL();
-	enum sabir_error error = read_task(task, &how);
+	enum sabir_error error = struct_read("task", task, offsetof(struct sabir_task, delay_ns), &how, sizeof(how));
 	if (error)
 		return error;
 	begin(&r, queue, 400 + item->len);
@@ -109,8 +83,8 @@ enum sabir_error sabir_task_queue_put(sabir_queue *queue, const struct sabir_ite
 	}
 	request_timeout(&r, 3, timeout_ns);
 	request_varint(&r, 4, (uint64_t)how.priority);
-	write_time(&r, 5, how.delay_ns);
-	write_time(&r, 6, how.ttl_ns);
+	request_duration(&r, 5, how.delay_ns);
+	request_duration(&r, 6, how.ttl_ns);
 	if (how.dedup_id && *how.dedup_id)
 		request_bytes(&r, 7, how.dedup_id, strlen(how.dedup_id));
 	error = conn_call(queue->h.conn, METHOD_QUEUE_PUT, &r, timeout_ns, &out);
@@ -135,7 +109,7 @@ enum sabir_error sabir_task_queue_lease(sabir_queue *queue, uint64_t lease_ns, u
 		return fail(SABIR_NO_MEMORY, "%s", queue->h.name);
 	begin(&r, queue, 64);
 	request_timeout(&r, 2, timeout_ns);
-	write_time(&r, 3, lease_ns);
+	request_duration(&r, 3, lease_ns);
 	enum sabir_error error = conn_call(queue->h.conn, METHOD_QUEUE_GET, &r, timeout_ns, &out);
 	if (!error && (!response_find(bytes_item(&out, 1), 1, &f) || f.type != WIRE_LEN))
 		error = fail(SABIR_INTERNAL, "the queue's item is missing");
@@ -171,7 +145,7 @@ enum sabir_error sabir_task_queue_nack(sabir_queue *queue, uint64_t token, uint6
 		return FAIL_NULL();
 	begin(&r, queue, 64);
 	request_varint(&r, 2, token);
-	write_time(&r, 3, delay_ns);
+	request_duration(&r, 3, delay_ns);
 	return send_it(queue, METHOD_QUEUE_NACK, &r, 0);
 }
 
@@ -182,7 +156,7 @@ enum sabir_error sabir_task_queue_extend(sabir_queue *queue, uint64_t token, uin
 		return FAIL_NULL();
 	begin(&r, queue, 64);
 	request_varint(&r, 2, token);
-	write_time(&r, 3, lease_ns);
+	request_duration(&r, 3, lease_ns);
 	return send_it(queue, METHOD_QUEUE_EXTEND, &r, 0);
 }
 
