@@ -254,10 +254,10 @@ static void kill_one(void)
 	unsigned victim = random_below(&chance, N_PROCESSES);
 	if (!pids[victim])
 		return;
-	kill(pids[victim], SIGKILL);
-	/* Before it is reaped: it is dead for everybody at some time behind this. */
+	/* Before it is killed: its death is seen without its being reaped, and what it held is free, at some time behind this. */
 	if (kinds[shared->kind].flags & OWNERSHIP)
 		end(nemesis, begin(nemesis, "die", 1, victim, 0, 0), SABIR_TIMED_OUT, 0);
+	kill(pids[victim], SIGKILL);
 	waitpid(pids[victim], NULL, 0);
 	pids[victim] = 0;
 }
