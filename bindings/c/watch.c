@@ -36,19 +36,18 @@ static enum sabir_error write_fixed(struct request *r, const struct sabir_watch_
 enum sabir_error sabir_watch_open(sabir_conn *conn, uint64_t handle, const struct sabir_watch_options *options,
 				  sabir_watch **watch)
 {
-	struct sabir_watch_options o = { 0 };
+	struct sabir_watch_options o;
 	if (!conn || !watch)
 		return FAIL_NULL();
-	if (options && (options->size < sizeof(options->size) || options->size > sizeof(o)))
-		return fail(SABIR_INVALID_ARGUMENT, "the options' size is %zu", options->size);
-	if (options)
-		memcpy(&o, options, options->size);
+	enum sabir_error error = struct_read("options", options, sizeof(options->size), &o, sizeof(o));
+	if (error)
+		return error;
 	if (o.n_keys > MAX_KEYS)
 		return fail(SABIR_INVALID_ARGUMENT, "%zu keys, at most %u", o.n_keys, MAX_KEYS);
 	struct sabir_watch *made = calloc(1, sizeof(*made));
 	if (!made)
 		return fail(SABIR_NO_MEMORY, "a watch");
-	enum sabir_error error = write_fixed(&made->fixed, &o);
+	error = write_fixed(&made->fixed, &o);
 	if (error) {
 		request_fini(&made->fixed);
 		free(made);

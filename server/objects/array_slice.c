@@ -160,8 +160,14 @@ static inline void begin_step(struct seg_lane *writer, uint64_t number)
 static inline void store_step(const struct array_view *a, const struct slice_write *w, uint64_t done, uint64_t count)
 {
 	uint64_t width = a->width, pattern = w->data ? 0 : repeat(w->source, a->width);
-	store_run(a, a->elements + (w->start + done) * width, w->data ? w->data + done * width : NULL, pattern,
-		  count * width);
+	uint8_t *to = a->elements + (w->start + done) * width;
+	const uint8_t *data = w->data ? w->data + done * width : NULL;
+	/* The processor knows where a loop of always the same length ends. */
+	if (count * width == ARRAY_STEP * WORD && whole_word(to, ARRAY_STEP * WORD))
+		data ? store_words(to, data, 0, 0, ARRAY_STEP * WORD)
+		     : store_words(to, NULL, pattern, 0, ARRAY_STEP * WORD);
+	else
+		store_run(a, to, data, pattern, count * width);
 	fence_compiler();
 }
 

@@ -53,6 +53,23 @@ static void a_watch_tells_a_snapshot_then_changes(void)
 	sabir_dict_free(dict);
 }
 
+/* As with all structs of callers: of a later version of this header, larger; never too small to have a size. */
+static void options_of_another_size_are_read(void)
+{
+	struct {
+		struct sabir_watch_options options;
+		uint64_t later;
+	} larger = { .options = { .size = sizeof(larger) } };
+	sabir_watch *watch;
+	NEED(sabir_dict_create(conn, name_of("sizes"), 0, &dict));
+	CHECK_OK(sabir_watch_open(conn, sabir_dict_handle(dict), &larger.options, &watch));
+	sabir_watch_close(watch);
+	larger.options.size = 3;
+	CHECK_ERROR(sabir_watch_open(conn, sabir_dict_handle(dict), &larger.options, &watch), SABIR_INVALID_ARGUMENT);
+	CHECK_OK(sabir_delete_handle(conn, sabir_dict_handle(dict)));
+	sabir_dict_free(dict);
+}
+
 static void *set_later(void *context)
 {
 	(void)context;
@@ -126,6 +143,7 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_watch_tells_a_snapshot_then_changes),
+		TEST(options_of_another_size_are_read),
 		TEST(a_key_can_be_waited_for_before_it_is_there),
 		TEST(who_is_too_slow_is_told_what_was_lost),
 		TEST(a_value_can_be_waited_for),
