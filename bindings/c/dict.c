@@ -197,7 +197,7 @@ enum sabir_error sabir_dict_get_into(sabir_dict *dict, const struct sabir_item *
 	if (!error && !local)
 		encoded = got_value(&out, 0, local);
 	if (!error && item_decode(encoded, value))
-		error = fail(SABIR_INTERNAL, "the dict's Value is malformed");
+		error = fail(SABIR_DATA_LOSS, "the dict's Value is malformed");
 	buffer_take(buffer, &out);
 	return error;
 }

@@ -264,7 +264,7 @@ enum sabir_error result_item(struct bytes *out, struct span value, struct sabir_
 	struct sabir_item *made = (struct sabir_item *)(void *)out->data;
 	if (item_decode(value, made)) {
 		bytes_fini(out);
-		return fail(SABIR_INTERNAL, "the server's Value is malformed");
+		return fail(SABIR_DATA_LOSS, "the server's Value is malformed");
 	}
 	*item = result_take(out);
 	return SABIR_OK;

@@ -101,7 +101,7 @@ enum sabir_error make_items(const struct bytes *all, struct sabir_item **items)
 	for (size_t i = 0, at = 0; i < all->n_items; at = all->ends[i++]) {
 		if (item_decode((struct span){ copy.data + at, all->ends[i] - at }, &made[i])) {
 			free(block);
-			return fail(SABIR_INTERNAL, "the list's Value is malformed");
+			return fail(SABIR_DATA_LOSS, "the list's Value is malformed");
 		}
 	}
 	*items = made;

@@ -312,7 +312,7 @@ enum sabir_error sabir_pipe_recv_into(sabir_pipe *pipe, uint64_t timeout_ns, str
 	bytes_init(&out, buffer->data, buffer->size);
 	error = recv_value(pipe, lane, timeout_ns, &out, &value);
 	if (!error && item_decode(value, item))
-		error = fail(SABIR_INTERNAL, "the pipe's Value is malformed");
+		error = fail(SABIR_DATA_LOSS, "the pipe's Value is malformed");
 	buffer_take(buffer, &out);
 	return error;
 }

@@ -254,7 +254,7 @@ enum sabir_error sabir_queue_get_into(sabir_queue *queue, uint64_t timeout_ns, s
 	if (!lane && !error)
 		value = got_value(&out, 0, lane);
 	if (!error && item_decode(value, item))
-		error = fail(SABIR_INTERNAL, "the queue's Value is malformed");
+		error = fail(SABIR_DATA_LOSS, "the queue's Value is malformed");
 	buffer_take(buffer, &out);
 	return error;
 }

@@ -113,7 +113,7 @@ static enum sabir_error got_items(const struct bytes *out, struct span all, bool
 		struct span value = bytes_item(out, i);
 		value.data = all.data + (value.data - out->data);
 		if (item_decode(value, &items[i]))
-			return fail(SABIR_INTERNAL, "the queue's Value is malformed");
+			return fail(SABIR_DATA_LOSS, "the queue's Value is malformed");
 	}
 	return SABIR_OK;
 }

@@ -225,7 +225,7 @@ static enum sabir_error borrow_there(sabir_queue *queue, struct lane *lane, uint
 		return error;
 	if (decode_shared(borrow.value, &made.item)) {
 		(void)queue_settle(lane, h->id, borrow.holder, 1, &gone);
-		return SABIR_INTERNAL;
+		return SABIR_INVALID_VALUE;
 	}
 	made.inner[LOAN_CONN] = load64_relaxed(&h->conn->id);
 	made.inner[LOAN_HOLDER] = borrow.holder;
@@ -256,8 +256,8 @@ enum sabir_error sabir_queue_borrow(sabir_queue *queue, uint64_t timeout_ns, str
 	error = lane ? borrow_there(queue, lane, timeout_ns, loan) : SABIR_WRONG_KIND;
 	if (error == SABIR_WRONG_KIND) /* remote, or a task queue */
 		return borrow_here(queue, timeout_ns, loan);
-	if (error == SABIR_INTERNAL)
-		return fail(error, "the queue's Value is malformed");
+	if (error == SABIR_INVALID_VALUE)
+		return fail(SABIR_DATA_LOSS, "the queue's Value is malformed");
 	return object_result(&queue->h, error);
 }
 

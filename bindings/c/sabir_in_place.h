@@ -50,7 +50,7 @@ enum sabir_error sabir_queue_reserve(sabir_queue *queue, size_t len, enum sabir_
 /*
  * Puts the item; waits while the queue is full. The slot is used up then and its memory not the caller's any more; on
  * failure it is as before. Errors: as sabir_queue_put (INVALID_VALUE: what was written is not of the slot's form), and
- * INVALID_ARGUMENT (no slot, or another thread's).
+ * INVALID_ARGUMENT (no slot, or another thread's); DATA_LOSS also where a faulty program has written over the slot.
  */
 enum sabir_error sabir_queue_commit(struct sabir_slot *slot, uint64_t timeout_ns);
 /* Gives the memory back; nothing is put. A slot that is used up is fine. Errors: INVALID_ARGUMENT (another thread's). */

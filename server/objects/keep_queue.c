@@ -191,17 +191,25 @@ static enum sabir_error copy_item(const struct cut *c, uint64_t ref, uint64_t or
 	return SABIR_OK;
 }
 
-/* The chain of a slot, whose first item is still *at. */
-static enum sabir_error copy_chain(const struct cut *c, uint64_t ref, uint64_t *at, struct bytes *out)
+/* The chain of a slot, whose first item is still *at. BUSY: it is being taken. */
+static enum sabir_error copy_chain(struct cut *c, const uint64_t *slot, uint64_t *at, struct bytes *out)
 {
 	enum sabir_error error = SABIR_OK;
-	while (!error && ref && *at < c->end) {
+	uint64_t ref = load64_acquire(slot);
+	if (ref & SEG_SLOT_DONE)
+		return SABIR_BUSY;
+	struct queue_chain before = queue_chain_at(&c->q, ref);
+	/* What is in front of the end was there when that was looked for. */
+	bool good = ref && ref <= UINT32_MAX;
+	while (!error && good && ref && *at < c->end) {
 		uint32_t next = 0;
 		error = copy_item(c, ref, *at, out, &next);
 		*at += !error;
 		ref = next;
 	}
-	return error;
+	if (good && error == SABIR_BUSY)
+		good = !queue_chain_stands(&c->q, slot, &before);
+	return good ? error : queue_damaged(&c->q);
 }
 
 static enum sabir_error copy_items(struct cut *c, struct bytes *out)
@@ -213,12 +221,9 @@ static enum sabir_error copy_items(struct cut *c, struct bytes *out)
 			place.slots = queue_slots(c->q.seg, load32_acquire(&place.slots->block.next), &place.n);
 			place.i = 0;
 			if (!place.slots)
-				return SABIR_BUSY;
+				return queue_damaged(&c->q);
 		}
-		uint64_t seen = load64_acquire(&place.slots->slot[place.i++]);
-		if (seen & (SEG_SLOT_DONE | SEG_SLOT_CLOSED) || !seen)
-			return SABIR_BUSY;
-		enum sabir_error error = copy_chain(c, seen, &at, out);
+		enum sabir_error error = copy_chain(c, &place.slots->slot[place.i++], &at, out);
 		if (error)
 			return error;
 	}

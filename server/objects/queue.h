@@ -98,7 +98,8 @@ void queue_loan_over(struct lane *lane, uint64_t handle, uint64_t holder, struct
 
 /*
  * Putting in two steps: the caller writes the item where it will stand. A slot is the lane's, which has at most
- * SEG_RESERVED_REFS of them, of whatever queues; it ends with it. Of a slot that the lane does not have, INVALID_ARGUMENT.
+ * SEG_RESERVED_REFS of them, of whatever queues; it ends with it. Of a slot that the lane does not have, INVALID_ARGUMENT;
+ * of one whose memory is damaged DATA_LOSS, and it can be given up like any other.
  */
 struct queue_slot {
 	uint8_t *data; /* behind the head: `len` bytes for the caller to write */

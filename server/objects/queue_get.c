@@ -28,7 +28,7 @@ uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal)
 {
 	uint32_t n = 0, at;
 	while ((at = load32_relaxed(from)) != 0) {
-		struct seg_item *other = segment_at(q->seg, at, sizeof(*other));
+		struct seg_item *other = queue_listed(q, at);
 		if (!other || ++n > q->seg->n_chunks * 4096u)
 			return NULL;
 		if (load64_relaxed(&other->ordinal) > ordinal)
@@ -130,11 +130,13 @@ static enum sabir_error take_returned(struct queue *q, struct bytes *out, struct
 {
 	struct lane *lane = q->lane;
 	uint32_t ref = load32_relaxed(&q->body->returned);
-	struct seg_item *at = segment_at(q->seg, ref, sizeof(*at));
-	if (!at) {
+	struct seg_item *at = ref ? queue_listed(q, ref) : NULL;
+	if (!ref) {
 		store32_relaxed(&q->body->n_returned, 0);
 		return SABIR_EMPTY;
 	}
+	if (!at)
+		return queue_damaged(q);
 	uint64_t word = load64_relaxed(&at->block.word);
 	uint32_t n = load32_relaxed(&q->body->n_returned);
 	uint32_t next = load32_relaxed(&at->block.next);
@@ -420,6 +422,16 @@ static enum sabir_error copy_item(struct queue *q, struct seg_item *item, uint64
 	return SABIR_OK;
 }
 
+/* Under the lock. EMPTY: there is none. */
+static enum sabir_error peek_returned(struct queue *q, struct bytes *out)
+{
+	uint32_t ref = load32_relaxed(&q->body->returned);
+	struct seg_item *item = ref ? queue_listed(q, ref) : NULL;
+	if (!ref)
+		return SABIR_EMPTY;
+	return item ? copy_item(q, item, load64_relaxed(&item->block.word), out) : queue_damaged(q);
+}
+
 enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *out)
 {
 	struct queue q;
@@ -434,10 +446,9 @@ enum sabir_error queue_peek(struct lane *lane, uint64_t handle, struct bytes *ou
 			error = lock_acquire(lane, &q.object->lock);
 			if (error)
 				break;
-			item = segment_at(q.seg, load32_relaxed(&q.body->returned), sizeof(*item));
-			error = item ? copy_item(&q, item, load64_relaxed(&item->block.word), out) : SABIR_EMPTY;
+			error = peek_returned(&q, out);
 			lock_release(lane, &q.object->lock);
-			if (item)
+			if (error != SABIR_EMPTY)
 				break;
 		}
 		error = queue_first(&q, &place, &item, &word);

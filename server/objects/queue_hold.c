@@ -63,7 +63,7 @@ static void go_on(struct held *at)
 static bool find_held(struct queue *q, uint64_t holder, uint64_t mask, struct held *at)
 {
 	for (; (at->ref = load32_relaxed(at->link)) != 0; go_on(at)) {
-		at->item = segment_at(q->seg, at->ref, sizeof(*at->item));
+		at->item = queue_listed(q, at->ref);
 		if (!at->item || ++at->n > q->seg->n_chunks * 4096u) {
 			(void)queue_damaged(q);
 			return false;
@@ -100,7 +100,7 @@ static enum sabir_error hold_taken(struct queue *q, uint64_t holder)
 	uint32_t ref = load32_relaxed(&lane->shared->chain);
 	uint32_t last = load32_relaxed(&q->body->held_last);
 	struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
-	struct seg_item *behind = last ? segment_at(q->seg, last, sizeof(*behind)) : NULL;
+	struct seg_item *behind = last ? queue_listed(q, last) : NULL;
 	if (!item || (last && !behind))
 		return queue_damaged(q);
 	uint64_t word = load64_relaxed(&item->block.word);

@@ -59,6 +59,34 @@ struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t 
 /* An item by ref with its whole payload inside the data area; NULL if not. */
 struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t *len);
 
+/* One of a list under the object's lock, by ref: LIVE and the queue's. NULL: the list leads astray. */
+static inline struct seg_item *queue_listed(const struct queue *q, uint32_t ref)
+{
+	struct seg_item *item = block_size(q->seg, ref) ? segment_at(q->seg, ref, sizeof(*item)) : NULL;
+	return item && block_is_of(&item->block, q->index) ? item : NULL;
+}
+
+/*
+ * A chain in a slot does not change but by who takes its first item: as long as that is there, what was found in the chain
+ * is so, and not on its way to be something else.
+ */
+struct queue_chain {
+	uint64_t seen; /* in the slot */
+	uint64_t word; /* of its first item */
+};
+static inline struct queue_chain queue_chain_at(const struct queue *q, uint64_t seen)
+{
+	const struct seg_item *item = seen > UINT32_MAX ? NULL : segment_at(q->seg, (uint32_t)seen, sizeof(*item));
+	return (struct queue_chain){ seen, item ? load64_acquire(&item->block.word) : 0 };
+}
+/* Whether the chain is as it was, and nobody has taken its first item. */
+static inline bool queue_chain_stands(const struct queue *q, const uint64_t *slot, const struct queue_chain *before)
+{
+	fence_acquire();
+	struct queue_chain now = queue_chain_at(q, before->seen);
+	return block_word_is_of(now.word, q->index) && now.word == before->word && load64_acquire(slot) == before->seen;
+}
+
 /*
  * The first item that nobody has taken: its place, block and LIVE word. Helps those who have taken items out of the slots
  * in front of it. Errors: EMPTY, CLOSED, DATA_LOSS.

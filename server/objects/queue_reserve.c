@@ -63,25 +63,40 @@ enum sabir_error queue_reserve(struct lane *lane, uint64_t handle, struct span h
 	return error;
 }
 
-/* The block of the slot, if it is reserved by the lane; NULL if not. */
-static struct seg_item *slot_item(const struct lane *lane, const struct queue_slot *slot, uint32_t *len)
+static bool is_reserved(const struct lane *lane, const struct queue_slot *slot)
 {
-	if (!slot->ref || slot->place >= SEG_RESERVED_REFS ||
-	    load32_relaxed(&lane->shared->reserved[slot->place]) != slot->ref)
-		return NULL;
-	struct seg_item *item = queue_item_at(lane->seg, slot->ref, len);
-	uint64_t word = item ? load64_relaxed(&item->block.word) : 0;
-	return block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == lane->id ? item : NULL;
+	return slot->ref && slot->place < SEG_RESERVED_REFS &&
+	       load32_relaxed(&lane->shared->reserved[slot->place]) == slot->ref;
+}
+
+/* What is reserved is the lane's, unless somebody has written where he had nothing to write. */
+static bool is_ours(const struct lane *lane, const struct seg_block *block)
+{
+	uint64_t word = block ? load64_relaxed(&block->word) : 0;
+	return block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == lane->id;
+}
+
+/* The block of the slot. Errors: INVALID_ARGUMENT (it is not the lane's), DATA_LOSS. */
+static enum sabir_error slot_item(const struct lane *lane, const struct queue_slot *slot, struct seg_item **item,
+				  uint32_t *len)
+{
+	if (!is_reserved(lane, slot))
+		return SABIR_INVALID_ARGUMENT;
+	struct seg_item *at = queue_item_at(lane->seg, slot->ref, len);
+	if (!at || !is_ours(lane, &at->block))
+		return SABIR_DATA_LOSS;
+	*item = at;
+	return SABIR_OK;
 }
 
 enum sabir_error queue_slot_value(const struct lane *lane, const struct queue_slot *slot, struct span *value)
 {
 	uint32_t len;
-	const struct seg_item *item = slot_item(lane, slot, &len);
-	if (!item)
-		return SABIR_INVALID_ARGUMENT;
-	*value = (struct span){ (const uint8_t *)(item + 1), len };
-	return SABIR_OK;
+	struct seg_item *item;
+	enum sabir_error error = slot_item(lane, slot, &item, &len);
+	if (!error)
+		*value = (struct span){ (const uint8_t *)(item + 1), len };
+	return error;
 }
 
 /* ---------------------------------------------------------------- commit */
@@ -101,12 +116,14 @@ static enum sabir_error commit_entered(struct queue *q, const struct queue_slot 
 {
 	struct seg_lane *shared = q->lane->shared;
 	uint32_t len, accepted;
-	struct seg_item *item = slot_item(q->lane, slot, &len);
-	if (!item)
-		return SABIR_INVALID_ARGUMENT;
-	enum sabir_error error = check_len(q, len);
+	struct seg_item *item;
+	enum sabir_error error = slot_item(q->lane, slot, &item, &len);
+	if (!error)
+		error = check_len(q, len);
 	if (error)
 		return error;
+	/* The chain of one ends here, whoever has written meanwhile. */
+	store32_relaxed(&item->block.next, 0);
 	refs_enter(q->lane, q->object, (struct span){ (const uint8_t *)(item + 1), len });
 	fence_compiler();
 	store32_relaxed(&shared->chain, slot->ref);
@@ -146,14 +163,18 @@ enum sabir_error queue_commit(struct lane *lane, uint64_t handle, const struct q
 
 enum sabir_error queue_forgo(struct lane *lane, const struct queue_slot *slot)
 {
-	uint32_t len;
-	struct seg_item *item = slot_item(lane, slot, &len);
-	if (!item)
+	if (!is_reserved(lane, slot))
 		return SABIR_INVALID_ARGUMENT;
+	struct seg_block *block = segment_at(lane->seg, slot->ref, sizeof(*block));
 	lane_begin(lane, SEG_OP_READ, 0);
-	block_unreserve(lane, slot->place, HAND_ITEM);
-	FAULT("queue_forgo.in_hand");
-	block_free(lane, &item->block);
+	if (is_ours(lane, block)) {
+		block_unreserve(lane, slot->place, HAND_ITEM);
+		FAULT("queue_forgo.in_hand");
+		block_free(lane, block);
+	} else {
+		/* Damaged: nobody knows whose it is, but the place is the lane's. */
+		store32_relaxed(&lane->shared->reserved[slot->place], 0);
+	}
 	lane_end(lane);
 	return SABIR_OK;
 }

@@ -40,22 +40,30 @@ static void help(const struct scan *s, uint64_t *slot, uint64_t seen)
 		queue_detach(slot, seen, item);
 }
 
+/* False: it could not be followed to its end. */
+static bool show_chain(const struct scan *s, uint64_t ref)
+{
+	uint64_t most = s->q.seg->n_chunks * 4096ull;
+	uint32_t next = 0;
+	for (uint64_t n = 0; ref && n < most && show_item(s, ref, &next); n++)
+		ref = next;
+	return !ref;
+}
+
 /* EMPTY: nothing was put there yet, nor behind it. */
 static enum sabir_error scan_slot(struct scan *s, uint64_t *slot)
 {
-	uint64_t most = s->q.seg->n_chunks * 4096ull;
 	for (uint32_t looks = 0; looks < PATIENCE; looks++) {
-		uint64_t seen = load64_acquire(slot), n = 0;
+		uint64_t seen = load64_acquire(slot);
 		if (seen == 0 || seen == SEG_SLOT_CLOSED)
 			return SABIR_EMPTY;
 		if (seen & SEG_SLOT_DONE)
 			return SABIR_OK;
-		uint32_t next = 0;
-		uint64_t ref = seen;
-		while (ref && n++ < most && show_item(s, ref, &next))
-			ref = next;
-		if (!ref)
+		struct queue_chain before = queue_chain_at(&s->q, seen);
+		if (show_chain(s, seen))
 			return SABIR_OK;
+		if (queue_chain_stands(&s->q, slot, &before))
+			break; /* nobody has taken any of it: it is so */
 		help(s, slot, seen);
 	}
 	return queue_damaged(&s->q);

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A faulty program writes into items that it reads, or was about to put, where they stand. Nobody else is hurt by that. */
+#include "server/objects/keep.h"
+#include "server/objects/queue.h"
+#include "server/objects/queue_kind.h"
+#include "server/objects/recover_test_kit.h"
+
+#define LEN 3000u
+#define N 4u
+#define HOLDER 7u
+
+static struct segment seg;
+static struct lane lane;
+
+static int setup(void)
+{
+	if (kit_segment(16 << 20, &seg))
+		return -1;
+	lane = kit_lane(&seg);
+	lane.lock_patience_ns = 1000000;
+	return object_init_directory(&lane) ? -1 : 0;
+}
+
+static int teardown(void)
+{
+	lane_close(&lane);
+	segment_unmap(&seg);
+	return 0;
+}
+
+static struct seg_item *item_of(struct span value)
+{
+	return (struct seg_item *)(void *)(uintptr_t)value.data - 1;
+}
+
+static uint32_t ref_of(struct span value)
+{
+	return segment_ref(&seg, item_of(value));
+}
+
+/* A queue of N items of LEN bytes, each of its number; put one by one, or as one chain. */
+static uint64_t make(bool chained)
+{
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint8_t data[N][LEN];
+	struct queue_item items[N];
+	uint32_t accepted;
+	uint64_t q = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	for (uint32_t i = 0; i < N; i++) {
+		memset(data[i], (int)i, LEN);
+		items[i] = (struct queue_item){ .body = { data[i], LEN } };
+	}
+	for (uint32_t i = 0; i < N; i += chained ? N : 1)
+		CU_ASSERT_EQUAL(queue_put(&lane, q, &items[i], chained ? N : 1, &accepted), SABIR_OK);
+	return q;
+}
+
+static struct span borrow(uint64_t q, uint64_t number)
+{
+	struct span item = { NULL, 0 };
+	CU_ASSERT_EQUAL_FATAL(queue_borrow(&lane, q, queue_borrower(number, lane.owner), &item), SABIR_OK);
+	return item;
+}
+
+static enum sabir_error give_back(uint64_t q, uint64_t number)
+{
+	return queue_unhold(&lane, q, queue_borrower(number, lane.owner));
+}
+
+static enum sabir_error release(uint64_t q, uint64_t number)
+{
+	uint32_t gone;
+	return queue_settle(&lane, q, queue_borrower(number, lane.owner), 1, &gone);
+}
+
+static enum sabir_error get(uint64_t q)
+{
+	struct bytes out = { 0 };
+	enum sabir_error error = queue_get(&lane, q, 1, &out);
+	bytes_fini(&out);
+	return error;
+}
+
+static enum sabir_error peek(uint64_t q)
+{
+	struct bytes out = { 0 };
+	enum sabir_error error = queue_peek(&lane, q, &out);
+	bytes_fini(&out);
+	return error;
+}
+
+/* The queue has its N items yet; then both are deleted and their memory used by others. */
+static bool is_whole(uint64_t q)
+{
+	struct bytes out = { 0 };
+	bool good = queue_get(&lane, q, N, &out) == SABIR_OK && out.n_items == N;
+	for (size_t i = 0; good && i < N; i++) {
+		struct span item = bytes_item(&out, i);
+		good = item.len == LEN && item.data[0] == i && item.data[LEN - 1] == i;
+	}
+	bytes_fini(&out);
+	return good;
+}
+
+static bool spares(uint64_t other, uint64_t damaged)
+{
+	bool good = object_delete(&lane, damaged) == SABIR_OK;
+	kit_settle(&lane);
+	uint64_t next = make(false);
+	good &= is_whole(other) && is_whole(next);
+	return object_delete(&lane, other) == SABIR_OK && object_delete(&lane, next) == SABIR_OK && good;
+}
+
+/* An item of another queue, to which a damaged link is to lead; that queue has it still. */
+static uint32_t foreign(uint64_t other)
+{
+	struct span item = borrow(other, HOLDER);
+	CU_ASSERT_EQUAL(give_back(other, HOLDER), SABIR_OK);
+	return ref_of(item);
+}
+
+/* The first of them. */
+static struct span return_two(uint64_t q)
+{
+	struct span item = borrow(q, 1);
+	(void)borrow(q, 2);
+	CU_ASSERT_EQUAL(give_back(q, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(give_back(q, 2), SABIR_OK);
+	return item;
+}
+
+static void what_comes_behind_a_returned_item_is_not_taken_from_another_queue(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct span item = return_two(q);
+	item_of(item)->block.next = foreign(other);
+	CU_ASSERT_EQUAL(get(q), SABIR_OK);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+static void what_comes_behind_a_returned_item_is_not_shown_from_another_queue(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct span item = return_two(q);
+	item_of(item)->block.next = foreign(other);
+	CU_ASSERT_EQUAL(get(q), SABIR_OK);
+	CU_ASSERT_EQUAL(peek(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+/* The item that is given back has a higher number than what the list says, and is not linked into another queue's. */
+static void an_item_is_not_returned_into_another_queue(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct span first = borrow(q, 1);
+	(void)borrow(q, 2);
+	CU_ASSERT_EQUAL(give_back(q, 1), SABIR_OK);
+	item_of(first)->block.next = foreign(other);
+	CU_ASSERT_EQUAL(give_back(q, 2), SABIR_OK);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+static void what_is_held_behind_another_queues_item_is_not_looked_for(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct span first = borrow(q, 1);
+	(void)borrow(q, 2);
+	item_of(first)->block.next = foreign(other);
+	(void)release(q, 2);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+static void a_list_that_bites_its_tail_ends(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct span first = borrow(q, 1), second = borrow(q, 2);
+	item_of(second)->block.next = ref_of(first);
+	CU_ASSERT_EQUAL(release(q, 3), SABIR_OK);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+/* ---------------------------------------------------------------- slots */
+
+/* The n-th slot's item. */
+static struct seg_item *live_item(uint64_t q, uint32_t n)
+{
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	const struct seg_slots *slots = segment_at(&seg, (uint32_t)body->head, sizeof(*slots));
+	return segment_at(&seg, (uint32_t)slots->slot[n], sizeof(struct seg_item));
+}
+
+static void ignore(void *context, uint64_t handle)
+{
+	(void)context;
+	(void)handle;
+}
+
+/* The collector looks at chains while others take them, and must not take damage for that. */
+static void a_chain_that_bites_its_tail_is_followed_once(void)
+{
+	uint64_t q = make(true), other = make(false);
+	struct seg_item *item = live_item(q, 0);
+	item->block.next = segment_ref(&seg, item);
+	CU_ASSERT_EQUAL(queue_scan(&lane, q, ignore, NULL), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+static enum sabir_error keep(uint64_t q)
+{
+	struct kept_queue kept;
+	enum sabir_error error = keep_queue(&lane, q, &kept);
+	if (!error)
+		kept_queue_fini(&kept);
+	return error;
+}
+
+static void damage_len(uint64_t q)
+{
+	live_item(q, 1)->block.len = UINT32_MAX;
+}
+
+static void damage_next(uint64_t q)
+{
+	struct seg_item *item = live_item(q, 0);
+	item->block.next = segment_ref(&seg, item);
+}
+
+static void damage_number(uint64_t q)
+{
+	live_item(q, 1)->ordinal += 5;
+}
+
+static void damage_end(uint64_t q)
+{
+	live_item(q, N - 1)->last += 1000;
+}
+
+/* Else one faulty program would keep all objects out of all snapshots: BUSY ends them. */
+static void what_is_damaged_is_not_busy_for_a_snapshot(void)
+{
+	void (*const damages[])(uint64_t) = { damage_len, damage_next, damage_number, damage_end };
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		uint64_t q = make(false), other = make(false);
+		CU_ASSERT_EQUAL(keep(q), SABIR_OK);
+		damages[i](q);
+		CU_ASSERT_EQUAL(keep(q), SABIR_DATA_LOSS);
+		CU_ASSERT(spares(other, q));
+	}
+}
+
+/* ---------------------------------------------------------------- slots for what is to be put */
+
+static struct queue_slot reserve(uint64_t q)
+{
+	struct queue_slot slot = { NULL, 0, 0 };
+	CU_ASSERT_EQUAL_FATAL(queue_reserve(&lane, q, (struct span){ NULL, 0 }, LEN, &slot), SABIR_OK);
+	memset(slot.data, 0, LEN);
+	return slot;
+}
+
+static void a_damaged_slot_is_given_up_and_its_place_free(void)
+{
+	uint64_t q = make(false), other = make(false);
+	for (uint32_t i = 0; i < 3 * SEG_RESERVED_REFS; i++) {
+		struct queue_slot slot = reserve(q);
+		struct seg_item *item = segment_at(&seg, slot.ref, sizeof(*item));
+		if (i % 3)
+			item->block.word = i % 3 == 1 ? 0 : UINT64_MAX;
+		else
+			item->block.len = UINT32_MAX;
+		CU_ASSERT_EQUAL(queue_commit(&lane, q, &slot), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(queue_forgo(&lane, &slot), SABIR_OK);
+		CU_ASSERT_EQUAL(queue_forgo(&lane, &slot), SABIR_INVALID_ARGUMENT);
+	}
+	CU_ASSERT(spares(other, q));
+}
+
+static void a_slot_is_committed_alone(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct queue_slot slot = reserve(q);
+	struct seg_item *item = segment_at(&seg, slot.ref, sizeof(*item));
+	item->block.next = foreign(other);
+	CU_ASSERT_EQUAL(queue_commit(&lane, q, &slot), SABIR_OK);
+	for (uint32_t i = 0; i < N + 1; i++)
+		CU_ASSERT_EQUAL(get(q), SABIR_OK);
+	CU_ASSERT_EQUAL(get(q), SABIR_EMPTY);
+	CU_ASSERT(spares(other, q));
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(what_comes_behind_a_returned_item_is_not_taken_from_another_queue),
+		KIT_TEST(what_comes_behind_a_returned_item_is_not_shown_from_another_queue),
+		KIT_TEST(an_item_is_not_returned_into_another_queue),
+		KIT_TEST(what_is_held_behind_another_queues_item_is_not_looked_for),
+		KIT_TEST(a_list_that_bites_its_tail_ends),
+		KIT_TEST(a_chain_that_bites_its_tail_is_followed_once),
+		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
+		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
+		KIT_TEST(a_slot_is_committed_alone),
+	};
+	return kit_run("queue, damaged items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
