@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Restoring at the start. What can't be restored ends the start rather than that the server begins with less than the
- * operator believes; only a damaged file is passed over, since there is nothing else to be had from it.
+ * operator believes; only a damaged file is passed over, and an object that was damaged before it was saved, since there is
+ * nothing else to be had from them.
  */
 #include "server/main/restore.h"
 
@@ -41,6 +42,9 @@ static void log_restored(const char *name, const struct load_result *result, uin
 	log_info("restored", log_text("file", name), log_u64("objects", result->n_objects),
 		 log_u64("bytes", result->n_bytes), log_u64("age_s", age_ns / CLOCK_SECOND),
 		 log_u64("ms", (clock_now() - begun_ns) / CLOCK_MILLISECOND));
+	if (result->n_damaged)
+		log_error("damaged objects of the snapshot are left out", log_text("file", name),
+			  log_u64("n", result->n_damaged), log_text("first", result->damaged));
 }
 
 /* Takes the descriptor. *begun: the memory is not what it was. */

@@ -177,6 +177,48 @@ uint64_t load_handle(void *context, uint64_t id)
 	return object && object->handle ? object->handle : l->gone;
 }
 
+/* ---------------------------------------------------------------- what makes no sense */
+
+enum sabir_error load_senseless(struct load *l, const char *what)
+{
+	snprintf(l->result->detail, sizeof(l->result->detail), "%s", what);
+	return SABIR_INVALID_VALUE;
+}
+
+/* What an object answers that can't be as the file has it; neither the file nor this memory is to blame. */
+static bool is_senseless(const struct load *l, enum sabir_error error)
+{
+	switch (error) {
+	case SABIR_INVALID_ARGUMENT:
+	case SABIR_INVALID_NAME:
+	case SABIR_INVALID_VALUE:
+	case SABIR_OUT_OF_RANGE:
+	case SABIR_WRONG_TYPE:
+		return true;
+	case SABIR_DATA_LOSS:
+		return !*l->reader->detail;
+	default:
+		return false;
+	}
+}
+
+/* Leaves it out, if it is the object that makes no sense. What the file refers to it leads nowhere then. */
+static enum sabir_error leave_out(struct load *l, struct loaded *object, enum sabir_error error)
+{
+	struct load_result *result = l->result;
+	const struct record_object *r = &object->record;
+	if (!is_senseless(l, error))
+		return error;
+	if (!result->n_damaged++)
+		snprintf(result->damaged, sizeof(result->damaged), "object '%.*s' of kind %u: %.200s", (int)r->name.len,
+			 r->name.len ? (const char *)r->name.data : "", r->kind,
+			 *result->detail ? result->detail : error_message(error));
+	*result->detail = '\0';
+	uint64_t handle = object->handle;
+	object->handle = 0;
+	return handle ? object_delete(l->lane, handle) : SABIR_OK;
+}
+
 /* ---------------------------------------------------------------- making */
 
 /* The handle of references that led nowhere: to use it is DELETED for ever. */
@@ -204,6 +246,8 @@ static enum sabir_error make_some(struct load *l, struct loaded **in_order, size
 		if (error == SABIR_NOT_FOUND)
 			in_order[n++] = in_order[i];
 		else if (error)
+			error = leave_out(l, in_order[i], error);
+		if (error && error != SABIR_NOT_FOUND)
 			return error;
 	}
 	*left = n;
@@ -248,6 +292,8 @@ static enum sabir_error fill_one(struct load *l, struct loaded *object)
 	const struct record_object *r = &object->record;
 	reader_seek(l->reader, object->content_at, object->content_number);
 	enum sabir_error error = load_fill(l, object);
+	if (is_senseless(l, error))
+		return leave_out(l, object, error);
 	if (error && !*l->reader->detail)
 		snprintf(l->result->detail, sizeof(l->result->detail), "object '%.*s' (%llu): %s", (int)r->name.len,
 			 r->name.data, (unsigned long long)r->id, error_message(error));

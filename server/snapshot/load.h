@@ -12,12 +12,17 @@
  * Objects have other handles than before; references lead to the same objects, and those that led nowhere lead to an object
  * that is deleted. What time has ended meanwhile is not there any more. Tokens of locks and leases go on far above what
  * they were: by more than could have been given out since.
+ *
+ * An object that makes no sense in a file that is whole was damaged when it was saved, by a faulty program and without
+ * anybody's noticing. It is left out, as it would have been then, and the others are not lost with it.
  */
 struct load_result {
 	uint64_t n_objects;    /* that were made */
+	uint64_t n_damaged;    /* that make no sense, and are left out */
 	uint64_t time_unix_ns; /* when the snapshot was begun */
 	uint64_t n_bytes;
-	char detail[320]; /* what went wrong */
+	char detail[320];  /* what went wrong */
+	char damaged[320]; /* what of the first that was left out */
 };
 
 struct load_options {
@@ -30,8 +35,8 @@ struct load_options {
 
 /*
  * Errors: those of reader_open; RESOURCE_EXHAUSTED, TOO_MANY_OWNERS (the memory or the table of objects is too small),
- * TOO_LARGE (an item is larger than max-item-bytes is now), and what else a create or put may answer to a file that is whole and
- * yet makes no sense. *begun: something has been made of it, and the memory is of no use any more.
+ * TOO_LARGE (an item is larger than max-item-bytes is now), and what else a create or put may answer that is no matter of the
+ * object alone. *begun: something has been made of it, and the memory is of no use any more.
  */
 enum sabir_error snapshot_load(const struct load_options *options, struct load_result *result, bool *begun);
 /* Only the check. */

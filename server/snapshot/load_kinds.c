@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Restoring one object of each kind: making it, and filling it by the functions that programs fill it with, as far as
- * they go. What comes out of the file may make no sense where sabird did not write it: then those functions refuse
- * it.
+ * they go. What comes out of the file may make no sense, where a faulty program had written over the object before it was
+ * saved: then those functions refuse it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static enum sabir_error shared_list_fillers(struct load *l, const struct loaded 
 			return error;
 		for (bool last = false; !last;) {
 			if (!record_next_entry(&content, &entry, &last))
-				return reader_damaged(l->reader, "an element makes no sense");
+				return load_senseless(l, "an element makes no sense");
 			if (last)
 				break;
 			/* The least that any element has room for; see shared_list.c. */
@@ -169,7 +169,7 @@ static enum sabir_error add_entries(struct batch *b, struct record_content *cont
 		struct record_entry *entry = &b->entries[b->n];
 		bool done;
 		if (!record_next_entry(content, entry, &done))
-			return reader_damaged(b->l->reader, "an entry makes no sense");
+			return load_senseless(b->l, "an entry makes no sense");
 		if (done)
 			return flush(b, store); /* its bytes go with the frame */
 		enum sabir_error error = translate(b, entry->key, &b->key[b->n]);
@@ -223,6 +223,9 @@ static enum sabir_error store_queue(struct batch *b)
 static enum sabir_error fill_queue(struct load *l, const struct loaded *object)
 {
 	enum sabir_error error = fill_entries(l, object, store_queue);
+	/* What is too large for the server is the operator's matter. */
+	if (error == SABIR_TOO_LARGE && object->record.max_item_bytes < l->lane->seg->max_item_bytes)
+		error = load_senseless(l, "an item is larger than its queue takes");
 	if (!error && object->record.max_items)
 		error = restore_queue_bound(l->lane, object->handle, object->record.max_items);
 	if (!error && object->record.closed)
@@ -266,7 +269,7 @@ static enum sabir_error fill_tasks(struct load *l, const struct loaded *object)
 					 .closed = r->closed,
 					 .paused = r->paused };
 	if (r->next_ordinal > LOAD_COUNT_MAX || r->last_lease > LOAD_COUNT_MAX || r->unfinished > LOAD_COUNT_MAX)
-		return reader_damaged(l->reader, "a queue that has counted too far");
+		return load_senseless(l, "a queue that has counted too far");
 	ordinals_begin(l, r->next_ordinal);
 	enum sabir_error error = restore_tasks(l->lane, object->handle, &kept);
 	if (!error)
@@ -359,7 +362,7 @@ static enum sabir_error fill_value(struct load *l, const struct loaded *object)
 static enum sabir_error fill_lock(struct load *l, const struct loaded *object)
 {
 	if (object->record.token > LOAD_COUNT_MAX)
-		return reader_damaged(l->reader, "a lock that has counted too far");
+		return load_senseless(l, "a lock that has counted too far");
 	const struct kept_lock kept = { object->record.token + l->jump, object->record.abandoned };
 	return restore_lock(l->lane, object->handle, &kept);
 }

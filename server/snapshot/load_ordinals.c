@@ -17,7 +17,7 @@ enum sabir_error ordinals_add(struct load *l, uint64_t ordinal, bool of_id)
 {
 	struct ordinals *o = &l->ordinals;
 	if (ordinal >= o->end || ordinal > LOAD_COUNT_MAX)
-		return reader_damaged(l->reader, "a task behind the last that was put");
+		return load_senseless(l, "a task behind the last that was put");
 	if (o->n == o->cap) {
 		size_t cap = o->cap ? o->cap * 2 : 256;
 		uint64_t *more = realloc(o->of, cap * sizeof(*more));
@@ -43,6 +43,6 @@ enum sabir_error ordinals_check(struct load *l)
 		qsort(o->of, o->n, sizeof(*o->of), compare);
 	for (size_t i = 1; i < o->n; i++)
 		if (o->of[i] == o->of[i - 1])
-			return reader_damaged(l->reader, "a task comes twice");
+			return load_senseless(l, "a task comes twice");
 	return SABIR_OK;
 }

@@ -12,7 +12,7 @@
 struct loaded {
 	struct record_object record;
 	uint64_t content_at, content_number; /* the frame behind its own */
-	uint64_t handle;                     /* 0: it was not made (yet) */
+	uint64_t handle;                     /* 0: it was not made (yet), or is left out */
 	uint8_t *texts;
 };
 
@@ -46,11 +46,14 @@ uint64_t load_handle(void *context, uint64_t id);
 /* The next frame with content of the object, or *done. */
 enum sabir_error load_content(struct load *l, struct record_content *content, bool *done);
 
+/* Says what of the object makes no sense, and returns INVALID_VALUE. */
+enum sabir_error load_senseless(struct load *l, const char *what);
+
 /* Forgets those of the last queue. */
 void ordinals_begin(struct load *l, uint64_t end);
-/* Errors: DATA_LOSS, NO_MEMORY. */
+/* Errors: INVALID_VALUE, NO_MEMORY. */
 enum sabir_error ordinals_add(struct load *l, uint64_t ordinal, bool of_id);
-/* Errors: DATA_LOSS (one has come twice). */
+/* Errors: INVALID_VALUE (one has come twice). */
 enum sabir_error ordinals_check(struct load *l);
 
 /* Makes the object, empty. Errors: NOT_FOUND (what it needs is not there (yet)). */

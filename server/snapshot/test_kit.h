@@ -376,18 +376,23 @@ static inline int kit_open(const struct folder *folder, uint64_t number)
 	return openat(folder->fd, name, O_RDONLY | O_CLOEXEC);
 }
 
-static inline enum sabir_error kit_load(struct lane *lane, int fd)
+static inline enum sabir_error kit_load_result(struct lane *lane, int fd, struct load_result *result)
 {
-	struct load_result result;
 	struct reader reader;
 	bool begun = false;
 	enum sabir_error error = reader_open(&reader, fd);
 	if (!error)
-		error = snapshot_load(&(struct load_options){ .lane = lane, .reader = &reader }, &result, &begun);
+		error = snapshot_load(&(struct load_options){ .lane = lane, .reader = &reader }, result, &begun);
 	if (error)
 		printf("\n    %s: %s", error_name(error), reader.detail);
 	reader_close(&reader);
 	return error;
+}
+
+static inline enum sabir_error kit_load(struct lane *lane, int fd)
+{
+	struct load_result result;
+	return kit_load_result(lane, fd, &result);
 }
 
 #endif
