@@ -80,14 +80,19 @@ static void raise_lanes_used(struct segment *seg, uint32_t n)
 		;
 }
 
+uint64_t lane_own_owner(const struct lane *lane)
+{
+	uint64_t generation = load64_relaxed(&lane->seg->owners[lane->owner].word) >> 32;
+	return (uint64_t)lane->owner + 1 + (generation << 32);
+}
+
 /* The lane's word is ours. */
 static void lane_enter(struct segment *seg, uint32_t i, uint32_t owner, struct lane *lane)
 {
 	struct seg_lane *s = &seg->lanes[i];
-	uint64_t generation = load64_relaxed(&seg->owners[owner].word) >> 32;
 	lane_clean(s);
 	*lane = (struct lane){ .seg = seg, .shared = s, .id = i + 1, .owner = owner };
-	lane->actor.owner = (uint64_t)owner + 1 + (generation << 32);
+	lane->actor.owner = lane_own_owner(lane);
 	lane->actor.thread = (uint64_t)(i + 1) << 32 | (load64_relaxed(&s->word) >> 16 & 0xffff);
 }
 

@@ -101,6 +101,9 @@ void lane_make_spare(struct lane *by, struct seg_lane *s);
 /* Takes a dead owner's over; its other lanes need not have been recovered yet. Errors: TOO_MANY_OWNERS. */
 enum sabir_error lane_take_spare(struct segment *seg, uint32_t from_owner, uint32_t owner, struct lane *lane);
 
+/* The lane's own owner, as in an actor: of a local program what its actor has already. */
+uint64_t lane_own_owner(const struct lane *lane);
+
 /* Returns the lane's cached blocks and the lane. */
 void lane_close(struct lane *lane);
 

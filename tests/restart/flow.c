@@ -28,6 +28,7 @@ static void need(enum sabir_error error, const char *what)
 }
 
 /* A queue with the numbers 1 to 5, and a consumer that was given three of them. */
+enum sort { PLAIN, LEASED, LEASED_IN_SESSION };
 struct side {
 	sabir_conn *conn;
 	sabir_queue *queue;
@@ -42,11 +43,18 @@ static int64_t next(struct side *s, uint64_t timeout_ns)
 	return error ? -(int64_t)error : item.as.i;
 }
 
-static void begin(struct side *s, const char *url, const char *name)
+static void begin(struct side *s, const char *url, const char *name, enum sort sort)
 {
 	struct sabir_consumer_options options = { .size = sizeof(options), .max_outstanding = 3 };
+	struct sabir_task_spec spec = { .size = sizeof(spec) };
 	need(sabir_connect(url, NULL, &s->conn), url);
-	need(sabir_queue_create(s->conn, name, 0, 0, &s->queue), name);
+	if (sort == LEASED_IN_SESSION)
+		need(sabir_session_open(s->conn, 0), "a session");
+	if (sort != PLAIN)
+		options.lease_ns = 3600 * SABIR_SECOND;
+	need(sort == PLAIN ? sabir_queue_create(s->conn, name, 0, 0, &s->queue)
+			   : sabir_task_queue_create(s->conn, name, &spec, 0, &s->queue),
+	     name);
 	for (int64_t i = 1; i <= 5; i++) {
 		struct sabir_item item = sabir_int(i);
 		need(sabir_queue_put(s->queue, &item, 0), "put");
@@ -88,21 +96,25 @@ static sabir_producer *produce(struct side *s, const char *name, sabir_queue **q
 	return producer;
 }
 
-static void remote_streams_break(struct side *s, sabir_producer *producer)
+static void consumer_breaks(struct side *s)
 {
-	struct sabir_producer_state state = { 0 };
 	int64_t given;
 	while ((given = next(s, SABIR_FOREVER)) == -(int64_t)SABIR_WOULD_BLOCK) /* all the credit is used */
 		usleep(1000);
 	check(given == -(int64_t)SABIR_UNAVAILABLE, "a consumer is told");
+	check(sabir_consumer_close(s->consumer) == SABIR_UNAVAILABLE, "and again at its end");
+	check(holds(s->queue, 1, 5), "its items come back, in their places");
+}
+
+static void producer_breaks(sabir_producer *producer)
+{
+	struct sabir_producer_state state = { 0 };
 	enum sabir_error error = sabir_producer_flush(producer, SABIR_FOREVER);
 	check(error == SABIR_UNAVAILABLE, "a producer is told");
 	check(sabir_producer_flush(producer, 0) == error, "again");
 	check(!sabir_producer_state(producer, &state) && state.put == 8 && state.accepted == 5,
 	      "and what was accepted");
 	sabir_producer_close(producer);
-	check(sabir_consumer_close(s->consumer) == SABIR_UNAVAILABLE, "and again at its end");
-	check(holds(s->queue, 1, 5), "its items come back, in their places");
 }
 
 static void local_ones_go_on(struct side *s)
@@ -115,22 +127,31 @@ static void local_ones_go_on(struct side *s)
 
 int main(int argc, char **argv)
 {
-	struct side local, remote;
+	struct side local, remote, leased, owned;
 	sabir_producer *producer;
 	sabir_queue *bounded;
 	if (argc != 4)
 		return 2;
 	alarm(60);
-	begin(&local, argv[1], "flow/local");
-	begin(&remote, argv[2], "flow/remote");
+	begin(&local, argv[1], "flow/local", PLAIN);
+	begin(&remote, argv[2], "flow/remote", PLAIN);
+	begin(&leased, argv[2], "flow/leased", LEASED);
+	begin(&owned, argv[2], "flow/owned", LEASED_IN_SESSION);
 	producer = produce(&remote, "flow/bounded", &bounded);
 	check(!kill((pid_t)atoi(argv[3]), SIGKILL), "the server is killed");
-	remote_streams_break(&remote, producer);
+	consumer_breaks(&remote);
+	consumer_breaks(&leased);
+	consumer_breaks(&owned);
+	producer_breaks(producer);
 	local_ones_go_on(&local);
 	sabir_queue_free(bounded);
 	sabir_queue_free(local.queue);
 	sabir_queue_free(remote.queue);
+	sabir_queue_free(leased.queue);
+	sabir_queue_free(owned.queue);
 	sabir_close(local.conn);
+	sabir_close(leased.conn);
+	sabir_close(owned.conn);
 	sabir_close(remote.conn);
 	printf("%d passed, %d failed\n", n_passed, n_failed);
 	return n_failed != 0;
