@@ -191,28 +191,20 @@ static enum sabir_error copy_item(const struct cut *c, uint64_t ref, uint64_t or
 	return SABIR_OK;
 }
 
-/* The chain of a slot, whose first item is still *at. BUSY: it is being taken. */
-static enum sabir_error copy_chain(struct cut *c, const uint64_t *slot, uint64_t *at, struct bytes *out)
+/* The chain of a slot, whose first item is still *at. BUSY: it is not there, or not as it should be. */
+static enum sabir_error copy_chain(const struct cut *c, uint64_t ref, uint64_t *at, struct bytes *out)
 {
-	enum sabir_error error = SABIR_OK;
-	uint64_t ref = load64_acquire(slot);
-	if (ref & SEG_SLOT_DONE)
-		return SABIR_BUSY;
-	struct queue_chain before = queue_chain_at(&c->q, ref);
-	/* What is in front of the end was there when that was looked for. */
-	bool good = ref && ref <= UINT32_MAX;
-	while (!error && good && ref && *at < c->end) {
+	enum sabir_error error = ref && ref <= UINT32_MAX ? SABIR_OK : SABIR_BUSY;
+	while (!error && ref && *at < c->end) {
 		uint32_t next = 0;
 		error = copy_item(c, ref, *at, out, &next);
 		*at += !error;
 		ref = next;
 	}
-	if (good && error == SABIR_BUSY)
-		good = !queue_chain_stands(&c->q, slot, &before);
-	return good ? error : queue_damaged(&c->q);
+	return error;
 }
 
-static enum sabir_error copy_items(struct cut *c, struct bytes *out)
+static enum sabir_error walk(struct cut *c, struct bytes *out)
 {
 	struct place place = c->place;
 	uint64_t at = c->first;
@@ -221,13 +213,24 @@ static enum sabir_error copy_items(struct cut *c, struct bytes *out)
 			place.slots = queue_slots(c->q.seg, load32_acquire(&place.slots->block.next), &place.n);
 			place.i = 0;
 			if (!place.slots)
-				return queue_damaged(&c->q);
+				return SABIR_BUSY;
 		}
-		enum sabir_error error = copy_chain(c, &place.slots->slot[place.i++], &at, out);
+		enum sabir_error error = copy_chain(c, load64_acquire(&place.slots->slot[place.i++]), &at, out);
 		if (error)
 			return error;
 	}
 	return SABIR_OK;
+}
+
+/* Items are taken from the first on: as long as that is there, what is not found behind it is not on its way but damaged. */
+static enum sabir_error copy_items(struct cut *c, struct bytes *out)
+{
+	const uint64_t *slot = &c->place.slots->slot[c->place.i];
+	struct queue_chain first = queue_chain_at(&c->q, load64_acquire(slot));
+	enum sabir_error error = walk(c, out);
+	if (error == SABIR_BUSY && queue_chain_stands(&c->q, slot, &first))
+		error = queue_damaged(&c->q);
+	return error;
 }
 
 /* ---------------------------------------------------------------- those that were just being taken */

@@ -240,10 +240,23 @@ static void damage_end(uint64_t q)
 	live_item(q, N - 1)->last += 1000;
 }
 
+static void damage_word(uint64_t q)
+{
+	live_item(q, 1)->block.word ^= 3;
+}
+
+static void damage_slot(uint64_t q)
+{
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	struct seg_slots *slots = segment_at(&seg, (uint32_t)body->head, sizeof(*slots));
+	slots->slot[2] |= SEG_SLOT_DONE;
+}
+
 /* Else one faulty program would keep all objects out of all snapshots: BUSY ends them. */
 static void what_is_damaged_is_not_busy_for_a_snapshot(void)
 {
-	void (*const damages[])(uint64_t) = { damage_len, damage_next, damage_number, damage_end };
+	void (*const damages[])(uint64_t) = { damage_len, damage_next, damage_number,
+					      damage_end, damage_word, damage_slot };
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
 		uint64_t q = make(false), other = make(false);
 		CU_ASSERT_EQUAL(keep(q), SABIR_OK);
