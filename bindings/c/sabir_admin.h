@@ -28,7 +28,7 @@ struct sabir_snapshot_info {
  *
  * Who may: over gRPC see sabird's admin-sessions; with a local connection root and the server's user. Errors:
  * PERMISSION_DENIED, NOT_CONFIGURED (the server has no folder for snapshots), WOULD_BLOCK (the time is over), CANCELLED;
- * and none was written: RESOURCE_EXHAUSTED (the disk is full), UNAVAILABLE (another error of the file, or the server ends), BUSY
+ * and none was written: DISK_FULL, IO_ERROR (the file can't be written), UNAVAILABLE (the server ends), BUSY
  * (a program has an object's lock and does not go on), TOO_LARGE (an object is), NO_MEMORY.
  */
 enum sabir_error sabir_snapshot(sabir_conn *conn, uint64_t timeout_ns, struct sabir_snapshot_info *snapshot);

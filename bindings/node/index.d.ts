@@ -283,3 +283,5 @@ export class RequestForgotten extends SabirError {}
 export class TooManyRequests extends SabirError {}
 export class OutcomeUnknown extends SabirError {}
 export class NotConfigured extends SabirError {}
+export class DiskFull extends SabirError {}
+export class IoError extends SabirError {}

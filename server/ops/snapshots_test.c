@@ -133,13 +133,13 @@ static void test_one_that_had_begun_is_not_for_who_asks_later(void)
 
 static void test_why_there_is_none_is_told(void)
 {
-	const struct snapshot_report report = { .error = SABIR_RESOURCE_EXHAUSTED, .detail = "no space left" };
+	const struct snapshot_report report = { .error = SABIR_DISK_FULL, .detail = "no space left" };
 	struct result r;
 	ask("", &r);
 	begin_writing();
 	snapshots_done(all, &report);
 	park_ring(park, &ops_lane);
-	CU_ASSERT(r.n_done == 1 && r.error == SABIR_RESOURCE_EXHAUSTED);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_DISK_FULL);
 	CU_ASSERT_STRING_EQUAL(r.detail, "no space left");
 }
 

@@ -313,7 +313,7 @@ static void test_a_full_disk_leaves_the_snapshot_that_was_there(void)
 	small.rlim_max = limit.rlim_max;
 	setrlimit(RLIMIT_FSIZE, &small);
 	const struct save_options options = { .lane = &lane, .folder_fd = folder.fd, .number = 2 };
-	CU_ASSERT_EQUAL(snapshot_save(&options, &result), SABIR_RESOURCE_EXHAUSTED);
+	CU_ASSERT_EQUAL(snapshot_save(&options, &result), SABIR_DISK_FULL);
 	setrlimit(RLIMIT_FSIZE, &limit);
 	CU_ASSERT_PTR_NOT_NULL(strstr(result.detail, "can't write the temporary file: "));
 	CU_ASSERT_EQUAL(kit_files(path, &temporary), 1);

@@ -114,7 +114,7 @@ enum sabir_error folder_list(const struct folder *folder, uint64_t **numbers, si
 {
 	DIR *dir = entries(folder);
 	struct dirent *entry;
-	enum sabir_error error = dir ? SABIR_OK : SABIR_UNAVAILABLE;
+	enum sabir_error error = dir ? SABIR_OK : SABIR_IO_ERROR;
 	*numbers = NULL;
 	*n = 0;
 	while (!error && (entry = readdir(dir)) != NULL)

@@ -25,7 +25,7 @@ struct folder {
 enum sabir_error folder_open(const char *path, char *detail, size_t size, struct folder *folder);
 void folder_close(struct folder *folder);
 
-/* The numbers of the snapshots, newest first, malloc'ed. Errors: UNAVAILABLE, NO_MEMORY. */
+/* The numbers of the snapshots, newest first, malloc'ed. Errors: IO_ERROR, NO_MEMORY. */
 enum sabir_error folder_list(const struct folder *folder, uint64_t **numbers, size_t *n);
 /* Removes all but the `keep` newest; returns how many. */
 size_t folder_prune(const struct folder *folder, size_t keep);

@@ -34,7 +34,7 @@ struct save_options {
 };
 
 /*
- * Errors: RESOURCE_EXHAUSTED (the disk is full), UNAVAILABLE (another error of the file), BUSY (somebody has the lock of an
+ * Errors: DISK_FULL, IO_ERROR (of the file), BUSY (somebody has the lock of an
  * object and has not gone on for SAVE_PATIENCE), TOO_LARGE (KEEP_MOST), NO_MEMORY, CANCELLED. Then no file is left.
  */
 #define SAVE_PATIENCE (10 * 1000000000ull)

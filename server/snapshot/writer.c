@@ -55,7 +55,7 @@ static enum sabir_error failed(struct writer *w, const char *what)
 {
 	bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
 	snprintf(w->detail, sizeof(w->detail), "can't %s: %s", what, strerror(errno));
-	return full ? SABIR_RESOURCE_EXHAUSTED : SABIR_UNAVAILABLE;
+	return full ? SABIR_DISK_FULL : SABIR_IO_ERROR;
 }
 
 static enum sabir_error write_all(struct writer *w, const uint8_t *data, size_t len)

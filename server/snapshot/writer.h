@@ -20,8 +20,7 @@ struct writer {
 	char detail[256]; /* what went wrong */
 };
 
-/* Errors of all: RESOURCE_EXHAUSTED (the disk is full, a quota or limit is reached), UNAVAILABLE (another error of the
- * file), NO_MEMORY; `detail` says more. */
+/* Errors of all: DISK_FULL (or a quota or limit is reached), IO_ERROR, NO_MEMORY; `detail` says more. */
 enum sabir_error writer_open(struct writer *w, int folder_fd, uint64_t number);
 enum sabir_error writer_frame(struct writer *w, uint32_t type, struct span message);
 /* Everything is on the disk and the file has its name. */

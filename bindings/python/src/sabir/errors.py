@@ -47,6 +47,8 @@ _ALSO = {
     "PERMISSION_DENIED": (PermissionError,),
     "UNIMPLEMENTED": (NotImplementedError,),
     "NO_MEMORY": (MemoryError,),
+    "DISK_FULL": (OSError,),
+    "IO_ERROR": (OSError,),
 }
 _ROW = re.compile(r'^E\((\w+), \d+, (\w+), "(.*)"\)$', re.MULTILINE)
 
