@@ -267,6 +267,14 @@ static void on_ping(struct connection *c)
 		connection_lose_socket(c);
 }
 
+/* From now on it has so long to go on. */
+static void begin_patience(struct connection *c)
+{
+	const struct control_options *options = &c->control->options;
+	uint64_t patience = options->hello_timeout_ns ? options->hello_timeout_ns : HELLO_TIMEOUT;
+	loop_timer_set(options->loop, &c->timer, clock_deadline(patience));
+}
+
 static void on_operator(struct connection *c, const struct attach_message *question)
 {
 	char detail[ATTACH_DETAIL_SIZE] = "";
@@ -276,6 +284,8 @@ static void on_operator(struct connection *c, const struct attach_message *quest
 		refuse(c, error, detail);
 	else if (attach_send(c->socket.fd, &answer, NULL, 0))
 		connection_lose_socket(c);
+	else if (c->state == CONNECTION_GREETING)
+		begin_patience(c); /* he asks after a snapshot, which may take longer */
 }
 
 static void on_frame(struct connection *c, const struct attach_message *message)
@@ -373,8 +383,7 @@ void connection_open(struct control *control, int socket)
 		connection_refuse(control, socket, SABIR_NO_MEMORY, "the server can't take another connection");
 		return;
 	}
-	uint64_t patience = options->hello_timeout_ns ? options->hello_timeout_ns : HELLO_TIMEOUT;
-	loop_timer_set(options->loop, &c->timer, clock_deadline(patience));
+	begin_patience(c);
 }
 
 void connection_drain(struct connection *c)

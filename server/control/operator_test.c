@@ -210,6 +210,31 @@ static void test_a_snapshot_is_asked_for_and_asked_after(void)
 	snapshots_free(snapshots);
 }
 
+/* Who asks after a snapshot again and again is not silent, however long that takes. */
+static void test_who_waits_for_a_snapshot_is_not_refused_for_his_time(void)
+{
+	const uint64_t patience = 400 * CLOCK_MILLISECOND;
+	struct snapshots *snapshots = snapshots_new(&kit.seg);
+	struct control_options control = kit_options();
+	struct attach_message question = { .type = ATTACH_SNAPSHOT };
+	struct client c;
+	kit_stop();
+	control.snapshots = snapshots;
+	control.hello_timeout_ns = patience;
+	kit_start(&control);
+	client_open(&c);
+	for (uint64_t until = clock_now() + 2 * patience; clock_now() < until;) {
+		CU_ASSERT_EQUAL_FATAL(attach_send(c.socket, &question, NULL, 0), SABIR_OK);
+		CU_ASSERT_EQUAL_FATAL(client_answer(&c), SABIR_OK);
+		CU_ASSERT_EQUAL_FATAL(c.answer.type, ATTACH_SNAPSHOT_STATE);
+		question.snapshot.number = c.answer.snapshot_state.number;
+	}
+	loop_turn(&kit.loop, CLOCK_SECOND); /* then he is silent */
+	client_expect_refusal(&c, SABIR_TIMED_OUT);
+	kit_stop();
+	snapshots_free(snapshots);
+}
+
 /* As another user, to whom the socket is open. The child has nothing but its exit status to tell with. */
 static void ask_as_nobody(void)
 {
@@ -258,6 +283,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_session_is_ended);
 	CU_ADD_TEST(suite, test_without_a_folder_there_is_no_snapshot);
 	CU_ADD_TEST(suite, test_a_snapshot_is_asked_for_and_asked_after);
+	CU_ADD_TEST(suite, test_who_waits_for_a_snapshot_is_not_refused_for_his_time);
 	CU_ADD_TEST(suite, test_other_users_are_refused);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
