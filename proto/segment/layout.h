@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 4u
+#define SEG_LAYOUT_VERSION 5u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -106,21 +106,27 @@ struct seg_owner {
 	char label[40]; /* the program's name, NUL-terminated */
 };
 
+#define SEG_SESSION_ENDS (1ull << 4) /* nobody uses it any more: the server, or the next one, finishes its end */
+
 /*
  * What a server needs to go on with the session of a remote program that another one has opened; beside the entry of its
- * owner. It counts if its word is that of its owner, which has SEG_OWNER_REMOTE: the word is stored last, and 0 before
- * anything of the session ends.
+ * owner. It counts if its word is that of its owner, which has SEG_OWNER_REMOTE: the word is stored last, gets SEG_SESSION_ENDS
+ * before anything of the session ends, and is 0 when all is given back that was got for it and not acknowledged.
  */
 struct seg_session {
-	uint64_t word; /* the owner's word while it is LIVE; 0 = none */
-	uint64_t lease_ns;
+	uint64_t word; /* the owner's word when it was opened, perhaps with SEG_SESSION_ENDS; 0 = none */
+	union {
+		uint64_t lease_ns;
+		uint64_t returning; /* it ends: the id of the answer whose items are being given back */
+	};
 	uint64_t
 		lost_below; /* of requests with ids below, what became of them is not known, unless there is an answer */
 	uint64_t acked_below; /* the client has the answers of requests with ids below */
 	uint64_t answers;     /* handle of the dict of the other answers: see server/objects/answers.h; 0 = none yet */
 	uint8_t print[16];    /* of its token: SHA-256, the first half */
 	char peer[64];        /* from where it was opened; for people, NUL-terminated */
-	uint8_t pad0[8];
+	uint32_t n_returned;  /* so many of `returning`'s items are back; stored with each, in one transaction */
+	uint32_t pad0;
 };
 
 /* seg_lane.word: state in bits 0-3, generation in bits 16-31, owner's index in bits 32-63. */
@@ -159,6 +165,7 @@ struct seg_session {
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
 #define SEG_PHASE_OPEN 0u
 #define SEG_PHASE_COMMITTED 1u
+#define SEG_PHASE_MAKING 2u /* its items are copies, made to be given back: there are others of those that are not back */
 
 /* Bytes of a response that a lane's record has room for. */
 #define SEG_ASKED_RESPONSE 256u

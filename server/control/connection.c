@@ -27,6 +27,7 @@
 #include "server/base/utf8.h"
 #include "server/control/operator.h"
 #include "server/objects/object.h"
+#include "server/ops/session_end.h"
 
 #define HELLO_TIMEOUT (5 * CLOCK_SECOND)
 #define RETRY_FIRST (10 * CLOCK_MILLISECOND)
@@ -74,8 +75,12 @@ static void recover(void *context)
 {
 	struct connection *c = context;
 	struct control *control = c->control;
-	enum sabir_error error = owner_recover(control->options.lane, c->owner);
+	/* A session that could not be adopted comes here too. */
+	enum sabir_error error = session_recover(control->options.lane, c->owner, &c->n_lost);
 	if (!error) {
+		if (c->n_lost)
+			log_error("a session's items could not go back, for the memory is damaged",
+				  log_u64("owner", c->owner), log_u64("answers", c->n_lost));
 		log_debug("owner recovered", log_u64("owner", c->owner), log_text("label", c->label));
 		connection_forget(c);
 		control->counters.attached--;

@@ -47,6 +47,7 @@ struct connection {
 	struct loop_fd pidfd;
 	struct loop_timer timer;
 	uint64_t retry_ns;
+	uint32_t n_lost; /* RECOVERING: see session_recover */
 	uint32_t owner;
 	uint32_t generation;
 	char label[40];

@@ -86,6 +86,13 @@ static enum sabir_error start_collector(struct server *s)
 	return SABIR_RESOURCE_EXHAUSTED;
 }
 
+static void tell_lost(void *context, uint64_t owner, uint32_t n_answers)
+{
+	(void)context;
+	log_error("a session's items could not go back, for the memory is damaged", log_u64("session", owner),
+		  log_u64("answers", n_answers));
+}
+
 static enum sabir_error start_sessions(struct server *s)
 {
 	const struct sessions_options options = {
@@ -93,6 +100,7 @@ static enum sabir_error start_sessions(struct server *s)
 		.max_sessions = (uint32_t)config_number(s->config, OPTION_MAX_SESSIONS),
 		.admin = (enum session_admin)config_number(s->config, OPTION_ADMIN_SESSIONS),
 		.sooner = server_ring_sooner,
+		.lost = tell_lost,
 		.context = s,
 	};
 	s->park = park_new(&s->memory.seg, server_ring_sooner, s);

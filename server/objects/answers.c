@@ -47,15 +47,26 @@ bool answer_is_final(enum sabir_error error)
 	}
 }
 
-/* The session's record; NULL: it has ended. */
+/*
+ * The session's record; NULL: it has ended, its answers with it. Of one that ends there are answers yet, also when its owner counts
+ * as dead already.
+ */
 static struct seg_session *session_of(const struct segment *seg, uint64_t owner)
 {
 	uint32_t index = (uint32_t)owner - 1;
 	if (index >= seg->n_owners)
 		return NULL;
-	uint64_t word = load64_acquire(&seg->owners[index].word);
-	bool its = (word & 15) == SEG_OWNER_LIVE && word >> 32 == owner >> 32;
-	return its && load64_acquire(&seg->sessions[index].word) == word ? &seg->sessions[index] : NULL;
+	uint64_t word = load64_acquire(&seg->owners[index].word), its = load64_acquire(&seg->sessions[index].word);
+	bool alive = (word & 15) != SEG_OWNER_FREE && word >> 32 == owner >> 32;
+	return alive && its >> 32 == owner >> 32 && (its & 15) == SEG_OWNER_LIVE ? &seg->sessions[index] : NULL;
+}
+
+uint64_t answers_kept(const struct segment *seg, uint32_t index)
+{
+	uint64_t word = index < seg->n_owners ? load64_acquire(&seg->owners[index].word) : 0;
+	const struct seg_session *session = session_of(seg, (word & 0xffffffff00000000ull) | (index + 1));
+	bool remote = session && load32_relaxed(&seg->owners[index].flags) & SEG_OWNER_REMOTE;
+	return remote ? load64_acquire(&session->answers) : 0;
 }
 
 /* ---------------------------------------------------------------- keeping */
@@ -169,13 +180,30 @@ void answers_acknowledged(struct segment *seg, uint64_t owner, uint64_t below)
 	FAULT("answers.acknowledged");
 }
 
-void answer_drop(struct lane *lane, uint64_t owner, uint64_t id)
+enum sabir_error answer_drop(struct lane *lane, uint64_t owner, uint64_t id)
 {
 	struct seg_session *session = session_of(lane->seg, owner);
 	uint64_t dict = session ? load64_acquire(&session->answers) : 0;
 	uint8_t key[VALUE_MAX_HEAD + sizeof(id)];
-	if (dict)
-		(void)dict_delete(lane, dict, key_of(id, key));
+	enum sabir_error error = dict ? dict_delete(lane, dict, key_of(id, key)) : SABIR_OK;
+	FAULT("answers.dropped");
+	return error == SABIR_KEY_NOT_FOUND ? SABIR_OK : error;
+}
+
+uint32_t *answer_returning(struct segment *seg, uint64_t owner, uint64_t id)
+{
+	struct seg_session *session = session_of(seg, owner);
+	if (!session)
+		return NULL;
+	if (load64_relaxed(&session->returning) != id) {
+		store32_relaxed(&session->n_returned, 0);
+		FAULT("answers.returning");
+		/* Only its successor reads them: their order in the program counts. */
+		fence_compiler();
+		store64_relaxed(&session->returning, id);
+		fence_compiler();
+	}
+	return &session->n_returned;
 }
 
 /* ---------------------------------------------------------------- loading */
@@ -184,15 +212,16 @@ struct loading {
 	struct answers_state state;
 	answer_each_fn *each;
 	void *context;
+	bool damaged; /* some are */
 };
 
-static enum sabir_error load_page(const struct loading *l, const struct bytes *page)
+static enum sabir_error load_page(struct loading *l, const struct bytes *page)
 {
 	struct kept_answer a;
 	enum sabir_error error = SABIR_OK;
 	for (size_t i = 0; !error && i + 1 < page->n_items; i += 2) {
 		if (!decode(bytes_item(page, i), bytes_item(page, i + 1), &a))
-			error = SABIR_DATA_LOSS;
+			l->damaged = true;
 		else if (a.id >= l->state.acked_below)
 			error = l->each(l->context, &a);
 	}
@@ -220,7 +249,28 @@ enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_
 		bytes_fini(&page);
 		dict = cursor ? dict : 0;
 	}
-	return error;
+	return !error && l.damaged ? SABIR_DATA_LOSS : error;
+}
+
+enum sabir_error answers_next(struct lane *lane, uint64_t owner, uint64_t *cursor, struct bytes *page,
+			      struct kept_answer *answer)
+{
+	struct seg_session *session = session_of(lane->seg, owner);
+	uint64_t dict = session ? load64_acquire(&session->answers) : 0;
+	while (dict && *cursor != UINT64_MAX) {
+		bytes_empty(page);
+		enum sabir_error error = dict_page(lane, dict, DICT_ITEMS, 1, cursor, page);
+		if (error)
+			return error;
+		*cursor = *cursor ? *cursor : UINT64_MAX;
+		if (page->n_items < 2)
+			break;
+		if (!decode(bytes_item(page, 0), bytes_item(page, 1), answer))
+			return SABIR_INVALID_VALUE;
+		if (answer->id >= load64_relaxed(&session->acked_below))
+			return SABIR_OK;
+	}
+	return SABIR_EMPTY;
 }
 
 static bool is_server(const struct segment *seg, const struct seg_lane *s, uint32_t *owner)
@@ -377,7 +427,10 @@ enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead)
 	    is_kept(by, dead))
 		return SABIR_OK;
 	uint64_t owner = load64_relaxed(&dead->asked_owner);
-	enum sabir_error error = store(by, owner, &a, true);
+	const struct seg_session *session = session_of(by->seg, owner);
+	/* Of a session that ends nobody will ask. */
+	bool asked = session && !(load64_relaxed(&session->word) & SEG_SESSION_ENDS);
+	enum sabir_error error = asked ? store(by, owner, &a, true) : SABIR_OK;
 	if (error == SABIR_BUSY)
 		return error;
 	if (error)

@@ -7,7 +7,8 @@
 /*
  * Answers of requests with an id, kept in the memory until their clients have acknowledged them: so that a request is
  * performed once, whatever server it is sent to. Each session has a dict of them, which nobody else knows and which ends with
- * the session.
+ * the session: before, what they hold that can go back does (server/ops/session_end.h), and until then the session's end keeps
+ * them (answers_kept).
  *
  * An answer is kept a moment after what it answers. What a server that dies in between was performing stands in the record of
  * its lane (asked_*), and the lane's recovery makes an answer of that: of what was not done there is none, of what was done
@@ -33,8 +34,8 @@ bool answer_is_final(enum sabir_error error);
 enum sabir_error answer_keep(struct lane *lane, uint64_t owner, const struct kept_answer *answer);
 /* Of what can't be kept nobody knows the answer when this server is gone; nor, then, of requests with lower ids. */
 void answer_lose(struct segment *seg, uint64_t owner, uint64_t id);
-/* It was acknowledged before; one that can't be dropped is dropped with the session. */
-void answer_drop(struct lane *lane, uint64_t owner, uint64_t id);
+/* It was acknowledged before; one that can't be dropped is dropped with the session. Errors: those of dict_delete, but KEY_NOT_FOUND. */
+enum sabir_error answer_drop(struct lane *lane, uint64_t owner, uint64_t id);
 /* No request with an id below is performed again, nor answered; before their answers are dropped. One thread at a time. */
 void answers_acknowledged(struct segment *seg, uint64_t owner, uint64_t below);
 
@@ -43,10 +44,26 @@ struct answers_state {
 	uint64_t lost_below;
 	uint64_t acked_below;
 };
-/* Calls `each` for all answers that are kept and not acknowledged. Errors: SESSION_ENDED, NO_MEMORY, BUSY, DATA_LOSS; those of each. */
+/*
+ * Calls `each` for all answers that are kept and not acknowledged. Errors: SESSION_ENDED, NO_MEMORY, BUSY, those of each; DATA_LOSS: some
+ * of them, or all, are damaged, and it was called for the others.
+ */
 typedef enum sabir_error answer_each_fn(void *context, const struct kept_answer *answer);
 enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_state *state, answer_each_fn *each,
 			      void *context);
+/* The handle of the dict, if the owner is a session whose answers are not done with yet; else 0. */
+uint64_t answers_kept(const struct segment *seg, uint32_t owner);
+/*
+ * For the end of a session: the answer behind the cursor (0: the first), which goes on; `page`, empty, holds it. Errors: EMPTY (there is
+ * none any more); INVALID_VALUE (it is none: the cursor has gone on); those of dict_page.
+ */
+enum sabir_error answers_next(struct lane *lane, uint64_t owner, uint64_t *cursor, struct bytes *page,
+			      struct kept_answer *answer);
+/*
+ * Begins the giving back of an answer's items, or goes on with it: where they are counted (lane->returned), which says how many of
+ * them are back. NULL: the session has ended. One thread at a time; each is dropped before the next one is begun.
+ */
+uint32_t *answer_returning(struct segment *seg, uint64_t owner, uint64_t id);
 /*
  * How many dead servers' lanes have performed a request, anybody's, of which the answer is not there yet: their recovery had to
  * wait. When they have become fewer there may be answers that were not there before. *may_come: one may have performed this one.

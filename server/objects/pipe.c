@@ -153,11 +153,12 @@ static enum sabir_error find_receiver(struct lane *lane, uint64_t handle, uint64
 	return error;
 }
 
-enum sabir_error pipe_unrecv(struct lane *lane, uint64_t handle, uint64_t queue, uint64_t ordinal, struct span item)
+enum sabir_error pipe_unrecv(struct lane *lane, uint64_t handle, uint64_t queue, uint64_t ordinal, struct span item,
+			     uint32_t *n_back)
 {
 	enum sabir_error error = find_receiver(lane, handle, queue);
 	if (!error)
-		error = queue_unget(lane, queue, &ordinal, &item, 1);
+		error = queue_unget(lane, queue, &ordinal, &item, 1, n_back);
 	if (error)
 		return error;
 	FAULT("pipe_unrecv.back");

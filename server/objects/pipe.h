@@ -48,10 +48,12 @@ enum sabir_error pipe_recv_bytes(struct lane *lane, uint64_t handle, uint32_t en
 				 struct bytes *out, uint64_t *queue);
 /*
  * Gives back a message that was received and could not be handed over: it is where it was, unless the end that received it is
- * closed by now, where nobody could receive it any more. `queue` is what the receive set, `ordinal` lane->got_ordinal behind it.
+ * closed by now, where nobody could receive it any more. `queue` is what the receive set, `ordinal` lane->got_ordinal behind it;
+ * *n_back as for queue_unget.
  * Errors: as queue_unget; CLOSED (the message is gone).
  */
-enum sabir_error pipe_unrecv(struct lane *lane, uint64_t handle, uint64_t queue, uint64_t ordinal, struct span item);
+enum sabir_error pipe_unrecv(struct lane *lane, uint64_t handle, uint64_t queue, uint64_t ordinal, struct span item,
+			     uint32_t *n_back);
 /* The content of a Value of bytes. */
 struct span pipe_content(struct span value);
 

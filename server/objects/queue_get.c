@@ -56,6 +56,7 @@ static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *i
 	journal_store32(lane, link, ref);
 	journal_store32(lane, &q->body->n_returned, load32_relaxed(&q->body->n_returned) + 1);
 	journal_store32(lane, &of->chain, chain_next);
+	journal_count_returned(lane);
 	journal_commit(lane);
 	FAULT("queue_return.returned");
 	return true;

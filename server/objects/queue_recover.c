@@ -3,7 +3,7 @@
  * What becomes of a queue when one of its users dies, and when it is deleted itself.
  *
  * A dead putter's chain is in the queue or it is not: the slot that it was about to change, together with the word of the chain's
- * first item, says which. A dead getter's items go back unless its phase says COMMITTED. A dead lane's epoch stays pinned until it
+ * first item, says which. A dead getter's items go back unless its phase says COMMITTED, or MAKING: then they are copies. A dead lane's epoch stays pinned until it
  * has been recovered, so nothing that its record names has been used for something else.
  */
 #include "server/base/fault.h"
@@ -107,12 +107,14 @@ static void finish_take(struct queue *q, struct seg_lane *dead, uint32_t dead_id
 
 static enum sabir_error recover_get(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
 {
-	if (load32_relaxed(&dead->phase) == SEG_PHASE_COMMITTED) {
+	uint32_t phase = load32_relaxed(&dead->phase);
+	if (phase != SEG_PHASE_COMMITTED)
+		finish_take(q, dead, dead_id);
+	if (phase == SEG_PHASE_COMMITTED || phase == SEG_PHASE_MAKING) {
 		queue_drop_chain(q, dead, dead_id, &dead->chain);
 		store32_relaxed(&dead->phase, SEG_PHASE_OPEN);
 		return SABIR_OK;
 	}
-	finish_take(q, dead, dead_id);
 	return queue_give_back(q, dead, dead_id);
 }
 

@@ -205,12 +205,21 @@ struct ungot {
 	uint64_t ordinal;
 };
 
+/* Nobody counts what is back. */
+static enum sabir_error unget(struct lane *by, uint64_t q, const uint64_t *ordinals, const struct span *items, uint32_t n)
+{
+	uint32_t n_back = 0;
+	enum sabir_error error = queue_unget(by, q, ordinals, items, n, &n_back);
+	CU_ASSERT_EQUAL(n_back, error ? 0 : n);
+	return error;
+}
+
 static void act_unget(struct lane *by, void *context)
 {
 	static const uint8_t bytes[] = { 0, 1 };
 	const struct ungot *u = context;
 	const struct span items[] = { { &bytes[0], 1 }, { &bytes[1], 1 } };
-	(void)queue_unget(by, u->q, (uint64_t[]){ u->ordinal, u->ordinal + 1 }, items, 2);
+	(void)unget(by, u->q, (uint64_t[]){ u->ordinal, u->ordinal + 1 }, items, 2);
 }
 
 static struct ungot got_two(void)
@@ -244,14 +253,14 @@ static void several_that_were_no_neighbours_have_their_places_too(void)
 	struct bytes out = { 0 }, ordinals = { 0 };
 	uint64_t second = u.ordinal + 1;
 	CU_ASSERT_EQUAL(queue_get(&lane, u.q, 1, &out), SABIR_OK);
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &second, items, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(unget(&lane, u.q, &second, items, 1), SABIR_OK);
 	CU_ASSERT_EQUAL(queue_get_noted(&lane, u.q, 2, &out, &ordinals), SABIR_OK);
 	CU_ASSERT_FATAL(ordinals.len == 16 && out.len == 3 && out.data[1] == 1 && out.data[2] == 3);
 	const struct span back[] = { { &out.data[1], 1 }, { &out.data[2], 1 } };
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, (const uint64_t *)ordinals.data, back, 2), SABIR_OK);
+	CU_ASSERT_EQUAL(unget(&lane, u.q, (const uint64_t *)ordinals.data, back, 2), SABIR_OK);
 	uint64_t third = u.ordinal + 2;
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &third, &items[1], 1), SABIR_OK);
+	CU_ASSERT_EQUAL(unget(&lane, u.q, &u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(unget(&lane, u.q, &third, &items[1], 1), SABIR_OK);
 	CU_ASSERT(holds_from(u.q, 0));
 	bytes_fini(&out);
 	bytes_fini(&ordinals);
@@ -264,8 +273,8 @@ static void what_is_given_back_later_may_belong_in_front(void)
 	static const uint8_t bytes[] = { 0, 1 };
 	struct ungot u = got_two();
 	uint64_t second = u.ordinal + 1;
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &second, &(struct span){ &bytes[1], 1 }, 1), SABIR_OK);
-	CU_ASSERT_EQUAL(queue_unget(&lane, u.q, &u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(unget(&lane, u.q, &second, &(struct span){ &bytes[1], 1 }, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(unget(&lane, u.q, &u.ordinal, &(struct span){ &bytes[0], 1 }, 1), SABIR_OK);
 	CU_ASSERT(holds_from(u.q, 0));
 	object_delete(&lane, u.q);
 }

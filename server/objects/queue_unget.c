@@ -5,7 +5,8 @@
  *
  * The items are made again, under their old numbers, as if the lane had just taken them: in its chain and TAKEN, in an operation
  * that has not been committed. From there they go back like those of a getter that died, by the same function; and if the
- * lane dies here, by its recovery.
+ * lane dies here, by its recovery: there is no other copy of them. Of what is counted (lane->returned) there is another, from which
+ * somebody will go on behind those that were counted; so the recovery only drops what this one has made (SEG_PHASE_MAKING).
  */
 #include <string.h>
 
@@ -58,7 +59,7 @@ static void unmake(struct queue *q)
 }
 
 static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uint64_t *ordinals,
-				   const struct span *items, uint32_t n)
+				   const struct span *items, uint32_t n, uint32_t from)
 {
 	struct queue q;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
@@ -71,13 +72,16 @@ static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uin
 		return error;
 	}
 	FAULT("queue_unget.locked");
-	for (uint32_t i = n; !error && i-- > 0;)
+	store32_relaxed(&lane->shared->phase, lane->returned ? SEG_PHASE_MAKING : SEG_PHASE_OPEN);
+	fence_compiler();
+	for (uint32_t i = n; !error && i-- > from;)
 		error = items[i].len > lane->seg->max_item_bytes ? SABIR_TOO_LARGE
 								 : make_taken(&q, items[i], ordinals[i]);
 	if (error)
 		unmake(&q);
 	else
 		queue_give_back_locked(&q, lane->shared, lane->id);
+	store32_relaxed(&lane->shared->phase, SEG_PHASE_OPEN);
 	lock_release(lane, &q.object->lock);
 	event_notify_all(q.seg, q.index);
 	queue_leave(&q);
@@ -85,10 +89,13 @@ static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uin
 }
 
 enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
-			     uint32_t n)
+			     uint32_t n, uint32_t *n_back)
 {
-	enum sabir_error error = unget_once(lane, handle, ordinals, items, n);
+	uint32_t from = *n_back < n ? *n_back : n;
+	enum sabir_error error = unget_once(lane, handle, ordinals, items, n, from);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
-		error = unget_once(lane, handle, ordinals, items, n);
+		error = unget_once(lane, handle, ordinals, items, n, from);
+	if (!error)
+		*n_back = n;
 	return error;
 }

@@ -141,11 +141,14 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	return error;
 }
 
-/* Deletes the owner's own objects, and has every other let go of what it holds there. */
+/*
+ * Deletes the owner's own objects, and has every other let go of what it holds there. A session's answers stay, and so does the owner,
+ * until what they hold is given back (server/ops/session_end.h).
+ */
 static enum sabir_error let_go(struct lane *by, uint32_t owner, uint64_t owner_word)
 {
 	struct segment *seg = by->seg;
-	uint64_t tag = (owner_word & 0xffffffff00000000ull) | (owner + 1);
+	uint64_t tag = (owner_word & 0xffffffff00000000ull) | (owner + 1), kept = answers_kept(seg, owner);
 	enum sabir_error error = SABIR_OK;
 	for (uint32_t i = 1; i < seg->n_objects; i++) {
 		struct seg_object *o = &seg->objects[i];
@@ -153,7 +156,9 @@ static enum sabir_error let_go(struct lane *by, uint32_t owner, uint64_t owner_w
 		uint64_t handle = i | (word & 0xffffffff00000000ull);
 		const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
 		bool live = object_state(word) == SEG_OBJECT_LIVE;
-		if (live && load64_relaxed(&o->owner) == tag)
+		if (live && handle == kept)
+			error = SABIR_BUSY;
+		else if (live && load64_relaxed(&o->owner) == tag)
 			object_delete(by, handle);
 		else if (live && kind && kind->owner_gone && kind->owner_gone(by, handle, tag) == SABIR_BUSY)
 			error = SABIR_BUSY;

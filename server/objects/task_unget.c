@@ -5,7 +5,7 @@
  *   bytes and place ──► block in the lane's hand ──► READY at its old place, in one transaction each
  *
  * All of it under the lock, so the others see all of them back at once. If the lane dies, those stay that were back; what
- * was not is lost with it, for there was no other copy.
+ * was not is lost with it, unless there is another copy, and lane->returned says how many of that are back.
  */
 #include <string.h>
 
@@ -44,6 +44,7 @@ static enum sabir_error put_back(struct tasks *q, struct span body, const struct
 		return error;
 	}
 	tasks_adopt(q, block);
+	journal_count_returned(q->lane);
 	tasks_commit(q);
 	store32_relaxed(&q->lane->shared->hand[TASK_HAND_ITEM], 0);
 	FAULT("task_unget.back");

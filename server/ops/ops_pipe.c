@@ -164,7 +164,8 @@ static enum sabir_error undo(struct lane *lane, struct op_receipt *receipt, stru
 
 	(void)request_next(&rest, 1, &item);
 	if (!bytes)
-		return pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number, item);
+		return pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number, item,
+				   &receipt->n_back);
 	size_t head_len = value_head_bytes(VALUE_BINARY, item.len, head);
 	uint8_t *to = bytes_reserve(&made, head_len + item.len);
 	if (!to)
@@ -173,7 +174,7 @@ static enum sabir_error undo(struct lane *lane, struct op_receipt *receipt, stru
 	if (item.len)
 		memcpy(to + head_len, item.data, item.len);
 	enum sabir_error error = pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number,
-					     (struct span){ to, head_len + item.len });
+					     (struct span){ to, head_len + item.len }, &receipt->n_back);
 	bytes_fini(&made);
 	return error;
 }

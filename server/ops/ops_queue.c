@@ -223,7 +223,7 @@ static enum sabir_error give_back(struct lane *lane, struct op_receipt *receipt,
 	size_t len = receipt->places ? receipt->places_len : sizeof(receipt->number);
 
 	if (len == n * sizeof(uint64_t))
-		return queue_unget(lane, receipt->handle, places, items, n);
+		return queue_unget(lane, receipt->handle, places, items, n, &receipt->n_back);
 	if (len == n * sizeof(struct task_place))
 		return task_queue_unget(lane, receipt->handle, items, places, n, &receipt->n_back);
 	return SABIR_INVALID_ARGUMENT;

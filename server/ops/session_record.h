@@ -12,6 +12,8 @@
 #define SESSION_RECORD_PEER_SIZE 64
 
 struct session_record {
+	uint64_t owner; /* as in lane->actor.owner; the record says it, who writes it need not */
+	bool ends;      /* it can't be used any more, but has not ended yet */
 	uint8_t print[TOKEN_SIZE];
 	uint64_t lease_ns;
 	char peer[SESSION_RECORD_PEER_SIZE];
@@ -19,9 +21,11 @@ struct session_record {
 
 /* The owner has just been opened, and is a session from now on, for the next server too. */
 void session_record_write(struct segment *seg, uint32_t owner, const struct session_record *record);
-/* It is none any more. */
+/* From now on it ends: no server uses it any more, the next one finishes its end. Once or more. */
+void session_record_end(struct segment *seg, uint32_t owner);
+/* It is none any more: an owner to be recovered. */
 void session_record_remove(struct segment *seg, uint32_t owner);
-/* False: the owner is no session that was opened and has not ended. */
+/* False: the owner is no session that was opened and has not ended; it is to be recovered. */
 bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record);
 
 #endif

@@ -3,8 +3,8 @@
  * The table of sessions.
  *
  *   LIVE ──close, end, lease over──► ENDING ──nobody uses it──► RECOVERING ──► freed
- *                                      ▲                            │ BUSY
- *                                      └────────── a little later ──┘
+ *                                     ▲  ▲                          │ BUSY, no memory
+ *                        a former server's └────── a little later ──┘
  *
  * All of it is under one mutex, except for the recovery itself, which the one who set RECOVERING does. `uses` counts
  * the calls that run or wait; it falls to 0 only by session_release, which has an ENDING session recovered.
@@ -13,8 +13,9 @@
  * earlier: whoever looks and finds that it was used since then sets the time anew, so a call does not touch the heap.
  * ENDING: when to try the recovery. In use while ENDING, or RECOVERING: not at all.
  *
- * The table is made anew by each server; what the next one needs of a LIVE session stands in the memory (session_record.h).
- * Of those that it finds there it knows the prints of their tokens, until somebody comes with the token itself.
+ * The table is made anew by each server; what the next one needs of a session stands in the memory (session_record.h), up to its
+ * last step (session_end.h). Of those that it finds LIVE there it knows the prints of their tokens, until somebody comes with the token
+ * itself; those that it finds ENDING it ends.
  */
 #include "server/ops/sessions.h"
 
@@ -28,6 +29,7 @@
 #include "server/base/utf8.h"
 #include "server/objects/object.h"
 #include "server/ops/deadlines.h"
+#include "server/ops/session_end.h"
 #include "server/ops/session_record.h"
 
 #define RETRY_FIRST (10 * CLOCK_MILLISECOND)
@@ -57,7 +59,8 @@ struct session {
 	bool lapsed;      /* once since then, and it was given another lease */
 	uint64_t retry_ns;
 	uint64_t open_time_ns;
-	bool adopted; /* a former server has opened it */
+	bool adopted;    /* a former server has opened it */
+	uint32_t n_lost; /* of its answers: see session_recover */
 	struct deadline deadline;
 	struct session_extra *extra;
 	char label[SESSION_LABEL_SIZE];
@@ -74,8 +77,6 @@ struct sessions {
 	struct session **buckets;  /* by key: the LIVE ones */
 	uint32_t n_foreign;        /* of them */
 	uint32_t n_buckets;        /* a power of two */
-	session_inherit_fn *inherit;
-	void *inherit_context;
 };
 
 struct sessions *sessions_new(const struct sessions_options *options, struct park *park)
@@ -212,9 +213,11 @@ static void recover(struct sessions *all, struct session *s, struct lane *lane)
 	s->state = RECOVERING;
 	deadlines_remove(&all->deadlines, &s->deadline);
 	pthread_mutex_unlock(&all->mutex);
-	enum sabir_error error = owner_recover(lane, s->index);
+	enum sabir_error error = session_recover(lane, s->index, &s->n_lost);
 	if (!error && s->extra)
 		s->extra->free(s->extra, lane);
+	if (!error && s->n_lost && all->options.lost)
+		all->options.lost(all->options.context, s->owner, s->n_lost);
 	pthread_mutex_lock(&all->mutex);
 	if (!error) {
 		drop(all, s);
@@ -246,25 +249,6 @@ struct session_extra *session_keep_extra(struct sessions *all, struct session *s
 	return extra;
 }
 
-void sessions_inherit(struct sessions *all, session_inherit_fn *inherit, void *context)
-{
-	pthread_mutex_lock(&all->mutex);
-	all->inherit = inherit;
-	all->inherit_context = context;
-	pthread_mutex_unlock(&all->mutex);
-}
-
-/* What is kept for a session that ends: of one that another server has opened, it may be in the memory alone. */
-static struct session_extra *last_extra(struct sessions *all, struct session *s)
-{
-	pthread_mutex_lock(&all->mutex);
-	struct session_extra *extra = s->extra;
-	session_inherit_fn *inherit = s->adopted && !extra ? all->inherit : NULL;
-	void *context = all->inherit_context;
-	pthread_mutex_unlock(&all->mutex);
-	return inherit ? inherit(context, s) : extra;
-}
-
 /* With the mutex held, which is let go meanwhile; the session may be gone afterwards. */
 static void end(struct sessions *all, struct session *s, struct lane *lane)
 {
@@ -273,9 +257,9 @@ static void end(struct sessions *all, struct session *s, struct lane *lane)
 	deadlines_remove(&all->deadlines, &s->deadline);
 	s->uses++; /* ours: it stays, whoever else leaves it */
 	pthread_mutex_unlock(&all->mutex);
+	session_record_end(all->options.seg, s->index);
 	park_end(all->park, s->owner, SABIR_SESSION_ENDED);
-	struct session_extra *extra = last_extra(all, s);
-	session_record_remove(all->options.seg, s->index);
+	struct session_extra *extra = session_extra(all, s);
 	if (extra)
 		extra->ended(extra);
 	pthread_mutex_lock(&all->mutex);
@@ -353,8 +337,9 @@ static void enter(struct sessions *all, struct session *s, bool *sooner)
 	s->open_time_ns = load64_relaxed(&o->attach_time_ns);
 	all->by_owner[s->index] = s;
 	all->count++;
-	put_in(all, s);
-	*sooner = look_at(all, s, s->used_ns + s->lease_ns);
+	if (s->state == LIVE)
+		put_in(all, s);
+	*sooner = look_at(all, s, s->used_ns + (s->state == LIVE ? s->lease_ns : 0));
 }
 
 /* With the mutex held. */
@@ -428,6 +413,7 @@ static struct session *remake(const struct segment *seg, uint32_t owner, const s
 	s->foreign = true;
 	s->index = owner;
 	s->adopted = true;
+	s->state = record->ends ? ENDING : LIVE;
 	return s;
 }
 

@@ -7,14 +7,14 @@
 /*
  * The sessions of remote programs: what a local program's attachment is to it, namely an owner in the segment. What a
  * session's operations hold (locks, leases, ephemeral objects) goes when it ends: by its own wish, by an operator's, or
- * when its lease has run out; owner_recover() does it, as for a process that died.
+ * when its lease has run out; session_recover() does it (session_end.h).
  *
  * A call that names a session uses it from session_use to session_release, also while it is parked. As long as a
  * session is in use its lease does not run; when the last use ends it begins anew. A session that ends is in nobody's
  * hands when its owner is recovered: what is parked for it is ended first, what runs is waited for.
  *
  * A session outlives its server where the memory does: what the next one needs of it is in the memory, and it goes on there
- * with all that it holds (sessions_adopt). Calls, and what fronts keep, end with the server.
+ * with all that it holds, or comes to its end if that was begun (sessions_adopt). Calls, and what fronts keep, end with the server.
  *
  * All functions may be called from any thread unless they say otherwise.
  */
@@ -41,6 +41,11 @@ struct sessions_options {
 	enum session_admin admin;
 	/* Called without a lock held when sessions_next() became earlier than it was; NULL where nobody sleeps. */
 	void (*sooner)(void *context);
+	/*
+	 * Of a session that has ended: what so many of its answers held could not go back, because the memory is damaged. NULL: nobody
+	 * is told. By any thread, without a lock held.
+	 */
+	void (*lost)(void *context, uint64_t owner, uint32_t n_answers);
 	void *context;
 };
 
@@ -71,8 +76,10 @@ void sessions_free(struct sessions *all);
 enum sabir_error sessions_open(struct sessions *all, struct span label, const char *peer, uint64_t lease_ns,
 			       struct session_info *info);
 /*
- * A session that a former server has opened goes on, with a whole lease: nobody could begin it anew while there was no server.
- * False: the owner is none, or one that had not begun or had ended; or there is no memory. Then it is to be recovered.
+ * A session that a former server has opened goes on, with a whole lease: nobody could begin it anew while there was no server. One
+ * whose end the former had begun is nobody's to use: sessions_expire finishes that.
+ * False: the owner is none, or one that had not begun or had ended; or there is no memory. Then it is to be recovered
+ * (session_recover).
  */
 bool sessions_adopt(struct sessions *all, uint32_t owner);
 /* Finds the session of a token; counted until session_release. Errors: SESSION_ENDED. */
@@ -97,13 +104,6 @@ struct session_extra {
 struct session_extra *session_extra(struct sessions *all, struct session *session);
 /* Keeps it, if there is none yet; returns the one that is kept. */
 struct session_extra *session_keep_extra(struct sessions *all, struct session *session, struct session_extra *extra);
-/*
- * Has a front make it of what a former server has kept, for a session that ends before anybody has needed it. NULL: no front
- * any more.
- */
-typedef struct session_extra *session_inherit_fn(void *context, struct session *session);
-void sessions_inherit(struct sessions *all, session_inherit_fn *inherit, void *context);
-
 /*
  * Whether it has ended while it is in use. Who parks a call for it asks behind park_add: an end that this does not see
  * finds the call in the park.

@@ -57,19 +57,17 @@ static uint32_t entry(void)
 	return (uint32_t)opened.owner - 1;
 }
 
-/* What a server does that starts: those that go on, and the recovery of all others. Returns how many go on. */
+/* What a server does that starts: those that go on, and the recovery of all others, and the ends that had begun. Returns how many go on. */
 static unsigned take_over(void)
 {
-	unsigned n = 0;
 	for (uint32_t i = 0; i < ops_seg.n_owners; i++) {
 		if (owner_state(i) == SEG_OWNER_FREE || i == ops_lane.owner)
 			continue;
-		if (sessions_adopt(all, i))
-			n++;
-		else
+		if (!sessions_adopt(all, i))
 			CU_ASSERT(owner_recover(&ops_lane, i) == SABIR_OK);
 	}
-	return n;
+	sessions_expire(all, &ops_lane, clock_now());
+	return (unsigned)sessions_count(all);
 }
 
 static unsigned next_server(void)

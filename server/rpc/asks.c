@@ -26,14 +26,17 @@ static void asks_ended(struct session_extra *extra)
 		asker_tell(asker, 0);
 }
 
-/* What was taken for it and never acknowledged goes back, or it would be lost with a client that has not got it. */
+/*
+ * What was taken for it and never acknowledged goes back, or it would be lost with a client that has not got it. Of what is stored the
+ * session's end has seen to that (ops/session_end.h), for there it outlives us.
+ */
 static void asks_free(struct session_extra *extra, struct lane *lane)
 {
 	struct asks *asks = (struct asks *)extra;
 	struct keyed *node;
 	while ((node = keyed_any(&asks->ids)) != NULL) {
 		struct asked *a = ASKED_BY_ID(node);
-		if (lane)
+		if (lane && !a->stored)
 			asked_give_back(a, lane);
 		asks_forget(asks, a);
 	}
@@ -63,12 +66,6 @@ struct asks *asks_of(struct rpc *rpc, struct session *session)
 	if (extra != &made->extra)
 		asks_free(&made->extra, NULL);
 	return (struct asks *)extra;
-}
-
-struct session_extra *asks_inherit(void *rpc, struct session *session)
-{
-	struct asks *asks = asks_of(rpc, session);
-	return asks ? &asks->extra : NULL;
 }
 
 /* ---------------------------------------------------------------- what is kept */

@@ -37,8 +37,6 @@ struct asks {
 
 /* The session's, made if it has none yet; it lasts as long as the session is in use. NULL: no memory, or too much is in the way. */
 struct asks *asks_of(struct rpc *rpc, struct session *session);
-/* A session_inherit_fn; the context is the front. */
-struct session_extra *asks_inherit(void *rpc, struct session *session);
 /* The client has the answers of all ids below. */
 void asks_acknowledge(struct asks *asks, uint64_t below);
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What is stored of an answer: its operation's path and receipt, so that another server can give back what was taken for a
- * client that has never got it, and the response, or the detail of the error.
- */
+/* Answers to and from the shared memory: the body of one is ops/answer_body.h's. */
 #include "server/rpc/asks_store.h"
 
 #include <stdlib.h>
@@ -10,6 +7,7 @@
 
 #include "server/base/clock.h"
 #include "server/objects/answers.h"
+#include "server/ops/answer_body.h"
 #include "server/rpc/asked.h"
 #include "server/rpc/server.h"
 
@@ -20,14 +18,6 @@
 
 /* Of all sessions, in the shared memory, which others need more: of that it is an eighth at most. It outlasts the front, as sessions do. */
 static uint64_t all_stored_bytes;
-
-struct stored_head {
-	uint64_t handle;
-	uint64_t number;
-	uint32_t items;
-	uint32_t path_len;
-	uint64_t places_len;
-};
 
 _Static_assert(sizeof(struct print) == sizeof(((struct kept_answer *)0)->print), "a print fits into an answer");
 
@@ -53,34 +43,11 @@ static void give_lane(struct asks *asks, struct lane *lane)
 
 /* ---------------------------------------------------------------- storing */
 
-static void append(uint8_t **to, const void *from, size_t len)
-{
-	if (len)
-		memcpy(*to, from, len);
-	*to += len;
-}
-
 /* From malloc; data NULL: no memory. */
 static struct span encode(const struct asked *a)
 {
-	const struct op_receipt *r = &a->receipt;
-	const char *path = op_path(a->op);
-	const struct stored_head head = {
-		.handle = r->handle,
-		.number = r->number,
-		.items = r->items,
-		.path_len = (uint32_t)strlen(path),
-		.places_len = r->places ? r->places_len : 0,
-	};
-	size_t len = sizeof(head) + head.path_len + head.places_len + a->result_len;
-	uint8_t *data = malloc(len), *to = data;
-	if (!data)
-		return (struct span){ NULL, 0 };
-	append(&to, &head, sizeof(head));
-	append(&to, path, head.path_len);
-	append(&to, r->places, head.places_len);
-	append(&to, a->result, a->result_len);
-	return (struct span){ data, len };
+	const struct answer_body body = { a->op, a->receipt, { a->result, a->result_len } };
+	return answer_body_encode(&body);
 }
 
 /* Counts it, unless it is too much. */
@@ -123,7 +90,7 @@ void asks_unstore(struct asks *asks, struct asked *list)
 		struct asked *a = list;
 		list = a->next_acknowledged;
 		if (lane)
-			answer_drop(lane, asks->owner, a->by_id.key);
+			(void)answer_drop(lane, asks->owner, a->by_id.key);
 		asked_unref(a);
 	}
 	give_lane(asks, lane);
@@ -140,25 +107,14 @@ static bool copy(uint8_t **to, size_t *to_len, const uint8_t *from, size_t len)
 	return *to || !len;
 }
 
-static bool decode(struct span body, struct asked *a)
+/* What is to go back goes by the session's end, which reads it there itself: of the receipt nothing is needed. */
+static bool load_body(struct span encoded, struct asked *a)
 {
-	struct stored_head head;
-	char path[128];
-	if (body.len < sizeof(head))
+	struct answer_body body;
+	if (!answer_body_decode(encoded, &body))
 		return false;
-	memcpy(&head, body.data, sizeof(head));
-	const uint8_t *at = body.data + sizeof(head);
-	size_t left = body.len - sizeof(head);
-	if (head.path_len >= sizeof(path) || head.path_len > left || head.places_len > left - head.path_len)
-		return false;
-	memcpy(path, at, head.path_len);
-	path[head.path_len] = '\0';
-	at += head.path_len;
-	left -= head.path_len + head.places_len;
-	a->op = op_find(path);
-	a->receipt = (struct op_receipt){ .handle = head.handle, .number = head.number, .items = a->op && head.items };
-	return copy(&a->receipt.places, &a->receipt.places_len, at, head.places_len) &&
-	       copy(&a->result, &a->result_len, at + head.places_len, left);
+	a->op = body.op;
+	return copy(&a->result, &a->result_len, body.result.data, body.result.len);
 }
 
 static enum sabir_error load_one(void *context, const struct kept_answer *answer)
@@ -177,7 +133,7 @@ static enum sabir_error load_one(void *context, const struct kept_answer *answer
 	a->unprinted = answer->recovered;
 	memcpy(&a->print, answer->print, sizeof(a->print));
 	if (!(answer->recovered ? copy(&a->result, &a->result_len, answer->body.data, answer->body.len)
-				: decode(answer->body, a)))
+				: load_body(answer->body, a)))
 		a->error = SABIR_DATA_LOSS;
 	/* A detail is text with its 0; what comes from the shared memory may be anything. */
 	if (a->error && a->result_len)

@@ -137,8 +137,6 @@ static enum sabir_error build(struct rpc *rpc, const struct rpc_options *options
 		error = open_listeners(rpc, options, detail);
 	if (error)
 		return error;
-	if (rpc->sessions)
-		sessions_inherit(rpc->sessions, asks_inherit, rpc);
 	grpc_server_start(rpc->server);
 	rpc->started = true;
 	return start_threads(rpc, detail);
@@ -294,8 +292,6 @@ void rpc_stop(struct rpc *rpc, uint64_t deadline_ns)
 		destroy_server(rpc);
 	}
 	heavy_fini(&rpc->heavy);
-	if (rpc->sessions)
-		sessions_inherit(rpc->sessions, NULL, NULL);
 	for (uint32_t i = 0; i < rpc->n_workers; i++)
 		if (rpc->workers[i].lane.shared)
 			lane_close(&rpc->workers[i].lane);

@@ -55,6 +55,7 @@ struct lane {
 	bool lock_rings;           /* it does not sleep for a lock: the lock's release rings the server's doorbell */
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
 	struct actor actor;
+	uint32_t *returned; /* not NULL: each item that an undoing puts back is counted there, in the transaction that does it */
 	struct lane_cursor took, put;
 	uint64_t got_ordinal; /* of the first item of the last get from a queue */
 	struct lane_table table;
@@ -187,6 +188,13 @@ static inline void journal_commit(struct lane *lane)
 	fence_compiler();
 	store64_relaxed((uint64_t *)(void *)&s->n_undo, none_and_committed);
 	fence_compiler();
+}
+
+/* In the transaction that puts back one more item of what is undone. */
+static inline void journal_count_returned(struct lane *lane)
+{
+	if (lane->returned)
+		journal_store32(lane, lane->returned, load32_relaxed(lane->returned) + 1);
 }
 
 /*

@@ -53,6 +53,7 @@ static void print_constants(void)
 	CONSTANT(SEG_OWNER_FREE);
 	CONSTANT(SEG_OWNER_LIVE);
 	CONSTANT(SEG_OWNER_DEAD);
+	CONSTANT(SEG_SESSION_ENDS);
 	CONSTANT(SEG_LANE_FREE);
 	CONSTANT(SEG_LANE_LIVE);
 	CONSTANT(SEG_OP_NONE);
@@ -77,6 +78,7 @@ static void print_constants(void)
 	CONSTANT(SEG_OP_SYNC);
 	CONSTANT(SEG_PHASE_OPEN);
 	CONSTANT(SEG_PHASE_COMMITTED);
+	CONSTANT(SEG_PHASE_MAKING);
 	CONSTANT(SEG_NAMING_DELETE);
 }
 
@@ -221,12 +223,13 @@ static void print_owner(void)
 
 	BEGIN(seg_session);
 	FIELD(seg_session, word);
-	FIELD(seg_session, lease_ns);
+	FIELD(seg_session, lease_ns); /* `returning` lies there too */
 	FIELD(seg_session, lost_below);
 	FIELD(seg_session, acked_below);
 	FIELD(seg_session, answers);
 	FIELD(seg_session, print);
 	FIELD(seg_session, peer);
+	FIELD(seg_session, n_returned);
 	FIELD(seg_session, pad0);
 	END(seg_session);
 }

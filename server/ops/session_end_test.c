@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a session has got with request ids and not acknowledged goes back when it ends, once, whatever server ends it and wherever the
+ * one before has died on the way.
+ */
+#include "server/ops/session_end.h"
+
+#include "server/base/clock.h"
+#include "server/objects/answers.h"
+#include "server/objects/dict.h"
+#include "server/objects/recover_test_kit.h"
+#include "server/ops/answer_body.h"
+#include "server/ops/session_record.h"
+#include "server/ops/sessions.h"
+#include "server/ops/test_kit.h"
+
+static struct park *park;
+static struct sessions *all;
+static struct session_info opened;
+static struct lane keeper; /* stores answers, as a server's other lane does */
+static uint64_t next_id;
+static uint32_t n_lost;
+
+static void note_lost(void *context, uint64_t owner, uint32_t n_answers)
+{
+	(void)context, (void)owner;
+	n_lost += n_answers;
+}
+
+static struct sessions *table(void)
+{
+	return sessions_new(&(struct sessions_options){ .seg = &ops_seg, .lost = note_lost }, park);
+}
+
+static int setup(void)
+{
+	if (ops_setup())
+		return 1;
+	keeper = kit_lane(&ops_seg);
+	park = park_new(&ops_seg, NULL, NULL);
+	all = park ? table() : NULL;
+	return !all;
+}
+
+static int teardown(void)
+{
+	sessions_free(all);
+	park_free(park);
+	kit_lane_close(&keeper);
+	return ops_teardown();
+}
+
+static struct span text(const char *s)
+{
+	return (struct span){ (const uint8_t *)s, strlen(s) };
+}
+
+static void must(const char *method, const char *request)
+{
+	enum sabir_error error = ops_call(method, request);
+	if (error)
+		fprintf(stderr, "\n%s %s: %s %s\n", method, request, error_name(error), ops_detail);
+	CU_ASSERT_FATAL(error == SABIR_OK);
+}
+
+static uint32_t entry(void)
+{
+	return (uint32_t)opened.owner - 1;
+}
+
+static uint32_t owner_state(uint32_t owner)
+{
+	return (uint32_t)(load64_relaxed(&ops_seg.owners[owner].word) & 15);
+}
+
+static void open_one(void)
+{
+	CU_ASSERT_FATAL(sessions_open(all, text("remote"), NULL, 0, &opened) == SABIR_OK);
+	next_id = 1;
+	n_lost = 0;
+}
+
+static void keep(struct lane *by, uint64_t id, struct span body)
+{
+	CU_ASSERT_FATAL(answer_keep(by, opened.owner, &(struct kept_answer){ .id = id, .body = body }) == SABIR_OK);
+}
+
+/* A request of the session with an id, as the server's front performs it. */
+static void ask(const char *method, const char *request)
+{
+	uint8_t encoded[256];
+	const struct op *op = ops_op(method);
+	struct op_wait wait = { .undoable = true };
+	struct actor own = ops_lane.actor;
+	ops_lane.actor = (struct actor){ .owner = opened.owner, .request = next_id };
+	enum sabir_error error = op_run_front(op, &ops_lane, NULL, ops_request(method, request, encoded), &ops_response,
+					      &wait, ops_detail);
+	ops_lane.actor = own;
+	CU_ASSERT_FATAL(error == SABIR_OK);
+	const struct answer_body body = { op, wait.receipt, bytes_item(&ops_response, 0) };
+	struct span made = answer_body_encode(&body);
+	keep(&keeper, next_id++, made);
+	free((void *)made.data);
+	op_finish(&wait.receipt, true);
+	op_receipt_fini(&wait.receipt);
+}
+
+/* What a server does that starts, and then in its loop. */
+static void next_server(void)
+{
+	sessions_free(all);
+	all = table();
+	for (uint32_t i = 0; i < ops_seg.n_owners; i++)
+		if (owner_state(i) != SEG_OWNER_FREE && i != ops_lane.owner && i != keeper.owner &&
+		    !sessions_adopt(all, i))
+			CU_ASSERT(session_recover(&ops_lane, i, &n_lost) == SABIR_OK);
+	sessions_expire(all, &ops_lane, clock_now());
+}
+
+static bool has_ended(void)
+{
+	struct session *session;
+	bool unknown = session_use(all, text(opened.token), &session) == SABIR_SESSION_ENDED;
+	return unknown && owner_state(entry()) == SEG_OWNER_FREE && sessions_count(all) == 0;
+}
+
+/* ---------------------------------------------------------------- objects */
+
+#define NAMED(field, name) field "={name='" name "'}"
+
+/* Of each kind that gives something: three in a plain queue, two tasks, a message of each sort. */
+static void make_objects(void)
+{
+	must("ManagerService/Create", "name='plain' queue={}");
+	must("ManagerService/Create", "name='tasks' queue={tasks=true}");
+	must("ManagerService/Create", "name='pipe' pipe={}");
+	must("ManagerService/Create", "name='lock' lock={}");
+	must("PipeService/Open", NAMED("pipe", "pipe") " end=0");
+	must("PipeService/Open", NAMED("pipe", "pipe") " end=1");
+	must("QueueService/PutMany", NAMED("queue", "plain") " items=$1 items=$2 items=$3 items=$4 items=$5");
+	must("QueueService/PutMany", NAMED("queue", "tasks") " items=$1 items=$2 items=$3");
+	must("PipeService/Send", NAMED("pipe", "pipe") " end=1 item=$1");
+	must("PipeService/SendBytes", NAMED("pipe", "pipe") " end=1 data='two'");
+}
+
+static void delete_objects(void)
+{
+	must("ManagerService/Delete", NAMED("object", "plain"));
+	must("ManagerService/Delete", NAMED("object", "tasks"));
+	must("ManagerService/Delete", NAMED("object", "pipe"));
+	must("ManagerService/Delete", NAMED("object", "lock"));
+}
+
+/* The session takes all of it but the last of the plain queue. */
+static void take_all(void)
+{
+	struct actor own = ops_lane.actor;
+	ops_lane.actor = (struct actor){ .owner = opened.owner };
+	must("PipeService/Open", NAMED("pipe", "pipe") " end=0");
+	ops_lane.actor = own;
+	ask("QueueService/Put", NAMED("queue", "plain") " item=$6");
+	ask("QueueService/Get", NAMED("queue", "plain"));
+	ask("QueueService/GetMany", NAMED("queue", "plain") " max_items=3");
+	ask("QueueService/GetMany", NAMED("queue", "tasks") " max_items=2");
+	ask("LockService/Acquire", NAMED("lock", "lock"));
+	ask("QueueService/Get", NAMED("queue", "tasks"));
+	ask("PipeService/Recv", NAMED("pipe", "pipe") " end=0");
+	ask("PipeService/RecvBytes", NAMED("pipe", "pipe") " end=0");
+}
+
+static bool all_is_there(void)
+{
+	bool fine = ops_answers("QueueService/GetMany", NAMED("queue", "plain") " max_items=9 timeout={}",
+				"items=$1 items=$2 items=$3 items=$4 items=$5 items=$6");
+	fine &= ops_answers("QueueService/GetMany", NAMED("queue", "tasks") " max_items=9 timeout={}",
+			    "items=$1 items=$2 items=$3");
+	fine &= ops_answers("PipeService/Recv", NAMED("pipe", "pipe") " end=0 timeout={}", "item=$1");
+	fine &= ops_answers("PipeService/RecvBytes", NAMED("pipe", "pipe") " end=0 timeout={}", "data='two'");
+	fine &= ops_call("PipeService/Recv", NAMED("pipe", "pipe") " end=0 timeout={}") == SABIR_EMPTY;
+	fine &= ops_call("LockService/Acquire", NAMED("lock", "lock") " timeout={}") == SABIR_OK;
+	return fine;
+}
+
+static void test_what_was_not_acknowledged_goes_back(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(has_ended() && n_lost == 0);
+	CU_ASSERT(all_is_there());
+	delete_objects();
+}
+
+static void test_what_was_acknowledged_does_not(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	answers_acknowledged(&ops_seg, opened.owner, 4);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK && has_ended());
+	CU_ASSERT(ops_answers("QueueService/GetMany", NAMED("queue", "plain") " max_items=9 timeout={}",
+			      "items=$5 items=$6"));
+	CU_ASSERT(ops_answers("QueueService/GetMany", NAMED("queue", "tasks") " max_items=9 timeout={}",
+			      "items=$1 items=$2 items=$3"));
+	delete_objects();
+}
+
+/* ---------------------------------------------------------------- deaths */
+
+static struct lane former; /* of a server that will die */
+
+static void close_act(struct lane *by, void *context)
+{
+	(void)context;
+	(void)sessions_close(all, text(opened.token), by);
+}
+
+static void resume_act(struct lane *by, void *context)
+{
+	(void)context;
+	for (uint32_t i = 0; i < ops_seg.n_owners; i++)
+		if (i == entry() && owner_state(i) != SEG_OWNER_FREE && !sessions_adopt(all, i))
+			(void)session_recover(by, i, &n_lost);
+	sessions_expire(all, by, clock_now());
+}
+
+static void prepare(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	former = kit_lane(&ops_seg);
+}
+
+static void expect_all(const struct kit_step *step, const struct kit_step *second)
+{
+	CU_ASSERT(owner_recover(&ops_lane, former.owner) == SABIR_OK);
+	next_server();
+	bool fine = has_ended() && n_lost == 0 && all_is_there();
+	CU_ASSERT(fine);
+	if (!fine)
+		fprintf(stderr, "died at %s %u, then %s %u\n", step->name, step->nth, second ? second->name : "-",
+			second ? second->nth : 0);
+	delete_objects();
+}
+
+static struct kit_steps *steps_of(kit_act *act, struct lane *by)
+{
+	struct kit_steps *steps = kit_shared(sizeof(*steps));
+	CU_ASSERT_FATAL(kit_list_steps(steps, act, by, NULL));
+	return steps;
+}
+
+static void test_wherever_the_server_dies_it_goes_back_once(void)
+{
+	prepare();
+	struct kit_steps *steps = steps_of(close_act, &former);
+	expect_all(&steps->at[0], NULL);
+	for (unsigned i = 0; i < steps->n; i++) {
+		prepare();
+		CU_ASSERT(kit_die_at(&steps->at[i], close_act, &former, NULL));
+		expect_all(&steps->at[i], NULL);
+	}
+	munmap(steps, sizeof(*steps));
+}
+
+/* The one after it dies too. */
+static void die_twice(const struct kit_step *first, const struct kit_step *second)
+{
+	prepare();
+	CU_ASSERT(kit_die_at(first, close_act, &former, NULL));
+	CU_ASSERT(owner_recover(&ops_lane, former.owner) == SABIR_OK);
+	sessions_free(all);
+	all = table();
+	former = kit_lane(&ops_seg);
+	if (second)
+		(void)kit_die_at(second, resume_act, &former, NULL);
+	expect_all(first, second);
+}
+
+static void test_also_where_the_next_one_dies(void)
+{
+	prepare();
+	struct kit_steps *steps = steps_of(close_act, &former);
+	expect_all(&steps->at[0], NULL);
+	for (unsigned i = 0; i < steps->n; i += 7)
+		for (unsigned j = i % 5; j < steps->n; j += 5)
+			die_twice(&steps->at[i], &steps->at[j]);
+	munmap(steps, sizeof(*steps));
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(test_what_was_not_acknowledged_goes_back),
+		KIT_TEST(test_what_was_acknowledged_does_not),
+		KIT_TEST(test_wherever_the_server_dies_it_goes_back_once),
+		KIT_TEST(test_also_where_the_next_one_dies),
+	};
+
+	return kit_run("session_end", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
