@@ -19,6 +19,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 ADDRESS, KEEPER, KILLS, PAUSE = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) / 1000
 PATIENCE = 60.0
 N_SESSIONS = 6
+N_LEFT = 700
+END_WITHIN = 0.006
 BACKOFF = [("grpc." + name, 20) for name in ("initial_reconnect_backoff_ms", "min_reconnect_backoff_ms", "max_reconnect_backoff_ms")]
 
 
@@ -138,6 +140,43 @@ def main():
     for thread in threads:
         thread.join()
     judge(client, sessions)
+    end_some(client)
+
+
+def end_one(client, after):
+    """A session that has all items, in answers that it does not acknowledge, and ends while the server is killed."""
+    session = Session(0)
+    got = []
+    while client.call("QueueService/Size", queue={"name": "left"}).size:
+        session.id += 1
+        answer = session.call("QueueService/GetMany", (("sabir-session", session.token), ("sabir-request-id", str(session.id))),
+                              queue={"name": "left"}, max_items=7)
+        got += [item.int_value for item in answer.items]
+    killer = threading.Timer(after, lambda was: os.kill(was, signal.SIGKILL), (server(),))
+    killer.start()
+    try:
+        session.call("SessionService/Close", token=session.token)
+    except grpc.RpcError as error:  # the former server had ended it, or begun to
+        if b"SESSION_ENDED" not in dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b""):
+            raise
+    killer.join()
+    begun = time.monotonic()
+    while client.call("QueueService/Size", queue={"name": "left"}).size != N_LEFT and time.monotonic() < begun + 10:
+        time.sleep(0.01)
+    session.channel.close()
+    return got
+
+
+def end_some(client):
+    """What a session has not acknowledged goes back when it ends, once, though servers die on the way."""
+    client.call("ManagerService/Create", name="left", queue={})
+    items = list(range(N_LEFT))
+    client.call("QueueService/PutMany", queue={"name": "left"}, items=[{"int_value": i} for i in items])
+    got, n = items, 0
+    while got == items and n <= KILLS:
+        got, n = end_one(client, random.random() * END_WITHIN), n + 1
+    check("a session that ends gives back what it has not acknowledged", got == items,
+          f"{n} ends, {len(got)} items, {len(set(items) - set(got))} lost")
 
 
 def judge(client, sessions):
