@@ -3,11 +3,13 @@
 #include "tests/crash/act.h"
 
 #include "server/ops/test_kit.h"
+#include "tests/crash/asked.h"
+#include "tests/crash/front.h"
 #include "tests/crash/look.h"
 
 #define LINE_MAX_LEN (512u << 10)
 
-/* ~n~ becomes n letters, % the number, @ the lease, & the handle. */
+/* ~n~ becomes n letters, % the number, @ the lease, & the handle, ^ the token, ` the session. */
 static void expand(const char *from, size_t len, unsigned number, const struct prepared *prepared, char *to)
 {
 	FILE *out = fmemopen(to, LINE_MAX_LEN, "w");
@@ -18,6 +20,10 @@ static void expand(const char *from, size_t len, unsigned number, const struct p
 			fprintf(out, "%llu", prepared->lease);
 		} else if (from[i] == '&') {
 			fprintf(out, "%llu", prepared->made);
+		} else if (from[i] == '^') {
+			fputs(prepared->token, out);
+		} else if (from[i] == '`') {
+			fprintf(out, "%llu", prepared->session);
 		} else if (from[i] == '~') {
 			char *end;
 			for (unsigned long n = strtoul(from + i + 1, &end, 10); n; n--)
@@ -73,6 +79,12 @@ bool act_take(struct act *act, struct world *world, FILE *out)
 	return !error;
 }
 
+bool act_needs_front(const struct act *act)
+{
+	return !strncmp(act->method, "SessionService/", 15) || !strncmp(act->method, "AdminService/", 13) ||
+	       !strcmp(act->method, "server:sessions");
+}
+
 /* In the name of the survivor, for whom it was done. */
 static enum sabir_error undo_it(const struct act *act, struct world *world, enum person who)
 {
@@ -93,8 +105,12 @@ enum sabir_error act_run(const struct act *act, struct world *world, enum person
 	if (typed_is(act->method))
 		return typed_run(act->method, &act->o, world, who, answer);
 	const struct span request = { act->request, act->len };
+	const struct op_front *front = act_needs_front(act) ? front_of(world) : NULL;
 	ops_lane = world->lane[who];
-	error = op_run(ops_op(act->method), &ops_lane, request, &ops_response, &ops_wait, ops_detail);
+	ops_wait = (struct op_wait){ 0 };
+	error = op_run_front(ops_op(act->method), &ops_lane, front, request, &ops_response, &ops_wait, ops_detail);
+	if (front)
+		front_turn(world, &ops_lane);
 	world->lane[who] = ops_lane;
 	if (answer && error)
 		fputs(ops_detail, answer);
@@ -113,6 +129,7 @@ void act_decode(const struct act *act, struct span response, FILE *to)
 	look_drop(text, "create_time={", "}");
 	look_drop(text, "ttl={", "}");
 	look_drop(text, "last_sequence=", " }");
+	look_drop_session(text);
 	fputs(text, to);
 }
 
@@ -139,39 +156,80 @@ static void note(const struct act *act, struct prepared *prepared)
 		prepared->lease = strtoull(at + strlen("lease_token="), NULL, 10);
 	if ((at = strstr(text, "last_sequence=")) != NULL)
 		prepared->sequence = strtoull(at + strlen("last_sequence="), NULL, 10);
+	if ((at = strstr(text, "token='")) != NULL)
+		snprintf(prepared->token, sizeof(prepared->token), "%.32s", at + strlen("token='"));
+	if (!strcmp(act->method, "SessionService/Open") && (at = strstr(text, "id=")) != NULL)
+		prepared->session = strtoull(at + strlen("id="), NULL, 10);
 	if (strstr(act->method, "/Create") && (at = strstr(text, "handle=")) != NULL)
 		prepared->made = strtoull(at + strlen("handle="), NULL, 10);
 	free(text);
 }
 
-static bool set_up_once(const char *line, size_t len, unsigned number, enum person who, struct world *world,
+/* Who makes a request of a setup, and how. */
+enum manner {
+	BY_SURVIVOR,
+	BY_VICTIM,
+	BY_SESSION, /* in its name */
+	ASKED_BY_SESSION,
+	WAITS_FOR_SESSION,
+};
+
+static enum sabir_error set_up_for_session(const struct act *act, struct world *world, enum manner manner,
+					   uint64_t session)
+{
+	struct lane *lane = &world->lane[SURVIVOR];
+	struct actor own = lane->actor;
+	if (manner == ASKED_BY_SESSION)
+		return asked_for_session(act, world, session);
+	lane->actor = (struct actor){ .owner = session };
+	enum sabir_error error = act_run(act, world, SURVIVOR, NULL);
+	if (manner == WAITS_FOR_SESSION)
+		front_add_waiting(act_op(act), lane->actor, (struct span){ act->request, act->len }, &ops_wait, error);
+	lane->actor = own;
+	return error;
+}
+
+static bool set_up_once(const char *line, size_t len, unsigned number, enum manner manner, struct world *world,
 			struct prepared *prepared, FILE *out)
 {
 	static char expanded[LINE_MAX_LEN];
-	static struct act act;
+	static struct act ordinary, waiting; /* the request of what waits is used as long as it does */
+	struct act *act = manner == WAITS_FOR_SESSION ? &waiting : &ordinary;
 	expand(line, len, number, prepared, expanded);
-	bool known = encode(expanded, &act);
-	if (known && typed_is(act.method))
-		act.o = typed_target(world);
-	enum sabir_error error = known ? act_run(&act, world, who, NULL) : SABIR_UNIMPLEMENTED;
+	bool known = encode(expanded, act);
+	if (known && typed_is(act->method))
+		act->o = typed_target(world);
+	enum sabir_error error = !known                 ? SABIR_UNIMPLEMENTED
+				 : manner >= BY_SESSION ? set_up_for_session(act, world, manner, prepared->session)
+							: act_run(act, world, manner == BY_VICTIM ? VICTIM : SURVIVOR, NULL);
 	/* Who would wait has his place. */
 	if (error && !ops_wait.wanted) {
 		fprintf(out, "    set-up: %.80s: %s %s\n", expanded, error_name(error), ops_detail);
 		return false;
 	}
-	if (!error && !typed_is(act.method))
-		note(&act, prepared);
+	if (!error && !typed_is(act->method) && manner < ASKED_BY_SESSION)
+		note(act, prepared);
 	return true;
+}
+
+static enum manner manner_of(const char **line, size_t *len)
+{
+	static const char *const prefixes[] = { "", "victim ", "session ", "asked ", "waiting " };
+	for (size_t i = 1; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t n = strlen(prefixes[i]);
+		if (*len <= n || strncmp(*line, prefixes[i], n) != 0)
+			continue;
+		*line += n;
+		*len -= n;
+		return (enum manner)i;
+	}
+	return BY_SURVIVOR;
 }
 
 static bool set_up_line(const char *line, size_t len, struct world *world, struct prepared *prepared, FILE *out)
 {
-	enum person who = SURVIVOR;
+	enum manner manner = manner_of(&line, &len);
 	unsigned long times = 1;
-	if (len > 7 && !strncmp(line, "victim ", 7)) {
-		who = VICTIM;
-		line += 7, len -= 7;
-	}
 	const char *star = memchr(line, '*', len < 8 ? len : 8);
 	if (star) {
 		times = strtoul(line, NULL, 10);
@@ -179,7 +237,7 @@ static bool set_up_line(const char *line, size_t len, struct world *world, struc
 		line = star + 1;
 	}
 	for (unsigned i = 0; i < times; i++)
-		if (!set_up_once(line, len, i, who, world, prepared, out))
+		if (!set_up_once(line, len, i, manner, world, prepared, out))
 			return false;
 	return true;
 }

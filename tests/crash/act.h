@@ -23,6 +23,8 @@ struct prepared {
 	unsigned long long lease;    /* the token of the lease that was got last */
 	unsigned long long made;     /* the handle of the object that was made last */
 	unsigned long long sequence; /* of the change that a watch was told of last */
+	unsigned long long session;  /* the number of the session that was opened last, as in lane->actor.owner */
+	char token[40];              /* and its token */
 };
 
 /* From the text of scenario.h; false: there is no such operation. */
@@ -38,6 +40,8 @@ bool act_set_up(const char *setup, struct world *world, struct prepared *prepare
 void act_decode(const struct act *act, struct span response, FILE *to);
 /* Of a request. */
 const struct op *act_op(const struct act *act);
+/* Whether it is about what a server has of its own (front.h). */
+bool act_needs_front(const struct act *act);
 /* Whether it would wait: then who asked has his place. */
 bool act_waits(void);
 

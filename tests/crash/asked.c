@@ -7,7 +7,9 @@
 
 #include "server/objects/answers.h"
 #include "server/objects/leftover.h"
+#include "server/ops/answer_body.h"
 #include "server/ops/session_record.h"
+#include "tests/crash/front.h"
 
 #define THE_ID 7u
 #define NOTHING "nothing"
@@ -43,29 +45,58 @@ void asked_prepare(struct world *world)
 	world->lane[VICTIM].actor = (struct actor){ .owner = session_of(world), .thread = 1 };
 }
 
-enum sabir_error asked_act(const struct act *act, struct world *world)
+/* Who performs, who keeps the answer, and for which request of which session. */
+struct asking {
+	struct world *world;
+	struct lane *performer, *keeper;
+	uint64_t session, id;
+};
+
+static void keep(const struct asking *a, const struct op *op, enum sabir_error error, const struct op_receipt *receipt,
+		 const struct bytes *response)
+{
+	const struct answer_body body = { op, *receipt, { response->data, error ? 0 : response->len } };
+	struct span made = answer_body_encode(&body);
+	const struct kept_answer answer = { .id = a->id, .error = error, .body = made };
+	if (!made.data || answer_keep(a->keeper, a->session, &answer))
+		answer_lose(&a->world->seg, a->session, a->id);
+	free((void *)made.data);
+}
+
+static enum sabir_error perform(const struct asking *a, const struct act *act)
 {
 	static char detail[OP_DETAIL_SIZE];
 	const struct op *op = act_op(act);
 	const struct span request = { act->request, act->len };
-	struct lane *lane = &world->lane[VICTIM];
-	struct actor own = lane->actor;
+	const struct op_front *front = act_needs_front(act) ? front_of(a->world) : NULL;
 	struct op_wait wait = { .undoable = op_can_undo(op) };
+	struct actor own = a->performer->actor;
 	struct bytes response = { 0 };
-	lane->actor.request = THE_ID;
-	enum sabir_error error = op_run_front(op, lane, NULL, request, &response, &wait, detail);
-	lane->actor = own;
-	if (!(error && wait.wanted) && answer_is_final(error) && !op_reads(op)) {
-		const struct kept_answer answer = { .id = THE_ID,
-						    .error = error,
-						    .body = { response.data, error ? 0 : response.len } };
-		if (answer_keep(&world->lane[VICTIM_TOO], session_of(world), &answer))
-			answer_lose(&world->seg, session_of(world), THE_ID);
-	}
+	a->performer->actor.owner = a->session;
+	a->performer->actor.request = a->id;
+	enum sabir_error error = op_run_front(op, a->performer, front, request, &response, &wait, detail);
+	if (front)
+		front_turn(a->world, a->keeper);
+	a->performer->actor = own;
+	if (!(error && wait.wanted) && answer_is_final(error) && !op_reads(op))
+		keep(a, op, error, &wait.receipt, &response);
 	op_finish(&wait.receipt, true);
 	op_receipt_fini(&wait.receipt);
 	bytes_fini(&response);
 	return error;
+}
+
+enum sabir_error asked_act(const struct act *act, struct world *world)
+{
+	const struct asking a = { world, &world->lane[VICTIM], &world->lane[VICTIM_TOO], session_of(world), THE_ID };
+	return perform(&a, act);
+}
+
+enum sabir_error asked_for_session(const struct act *act, struct world *world, uint64_t session)
+{
+	static uint64_t id;
+	const struct asking a = { world, &world->lane[SURVIVOR], &world->lane[COMPANION], session, ++id };
+	return perform(&a, act);
 }
 
 bool asked_leave_lines(struct world *world, enum person by)
@@ -88,9 +119,12 @@ static enum sabir_error tell(void *context, const struct kept_answer *answer)
 	struct telling *t = context;
 	if (answer->id != THE_ID)
 		return SABIR_OK;
+	struct answer_body body = { .result = answer->body };
+	if (!answer->recovered && !answer_body_decode(answer->body, &body))
+		fputs("not a body ", t->to);
 	fprintf(t->to, "%s ", error_name(answer->error));
 	if (!answer->error)
-		act_decode(t->act, answer->body, t->to);
+		act_decode(t->act, body.result, t->to);
 	return SABIR_OK;
 }
 

@@ -14,6 +14,8 @@
 void asked_prepare(struct world *world);
 /* The act, and the keeping of its answer, as the server's front does both. */
 enum sabir_error asked_act(const struct act *act, struct world *world);
+/* The same of a setup, for another session: a request of it with an id of its own. */
+enum sabir_error asked_for_session(const struct act *act, struct world *world, uint64_t session);
 /* Behind the recovery: the server's calls wait no more. False: it can't be done yet. */
 bool asked_leave_lines(struct world *world, enum person by);
 /* What the next server would answer: "nothing", for it would perform it; the error; and the response. Takes it all away. */

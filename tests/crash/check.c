@@ -15,6 +15,7 @@
 #include "tests/crash/act.h"
 #include "tests/crash/around.h"
 #include "tests/crash/asked.h"
+#include "tests/crash/front.h"
 #include "tests/crash/look.h"
 
 #define N_SIDES SEG_N_EVENTS
@@ -50,6 +51,8 @@ struct check {
  */
 static void go_back(struct check *c, const struct image *to)
 {
+	front_drop(&c->there);
+	c->there.next_server = false;
 	image_restore(to, &c->there);
 	store32_relaxed(&c->there.seg.header->light_pins, 0);
 }
@@ -75,6 +78,7 @@ static void do_again(struct check *c, struct text *text)
 	look_drop(text->at, "ttl={", "}");
 	look_drop(text->at, "handle=", " }");
 	look_drop(text->at, "last_sequence=", " }");
+	look_drop_session(text->at);
 	text->len = strlen(text->at);
 }
 
@@ -117,8 +121,9 @@ bool check_recover(struct check *c, struct world *world, enum person by)
 		enum sabir_error victim = owner_recover(lane, world->lane[VICTIM].owner);
 		if (c->around.variant == HELD_BY_DEAD)
 			companion = owner_recover(lane, world->lane[COMPANION].owner);
-		if (!server && !victim && !companion)
-			return c->around.variant != ASKED || asked_leave_lines(world, by);
+		enum sabir_error sessions = front_recover_sessions(world, lane);
+		if (!server && !victim && !companion && !sessions)
+			return (c->around.variant != ASKED && !front_has_waiting()) || asked_leave_lines(world, by);
 	}
 	return false;
 }
@@ -142,7 +147,7 @@ static const char *left_behind(const struct check *c, bool server_died)
 		if (load64_relaxed(&world->seg.objects[i].damaged))
 			return "an object is damaged";
 	}
-	return NULL;
+	return front_left_behind(world);
 }
 
 /* Deletes everything and counts what is left. */
@@ -165,9 +170,11 @@ static void count_left(struct world *world, enum person by, struct arena_stats *
 /* The recovery in the copy, and what was in its way is not there any more. NULL: all is well. */
 static const char *recover(struct check *c, enum person by)
 {
+	front_drop(&c->there);
+	c->there.next_server = true;
 	bool done = check_recover(c, &c->there, by);
 	around_let_go(&c->around, &c->there);
-	if (!done && c->around.variant == HELD)
+	if (!done && (c->around.variant == HELD || c->around.variant == EXHAUSTED))
 		done = check_recover(c, &c->there, by);
 	return done ? left_behind(c, by == HEIR) : "the recovery did not end";
 }
@@ -221,6 +228,7 @@ static bool set_up(struct check *c, FILE *out)
 {
 	static const char other[] = "ManagerService/Create name='z' event={}\n";
 	struct prepared prepared = { 0 };
+	front_forget_waiting();
 	/* Nobody goes on while they wait for him. */
 	c->here.lane[SERVER].lock_patience_ns = c->here.lane[HEIR].lock_patience_ns = 20000;
 	if (c->around.variant == ASKED)
@@ -237,6 +245,10 @@ static bool set_up(struct check *c, FILE *out)
 	if (c->act.undoes && !act_take(&c->act, &c->here, out))
 		return false;
 	c->act.o = typed_target(&c->here);
+	/* The victim's server has them as it has found them. */
+	front_drop(&c->here);
+	if (act_needs_front(&c->act))
+		(void)front_of(&c->here);
 	c->watched = prepared.sequence;
 	return true;
 }
@@ -301,6 +313,8 @@ void check_free(struct check *c)
 	if (c->begin)
 		image_free(c->begin);
 	around_fini(&c->around);
+	front_drop(&c->here);
+	front_drop(&c->there);
 	world_end(&c->here);
 	world_end(&c->there);
 	free(c);

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "server/objects/object_word.h"
+#include "server/ops/session_record.h"
 #include "tests/crash/act.h"
+#include "tests/crash/front.h"
 
 static const char *const looks[][4] = {
 	[SEG_KIND_QUEUE] = { "QueueService/Size queue", "QueueService/GetMany max_items=1000 timeout={} queue" },
@@ -48,14 +50,52 @@ static void look_once(struct world *world, const char *look, uint64_t handle, FI
 	free(text);
 }
 
+/* Adds the holds of a word, if they count, to those of its owner. */
+static void count_hold(const struct segment *seg, uint64_t hold, uint32_t *n)
+{
+	uint32_t owner = (uint32_t)(hold & ((1u << SEG_HOLD_SHIFT) - 1)) - 1;
+	uint64_t word = owner < seg->n_owners ? load64_relaxed(&seg->owners[owner].word) : 0;
+	if ((word & 15) == SEG_OWNER_LIVE && word >> 32 == hold >> 32)
+		n[owner] += (uint32_t)(hold >> SEG_HOLD_SHIFT) & SEG_HOLD_MOST;
+}
+
+/* How often each owner holds the object. */
+static void look_at_holds(const struct segment *seg, const struct seg_object *o, FILE *to)
+{
+	uint32_t n[32] = { 0 }, ref = load32_relaxed(&o->holders);
+	if (seg->n_owners > sizeof(n) / sizeof(n[0]))
+		abort();
+	count_hold(seg, load64_relaxed(&o->held), n);
+	while (ref) {
+		const struct seg_holds *block = segment_at(seg, ref, sizeof(*block));
+		for (uint32_t i = 0; i < SEG_N_HOLDS; i++)
+			count_hold(seg, load64_relaxed(&block->hold[i]), n);
+		ref = load32_relaxed(&block->block.next);
+	}
+	for (uint32_t i = 0; i < seg->n_owners; i++)
+		if (n[i])
+			fprintf(to, " held by %u %u times", i, n[i]);
+}
+
+static void look_at_sessions(struct world *world, FILE *to)
+{
+	struct session_record record;
+	for (uint32_t i = 0; i < world->seg.n_owners; i++)
+		if (front_is_session(world, i) && session_record_read(&world->seg, i, &record))
+			fprintf(to, "session %u '%.40s' from '%s' lease %" PRIu64 "%s\n", i, world->seg.owners[i].label,
+				record.peer, record.lease_ns, record.ends ? " ends" : "");
+}
+
 static void look_at(struct world *world, uint32_t index, FILE *to)
 {
 	struct object_info info = { 0 };
 	uint64_t handle = look_handle(&world->seg, index);
 	uint32_t kind = load32_relaxed(&world->seg.objects[index].kind);
 	object_describe(&world->lane[SURVIVOR], handle, &info);
-	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d\n", index, kind, info.name, info.flags,
-		info.closed, info.ephemeral);
+	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d", index, kind, info.name, info.flags, info.closed,
+		info.ephemeral);
+	look_at_holds(&world->seg, &world->seg.objects[index], to);
+	fputc('\n', to);
 	for (size_t i = 0; kind < N_LOOKS && i < 4 && looks[kind][i]; i++)
 		look_once(world, looks[kind][i], handle, to);
 }
@@ -72,6 +112,7 @@ void look_at_all(struct world *world, struct text *text)
 	for (uint32_t i = 1; i < world->seg.n_objects; i++)
 		if (look_handle(&world->seg, i))
 			look_at(world, i, to);
+	look_at_sessions(world, to);
 	fclose(to);
 }
 
@@ -84,6 +125,15 @@ void look_drop(char *text, const char *name, const char *ends)
 		end += *end == '}' && *ends == '}';
 		memmove(at, end, strlen(end) + 1);
 	}
+}
+
+void look_drop_session(char *text)
+{
+	look_drop(text, "token=", " }");
+	look_drop(text, "{id=", " }");
+	look_drop(text, "open_time={", "}");
+	look_drop(text, "lease_left={", "}");
+	look_drop(text, "n_calls=", " }");
 }
 
 void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text)

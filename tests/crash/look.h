@@ -15,6 +15,8 @@ void look_at_all(struct world *world, struct text *text);
 void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text);
 /* Takes a field out of such a text, up to one of `ends`, the brace that closes a message included. */
 void look_drop(char *text, const char *name, const char *ends);
+/* What is different in every session: its token, its number, its times. */
+void look_drop_session(char *text);
 /* The handle of the live object at an index; 0: there is none. */
 uint64_t look_handle(const struct segment *seg, uint32_t index);
 

@@ -8,9 +8,12 @@
  * A state of the memory, and the operation in which the victim dies. Both are requests as server/ops/test_kit.h reads
  * them, with "Service/Method " in front; `setup` has one in each line. In front of a request of the setup
  *   victim   it is the victim who makes it, not the survivor
+ *   session  it is made in the name of the session that was opened last
+ *   asked    so too, as a request with an id, of which the answer is kept
+ *   waiting  so too, and it waits in the server; one in a setup
  *   5*       it is made five times; % in it is the number of the time, from 0
- * and anywhere in a request ~1000~ is that many letters, @ the token of the lease that was got last, and & the handle of
- * the object that was made last. The operation may be a function of typed.h, by its name.
+ * and anywhere in a request ~1000~ is that many letters, @ the token of the lease that was got last, & the handle of
+ * the object that was made last, ^ the token and ` the number of the session that was opened last. The operation may be a function of typed.h, by its name.
  *
  * An act with "undo:" in front is done by the survivor in the end of the setup, for somebody who has not received the answer, and
  * it is its undoing in which the victim dies.
@@ -27,17 +30,20 @@ struct scenario {
 	const char *steps;
 };
 
-/* Requests, and functions of typed.h. */
-extern const struct scenario scenarios[], typed_scenarios[];
-extern const size_t n_scenarios, n_typed_scenarios;
+/* Requests, functions of typed.h, and what is about sessions. */
+extern const struct scenario scenarios[], typed_scenarios[], session_scenarios[];
+extern const size_t n_scenarios, n_typed_scenarios, n_session_scenarios;
 
 static inline size_t scenario_count(void)
 {
-	return n_scenarios + n_typed_scenarios;
+	return n_scenarios + n_typed_scenarios + n_session_scenarios;
 }
 static inline const struct scenario *scenario_at(size_t i)
 {
-	return i < n_scenarios ? &scenarios[i] : &typed_scenarios[i - n_scenarios];
+	if (i < n_scenarios)
+		return &scenarios[i];
+	i -= n_scenarios;
+	return i < n_typed_scenarios ? &typed_scenarios[i] : &session_scenarios[i - n_typed_scenarios];
 }
 
 #endif

@@ -11,12 +11,15 @@
 #include <string.h>
 
 #include "bindings/c/local.h"
+#include "server/base/clock.h"
 #include "server/objects/collect.h"
 #include "server/objects/dict.h"
 #include "server/objects/keep.h"
 #include "server/objects/object_word.h"
 #include "server/objects/refs.h"
 #include "server/objects/task_parts.h"
+#include "server/ops/session_record.h"
+#include "tests/crash/front.h"
 
 /* Long enough that a process which is run step by step falls asleep. */
 #define A_MOMENT (30 * SABIR_MILLISECOND)
@@ -470,6 +473,25 @@ F(keep_up_memory)
 	return SABIR_OK;
 }
 
+/* What is due: leases that are over, ends that were begun. Late, a lease has one more. */
+F(expire_sessions)
+{
+	struct sessions *all = front_sessions(t->world);
+	for (int i = 0; i < 3; i++)
+		sessions_expire(all, &t->mine.lane, clock_deadline((uint64_t)(i + 1) << 44));
+	front_turn(t->world, &t->mine.lane);
+	return SABIR_OK;
+}
+/* In front of others: a server has begun to end all sessions, and died. */
+F(begin_ending_sessions)
+{
+	for (uint32_t i = 0; i < t->world->seg.n_owners; i++)
+		if (front_is_session(t->world, i))
+			session_record_end(&t->world->seg, i);
+	front_drop(t->world);
+	return SABIR_OK;
+}
+
 static const struct function {
 	const char *name;
 	enum sabir_error (*run)(struct typed *t);
@@ -529,6 +551,8 @@ static const struct function {
 	{ "server:entries", do_remove_due_entries },
 	{ "server:collect", do_collect },
 	{ "server:memory", do_keep_up_memory },
+	{ "server:sessions", do_expire_sessions },
+	{ "server:ending", do_begin_ending_sessions },
 };
 #define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 

@@ -46,7 +46,7 @@ static bool people_make(struct world *world)
 bool world_make(struct world *world)
 {
 	const struct segment_options options = {
-		.memory_limit = MEMORY, .n_owners = 8, .n_lanes = 8, .n_objects = 40, .max_item_bytes = MAX_ITEM_BYTES
+		.memory_limit = MEMORY, .n_owners = 12, .n_lanes = 8, .n_objects = 40, .max_item_bytes = MAX_ITEM_BYTES
 	};
 	if (segment_create(&options, &world->seg))
 		return false;

@@ -20,9 +20,12 @@ enum person {
 	N_PERSONS
 };
 
+struct front;
 struct world {
 	struct segment seg;
 	struct lane lane[N_PERSONS];
+	struct front *front; /* front.h; NULL: there is none yet */
+	bool next_server;    /* it is to be one behind a death, in which nothing waits */
 };
 
 bool world_make(struct world *world);
