@@ -13,7 +13,7 @@
  * An answer is kept a moment after what it answers. What a server that dies in between was performing stands in the record of
  * its lane (asked_*), and the lane's recovery makes an answer of that: of what was not done there is none, of what was done
  * there is what it answered, if it had got so far, else OUTCOME_UNKNOWN. A put into a plain queue always answers the
- * same. A get from a plain queue is not over before its answer is kept: without it the items go back.
+ * same. A get from a plain queue or a pipe is not over before its answer is kept: without it the items go back.
  *
  * `owner` is the session's, as in lane->actor.owner, everywhere here.
  */

@@ -101,6 +101,16 @@ enum sabir_error pipe_recv(struct lane *lane, uint64_t handle, uint32_t end, str
 	return received(&d, queue_get_one(lane, d.queue, out));
 }
 
+enum sabir_error pipe_recv_open(struct lane *lane, uint64_t handle, uint32_t end, struct bytes *out, uint64_t *queue)
+{
+	struct direction d;
+	enum sabir_error error = find(lane, handle, end, false, &d);
+	if (error)
+		return error;
+	*queue = d.queue;
+	return received(&d, queue_get_open(lane, d.queue, 1, out, NULL));
+}
+
 /* The kind of the Value that begins so, and how much of it is its content. */
 static uint32_t read_head(struct span head, uint64_t len, uint64_t *content_len)
 {
@@ -132,7 +142,8 @@ enum sabir_error pipe_recv_bytes(struct lane *lane, uint64_t handle, uint32_t en
 	if (error)
 		return error;
 	*queue = d.queue;
-	return received(&d, queue_get_if(lane, d.queue, accept_bytes, bytes, out));
+	const struct queue_choice choice = { accept_bytes, bytes, bytes->open };
+	return received(&d, queue_get_if(lane, d.queue, &choice, out));
 }
 
 /* The end that receives from the queue. Errors: CLOSED (nobody does any more), NOT_FOUND. */
@@ -194,7 +205,8 @@ enum sabir_error pipe_poll(struct lane *lane, uint64_t handle, uint32_t end, str
 	if (error)
 		return error;
 	*queue = d.queue;
-	error = received(&d, queue_get_if(lane, d.queue, accept_none, &found, &none));
+	const struct queue_choice choice = { .accept = accept_none, .context = &found };
+	error = received(&d, queue_get_if(lane, d.queue, &choice, &none));
 	bytes_fini(&none);
 	found.eof = error == SABIR_END_OF_FILE;
 	if (!found.eof && error != SABIR_CANCELLED)

@@ -33,11 +33,14 @@ enum sabir_error pipe_send(struct lane *lane, uint64_t handle, uint32_t end, con
  * other end is closed, and nothing is left), NO_MEMORY, BUSY.
  */
 enum sabir_error pipe_recv(struct lane *lane, uint64_t handle, uint32_t end, struct bytes *out, uint64_t *queue);
+/* The same, but it is not over: as queue_get_open. */
+enum sabir_error pipe_recv_open(struct lane *lane, uint64_t handle, uint32_t end, struct bytes *out, uint64_t *queue);
 
 /* What pipe_recv_bytes wants of a message, and what it found. */
 struct pipe_bytes {
 	uint64_t max_len;   /* in: the most bytes of content */
 	struct bytes *room; /* in: NULL, or where room for the content is to be made before the message is taken */
+	bool open;          /* in: as pipe_recv_open */
 	uint64_t len;       /* out: bytes of the first message's content */
 };
 /*

@@ -39,8 +39,12 @@ enum sabir_error queue_get_one(struct lane *lane, uint64_t handle, struct bytes 
  */
 #define QUEUE_HEAD 16u
 typedef enum sabir_error queue_accept_fn(void *context, struct span head, uint32_t len);
-enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,
-			      struct bytes *out);
+struct queue_choice {
+	queue_accept_fn *accept;
+	void *context;
+	bool open; /* as for queue_get_open */
+};
+enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, const struct queue_choice *choice, struct bytes *out);
 /*
  * Gives items back that this process got and could not hand over, to where they were: by their ordinals, as queue_get_noted
  * gave them; that of a single item is in lane->got_ordinal too, behind every get. A bounded queue may be fuller than its bound

@@ -365,15 +365,15 @@ enum sabir_error queue_get_abandon(struct lane *lane)
 	return error;
 }
 
-enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, queue_accept_fn *accept, void *context,
-			      struct bytes *out)
+enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, const struct queue_choice *choice, struct bytes *out)
 {
 	struct queue q;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
 	if (error)
 		return error;
-	q.accept = accept;
-	q.accept_context = context;
+	q.accept = choice->accept;
+	q.accept_context = choice->context;
+	q.stays_open = choice->open;
 	return get_entered(&q, 1, out);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/value.h"
+#include "server/objects/answers.h"
 #include "server/objects/pipe.h"
 #include "server/ops/call.h"
 
@@ -119,26 +120,47 @@ static enum sabir_error pipe_service_send_bytes(struct op_call *c)
 	return send_item(c, &item);
 }
 
-/* For its undoing. */
-static void note_received(struct op_call *c, uint64_t queue)
+/* Of a request with an id it stays open until there is an answer, as a get from a plain queue does (ops_queue.c). */
+static bool stays_open(struct op_call *c)
 {
-	c->wait->receipt = (struct op_receipt){ .number = c->lane->got_ordinal, .part = queue, .items = true };
+	bool open = c->wait->undoable && c->lane->actor.request;
+
+	if (open)
+		asked_giving(c->lane);
+	return open;
+}
+
+/* For its undoing. */
+static void note_received(struct op_call *c, uint64_t queue, bool open)
+{
+	c->wait->receipt = (struct op_receipt){
+		.number = c->lane->got_ordinal,
+		.part = queue,
+		.items = true,
+		.open = open ? c->lane : NULL,
+	};
 }
 
 static enum sabir_error pipe_service_recv(struct op_call *c)
 {
 	uint64_t queue = 0;
 
+	bool open = stays_open(c);
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
-	enum sabir_error error = pipe_recv(c->lane, c->handle, c->request.end, c->response, &queue);
+	enum sabir_error error = open ? pipe_recv_open(c->lane, c->handle, c->request.end, c->response, &queue)
+				      : pipe_recv(c->lane, c->handle, c->request.end, c->response, &queue);
 	if (!error)
-		note_received(c, queue);
+		note_received(c, queue, open);
 	return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
 }
 
 static enum sabir_error pipe_service_recv_bytes(struct op_call *c)
 {
-	struct pipe_bytes bytes = { .max_len = c->request.count ? c->request.count : UINT64_MAX, .room = c->response };
+	struct pipe_bytes bytes = {
+		.max_len = c->request.count ? c->request.count : UINT64_MAX,
+		.room = c->response,
+		.open = stays_open(c),
+	};
 	uint64_t queue = 0;
 
 	c->response->frame = WIRE_TAG(1, WIRE_LEN);
@@ -151,8 +173,8 @@ static enum sabir_error pipe_service_recv_bytes(struct op_call *c)
 	if (error)
 		return may_wait(c, error, SABIR_EMPTY, SEG_EVENT_ITEMS, queue);
 	struct span content = pipe_content(bytes_item(&c->scratch, 0));
-	note_received(c, queue);
-	return bytes_add(c->response, content.data, content.len);
+	note_received(c, queue, bytes.open);
+	return bytes_add(c->response, content.data, content.len); /* for which there is room */
 }
 
 /* The Value is in the response, or its bytes are: `bytes`, of which it is made again. */

@@ -576,7 +576,8 @@ void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns)
 	struct deadline *first;
 
 	pthread_mutex_lock(&all->mutex);
-	while ((first = deadlines_first(&all->deadlines)) && first->ns <= now_ns)
+	/* Each once: what can't end now is for another time, whatever the time is by then. */
+	for (size_t n = all->count; n-- && (first = deadlines_first(&all->deadlines)) && first->ns <= now_ns;)
 		expire(all, SESSION_OF(first), lane, now_ns);
 	pthread_mutex_unlock(&all->mutex);
 }

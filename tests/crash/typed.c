@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "bindings/c/local.h"
-#include "server/base/clock.h"
 #include "server/objects/collect.h"
 #include "server/objects/dict.h"
 #include "server/objects/keep.h"
@@ -473,12 +472,12 @@ F(keep_up_memory)
 	return SABIR_OK;
 }
 
-/* What is due: leases that are over, ends that were begun. Late, a lease has one more. */
+/* What becomes due next, as often as there may be sessions: leases that are over, ends that were begun. */
 F(expire_sessions)
 {
 	struct sessions *all = front_sessions(t->world);
-	for (int i = 0; i < 3; i++)
-		sessions_expire(all, &t->mine.lane, clock_deadline((uint64_t)(i + 1) << 44));
+	for (int i = 0; i < 4; i++)
+		sessions_expire(all, &t->mine.lane, sessions_next(all));
 	front_turn(t->world, &t->mine.lane);
 	return SABIR_OK;
 }
