@@ -12,6 +12,7 @@ static int setup(void)
 	if (kit_segment(16 << 20, &seg))
 		return -1;
 	lane = kit_lane(&seg);
+	lane.lock_patience_ns = CLOCK_MILLISECOND;
 	return object_init_directory(&lane) ? -1 : 0;
 }
 
@@ -132,6 +133,28 @@ static void a_queue_of_items_that_it_does_not_take(void)
 	is_left_out(&(struct object_spec){ .kind = SEG_KIND_QUEUE }, damage_limit);
 }
 
+static void an_object_that_is_locked_by_nobody(void)
+{
+	const struct object_spec event = { .kind = SEG_KIND_EVENT },
+				 tasks = { .kind = SEG_KIND_TASK_QUEUE, .task = { .discipline = SEG_TASK_FIFO } },
+				 lock = { .kind = SEG_KIND_LOCK };
+	uint64_t good = create("good", &event), found;
+	const uint64_t victims[] = { create("tasks", &tasks), create("lock", &lock) };
+	const uint64_t words[] = { 1ull << 40, SEG_MAX_LANES };
+	for (int i = 0; i < 2; i++)
+		seg.objects[object_index(victims[i])].lock = words[i];
+	CU_ASSERT_EQUAL(save_and_restore(), 0); /* they are not in the file */
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("good"), &found), SABIR_OK);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("tasks"), &found), SABIR_NOT_FOUND);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("lock"), &found), SABIR_NOT_FOUND);
+	forget();
+	for (int i = 0; i < 2; i++) {
+		seg.objects[object_index(victims[i])].lock = 0;
+		CU_ASSERT_EQUAL(object_delete(&lane, victims[i]), SABIR_OK);
+	}
+	CU_ASSERT_EQUAL(object_delete(&lane, good), SABIR_OK);
+}
+
 static void damage_name(uint64_t handle)
 {
 	struct seg_block *name = segment_at(&seg, seg.objects[object_index(handle)].name, SEG_LINE);
@@ -159,6 +182,7 @@ int main(void)
 		KIT_TEST(a_task_queue_of_no_order),
 		KIT_TEST(a_queue_of_items_that_it_does_not_take),
 		KIT_TEST(an_object_whose_name_is_none),
+		KIT_TEST(an_object_that_is_locked_by_nobody),
 	};
 	return kit_run("snapshot, damaged objects", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
