@@ -165,7 +165,8 @@ struct seg_session {
 /* seg_lane.phase of operations on several items: before and behind their one publishing store. */
 #define SEG_PHASE_OPEN 0u
 #define SEG_PHASE_COMMITTED 1u
-#define SEG_PHASE_MAKING 2u /* its items are copies, made to be given back: there are others of those that are not back */
+#define SEG_PHASE_MAKING                                                                                               \
+	2u /* its items are copies, made to be given back: there are others of those that are not back */
 
 /* Bytes of a response that a lane's record has room for. */
 #define SEG_ASKED_RESPONSE 256u

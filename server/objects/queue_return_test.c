@@ -206,7 +206,8 @@ struct ungot {
 };
 
 /* Nobody counts what is back. */
-static enum sabir_error unget(struct lane *by, uint64_t q, const uint64_t *ordinals, const struct span *items, uint32_t n)
+static enum sabir_error unget(struct lane *by, uint64_t q, const uint64_t *ordinals, const struct span *items,
+			      uint32_t n)
 {
 	uint32_t n_back = 0;
 	enum sabir_error error = queue_unget(by, q, ordinals, items, n, &n_back);

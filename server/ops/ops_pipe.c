@@ -186,8 +186,7 @@ static enum sabir_error undo(struct lane *lane, struct op_receipt *receipt, stru
 
 	(void)request_next(&rest, 1, &item);
 	if (!bytes)
-		return pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number, item,
-				   &receipt->n_back);
+		return pipe_unrecv(lane, receipt->handle, receipt->part, receipt->number, item, &receipt->n_back);
 	size_t head_len = value_head_bytes(VALUE_BINARY, item.len, head);
 	uint8_t *to = bytes_reserve(&made, head_len + item.len);
 	if (!to)

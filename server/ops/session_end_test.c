@@ -335,7 +335,8 @@ static void test_without_memory_it_goes_back_later(void)
 	struct bytes used = use_memory_up();
 	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
 	CU_ASSERT(!has_ended() && owner_state(entry()) == SEG_OWNER_DEAD);
-	CU_ASSERT(ops_call("LockService/Status", NAMED("lock", "lock")) == SABIR_OK && !strstr(ops_text, "locked=true"));
+	CU_ASSERT(ops_call("LockService/Status", NAMED("lock", "lock")) == SABIR_OK &&
+		  !strstr(ops_text, "locked=true"));
 	next_server();
 	CU_ASSERT(!has_ended());
 	give_memory_back(&used);

@@ -55,7 +55,8 @@ struct lane {
 	bool lock_rings;           /* it does not sleep for a lock: the lock's release rings the server's doorbell */
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
 	struct actor actor;
-	uint32_t *returned; /* not NULL: each item that an undoing puts back is counted there, in the transaction that does it */
+	uint32_t *
+		returned; /* not NULL: each item that an undoing puts back is counted there, in the transaction that does it */
 	struct lane_cursor took, put;
 	uint64_t got_ordinal; /* of the first item of the last get from a queue */
 	struct lane_table table;

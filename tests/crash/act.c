@@ -199,9 +199,10 @@ static bool set_up_once(const char *line, size_t len, unsigned number, enum mann
 	bool known = encode(expanded, act);
 	if (known && typed_is(act->method))
 		act->o = typed_target(world);
-	enum sabir_error error = !known                 ? SABIR_UNIMPLEMENTED
-				 : manner >= BY_SESSION ? set_up_for_session(act, world, manner, prepared->session)
-							: act_run(act, world, manner == BY_VICTIM ? VICTIM : SURVIVOR, NULL);
+	enum sabir_error error = !known ? SABIR_UNIMPLEMENTED
+				 : manner >= BY_SESSION
+					 ? set_up_for_session(act, world, manner, prepared->session)
+					 : act_run(act, world, manner == BY_VICTIM ? VICTIM : SURVIVOR, NULL);
 	/* Who would wait has his place. */
 	if (error && !ops_wait.wanted) {
 		fprintf(out, "    set-up: %.80s: %s %s\n", expanded, error_name(error), ops_detail);

@@ -38,15 +38,17 @@
 		  "PipeService/Open pipe" O " end=1\nPipeService/Send pipe" O " end=1 item=$7\n"                       \
 		  "PipeService/SendBytes pipe" O " end=1 data='eight'\n"                                               \
 		  "asked PipeService/Recv pipe" O " end=0\nasked PipeService/RecvBytes pipe" O " end=0\n"
-#define GONE OPEN MAKE "queue={}\nQueueService/Put queue" O " item=$1\nasked QueueService/Get queue" O "\n"            \
-		       "ManagerService/Delete object" O "\n"
+#define GONE                                                                                                           \
+	OPEN MAKE "queue={}\nQueueService/Put queue" O " item=$1\nasked QueueService/Get queue" O "\n"                 \
+		  "ManagerService/Delete object" O "\n"
 /* A call of its waits for a lock. */
 #define WAITING OPEN MAKE "lock={}\nLockService/Acquire lock" O "\nwaiting LockService/Acquire lock" O "\n"
 /* Objects without a name. */
 #define ANONYMOUS "ManagerService/Create dict={}\n"
 #define HELD_BY_SESSION OPEN ANONYMOUS "session 3*ManagerService/Open object={handle=&}\n"
-#define HELD_BY_ALL HELD_BY_SESSION "victim ManagerService/Open object={handle=&}\n" OPEN                              \
-				    "session ManagerService/Open object={handle=&}\n"
+#define HELD_BY_ALL                                                                                                    \
+	HELD_BY_SESSION "victim ManagerService/Open object={handle=&}\n" OPEN                                          \
+			"session ManagerService/Open object={handle=&}\n"
 
 const struct scenario session_scenarios[] = {
 	{ "first", "", "SessionService/Open label='another' lease_duration={seconds=100}" },
