@@ -126,7 +126,7 @@ struct seg_session {
 	uint8_t print[16];    /* of its token: SHA-256, the first half */
 	char peer[64];        /* from where it was opened; for people, NUL-terminated */
 	uint32_t n_returned;  /* so many of `returning`'s items are back; stored with each, in one transaction */
-	uint32_t pad0;
+	uint32_t holds_items; /* 0: no answer has any that could go back */
 };
 
 /* seg_lane.word: state in bits 0-3, generation in bits 16-31, owner's index in bits 32-63. */

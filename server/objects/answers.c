@@ -61,6 +61,12 @@ static struct seg_session *session_of(const struct segment *seg, uint64_t owner)
 	return alive && its >> 32 == owner >> 32 && (its & 15) == SEG_OWNER_LIVE ? &seg->sessions[index] : NULL;
 }
 
+bool answers_hold_items(const struct segment *seg, uint64_t owner)
+{
+	const struct seg_session *session = session_of(seg, owner);
+	return session && load32_relaxed(&session->holds_items);
+}
+
 uint64_t answers_kept(const struct segment *seg, uint32_t index)
 {
 	uint64_t word = index < seg->n_owners ? load64_acquire(&seg->owners[index].word) : 0;
@@ -138,6 +144,9 @@ static enum sabir_error store(struct lane *lane, uint64_t owner, const struct ke
 	struct span value = error ? (struct span){ NULL, 0 } : encode(a);
 	if (!error && !value.data)
 		error = SABIR_NO_MEMORY;
+	/* In front of the answer. */
+	if (a->items && !load32_relaxed(&session->holds_items))
+		store32_release(&session->holds_items, 1);
 	if (!error)
 		error = only_if_missing ? dict_setdefault(lane, dict, key_of(a->id, key), value, &was, &inserted)
 					: dict_set(lane, dict, key_of(a->id, key), value, &inserted);

@@ -21,6 +21,7 @@ struct kept_answer {
 	uint64_t id;
 	uint8_t print[16];      /* of the request */
 	enum sabir_error error; /* that it answers */
+	bool items;             /* in: the body holds some that are to go back if it is never acknowledged */
 	bool recovered;   /* not by who performed it: nobody knows the request's print, and the body is the response */
 	struct span body; /* whatever its keeper needs */
 };
@@ -51,6 +52,8 @@ struct answers_state {
 typedef enum sabir_error answer_each_fn(void *context, const struct kept_answer *answer);
 enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_state *state, answer_each_fn *each,
 			      void *context);
+/* Whether there may be answers that hold items. */
+bool answers_hold_items(const struct segment *seg, uint64_t owner);
 /* The handle of the dict, if the owner is a session whose answers are not done with yet; else 0. */
 uint64_t answers_kept(const struct segment *seg, uint32_t owner);
 /*

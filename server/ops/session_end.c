@@ -98,7 +98,7 @@ enum sabir_error session_recover(struct lane *lane, uint32_t owner, uint32_t *n_
 	if (session_record_read(seg, owner, &record)) {
 		const struct ending e = { lane, record.owner, n_lost };
 		session_record_end(seg, owner);
-		error = give_all_back(&e);
+		error = answers_hold_items(seg, record.owner) ? give_all_back(&e) : SABIR_OK;
 		if (!error)
 			session_record_remove(seg, owner);
 	}

@@ -82,7 +82,8 @@ static void open_one(void)
 
 static void keep(struct lane *by, uint64_t id, struct span body)
 {
-	CU_ASSERT_FATAL(answer_keep(by, opened.owner, &(struct kept_answer){ .id = id, .body = body }) == SABIR_OK);
+	const struct kept_answer a = { .id = id, .items = true, .body = body };
+	CU_ASSERT_FATAL(answer_keep(by, opened.owner, &a) == SABIR_OK);
 }
 
 /* A request of the session with an id, as the server's front performs it. */

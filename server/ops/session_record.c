@@ -26,6 +26,7 @@ void session_record_write(struct segment *seg, uint32_t owner, const struct sess
 	store64_relaxed(&to->acked_below, 0);
 	store64_relaxed(&to->answers, 0);
 	store32_relaxed(&to->n_returned, 0);
+	store32_relaxed(&to->holds_items, 0);
 	memcpy(to->print, record->print, sizeof(to->print));
 	memcpy(to->peer, record->peer, sizeof(to->peer));
 	FAULT("session.written");

@@ -70,7 +70,12 @@ void asks_stored_ends(struct asked *a)
 
 void asks_store(struct asks *asks, struct asked *a, enum sabir_error error)
 {
-	struct kept_answer answer = { .id = a->by_id.key, .error = error, .body = encode(a) };
+	struct kept_answer answer = {
+		.id = a->by_id.key,
+		.error = error,
+		.items = !error && a->receipt.items,
+		.body = encode(a),
+	};
 	bool fits = answer.body.data && begin_to_count(asks, a, answer.body.len);
 	struct lane *lane = fits ? take_lane(asks) : NULL;
 	memcpy(answer.print, &a->print, sizeof(answer.print));

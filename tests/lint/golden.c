@@ -230,7 +230,7 @@ static void print_owner(void)
 	FIELD(seg_session, print);
 	FIELD(seg_session, peer);
 	FIELD(seg_session, n_returned);
-	FIELD(seg_session, pad0);
+	FIELD(seg_session, holds_items);
 	END(seg_session);
 }
 
