@@ -109,6 +109,49 @@ static void test_damaged_ones_are_an_error(void)
 	end_session();
 }
 
+static void test_they_can_be_read_one_by_one(void)
+{
+	struct bytes page = { 0 };
+	struct kept_answer a;
+	uint64_t cursor = 0;
+	open_session();
+	CU_ASSERT(answers_next(&lane, session, &cursor, &page, &a) == SABIR_EMPTY);
+	for (uint64_t id = 1; id < 5; id++)
+		CU_ASSERT(keep(&lane, id, "body") == SABIR_OK);
+	answers_acknowledged(&seg, session, 2);
+	for (uint64_t id = 2; id < 5; id++) {
+		CU_ASSERT(answers_next(&lane, session, &cursor, &page, &a) == SABIR_OK && a.id == id);
+		CU_ASSERT(a.body.len == 4 && !memcmp(a.body.data, "body", 4));
+		CU_ASSERT(answer_drop(&lane, session, id) == SABIR_OK);
+	}
+	CU_ASSERT(answers_next(&lane, session, &cursor, &page, &a) == SABIR_EMPTY);
+	CU_ASSERT(answer_drop(&lane, session, 4) == SABIR_OK);
+	bytes_fini(&page);
+	end_session();
+}
+
+/* Whoever recovers its owner before leaves them, and the owner. */
+static void test_a_session_that_ends_keeps_them_until_they_are_done_with(void)
+{
+	uint32_t owner;
+	open_session();
+	owner = (uint32_t)session - 1;
+	CU_ASSERT(keep(&lane, 1, "one") == SABIR_OK && answers_kept(&seg, owner) == seg.sessions[owner].answers);
+	(void)fetch_or64(&seg.sessions[owner].word, SEG_SESSION_ENDS);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT(owner_recover(&lane, owner) == SABIR_BUSY);
+		(void)load();
+		CU_ASSERT_STRING_EQUAL(known, "1 OK one;");
+	}
+	uint32_t *n_back = answer_returning(&seg, session, 1);
+	CU_ASSERT_FATAL(n_back && *n_back == 0);
+	*n_back = 3;
+	CU_ASSERT(answer_returning(&seg, session, 1) == n_back && *n_back == 3);
+	CU_ASSERT(answer_returning(&seg, session, 2) == n_back && *n_back == 0);
+	end_session();
+	CU_ASSERT(!answer_returning(&seg, session, 1) && !answers_kept(&seg, owner));
+}
+
 static void test_what_can_not_be_kept_is_lost_with_all_below(void)
 {
 	open_session();
@@ -303,6 +346,8 @@ int main(void)
 	CU_ADD_TEST(suite, test_answers_are_kept_until_they_are_acknowledged);
 	CU_ADD_TEST(suite, test_they_end_with_their_session);
 	CU_ADD_TEST(suite, test_damaged_ones_are_an_error);
+	CU_ADD_TEST(suite, test_they_can_be_read_one_by_one);
+	CU_ADD_TEST(suite, test_a_session_that_ends_keeps_them_until_they_are_done_with);
 	CU_ADD_TEST(suite, test_what_can_not_be_kept_is_lost_with_all_below);
 	CU_ADD_TEST(suite, test_the_record_tells_what_became_of_the_request);
 	CU_ADD_TEST(suite, test_only_servers_perform_requests);

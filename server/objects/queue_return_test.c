@@ -303,6 +303,45 @@ static void a_giver_that_dies_leaves_the_queue_whole(void)
 	}
 }
 
+static uint32_t *counted; /* in the segment: any word that nobody else has */
+
+static void act_unget_counted(struct lane *by, void *context)
+{
+	static const uint8_t bytes[] = { 0, 1 };
+	const struct ungot *u = context;
+	const struct span items[] = { { &bytes[0], 1 }, { &bytes[1], 1 } };
+	uint32_t n_back = load32_relaxed(counted);
+	by->returned = counted;
+	(void)queue_unget(by, u->q, (uint64_t[]){ u->ordinal, u->ordinal + 1 }, items, 2, &n_back);
+	by->returned = NULL;
+}
+
+/* Somebody else has them yet, and goes on behind what is counted: each is back once. */
+static void what_is_counted_goes_back_once(void)
+{
+	struct kit_steps *steps = kit_shared(sizeof(*steps));
+	struct ungot u = got_two();
+	struct lane victim = kit_lane(&seg);
+	counted = &seg.sessions[0].n_returned;
+	CU_ASSERT(kit_list_steps(steps, act_unget_counted, &victim, &u));
+	for (unsigned i = 0; i < steps->n; i++) {
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		CU_ASSERT_EQUAL(object_delete(&lane, u.q), SABIR_OK);
+		u = got_two();
+		victim = kit_lane(&seg);
+		store32_relaxed(counted, 0);
+		(void)kit_die_at(&steps->at[i], act_unget_counted, &victim, &u);
+		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
+		CU_ASSERT_EQUAL(size_of(u.q), N - 2 + load32_relaxed(counted));
+		victim = kit_lane(&seg);
+		act_unget_counted(&victim, &u);
+		CU_ASSERT(size_of(u.q) == N && holds_from(u.q, 0));
+	}
+	kit_lane_close(&victim);
+	CU_ASSERT_EQUAL(object_delete(&lane, u.q), SABIR_OK);
+	munmap(steps, sizeof(*steps));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -315,6 +354,7 @@ int main(void)
 		KIT_TEST(several_that_were_no_neighbours_have_their_places_too),
 		KIT_TEST(what_is_given_back_later_may_belong_in_front),
 		KIT_TEST(a_giver_that_dies_leaves_the_queue_whole),
+		KIT_TEST(what_is_counted_goes_back_once),
 	};
 	return kit_run("queue, returned items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -28,7 +28,7 @@ static uint64_t session_of(const struct world *world)
 
 void asked_prepare(struct world *world)
 {
-	struct session_record record = { .lease_ns = 1 };
+	struct session_record record = { .lease_ns = ASKED_LEASE_NS };
 	struct kept_answer other = { .id = 1 };
 	uint32_t index;
 	if (owner_open(&world->seg, 0, "session", &index) || index != session_index(world))

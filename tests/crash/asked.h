@@ -10,6 +10,8 @@
  * next server knows of the request has to be what has become of it.
  */
 
+/* Of the variant's session, which no other has: it is there before and afterwards, and nobody looks at it. */
+#define ASKED_LEASE_NS 1u
 /* Opens the session, and makes the victim a server. */
 void asked_prepare(struct world *world);
 /* The act, and the keeping of its answer, as the server's front does both. */

@@ -11,6 +11,7 @@
 #include "server/objects/object_word.h"
 #include "server/ops/session_record.h"
 #include "tests/crash/act.h"
+#include "tests/crash/asked.h"
 #include "tests/crash/front.h"
 
 static const char *const looks[][4] = {
@@ -81,7 +82,8 @@ static void look_at_sessions(struct world *world, FILE *to)
 {
 	struct session_record record;
 	for (uint32_t i = 0; i < world->seg.n_owners; i++)
-		if (front_is_session(world, i) && session_record_read(&world->seg, i, &record))
+		if (front_is_session(world, i) && session_record_read(&world->seg, i, &record) &&
+		    record.lease_ns != ASKED_LEASE_NS)
 			fprintf(to, "session %u '%.40s' from '%s' lease %" PRIu64 "%s\n", i, world->seg.owners[i].label,
 				record.peer, record.lease_ns, record.ends ? " ends" : "");
 }

@@ -78,7 +78,7 @@ const struct scenario session_scenarios[] = {
 	{ "a former server has begun to end it", HOLDING "server:ending\n", "server:sessions" },
 	{ "a former server has begun, got items", TAKEN "server:ending\n", "server:sessions" },
 	{ "a former server has begun, got tasks", TAKEN_TASKS "server:ending\n", "server:sessions" },
-	{ "several sessions", OPEN OPEN, "server:ending" },
+	{ "one session", OPEN, "server:ending" },
 	{ "snapshot", "", "AdminService/Snapshot timeout={}" },
 
 	{ "a session's, by another", HELD_BY_SESSION, "ManagerService/Open object={handle=&}" },
