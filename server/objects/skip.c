@@ -80,7 +80,8 @@ enum sabir_error skip_insert(const struct skip *s, uint32_t ref)
 {
 	uint32_t *links[SEG_SKIP_LEVELS];
 	struct seg_skip *node = own_node(s, ref);
-	if (!node || !find_links(s, node->key, node->ordinal, links))
+	/* A node that is there already would lead to itself. */
+	if (!node || !find_links(s, node->key, node->ordinal, links) || load32_relaxed(links[0]) == ref)
 		return SABIR_DATA_LOSS;
 	/* What a block holds that nobody else knows need not be restored. It may still be another object's. */
 	struct seg_block *block = segment_at(s->lane->seg, ref, sizeof(*block));

@@ -350,6 +350,9 @@ enum sabir_error tasks_settle(struct tasks *q)
 			return SABIR_DATA_LOSS;
 		if ((uint64_t)item->time.key > q->now)
 			break;
+		/* It would stay the first for ever. */
+		if (!load32_relaxed(&item->timed))
+			return SABIR_DATA_LOSS;
 		enum sabir_error error = do_due(q, item);
 		if (error)
 			return error;

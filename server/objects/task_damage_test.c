@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words of tasks that a faulty program has written over: whoever comes by says so, and nobody goes round in a ring. */
+#include <unistd.h>
+
+#include "server/objects/task_parts.h"
+#include "server/objects/task_test_kit.h"
+
+#define HOUR 3600000000000ull
+#define PATIENCE_S 20
+
+/* The first task that time has something to do with, or the first that is ready. */
+static struct seg_task *first_of(uint64_t handle, bool timed)
+{
+	struct tasks q;
+	CU_ASSERT_EQUAL_FATAL(tasks_enter(&a, SEG_OP_TASK_CHANGE, handle, &q), SABIR_OK);
+	const struct skip set = timed ? tasks_timed(&q) : tasks_ready(&q);
+	struct seg_task *item = tasks_item(&q, skip_first(&set));
+	CU_ASSERT_EQUAL(tasks_leave(&q, SABIR_OK), SABIR_OK);
+	return item;
+}
+
+static uint64_t with_a_delayed_task(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	CU_ASSERT_EQUAL(put_as(&a, q, 1, &(struct task_put){ .delay_ns = HOUR }), SABIR_OK);
+	return q;
+}
+
+static void is_damaged_when_due(uint64_t q)
+{
+	task_clock_ahead_ns += 2 * HOUR;
+	alarm(PATIENCE_S); /* a ring has no end */
+	CU_ASSERT_EQUAL(task_queue_settle(&a, q), SABIR_DATA_LOSS);
+	alarm(0);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS * 1000);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	task_clock_ahead_ns = 0;
+}
+
+static void a_delayed_task_that_says_it_has_no_time(void)
+{
+	uint64_t q = with_a_delayed_task();
+	first_of(q, true)->timed = 0;
+	is_damaged_when_due(q);
+}
+
+static void a_ready_task_that_says_it_is_delayed(void)
+{
+	uint64_t q = with_a_delayed_task();
+	CU_ASSERT_EQUAL(put_as(&a, q, 2, &(struct task_put){ .ttl_ns = HOUR }), SABIR_OK);
+	struct seg_task *item = first_of(q, false);
+	/* It would be put in front of itself. */
+	item->state = SEG_TASK_DELAYED;
+	item->expires = 0;
+	is_damaged_when_due(q);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_delayed_task_that_says_it_has_no_time),
+		KIT_TEST(a_ready_task_that_says_it_is_delayed),
+	};
+	return kit_run("task damage", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+}
