@@ -136,13 +136,10 @@ static enum sabir_error read_set(struct copy *c, const struct tasks *q)
 	for (uint64_t n = 0; !error && ref && !is_full(c, n, begin, out); n++) {
 		const struct seg_task *item = tasks_item(q, ref);
 		const struct seg_skip *node = skip_node(&set, ref);
-		/* Upwards, so that it ends whatever the memory holds. */
-		if (!item || !node || node->key < c->key || (node->key == c->key && node->ordinal < c->ordinal))
+		if (!item || !node || !skip_pass(node, &c->key, &c->ordinal))
 			return SABIR_DATA_LOSS;
 		if (c->stage != STAGE_TIMED || load32_relaxed(&item->state) != SEG_TASK_READY)
 			error = add_item(item, out);
-		c->key = node->key;
-		c->ordinal = node->ordinal + 1;
 		ref = load32_relaxed(&node->next[0]);
 	}
 	if (!error && !ref)

@@ -69,6 +69,17 @@ enum sabir_error skip_find(const struct skip *s, int64_t key, uint64_t ordinal, 
 	return SABIR_OK;
 }
 
+bool skip_pass(const struct seg_skip *node, int64_t *key, uint64_t *ordinal)
+{
+	int64_t at_key = node->key;
+	uint64_t at_ordinal = node->ordinal;
+	if (is_before(at_key, at_ordinal, *key, *ordinal) || (at_key == INT64_MAX && at_ordinal == UINT64_MAX))
+		return false;
+	*key = at_ordinal == UINT64_MAX ? at_key + 1 : at_key;
+	*ordinal = at_ordinal + 1;
+	return true;
+}
+
 /* The caller may have changed the block's word in the same transaction, so the node itself is not checked here. */
 static struct seg_skip *own_node(const struct skip *s, uint32_t ref)
 {

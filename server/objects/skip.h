@@ -27,6 +27,11 @@ static inline uint32_t skip_first(const struct skip *s)
 }
 /* The first block at or behind (key, ordinal), 0 = none. Errors: DATA_LOSS. */
 enum sabir_error skip_find(const struct skip *s, int64_t key, uint64_t ordinal, uint32_t *ref);
+/*
+ * Moves the place (key, ordinal) behind the node. False: the node stands in front of the place, or nothing can be behind it, so
+ * it is damaged. A walk that passes each of its nodes goes up, and ends whatever the memory holds.
+ */
+bool skip_pass(const struct seg_skip *node, int64_t *key, uint64_t *ordinal);
 /* The block's node is in no set now, and its key and ordinal are set. Errors: DATA_LOSS (nothing was stored). */
 enum sabir_error skip_insert(const struct skip *s, uint32_t ref);
 /* Errors: DATA_LOSS (it is not there; nothing was stored). */

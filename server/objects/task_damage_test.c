@@ -55,11 +55,70 @@ static void a_ready_task_that_says_it_is_delayed(void)
 	is_damaged_when_due(q);
 }
 
+/* Whatever is done with it ends, if need be with DATA_LOSS. */
+static void all_ends(uint64_t q)
+{
+	uint64_t n = 0;
+	alarm(PATIENCE_S);
+	(void)task_queue_requeue(&a, q, 0, 0, &n);
+	tasks_owner_gone(&a, q, a.actor.owner);
+	(void)get(q);
+	(void)task_queue_clear(&a, q, &n);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	alarm(0);
+}
+
+static void a_task_with_the_last_of_all_numbers(void)
+{
+	uint64_t q = with_a_delayed_task();
+	struct seg_task *item = first_of(q, true);
+	item->time.ordinal = UINT64_MAX;
+	item->state = SEG_TASK_LEASED;
+	all_ends(q);
+}
+
+static void tasks_that_lead_to_each_other(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	for (uint64_t i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(put_as(&a, q, i, &(struct task_put){ .ttl_ns = HOUR }), SABIR_OK);
+	struct seg_task *item = first_of(q, true);
+	struct seg_task *next = segment_at(&seg, item->time.next[0], sizeof(*next));
+	next->time.next[0] = segment_ref(&seg, item);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	for (uint64_t i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(put_as(&a, q, i, &(struct task_put){ .ttl_ns = HOUR }), SABIR_OK);
+	item = first_of(q, false);
+	item->order.next[0] = segment_ref(&seg, item);
+	all_ends(q);
+}
+
+static void a_dead_task_that_says_it_is_leased(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO, .max_attempts = 1 }), n;
+	struct task_lease taken;
+	struct tasks view;
+	CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(lease(&a, q, HOUR, &taken), 1);
+	CU_ASSERT_EQUAL(task_queue_nack(&a, q, taken.token, 0), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(tasks_enter(&a, SEG_OP_TASK_CHANGE, q, &view), SABIR_OK);
+	const struct skip dead = tasks_dead(&view);
+	struct seg_task *item = tasks_item(&view, skip_first(&dead));
+	CU_ASSERT_EQUAL(tasks_leave(&view, SABIR_OK), SABIR_OK);
+	item->state = SEG_TASK_LEASED;
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(task_queue_requeue(&a, q, 0, 0, &n), SABIR_DATA_LOSS);
+	alarm(0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		KIT_TEST(a_delayed_task_that_says_it_has_no_time),
-		KIT_TEST(a_ready_task_that_says_it_is_delayed),
+		KIT_TEST(a_delayed_task_that_says_it_has_no_time), KIT_TEST(a_ready_task_that_says_it_is_delayed),
+		KIT_TEST(a_task_with_the_last_of_all_numbers),     KIT_TEST(tasks_that_lead_to_each_other),
+		KIT_TEST(a_dead_task_that_says_it_is_leased),
 	};
 	return kit_run("task damage", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

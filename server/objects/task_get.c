@@ -23,7 +23,7 @@ static enum sabir_error first_ready(struct tasks *q, struct seg_task **item)
 	if (!ref)
 		return q->body->closed && !tasks_held(q) ? SABIR_CLOSED : SABIR_EMPTY;
 	*item = tasks_item(q, ref);
-	return *item ? SABIR_OK : SABIR_DATA_LOSS;
+	return *item && load32_relaxed(&(*item)->state) == SEG_TASK_READY ? SABIR_OK : SABIR_DATA_LOSS;
 }
 
 static enum sabir_error copy_item(const struct seg_task *item, struct bytes *out)
@@ -249,12 +249,10 @@ enum sabir_error tasks_owner_gone(struct lane *by, uint64_t handle, uint64_t own
 	const struct skip timed = tasks_timed(&q);
 	while (!(error = skip_find(&timed, key, ordinal, &ref)) && ref) {
 		struct seg_task *item = tasks_item(&q, ref);
-		if (!item) {
+		if (!item || !skip_pass(&item->time, &key, &ordinal)) {
 			error = SABIR_DATA_LOSS;
 			break;
 		}
-		key = item->time.key;
-		ordinal = item->time.ordinal + 1;
 		bool held = item->state == SEG_TASK_LEASED && item->holder == owner;
 		error = held ? tasks_give_back(&q, item, 0) : SABIR_OK;
 		if (error)

@@ -155,7 +155,7 @@ static enum sabir_error revive(struct tasks *q, uint64_t *left, uint64_t *moved)
 	while (!error && *left && (ref = skip_first(&dead)) != 0) {
 		struct seg_task *item = tasks_item(q, ref);
 		uint64_t max = load64_relaxed(&q->body->max_items);
-		if (!item)
+		if (!item || load32_relaxed(&item->state) != SEG_TASK_DEAD)
 			return SABIR_DATA_LOSS;
 		if (max && tasks_held(q) >= max)
 			break;
@@ -205,11 +205,9 @@ static enum sabir_error move_ready(struct tasks *q, uint64_t to, uint64_t *left,
 	enum sabir_error error = SABIR_OK;
 	while (*left && !(error = skip_find(&ready, key, ordinal, &ref)) && ref) {
 		struct seg_task *item = tasks_item(q, ref);
-		if (!item)
+		if (!item || !skip_pass(&item->order, &key, &ordinal))
 			return SABIR_DATA_LOSS;
 		uint64_t target = to ? to : item->origin;
-		key = item->order.key;
-		ordinal = item->order.ordinal + 1;
 		error = target ? move_to(q, item, target) : SABIR_NOT_FOUND;
 		*busy = target;
 		if (error == SABIR_DATA_LOSS || error == SABIR_BUSY || (to && error))

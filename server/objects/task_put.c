@@ -126,14 +126,15 @@ uint64_t tasks_id_hash(const struct tasks *q, struct span id)
 enum sabir_error tasks_find_id(struct tasks *q, struct span id, bool *known)
 {
 	const struct skip ids = tasks_ids(q);
-	int64_t hash = (int64_t)tasks_id_hash(q, id);
+	int64_t hash = (int64_t)tasks_id_hash(q, id), key = INT64_MIN;
+	uint64_t ordinal = 0;
 	uint32_t ref;
 	enum sabir_error error = skip_find(&ids, hash, 0, &ref);
 	bool found = false;
 	while (!error && ref && !found) {
 		struct seg_skip *node = skip_node(&ids, ref);
 		struct seg_task_id *at = segment_at(q->seg, ref, sizeof(*at) + id.len);
-		if (!node || !at)
+		if (!node || !at || !skip_pass(node, &key, &ordinal))
 			return SABIR_DATA_LOSS;
 		if (node->key != hash)
 			break;

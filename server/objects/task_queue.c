@@ -117,10 +117,8 @@ static enum sabir_error remove_delayed(struct tasks *q, uint64_t *removed)
 	enum sabir_error error;
 	while (!(error = skip_find(&timed, key, ordinal, &ref)) && ref) {
 		struct seg_task *item = tasks_item(q, ref);
-		if (!item)
+		if (!item || !skip_pass(&item->time, &key, &ordinal))
 			return SABIR_DATA_LOSS;
-		key = item->time.key;
-		ordinal = item->time.ordinal + 1;
 		if (item->state != SEG_TASK_DELAYED)
 			continue;
 		error = tasks_drop(q, item, true);

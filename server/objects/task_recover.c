@@ -116,10 +116,13 @@ static void free_timed(struct tasks *q)
 	uint32_t ref;
 	while ((ref = skip_first(&timed)) != 0) {
 		struct seg_task *item = tasks_item(q, ref);
-		if (item && item->state == SEG_TASK_READY)
+		if (item && item->state == SEG_TASK_READY) {
 			store32_relaxed(q->body->time, load32_relaxed(&item->time.next[0]));
-		else
+			/* Who comes here again, for it leads to itself, finds the end. */
+			store32_relaxed(&item->time.next[0], 0);
+		} else {
 			free_first(q, q->body->time, offsetof(struct seg_task, time));
+		}
 	}
 }
 

@@ -23,12 +23,10 @@ static enum sabir_error show_some(const struct tasks *q, const struct skip *set,
 	for (uint32_t n = 0; !error && ref && n < PORTION; n++) {
 		struct seg_task *item = tasks_item(q, ref);
 		struct seg_skip *node = skip_node(set, ref);
-		if (!item || !node)
+		if (!item || !node || !skip_pass(node, &s->key, &s->ordinal))
 			return SABIR_DATA_LOSS;
 		struct span value = { (const uint8_t *)(item + 1), load32_relaxed(&item->block.len) };
 		value_refs(value, s->visit, s->context);
-		s->key = node->key;
-		s->ordinal = node->ordinal + 1;
 		ref = load32_relaxed(&node->next[0]);
 	}
 	s->more = !error && ref;
