@@ -98,6 +98,33 @@ static void fills_of_every_place_and_length(void)
 	}
 }
 
+/* Around the lengths and places at which a write is made in several steps, whole ones of words among them. */
+static void slices_of_many_steps(void)
+{
+	static const uint64_t starts[] = { 0, 1, 7, 128 }, counts[] = { 127, 128, 129, 255, 256, 257, 512 };
+	static uint8_t model[1024 * 8], data[1024 * 8];
+	for (const char *letter = "BHIQ"; *letter; letter++) {
+		uint32_t width = scalar_width((uint32_t)*letter);
+		uint64_t a = make((uint32_t)*letter, 1024);
+		bool same = true;
+		memset(model, 0, sizeof(model));
+		for (size_t i = 0; i < 4 * 7 * 2; i++) {
+			uint64_t start = starts[i % 4], count = counts[i / 4 % 7], bits = 0x7f - i;
+			struct scalar s = { .kind = SCALAR_UINT, .u = bits };
+			for (size_t k = 0; k < count * width; k++)
+				data[k] = (uint8_t)(k * 3 + i * 5);
+			for (uint64_t k = 0; i & 1 && k < count; k++)
+				memcpy(data + k * width, &bits, width);
+			memcpy(model + start * width, data, count * width);
+			same &= (i & 1 ? array_fill(&lane, a, start, count, &s)
+				       : write_slice(a, start, (uint32_t)*letter, data, count * width)) == SABIR_OK;
+			same &= slice_is(a, 0, 0, model, 1024 * width);
+		}
+		CU_ASSERT(same);
+		object_delete(&lane, a);
+	}
+}
+
 static void slices_past_the_end_are_refused_whole(void)
 {
 	static const struct {
@@ -253,6 +280,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(slices_of_every_place_and_length),
 		KIT_TEST(fills_of_every_place_and_length),
+		KIT_TEST(slices_of_many_steps),
 		KIT_TEST(slices_past_the_end_are_refused_whole),
 		KIT_TEST(slices_of_other_types_and_bad_elements_are_refused),
 		KIT_TEST(a_read_keeps_to_the_callers_limit),
