@@ -62,18 +62,20 @@ static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *i
 	return true;
 }
 
-void queue_give_back_locked(struct queue *q, struct seg_lane *of, uint32_t of_id)
+enum sabir_error queue_give_back_locked(struct queue *q, struct seg_lane *of, uint32_t of_id)
 {
+	enum sabir_error error = SABIR_OK;
 	uint32_t ref;
 	while ((ref = load32_relaxed(&of->chain)) != 0) {
 		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
 		uint64_t word = item ? load64_acquire(&item->block.word) : 0;
 		bool taken = block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == of_id;
 		if (!taken || !return_item(q, of, item, ref)) {
-			(void)queue_damaged(q);
-			store32_relaxed(&of->chain, 0);
+			error = queue_damaged(q);
+			queue_drop_chain(q, of, of_id, &of->chain);
 		}
 	}
+	return error;
 }
 
 enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id)
@@ -84,7 +86,8 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
 	bool locked = !lock_held_by(&q->object->lock, of_id) || of == q->lane->shared;
 	if (locked && lock_acquire(q->lane, &q->object->lock))
 		return SABIR_BUSY;
-	queue_give_back_locked(q, of, of_id);
+	/* What can't go back never can: the queue is damaged, and tells whoever comes. */
+	(void)queue_give_back_locked(q, of, of_id);
 	if (locked)
 		lock_release(q->lane, &q->object->lock);
 	event_notify_all(q->seg, q->index);

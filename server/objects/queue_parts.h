@@ -152,8 +152,8 @@ void queue_commit_taken(struct queue *q, uint32_t n);
 uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal);
 /* Gives the items that `of` has taken (its chain) back to the queue, each at its old place in the order. Errors: BUSY. */
 enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t of_id);
-/* The same with the lock held; wakes nobody. */
-void queue_give_back_locked(struct queue *q, struct seg_lane *of, uint32_t of_id);
+/* The same with the lock held; wakes nobody. Errors: DATA_LOSS: the queue is damaged, and what has not gone back is dropped. */
+enum sabir_error queue_give_back_locked(struct queue *q, struct seg_lane *of, uint32_t of_id);
 /*
  * Takes the first returned item into the lane's chain; there is room in `out` then. Errors: EMPTY, FULL (it would pass the
  * limit of `out`), BUSY, NO_MEMORY, DATA_LOSS.

@@ -80,7 +80,7 @@ static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uin
 	if (error)
 		unmake(&q);
 	else
-		queue_give_back_locked(&q, lane->shared, lane->id);
+		error = queue_give_back_locked(&q, lane->shared, lane->id);
 	store32_relaxed(&lane->shared->phase, SEG_PHASE_OPEN);
 	lock_release(lane, &q.object->lock);
 	event_notify_all(q.seg, q.index);

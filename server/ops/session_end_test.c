@@ -404,6 +404,43 @@ static void test_what_is_damaged_is_told_of(void)
 	delete_objects();
 }
 
+static uint64_t blocks_used(void)
+{
+	struct arena_stats stats;
+	kit_settle(&keeper);
+	kit_settle(&ops_lane);
+	arena_stats(&ops_seg, &stats);
+	return stats.n_blocks;
+}
+
+static struct seg_queue *queue_body(const char *name)
+{
+	uint64_t handle;
+	CU_ASSERT_FATAL(object_open(&ops_lane, text(name), &handle) == SABIR_OK);
+	return segment_at(&ops_seg, ops_seg.objects[object_index(handle)].body, sizeof(struct seg_queue));
+}
+
+/* The list of returned items leads to another queue's. */
+static void test_items_whose_queue_leads_astray_are_told_of(void)
+{
+	uint64_t before = blocks_used();
+	make_objects();
+	must("ManagerService/Create", "name='other' queue={}");
+	must("QueueService/Put", NAMED("queue", "other") " item=$9");
+	const struct seg_slots *slots =
+		segment_at(&ops_seg, (uint32_t)queue_body("other")->head, sizeof(struct seg_slots));
+	open_one();
+	ask("QueueService/GetMany", NAMED("queue", "plain") " max_items=3");
+	queue_body("plain")->returned = (uint32_t)slots->slot[0];
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(has_ended() && n_lost == 1);
+	CU_ASSERT(ops_call("QueueService/Get", NAMED("queue", "plain") " timeout={}") == SABIR_DATA_LOSS);
+	CU_ASSERT(ops_answers("QueueService/Get", NAMED("queue", "other") " timeout={}", "item=$9"));
+	must("ManagerService/Delete", NAMED("object", "other"));
+	delete_objects();
+	CU_ASSERT_EQUAL(blocks_used(), before);
+}
+
 static void test_answers_that_are_gone_are_told_of(void)
 {
 	make_objects();
@@ -436,6 +473,7 @@ int main(void)
 		KIT_TEST(test_who_is_stopped_holds_up_his_own_queue_only),
 		KIT_TEST(test_one_that_is_not_adopted_loses_nothing),
 		KIT_TEST(test_what_is_damaged_is_told_of),
+		KIT_TEST(test_items_whose_queue_leads_astray_are_told_of),
 		KIT_TEST(test_answers_that_are_gone_are_told_of),
 		KIT_TEST(test_an_object_that_is_gone_is_no_loss),
 	};
