@@ -21,8 +21,9 @@ struct kept_answer {
 	uint64_t id;
 	uint8_t print[16];      /* of the request */
 	enum sabir_error error; /* that it answers */
-	bool items;             /* in: the body holds some that are to go back if it is never acknowledged */
-	bool recovered;   /* not by who performed it: nobody knows the request's print, and the body is the response */
+	bool items;             /* it took some, which are to go back if it is never acknowledged */
+	/* Not kept by who performed it: nobody knows the request's print, or where the items were, and the body is the response. */
+	bool recovered;
 	struct span body; /* whatever its keeper needs */
 };
 
@@ -80,6 +81,7 @@ uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t ow
  * putting    all that is done is one put of one item into a plain queue, and its answer is empty
  * giving     all that is done is one queue_get_open
  * goes_on    it is not such a one after all
+ * taking     the same; it takes items out of a task queue
  * ends       it answers `error`, or waits and has done nothing; or it answers the response
  * closed     the get that was open is over: what the lane takes from now on is not for the request
  */
@@ -88,6 +90,7 @@ void asked_runs(struct lane *lane);
 void asked_putting(struct lane *lane);
 void asked_giving(struct lane *lane);
 void asked_goes_on(struct lane *lane);
+void asked_taking(struct lane *lane);
 void asked_ends(struct lane *lane, enum sabir_error error, bool waits, struct span response);
 void asked_closed(struct lane *lane);
 

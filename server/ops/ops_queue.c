@@ -163,7 +163,7 @@ static enum sabir_error take_noted(struct op_call *c, uint32_t n)
 				      : queue_get_noted(c->lane, c->handle, n, c->response, &places);
 	if (error == SABIR_WRONG_KIND) {
 		open = false;
-		asked_goes_on(c->lane);
+		asked_taking(c->lane);
 		error = task_queue_take(c->lane, c->handle, n, c->response, &places);
 	}
 	if (!error) {

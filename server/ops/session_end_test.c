@@ -86,18 +86,25 @@ static void keep(struct lane *by, uint64_t id, struct span body)
 	CU_ASSERT_FATAL(answer_keep(by, opened.owner, &a) == SABIR_OK);
 }
 
-/* A request of the session with an id, as the server's front performs it. */
-static void ask(const char *method, const char *request)
+/* A request of the session with an id, as a server's front performs it. */
+static struct op_wait perform(struct lane *by, const char *method, const char *request)
 {
 	uint8_t encoded[256];
-	const struct op *op = ops_op(method);
 	struct op_wait wait = { .undoable = true };
-	struct actor own = ops_lane.actor;
-	ops_lane.actor = (struct actor){ .owner = opened.owner, .request = next_id };
-	enum sabir_error error = op_run_front(op, &ops_lane, NULL, ops_request(method, request, encoded), &ops_response,
-					      &wait, ops_detail);
-	ops_lane.actor = own;
+	struct actor own = by->actor;
+	by->actor = (struct actor){ .owner = opened.owner, .request = next_id };
+	enum sabir_error error = op_run_front(ops_op(method), by, NULL, ops_request(method, request, encoded),
+					      &ops_response, &wait, ops_detail);
+	by->actor = own;
 	CU_ASSERT_FATAL(error == SABIR_OK);
+	return wait;
+}
+
+/* And its answer is kept. */
+static void ask(const char *method, const char *request)
+{
+	const struct op *op = ops_op(method);
+	struct op_wait wait = perform(&ops_lane, method, request);
 	const struct answer_body body = { op, wait.receipt, bytes_item(&ops_response, 0) };
 	struct span made = answer_body_encode(&body);
 	keep(&keeper, next_id++, made);
@@ -294,6 +301,35 @@ static void test_also_where_the_next_one_dies(void)
 	munmap(steps, sizeof(*steps));
 }
 
+/* A server dies behind the operation, before its answer is kept; the next one ends the session. */
+static uint32_t lost_with(const char *method, const char *request)
+{
+	open_one();
+	former = kit_lane(&ops_seg);
+	store32_relaxed(&ops_seg.owners[former.owner].flags, SEG_OWNER_SERVER);
+	struct op_wait wait = perform(&former, method, request);
+	free(wait.receipt.places);
+	CU_ASSERT(owner_recover(&ops_lane, former.owner) == SABIR_OK);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK && has_ended());
+	return n_lost;
+}
+
+static void test_what_a_server_took_that_died_before_it_kept_the_answer(void)
+{
+	make_objects();
+	CU_ASSERT_EQUAL(lost_with("QueueService/GetMany", NAMED("queue", "plain") " max_items=2"), 0);
+	CU_ASSERT_EQUAL(lost_with("QueueService/Put", NAMED("queue", "plain") " item=$6"), 0);
+	CU_ASSERT_EQUAL(lost_with("QueueService/Put", NAMED("queue", "tasks") " item=$4"), 0);
+	CU_ASSERT_EQUAL(lost_with("QueueService/Get", NAMED("queue", "tasks") " lease_duration={seconds=1}"), 0);
+	CU_ASSERT(ops_answers("QueueService/GetMany", NAMED("queue", "plain") " max_items=9 timeout={}",
+			      "items=$1 items=$2 items=$3 items=$4 items=$5 items=$6"));
+	/* These are gone, and that is told. */
+	CU_ASSERT_EQUAL(lost_with("QueueService/Get", NAMED("queue", "tasks")), 1);
+	CU_ASSERT_EQUAL(lost_with("QueueService/GetMany", NAMED("queue", "tasks") " max_items=2"), 1);
+	CU_ASSERT(ops_answers("QueueService/GetMany", NAMED("queue", "tasks") " max_items=9 timeout={}", "items=$4"));
+	delete_objects();
+}
+
 /* ---------------------------------------------------------------- what is in the way */
 
 /* All blocks of every size, as if they were an object's. */
@@ -427,8 +463,8 @@ static void test_items_whose_queue_leads_astray_are_told_of(void)
 	make_objects();
 	must("ManagerService/Create", "name='other' queue={}");
 	must("QueueService/Put", NAMED("queue", "other") " item=$9");
-	const struct seg_slots *slots =
-		segment_at(&ops_seg, (uint32_t)queue_body("other")->head, sizeof(struct seg_slots));
+	const struct seg_slots *slots = segment_at(&ops_seg, (uint32_t)queue_body("other")->head,
+						   sizeof(struct seg_slots));
 	open_one();
 	ask("QueueService/GetMany", NAMED("queue", "plain") " max_items=3");
 	queue_body("plain")->returned = (uint32_t)slots->slot[0];
@@ -469,6 +505,7 @@ int main(void)
 		KIT_TEST(test_what_was_acknowledged_does_not),
 		KIT_TEST(test_wherever_the_server_dies_it_goes_back_once),
 		KIT_TEST(test_also_where_the_next_one_dies),
+		KIT_TEST(test_what_a_server_took_that_died_before_it_kept_the_answer),
 		KIT_TEST(test_without_memory_it_goes_back_later),
 		KIT_TEST(test_who_is_stopped_holds_up_his_own_queue_only),
 		KIT_TEST(test_one_that_is_not_adopted_loses_nothing),

@@ -42,7 +42,7 @@ struct sessions_options {
 	/* Called without a lock held when sessions_next() became earlier than it was; NULL where nobody sleeps. */
 	void (*sooner)(void *context);
 	/*
-	 * Of a session that has ended: what so many of its answers held could not go back, because the memory is damaged. NULL: nobody
+	 * Of a session that has ended: what so many of its answers held could not go back (session_recover). NULL: nobody
 	 * is told. By any thread, without a lock held.
 	 */
 	void (*lost)(void *context, uint64_t owner, uint32_t n_answers);
