@@ -63,3 +63,8 @@ const char *error_message(enum sabir_error error)
 {
 	return find_row(error)->message;
 }
+
+bool error_is_for_later(enum sabir_error error)
+{
+	return error == SABIR_BUSY || error == SABIR_NO_MEMORY || error == SABIR_RESOURCE_EXHAUSTED;
+}

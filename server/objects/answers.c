@@ -390,16 +390,19 @@ void asked_closed(struct lane *lane)
 
 /* ---------------------------------------------------------------- recovery */
 
-static bool is_kept(struct lane *by, const struct seg_lane *dead)
+/* Errors: BUSY: it can't be told now. */
+static enum sabir_error is_kept(struct lane *by, const struct seg_lane *dead, bool *kept)
 {
 	uint64_t id = load64_relaxed(&dead->asked_id);
 	struct seg_session *session = session_of(by->seg, load64_relaxed(&dead->asked_owner));
 	uint8_t key[VALUE_MAX_HEAD + sizeof(id)];
-	bool found = false;
-	if (!session || id < load64_relaxed(&session->acked_below))
-		return session;
-	uint64_t dict = load64_acquire(&session->answers);
-	return dict && !dict_contains(by, dict, key_of(id, key), &found) && found;
+	enum sabir_error error = SABIR_OK;
+	*kept = session && id < load64_relaxed(&session->acked_below);
+	uint64_t dict = session && !*kept ? load64_acquire(&session->answers) : 0;
+	if (dict)
+		error = dict_contains(by, dict, key_of(id, key), kept);
+	/* Of a dict that is gone or damaged nobody gets an answer. */
+	return error_is_for_later(error) ? SABIR_BUSY : SABIR_OK;
 }
 
 static void decide(struct seg_lane *dead, uint32_t state, enum sabir_error error)
@@ -412,11 +415,12 @@ static void decide(struct seg_lane *dead, uint32_t state, enum sabir_error error
 	FAULT("asked.decided");
 }
 
-void asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
+enum sabir_error asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
 {
 	uint32_t owner;
+	bool kept;
 	if (!is_server(by->seg, dead, &owner))
-		return;
+		return SABIR_OK;
 	switch (load32_relaxed(&dead->asked_state)) {
 	case SEG_ASKED_RUNNING:
 		decide(dead, load32_relaxed(&dead->committed) ? SEG_ASKED_DONE : SEG_ASKED_NOTHING,
@@ -426,13 +430,16 @@ void asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
 		decide(dead, queue_put_happened(by->seg, dead, dead_id) ? SEG_ASKED_DONE : SEG_ASKED_NOTHING, SABIR_OK);
 		break;
 	case SEG_ASKED_GIVING:
-		if (is_kept(by, dead))
+		if (is_kept(by, dead, &kept))
+			return SABIR_BUSY;
+		if (kept)
 			queue_get_happened(dead);
 		decide(dead, SEG_ASKED_NOTHING, SABIR_OK);
 		break;
 	default:
 		break;
 	}
+	return SABIR_OK;
 }
 
 enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead)
@@ -444,9 +451,13 @@ enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead)
 		.recovered = true,
 		.body = { dead->asked_response, len <= sizeof(dead->asked_response) ? len : 0 },
 	};
+	bool kept;
 	a.items = load32_relaxed(&dead->asked_items) && (!a.error || a.error == SABIR_OUTCOME_UNKNOWN);
-	if (!is_server(by->seg, dead, &index) || load32_relaxed(&dead->asked_state) != SEG_ASKED_DONE ||
-	    is_kept(by, dead))
+	if (!is_server(by->seg, dead, &index) || load32_relaxed(&dead->asked_state) != SEG_ASKED_DONE)
+		return SABIR_OK;
+	if (is_kept(by, dead, &kept))
+		return SABIR_BUSY;
+	if (kept)
 		return SABIR_OK;
 	uint64_t owner = load64_relaxed(&dead->asked_owner);
 	const struct seg_session *session = session_of(by->seg, owner);

@@ -94,8 +94,8 @@ void asked_taking(struct lane *lane);
 void asked_ends(struct lane *lane, enum sabir_error error, bool waits, struct span response);
 void asked_closed(struct lane *lane);
 
-/* For lane_recover. Before anything is repaired: what became of the request. */
-void asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id);
+/* For lane_recover. Before anything is repaired: what became of the request. Errors: BUSY: nothing is repaired yet; again later. */
+enum sabir_error asked_decide(struct lane *by, struct seg_lane *dead, uint32_t dead_id);
 /* Behind the repairs: the answer, if there has to be one. Errors: BUSY: again later. */
 enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead);
 

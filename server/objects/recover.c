@@ -113,10 +113,12 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	struct seg_lane *dead = &seg->lanes[lane_id - 1];
 	struct lane view = { .seg = seg, .shared = dead, .id = lane_id };
 
-	asked_decide(by, dead, lane_id);
+	enum sabir_error error = asked_decide(by, dead, lane_id);
+	if (error)
+		return error;
 	lane_begin(by, SEG_OP_RECOVER, 0);
 	journal_undo(&view);
-	enum sabir_error error = repair_object(by, dead, lane_id);
+	error = repair_object(by, dead, lane_id);
 	if (!error) {
 		repair_sweep(by, dead, lane_id);
 		FAULT("recover.swept");

@@ -18,11 +18,6 @@
 #include "server/ops/answer_body.h"
 #include "server/ops/session_record.h"
 
-static bool is_for_later(enum sabir_error error)
-{
-	return error == SABIR_BUSY || error == SABIR_NO_MEMORY || error == SABIR_RESOURCE_EXHAUSTED;
-}
-
 /* The object is gone, and what was in it would be too. */
 static bool is_gone(enum sabir_error error)
 {
@@ -63,7 +58,7 @@ static enum sabir_error give_back(const struct ending *e, const struct kept_answ
 	if (!(n_back = answer_returning(e->lane->seg, e->owner, a->id)))
 		return SABIR_SESSION_ENDED;
 	enum sabir_error error = whole && body.op ? undo(e, &body, n_back) : SABIR_DATA_LOSS;
-	if (is_for_later(error))
+	if (error_is_for_later(error))
 		return error;
 	*e->n_lost += error && !is_gone(error);
 	return answer_drop(e->lane, e->owner, a->id);
@@ -84,7 +79,7 @@ static enum sabir_error give_all_back(const struct ending *e)
 			break;
 	}
 	bytes_fini(&page);
-	if (is_for_later(error))
+	if (error_is_for_later(error))
 		return error;
 	*e->n_lost += n_damaged + (error != SABIR_EMPTY);
 	return SABIR_OK;

@@ -43,15 +43,10 @@ static enum sabir_error undo_by(undo_function *function, struct lane *lane, cons
 	return error;
 }
 
-static bool is_for_later(enum sabir_error error)
-{
-	return error == SABIR_BUSY || error == SABIR_NO_MEMORY || error == SABIR_RESOURCE_EXHAUSTED;
-}
-
 /* There is no other try; NULL: not even this one. */
 static void undo_now_or_never(struct rpc *rpc, struct lane *lane, const struct unreceived *what)
 {
-	if (!lane || is_for_later(undo_by(op_undo_last, lane, what)))
+	if (!lane || error_is_for_later(undo_by(op_undo_last, lane, what)))
 		count(&rpc->counters.not_undone, 1);
 }
 
@@ -146,7 +141,7 @@ static void run(struct job *job, struct lane *lane)
 	enum sabir_error error = lane ? SABIR_OK : SABIR_NO_MEMORY;
 	while (!error && job->wait_over != SABIR_UNAVAILABLE) {
 		error = undo_by(op_undo, lane, &job->what);
-		if (!is_for_later(error)) {
+		if (!error_is_for_later(error)) {
 			end(job);
 			return;
 		}
@@ -184,7 +179,7 @@ full:
 static void undo_on(struct rpc *rpc, struct lane *lane, const struct unreceived *what)
 {
 	enum sabir_error error = undo_by(op_undo, lane, what);
-	if (!is_for_later(error))
+	if (!error_is_for_later(error))
 		return;
 	struct job *job = make(rpc, what);
 	if (!job)
