@@ -247,6 +247,7 @@ enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_
 	struct seg_session *session = session_of(lane->seg, owner);
 	struct loading l = { .each = each, .context = context };
 	uint64_t cursor = 0;
+	uint32_t n = 0;
 	enum sabir_error error = SABIR_OK;
 	if (!session)
 		return SABIR_SESSION_ENDED;
@@ -256,7 +257,9 @@ enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_
 	uint64_t dict = load64_acquire(&session->answers);
 	while (!error && dict) {
 		struct bytes page = { 0 };
-		error = dict_page(lane, dict, DICT_ITEMS, ANSWERS_AT_ONCE, &cursor, &page);
+		error = n++ < ANSWERS_MOST / ANSWERS_AT_ONCE
+				? dict_page(lane, dict, DICT_ITEMS, ANSWERS_AT_ONCE, &cursor, &page)
+				: SABIR_DATA_LOSS;
 		if (!error)
 			error = load_page(&l, &page);
 		bytes_fini(&page);
@@ -265,17 +268,19 @@ enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_
 	return !error && l.damaged ? SABIR_DATA_LOSS : error;
 }
 
-enum sabir_error answers_next(struct lane *lane, uint64_t owner, uint64_t *cursor, struct bytes *page,
+enum sabir_error answers_next(struct lane *lane, uint64_t owner, struct answers_walk *walk, struct bytes *page,
 			      struct kept_answer *answer)
 {
 	struct seg_session *session = session_of(lane->seg, owner);
 	uint64_t dict = session ? load64_acquire(&session->answers) : 0;
-	while (dict && *cursor != UINT64_MAX) {
+	while (dict && !walk->over) {
 		bytes_empty(page);
-		enum sabir_error error = dict_page(lane, dict, DICT_ITEMS, 1, cursor, page);
+		enum sabir_error error = walk->n++ < ANSWERS_MOST
+						 ? dict_page(lane, dict, DICT_ITEMS, 1, &walk->cursor, page)
+						 : SABIR_DATA_LOSS;
 		if (error)
 			return error;
-		*cursor = *cursor ? *cursor : UINT64_MAX;
+		walk->over = !walk->cursor;
 		if (page->n_items < 2)
 			break;
 		if (!decode(bytes_item(page, 0), bytes_item(page, 1), answer))

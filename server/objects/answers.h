@@ -27,6 +27,9 @@ struct kept_answer {
 	struct span body; /* whatever its keeper needs */
 };
 
+/* More than a session keeps. A dict that has more is another one, which a faulty program has made a session's, and may never end. */
+#define ANSWERS_MOST (2u << 16)
+
 /* Whether an error is the answer to a request for ever; else nothing was done, and who asks again has it tried anew. */
 bool answer_is_final(enum sabir_error error);
 
@@ -58,10 +61,15 @@ bool answers_hold_items(const struct segment *seg, uint64_t owner);
 /* The handle of the dict, if the owner is a session whose answers are not done with yet; else 0. */
 uint64_t answers_kept(const struct segment *seg, uint32_t owner);
 /*
- * For the end of a session: the answer behind the cursor (0: the first), which goes on; `page`, empty, holds it. Errors: EMPTY (there is
- * none any more); INVALID_VALUE (it is none: the cursor has gone on); those of dict_page.
+ * For the end of a session: the next answer; `page`, empty, holds it. Errors: EMPTY (there is none any more); INVALID_VALUE (it is none:
+ * the walk has gone on); those of dict_page; DATA_LOSS also: there are more than ANSWERS_MOST.
  */
-enum sabir_error answers_next(struct lane *lane, uint64_t owner, uint64_t *cursor, struct bytes *page,
+struct answers_walk { /* all zero: from the first on */
+	uint64_t cursor;
+	uint32_t n;
+	bool over;
+};
+enum sabir_error answers_next(struct lane *lane, uint64_t owner, struct answers_walk *walk, struct bytes *page,
 			      struct kept_answer *answer);
 /*
  * Begins the giving back of an answer's items, or goes on with it: where they are counted (lane->returned), which says how many of

@@ -113,18 +113,18 @@ static void test_they_can_be_read_one_by_one(void)
 {
 	struct bytes page = { 0 };
 	struct kept_answer a;
-	uint64_t cursor = 0;
+	struct answers_walk walk = { 0 };
 	open_session();
-	CU_ASSERT(answers_next(&lane, session, &cursor, &page, &a) == SABIR_EMPTY);
+	CU_ASSERT(answers_next(&lane, session, &walk, &page, &a) == SABIR_EMPTY);
 	for (uint64_t id = 1; id < 5; id++)
 		CU_ASSERT(keep(&lane, id, "body") == SABIR_OK);
 	answers_acknowledged(&seg, session, 2);
 	for (uint64_t id = 2; id < 5; id++) {
-		CU_ASSERT(answers_next(&lane, session, &cursor, &page, &a) == SABIR_OK && a.id == id);
+		CU_ASSERT(answers_next(&lane, session, &walk, &page, &a) == SABIR_OK && a.id == id);
 		CU_ASSERT(a.body.len == 4 && !memcmp(a.body.data, "body", 4));
 		CU_ASSERT(answer_drop(&lane, session, id) == SABIR_OK);
 	}
-	CU_ASSERT(answers_next(&lane, session, &cursor, &page, &a) == SABIR_EMPTY);
+	CU_ASSERT(answers_next(&lane, session, &walk, &page, &a) == SABIR_EMPTY);
 	CU_ASSERT(answer_drop(&lane, session, 4) == SABIR_OK);
 	bytes_fini(&page);
 	end_session();

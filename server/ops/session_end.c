@@ -68,10 +68,10 @@ static enum sabir_error give_all_back(const struct ending *e)
 {
 	struct bytes page = { 0 };
 	struct kept_answer a;
-	uint64_t cursor = 0;
+	struct answers_walk walk = { 0 };
 	uint32_t n_damaged = 0;
 	enum sabir_error error;
-	while ((error = answers_next(e->lane, e->owner, &cursor, &page, &a)) == SABIR_OK ||
+	while ((error = answers_next(e->lane, e->owner, &walk, &page, &a)) == SABIR_OK ||
 	       error == SABIR_INVALID_VALUE) {
 		n_damaged += error == SABIR_INVALID_VALUE;
 		error = error ? SABIR_OK : give_back(e, &a);

@@ -488,6 +488,30 @@ static void test_answers_that_are_gone_are_told_of(void)
 	delete_objects();
 }
 
+/* A faulty program has made a large dict of its own the session's. */
+static void test_only_as_many_are_looked_at_as_there_may_be(void)
+{
+	uint64_t dict, *answers;
+	bool inserted;
+	make_objects();
+	must("ManagerService/Create", "name='large' dict={}");
+	CU_ASSERT_FATAL(object_open(&ops_lane, text("large"), &dict) == SABIR_OK);
+	for (uint32_t i = 0; i < ANSWERS_MOST + 100; i++) {
+		uint8_t key[16];
+		const struct span span = { key, value_put_int(i, key) };
+		CU_ASSERT_FATAL(dict_set(&ops_lane, dict, span, span, &inserted) == SABIR_OK);
+	}
+	open_one();
+	ask("QueueService/Get", NAMED("queue", "plain"));
+	answers = &ops_seg.sessions[entry()].answers;
+	CU_ASSERT(object_delete(&ops_lane, *answers) == SABIR_OK);
+	*answers = dict;
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(has_ended() && n_lost == ANSWERS_MOST + 1);
+	must("ManagerService/Delete", NAMED("object", "large"));
+	delete_objects();
+}
+
 static void test_an_object_that_is_gone_is_no_loss(void)
 {
 	make_objects();
@@ -512,6 +536,7 @@ int main(void)
 		KIT_TEST(test_what_is_damaged_is_told_of),
 		KIT_TEST(test_items_whose_queue_leads_astray_are_told_of),
 		KIT_TEST(test_answers_that_are_gone_are_told_of),
+		KIT_TEST(test_only_as_many_are_looked_at_as_there_may_be),
 		KIT_TEST(test_an_object_that_is_gone_is_no_loss),
 	};
 

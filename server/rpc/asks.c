@@ -11,6 +11,8 @@
 #include "server/rpc/asks_store.h"
 #include "server/rpc/call.h"
 
+_Static_assert(ASKS_MAX_KEPT < ANSWERS_MOST, "the end of a session looks at all that it keeps");
+
 #define ASKED_BY_ID(node) ((struct asked *)((char *)(node)-offsetof(struct asked, by_id)))
 
 /* Of all sessions: it outlasts the front, as sessions do. */
