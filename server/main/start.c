@@ -89,8 +89,8 @@ static enum sabir_error start_collector(struct server *s)
 static void tell_lost(void *context, uint64_t owner, uint32_t n_answers)
 {
 	(void)context;
-	log_error("a session's items could not go back, for the memory is damaged", log_u64("session", owner),
-		  log_u64("answers", n_answers));
+	log_error("a session's items could not go back: they are damaged, or went with a server",
+		  log_u64("session", owner), log_u64("answers", n_answers));
 }
 
 static enum sabir_error start_sessions(struct server *s)
@@ -233,7 +233,9 @@ static enum sabir_error take_over(struct server *s)
 	server_end_leftover(s);
 	memory_look_again(&s->memory);
 	if (sessions_count(s->sessions))
-		log_info("sessions of the former server go on", log_u64("sessions", sessions_count(s->sessions)));
+		/* Those that end are among them. */
+		log_info("sessions of the former server are taken over",
+			 log_u64("sessions", sessions_count(s->sessions)));
 	return SABIR_OK;
 }
 
