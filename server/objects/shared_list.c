@@ -21,6 +21,8 @@
 #include "server/objects/change.h"
 #include "server/objects/keep.h"
 
+#define ROOM_STEP 8u
+#define LEAST_ROOM (VALUE_MAX_HEAD + ROOM_STEP)
 #define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
 
 /* A shared list as it was found and checked. */
@@ -188,16 +190,30 @@ enum sabir_error shared_list_page(struct lane *lane, uint64_t handle, uint64_t s
 	return SABIR_OK;
 }
 
-/* Under the lock: no element changes. */
-static enum sabir_error keep_all(struct view *v, struct bytes *out)
+/* Whether a list could be made anew of an element with this room: such as room_of gives, for what it holds now and held first. */
+static bool room_can_be(const struct segment *seg, const struct slot *slot, uint64_t word)
+{
+	uint8_t head[VALUE_MAX_HEAD];
+	uint32_t len = word_len(word);
+	if (slot->room < LEAST_ROOM || (slot->room - LEAST_ROOM) % ROOM_STEP || len > slot->room)
+		return false;
+	uint64_t first = slot->room - LEAST_ROOM;
+	uint64_t now = content_len((struct span){ slot->half[word_second(word)], len });
+	return now + VALUE_MAX_HEAD <= slot->room &&
+	       first + value_head_bytes(VALUE_BINARY, first, head) <= seg->max_item_bytes;
+}
+
+/* Under the lock: no element changes. All that has room stands in the block, so that a list made anew is no larger. */
+static enum sabir_error keep_all(const struct segment *seg, struct view *v, struct bytes *out)
 {
 	struct slot slot;
 	enum sabir_error error = SABIR_OK;
+	uint64_t left = v->size - sizeof(struct seg_shared_list) - v->length * sizeof(*v->slots);
 	for (uint64_t i = 0; !error && i < v->length; i++) {
 		error = open_slot(v, i, &slot);
 		uint64_t word = error ? 0 : load64_acquire(&slot.at->word);
 		uint32_t len = word_len(word);
-		if (!error && len > slot.room)
+		if (!error && (!room_can_be(seg, &slot, word) || 2 * (uint64_t)slot.room > left))
 			error = object_damaged(v->object);
 		uint8_t *to = error ? NULL : bytes_reserve(out, sizeof(slot.room) + len);
 		if (!error && !to)
@@ -207,6 +223,7 @@ static enum sabir_error keep_all(struct view *v, struct bytes *out)
 		memcpy(to, &slot.room, sizeof(slot.room));
 		memcpy(to + sizeof(slot.room), slot.half[word_second(word)], len);
 		bytes_commit(out, sizeof(slot.room) + len);
+		left -= 2 * (uint64_t)slot.room;
 	}
 	return error;
 }
@@ -219,7 +236,7 @@ enum sabir_error keep_shared_list(struct lane *lane, uint64_t handle, struct byt
 		return error;
 	error = lock_acquire(lane, &v.object->lock);
 	if (!error) {
-		error = keep_all(&v, out);
+		error = keep_all(lane->seg, &v, out);
 		lock_release(lane, &v.object->lock);
 	}
 	object_leave(lane);
@@ -318,7 +335,7 @@ enum sabir_error shared_list_count(struct lane *lane, uint64_t handle, struct sp
 /* Room for text or bytes like Python's, and for what is in front of them: so also for every number. */
 static uint64_t room_of(struct span value)
 {
-	uint64_t content = (content_len(value) / 8 + 1) * 8;
+	uint64_t content = (content_len(value) / ROOM_STEP + 1) * ROOM_STEP;
 	return VALUE_MAX_HEAD + content > value.len ? VALUE_MAX_HEAD + content : value.len;
 }
 

@@ -133,6 +133,60 @@ static void a_queue_of_items_that_it_does_not_take(void)
 	is_left_out(&(struct object_spec){ .kind = SEG_KIND_QUEUE }, damage_limit);
 }
 
+/* A shared list of a text of 100 bytes, whose element has this room: it is not in the file. */
+static void is_not_kept_with_room(uint32_t room)
+{
+	uint8_t list[256], value[VALUE_MAX_HEAD + 100];
+	size_t head = value_head_bytes(VALUE_BINARY, 100, value);
+	memset(value + head, 'x', 100);
+	const size_t len = (size_t)(wire_put_bytes(list, 1, value, head + 100) - list);
+	const struct object_spec block = { .kind = SEG_KIND_BLOCK, .length = 64 },
+				 spec = { .kind = SEG_KIND_SHARED_LIST, .initial = { list, len } };
+	const uint64_t good = create("good", &block), victim = create("list", &spec);
+	struct seg_shared_list *body = body_of(victim);
+	((struct seg_shared_slot *)(body + 1))->room = room ? room : (uint32_t)(head + 100);
+	uint64_t found;
+	CU_ASSERT_EQUAL(save_and_restore(), 0);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("good"), &found), SABIR_OK);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("list"), &found), SABIR_NOT_FOUND);
+	forget();
+	CU_ASSERT_EQUAL(object_delete(&lane, victim), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, good), SABIR_OK);
+}
+
+static void an_element_with_room_for_nothing_but_itself(void)
+{
+	is_not_kept_with_room(0);
+}
+
+/* Legal rooms are VALUE_MAX_HEAD and a multiple of 8. */
+static void an_element_with_room_that_none_gets(void)
+{
+	is_not_kept_with_room(VALUE_MAX_HEAD + 104 - 8);
+	is_not_kept_with_room(VALUE_MAX_HEAD + 104 + 1);
+}
+
+/* Two texts that have shrunk: a room is written over by one that is larger than an item may be, in a block that holds it. */
+static void an_element_with_more_room_than_any_item(void)
+{
+	const size_t item = 900000;
+	uint8_t *list = malloc(2 * item + 64), *value = calloc(1, item + VALUE_MAX_HEAD), *at = list;
+	const size_t head = value_head_bytes(VALUE_BINARY, item, value);
+	for (int i = 0; i < 2; i++)
+		at = wire_put_bytes(at, 1, value, head + item);
+	const struct object_spec spec = { .kind = SEG_KIND_SHARED_LIST, .initial = { list, (size_t)(at - list) } };
+	const uint64_t victim = create("list", &spec);
+	struct seg_shared_list *body = body_of(victim);
+	uint64_t found;
+	((struct seg_shared_slot *)(body + 1))->room = VALUE_MAX_HEAD + (1 << 20) + 8;
+	CU_ASSERT_EQUAL(save_and_restore(), 0);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("list"), &found), SABIR_NOT_FOUND);
+	forget();
+	CU_ASSERT_EQUAL(object_delete(&lane, victim), SABIR_OK);
+	free(list);
+	free(value);
+}
+
 static void an_object_that_is_locked_by_nobody(void)
 {
 	const struct object_spec event = { .kind = SEG_KIND_EVENT },
@@ -182,6 +236,9 @@ int main(void)
 		KIT_TEST(a_task_queue_of_no_order),
 		KIT_TEST(a_queue_of_items_that_it_does_not_take),
 		KIT_TEST(an_object_whose_name_is_none),
+		KIT_TEST(an_element_with_room_for_nothing_but_itself),
+		KIT_TEST(an_element_with_room_that_none_gets),
+		KIT_TEST(an_element_with_more_room_than_any_item),
 		KIT_TEST(an_object_that_is_locked_by_nobody),
 	};
 	return kit_run("snapshot, damaged objects", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));

@@ -202,6 +202,14 @@ static bool is_senseless(const struct load *l, enum sabir_error error)
 	}
 }
 
+/* Its parts end with it: they are not there to be filled either. */
+static void forget_parts(struct load *l, const struct loaded *whole)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->objects[i].record.part_of == whole->record.id)
+			l->objects[i].handle = 0;
+}
+
 /* Leaves it out, if it is the object that makes no sense. What the file refers to it leads nowhere then. */
 static enum sabir_error leave_out(struct load *l, struct loaded *object, enum sabir_error error)
 {
@@ -216,7 +224,10 @@ static enum sabir_error leave_out(struct load *l, struct loaded *object, enum sa
 	*result->detail = '\0';
 	uint64_t handle = object->handle;
 	object->handle = 0;
-	return handle ? object_delete(l->lane, handle) : SABIR_OK;
+	if (!handle)
+		return SABIR_OK;
+	forget_parts(l, object);
+	return object_delete(l->lane, handle);
 }
 
 /* ---------------------------------------------------------------- making */

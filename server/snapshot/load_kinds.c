@@ -307,7 +307,8 @@ static enum sabir_error store_shared_list(struct batch *b)
 	enum sabir_error error = SABIR_OK;
 	for (uint32_t i = 0; !error && i < b->n; i++)
 		error = shared_list_set(b->l->lane, b->handle, (int64_t)(b->n_before + i), b->entries[i].value);
-	return error;
+	/* The room was made as the file has it; the list's own limit does not come into it. */
+	return error == SABIR_TOO_LARGE ? load_senseless(b->l, "an element is larger than its room") : error;
 }
 
 /* ---------------------------------------------------------------- numbers and bytes */
