@@ -44,8 +44,13 @@ bool keep_part(struct lane *lane, uint64_t handle, uint32_t n, uint64_t *part)
 		return false;
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
 	const uint64_t *link = kind && kind->part ? kind->part(lane->seg, o, n) : NULL;
-	if (link)
-		*part = load64_acquire(link);
+	if (link) {
+		uint64_t found = load64_acquire(link);
+		uint32_t index = object_index(found);
+		/* A damaged word may lead to what is none of its parts. */
+		bool own = index < lane->seg->n_objects && load64_relaxed(&lane->seg->objects[index].part_of) == handle;
+		*part = own ? found : 0;
+	}
 	object_leave(lane);
 	return link != NULL;
 }

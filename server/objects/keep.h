@@ -22,7 +22,7 @@ struct kept_entry {
 };
 enum sabir_error keep_entry(struct lane *lane, uint64_t handle, struct kept_entry *kept);
 enum sabir_error restore_create_time(struct lane *lane, uint64_t handle, uint64_t create_time_ns);
-/* The handle of the n-th part, 0 if that was never made. False: the kind has no such part, or the object is gone. */
+/* The handle of the n-th part, 0 if that was never made or is not the object's. False: the kind has no such part, or the object is gone. */
 bool keep_part(struct lane *lane, uint64_t handle, uint32_t n, uint64_t *part);
 
 /*

@@ -210,6 +210,21 @@ static void a_chain_that_bites_its_tail_is_followed_once(void)
 	CU_ASSERT(spares(other, q));
 }
 
+/* A lane that has been in no queue yet was nowhere, and does not go on there. */
+static void a_hint_that_leads_nowhere_is_not_followed(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct lane fresh = kit_lane(&seg);
+	struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	struct object_info info = { 0 };
+	body->head = 1ull << 62;
+	(void)object_describe(&fresh, q, &info);
+	CU_ASSERT_EQUAL(info.length, 0);
+	kit_lane_close(&fresh);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
 static enum sabir_error keep(uint64_t q)
 {
 	struct kept_queue kept;
@@ -315,6 +330,7 @@ int main(void)
 		KIT_TEST(what_is_held_behind_another_queues_item_is_not_looked_for),
 		KIT_TEST(a_list_that_bites_its_tail_ends),
 		KIT_TEST(a_chain_that_bites_its_tail_is_followed_once),
+		KIT_TEST(a_hint_that_leads_nowhere_is_not_followed),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),

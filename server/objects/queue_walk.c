@@ -55,7 +55,8 @@ struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t
  */
 static inline bool resume(const struct queue *q, const struct lane_cursor *cursor, uint64_t hint, struct place *place)
 {
-	if (cursor->ref != (uint32_t)hint || cursor->handle != q->handle)
+	/* Ref 0: a lane that was nowhere, and a hint that is damaged. */
+	if (!cursor->ref || cursor->ref != (uint32_t)hint || cursor->handle != q->handle)
 		return false;
 	if (load64_acquire(&cursor->slots->block.word) != cursor->word)
 		return false;

@@ -121,6 +121,39 @@ static void a_task_queue_of_no_order(void)
 		    damage_order);
 }
 
+static uint64_t elsewhere; /* an object that has nothing to do with the damaged one */
+
+static void damage_over(uint64_t handle)
+{
+	((struct seg_condition *)body_of(handle))->lock = elsewhere;
+}
+
+static void a_condition_over_what_is_no_lock(void)
+{
+	const struct object_spec lock = { .kind = SEG_KIND_LOCK }, event = { .kind = SEG_KIND_EVENT };
+	const uint64_t over = create("lock", &lock);
+	elsewhere = create("event", &event);
+	is_left_out(&(struct object_spec){ .kind = SEG_KIND_CONDITION, .over = over }, damage_over);
+	CU_ASSERT_EQUAL(object_delete(&lane, elsewhere), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, over), SABIR_OK);
+}
+
+/* It is as if nobody had asked for its lock: that object is in the file once, as itself. */
+static void a_value_whose_lock_is_another_object(void)
+{
+	const struct object_spec lock = { .kind = SEG_KIND_LOCK };
+	const uint64_t other_lock = create("lock", &lock),
+		       value = create("value", &(struct object_spec){ .kind = SEG_KIND_VALUE, .type_code = 'i' });
+	uint64_t found;
+	((struct seg_value *)body_of(value))->lock = other_lock;
+	CU_ASSERT_EQUAL(save_and_restore(), 0);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("lock"), &found), SABIR_OK);
+	CU_ASSERT_EQUAL(object_open(&loader, name_of("value"), &found), SABIR_OK);
+	forget();
+	CU_ASSERT_EQUAL(object_delete(&lane, value), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, other_lock), SABIR_OK);
+}
+
 static void damage_limit(uint64_t handle)
 {
 	struct queue_item item = { .body = { (const uint8_t *)"0123456789", 10 } };
@@ -234,6 +267,8 @@ int main(void)
 		KIT_TEST(a_bounded_semaphore_above_its_bound),
 		KIT_TEST(a_barrier_for_nobody),
 		KIT_TEST(a_task_queue_of_no_order),
+		KIT_TEST(a_condition_over_what_is_no_lock),
+		KIT_TEST(a_value_whose_lock_is_another_object),
 		KIT_TEST(a_queue_of_items_that_it_does_not_take),
 		KIT_TEST(an_object_whose_name_is_none),
 		KIT_TEST(an_element_with_room_for_nothing_but_itself),

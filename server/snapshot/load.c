@@ -193,6 +193,7 @@ static bool is_senseless(const struct load *l, enum sabir_error error)
 	case SABIR_INVALID_NAME:
 	case SABIR_INVALID_VALUE:
 	case SABIR_OUT_OF_RANGE:
+	case SABIR_WRONG_KIND: /* over what is no lock */
 	case SABIR_WRONG_TYPE:
 		return true;
 	case SABIR_DATA_LOSS:

@@ -246,8 +246,10 @@ static enum sabir_error save_whole(struct save *s, uint64_t handle)
 	/* Of one that is not there its parts are of no use. */
 	bool written = s->result->n_objects > n_objects;
 	for (uint32_t n = 0; !error && written && keep_part(s->lane, handle, n, &part); n++)
-		if (part)
+		if (part && s->seen[object_index(part)] != part) { /* two words that lead to one are damaged */
+			s->seen[object_index(part)] = part;
 			error = result_of(s, part, save_one(s, part, n));
+		}
 	return error;
 }
 
