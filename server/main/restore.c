@@ -80,7 +80,7 @@ static enum sabir_error restore_path(struct lane *lane, const char *path, char *
 	if (fd >= 0)
 		return restore_file(lane, fd, path, detail, size, &begun);
 	snprintf(detail, size, "can't open the snapshot %s: %s", path, strerror(errno));
-	return SABIR_UNAVAILABLE;
+	return SABIR_IO_ERROR;
 }
 
 static enum sabir_error restore_number(struct lane *lane, const struct folder *folder, uint64_t number, char *detail,
@@ -92,7 +92,7 @@ static enum sabir_error restore_number(struct lane *lane, const struct folder *f
 	if (fd >= 0)
 		return restore_file(lane, fd, name, detail, size, begun);
 	snprintf(detail, size, "can't open the snapshot %s: %s", name, strerror(errno));
-	return SABIR_UNAVAILABLE;
+	return SABIR_IO_ERROR;
 }
 
 static enum sabir_error restore_newest(struct lane *lane, const struct folder *folder, char *detail, size_t size)

@@ -36,7 +36,7 @@ static enum sabir_error read_at(struct reader *r, uint64_t at, void *to, size_t 
 			continue;
 		if (n < 0) {
 			snprintf(r->detail, sizeof(r->detail), "can't read the file: %s", strerror(errno));
-			return SABIR_UNAVAILABLE;
+			return SABIR_IO_ERROR;
 		}
 		if (n == 0)
 			return reader_damaged(r, "the file is cut short");
@@ -82,7 +82,7 @@ enum sabir_error reader_open(struct reader *r, int fd)
 	*r = (struct reader){ .fd = fd };
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		snprintf(r->detail, sizeof(r->detail), "this is no file");
-		return SABIR_UNAVAILABLE;
+		return SABIR_IO_ERROR;
 	}
 	r->size = (uint64_t)st.st_size;
 	return read_head(r);

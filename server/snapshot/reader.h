@@ -28,7 +28,7 @@ struct frame {
 
 /*
  * Errors of all: DATA_LOSS (this is no snapshot, or it is torn or damaged), LAYOUT_MISMATCH (a newer sabird wrote it),
- * UNAVAILABLE (the file can't be read), NO_MEMORY; `detail` says more. Takes the descriptor, also on failure.
+ * IO_ERROR (the file can't be read), NO_MEMORY; `detail` says more. Takes the descriptor, also on failure.
  */
 enum sabir_error reader_open(struct reader *r, int fd);
 enum sabir_error reader_open_memory(struct reader *r, struct span bytes);
