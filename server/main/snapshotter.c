@@ -59,24 +59,23 @@ static void log_result(const struct snapshotter *t, enum sabir_error error, cons
 
 static enum sabir_error write_one(struct snapshotter *t, struct save_result *result)
 {
-	const struct folder *folder = t->options.folder;
-	uint64_t *numbers;
-	size_t n;
-	*result = (struct save_result){ .detail = "can't read the folder" };
+	struct folder *folder = t->options.folder;
+	uint64_t number = 0;
+	*result = (struct save_result){ .detail = "" };
 	t->begun_ns = t->told_ns = clock_now();
-	enum sabir_error error = folder_list(folder, &numbers, &n);
+	enum sabir_error error = folder_renew(folder, result->detail, sizeof(result->detail));
+	if (!error)
+		error = folder_next(folder, result->detail, sizeof(result->detail), &number);
 	const struct save_options options = {
 		.lane = &t->lane,
 		.folder_fd = folder->fd,
-		.number = !error && n ? numbers[0] + 1 : 1,
+		.number = number,
 		.stop = &t->cancel,
 		.progress = tell_progress,
 		.context = t,
 	};
-	if (!error) {
-		free(numbers);
+	if (!error)
 		error = snapshot_save(&options, result);
-	}
 	log_result(t, error, result);
 	if (!error)
 		(void)folder_prune(folder, t->options.keep);

@@ -14,7 +14,7 @@ struct snapshotter;
 struct snapshotter_options {
 	struct segment *seg; /* outlives it */
 	uint32_t owner;
-	const struct folder *folder; /* outlives it */
+	struct folder *folder;       /* outlives it, and is its alone meanwhile */
 	struct snapshots *snapshots; /* outlives it */
 	uint64_t every_ns;           /* 0: only when it is asked */
 	size_t keep;

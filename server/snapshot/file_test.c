@@ -378,7 +378,7 @@ static void test_a_folder_is_one_servers(void)
 	open_world();
 	CU_ASSERT_EQUAL(folder_open(path, detail, sizeof(detail), &second), SABIR_ALREADY_EXISTS);
 	CU_ASSERT_PTR_NOT_NULL(strstr(detail, "another server has the folder"));
-	CU_ASSERT_EQUAL(folder_open("/proc/none/here", detail, sizeof(detail), &second), SABIR_UNAVAILABLE);
+	CU_ASSERT_EQUAL(folder_open("/proc/none/here", detail, sizeof(detail), &second), SABIR_IO_ERROR);
 	close_world();
 }
 

@@ -25,7 +25,7 @@ void folder_temporary_name(uint64_t number, char name[FOLDER_NAME_SIZE])
 	snprintf(name, FOLDER_NAME_SIZE, "." PREFIX "%0*llu.tmp", DIGITS, (unsigned long long)number);
 }
 
-/* The number in a name that folder_name could have made, 0: it is none of ours. */
+/* The number in a name that folder_name could have made for a snapshot, 0: it is none of ours. */
 static uint64_t number_of(const char *name)
 {
 	char again[FOLDER_NAME_SIZE];
@@ -33,7 +33,7 @@ static uint64_t number_of(const char *name)
 		return 0;
 	uint64_t number = strtoull(name + strlen(PREFIX), NULL, 10);
 	folder_name(number, again);
-	return strcmp(name, again) ? 0 : number;
+	return strcmp(name, again) || number > FOLDER_LAST ? 0 : number;
 }
 
 static bool is_temporary(const char *name)
@@ -67,21 +67,37 @@ enum sabir_error folder_open(const char *path, char *detail, size_t size, struct
 {
 	if (mkdir(path, 0700) && errno != EEXIST) {
 		snprintf(detail, size, "can't make the folder %s: %s", path, strerror(errno));
-		return SABIR_UNAVAILABLE;
+		return SABIR_IO_ERROR;
 	}
+	folder->path = path;
 	folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder->fd < 0) {
 		snprintf(detail, size, "can't open the folder %s: %s", path, strerror(errno));
-		return SABIR_UNAVAILABLE;
+		return SABIR_IO_ERROR;
 	}
 	if (flock(folder->fd, LOCK_EX | LOCK_NB)) {
 		bool taken = errno == EWOULDBLOCK;
 		snprintf(detail, size, taken ? "another server has the folder %s%s" : "can't lock the folder %s: %s",
 			 path, taken ? "" : strerror(errno));
 		folder_close(folder);
-		return taken ? SABIR_ALREADY_EXISTS : SABIR_UNAVAILABLE;
+		return taken ? SABIR_ALREADY_EXISTS : SABIR_IO_ERROR;
 	}
 	remove_temporary(folder);
+	return SABIR_OK;
+}
+
+enum sabir_error folder_renew(struct folder *folder, char *detail, size_t size)
+{
+	struct stat st;
+	struct folder made;
+	/* Nothing can be made in a folder that was deleted; one that was moved is still ours. */
+	if (fstat(folder->fd, &st) || st.st_nlink)
+		return SABIR_OK;
+	enum sabir_error error = folder_open(folder->path, detail, size, &made);
+	if (error)
+		return error;
+	folder_close(folder);
+	*folder = made;
 	return SABIR_OK;
 }
 
@@ -130,6 +146,26 @@ enum sabir_error folder_list(const struct folder *folder, uint64_t **numbers, si
 		qsort(*numbers, *n, sizeof(**numbers), newest_first);
 	}
 	return error;
+}
+
+enum sabir_error folder_next(const struct folder *folder, char *detail, size_t size, uint64_t *number)
+{
+	uint64_t *numbers, last = 0;
+	size_t n;
+	enum sabir_error error = folder_list(folder, &numbers, &n);
+	if (!error && n)
+		last = numbers[0];
+	if (error) {
+		snprintf(detail, size, "can't read the folder");
+		return error;
+	}
+	free(numbers);
+	if (last == FOLDER_LAST) {
+		snprintf(detail, size, "the folder has a snapshot of the highest number");
+		return SABIR_IO_ERROR;
+	}
+	*number = last + 1;
+	return SABIR_OK;
 }
 
 size_t folder_prune(const struct folder *folder, size_t keep)
