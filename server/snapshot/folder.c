@@ -95,7 +95,7 @@ enum sabir_error folder_renew(struct folder *folder, char *detail, size_t size)
 		return SABIR_OK;
 	enum sabir_error error = folder_open(folder->path, detail, size, &made);
 	if (error)
-		return error;
+		return SABIR_IO_ERROR;
 	folder_close(folder);
 	*folder = made;
 	return SABIR_OK;

@@ -67,6 +67,18 @@ static void one_that_was_deleted_is_made_anew(void)
 	kit_remove(path, &folder);
 }
 
+static void one_that_another_server_has_now_is_not_taken(void)
+{
+	struct folder second;
+	kit_folder(path, &folder);
+	CU_ASSERT_EQUAL(rmdir(path), 0);
+	CU_ASSERT_EQUAL_FATAL(folder_open(path, detail, sizeof(detail), &second), SABIR_OK);
+	CU_ASSERT_EQUAL(folder_renew(&folder, detail, sizeof(detail)), SABIR_IO_ERROR);
+	CU_ASSERT_PTR_NOT_NULL(strstr(detail, "another server has the folder"));
+	folder_close(&folder);
+	kit_remove(path, &second);
+}
+
 static void one_that_is_there_stays(void)
 {
 	kit_folder(path, &folder);
@@ -83,6 +95,7 @@ int main(void)
 		KIT_TEST(a_number_behind_which_none_can_come_is_no_snapshots),
 		KIT_TEST(behind_the_last_number_there_is_none),
 		KIT_TEST(one_that_was_deleted_is_made_anew),
+		KIT_TEST(one_that_another_server_has_now_is_not_taken),
 		KIT_TEST(one_that_is_there_stays),
 	};
 	return kit_run("snapshot/folder", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
