@@ -24,7 +24,10 @@ struct folder {
  * `detail` gets what went wrong. Errors: ALREADY_EXISTS (another server has it), IO_ERROR. The path is to outlive it.
  */
 enum sabir_error folder_open(const char *path, char *detail, size_t size, struct folder *folder);
-/* Once it has been deleted: makes and takes it anew, by its path. Errors: IO_ERROR (also: another server has it now); then it is as it was. */
+/*
+ * Once it has been deleted: makes and takes it anew, by its path. Errors: IO_ERROR (also: another server has it now); then it
+ * is as it was.
+ */
 enum sabir_error folder_renew(struct folder *folder, char *detail, size_t size);
 void folder_close(struct folder *folder);
 
