@@ -18,6 +18,7 @@
 #include "server/ops/call.h"
 
 #define N_LEASES_ON_STACK 32u
+#define LEASES_MOST 1024u /* at once; a stream comes again */
 
 /* So that what a client has on its way is bounded by its credit in bytes too; one item may be larger. */
 #define RESPONSE_BYTES (256u << 10)
@@ -78,12 +79,11 @@ static enum sabir_error respond_leases(struct op_call *c, const struct task_leas
  * The leases are the stream's, which ends with the process that has it: not a session's, which goes on in the next server, nor
  * nobody's, whose leases end by time alone.
  */
-static enum sabir_error lease_for_stream(struct op_call *c, struct task_lease *leases)
+static enum sabir_error lease_for_stream(struct op_call *c, uint32_t n, struct task_lease *leases)
 {
 	struct actor actor = c->lane->actor;
 	c->lane->actor.owner = lane_own_owner(c->lane);
-	enum sabir_error error = task_queue_get(c->lane, c->handle, c->request.n, c->request.lease_ns, c->response,
-						leases);
+	enum sabir_error error = task_queue_get(c->lane, c->handle, n, c->request.lease_ns, c->response, leases);
 	c->lane->actor = actor;
 	return error;
 }
@@ -91,10 +91,10 @@ static enum sabir_error lease_for_stream(struct op_call *c, struct task_lease *l
 static enum sabir_error take_leased(struct op_call *c)
 {
 	struct task_lease few[N_LEASES_ON_STACK], *leases = few;
-	uint32_t n = c->request.n;
+	uint32_t n = c->request.n < LEASES_MOST ? c->request.n : LEASES_MOST;
 	if (n > N_LEASES_ON_STACK && !(leases = malloc(n * sizeof(*leases))))
 		return SABIR_NO_MEMORY;
-	enum sabir_error error = lease_for_stream(c, leases);
+	enum sabir_error error = lease_for_stream(c, n, leases);
 	size_t taken = c->response->n_items;
 	if (!error && (error = respond_leases(c, leases, taken)) != SABIR_OK)
 		for (size_t i = 0; i < taken; i++)

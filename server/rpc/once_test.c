@@ -245,9 +245,9 @@ static void the_next_server_knows_the_answers(void)
 	CU_ASSERT_EQUAL(get_as("7", "no such queue", &again, 0), GRPC_STATUS_NOT_FOUND);
 	CU_ASSERT_EQUAL(put_as("6", "next", "item", &again, 1), GRPC_STATUS_INVALID_ARGUMENT);
 	CU_ASSERT_STRING_EQUAL(again.reason, "REQUEST_REUSED");
-	/* Nobody has acknowledged that he has the item. */
+	/* Nobody has acknowledged that he has the item. It goes back when the last call has let go of the session. */
 	CU_ASSERT_EQUAL(sessions_end(kit.sessions, session_of_token(), &kit.lane), SABIR_OK);
-	CU_ASSERT_EQUAL(size_of("next"), 1);
+	kit_await_size(&kit, "next", 1);
 }
 
 /* Nobody has come to this server for the session. */
@@ -262,7 +262,7 @@ static void what_a_former_server_gave_nobody_goes_back_at_the_end(void)
 	uint64_t owner = session_of_token();
 	next_server();
 	CU_ASSERT_EQUAL(sessions_end(kit.sessions, owner, &kit.lane), SABIR_OK);
-	CU_ASSERT_EQUAL(size_of("unheard"), 1);
+	kit_await_size(&kit, "unheard", 1);
 }
 
 static void what_waited_in_a_former_server_is_performed_by_the_next(void)
