@@ -58,8 +58,15 @@ static void unmake(struct queue *q)
 	store32_relaxed(&shared->phase, SEG_PHASE_OPEN);
 }
 
-static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uint64_t *ordinals,
-				   const struct span *items, uint32_t n, uint32_t from)
+static uint64_t ordinal_at(const void *ordinals, uint32_t i)
+{
+	uint64_t ordinal;
+	memcpy(&ordinal, (const uint8_t *)ordinals + (size_t)i * sizeof(ordinal), sizeof(ordinal));
+	return ordinal;
+}
+
+static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const void *ordinals, const struct span *items,
+				   uint32_t n, uint32_t from)
 {
 	struct queue q;
 	enum sabir_error error = queue_enter(lane, SEG_OP_QUEUE_GET, handle, &q);
@@ -76,7 +83,7 @@ static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uin
 	fence_compiler();
 	for (uint32_t i = n; !error && i-- > from;)
 		error = items[i].len > lane->seg->max_item_bytes ? SABIR_TOO_LARGE
-								 : make_taken(&q, items[i], ordinals[i]);
+								 : make_taken(&q, items[i], ordinal_at(ordinals, i));
 	if (error)
 		unmake(&q);
 	else
@@ -88,7 +95,7 @@ static enum sabir_error unget_once(struct lane *lane, uint64_t handle, const uin
 	return error;
 }
 
-enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const uint64_t *ordinals, const struct span *items,
+enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const void *ordinals, const struct span *items,
 			     uint32_t n, uint32_t *n_back)
 {
 	uint32_t from = *n_back < n ? *n_back : n;

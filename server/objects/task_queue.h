@@ -53,11 +53,11 @@ enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n,
 				 struct bytes *places);
 /*
  * Undoes a task_queue_take whose items could not be handed over: they stand where they stood, and what they were they are,
- * unless they have expired meanwhile; the bound of the queue does not count for them. *n_back, 0 at first, is how many are back,
+ * unless they have expired meanwhile; the bound of the queue does not count for them. `places` may be at any address. *n_back, 0 at first, is how many are back,
  * from the first on: called again after an error it goes on behind them. Errors besides: RESOURCE_EXHAUSTED, TOO_LARGE.
  */
-enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items,
-				  const struct task_place *places, uint32_t n, uint32_t *n_back);
+enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items, const void *places,
+				  uint32_t n, uint32_t *n_back);
 /* The item is done with: gone and, where the queue is joinable, a task done. Errors of the three: LEASE_LOST. */
 enum sabir_error task_queue_ack(struct lane *lane, uint64_t handle, uint64_t token);
 enum sabir_error task_queue_nack(struct lane *lane, uint64_t handle, uint64_t token, uint64_t delay_ns);

@@ -52,20 +52,23 @@ static enum sabir_error put_back(struct tasks *q, struct span body, const struct
 }
 
 /* From the *done-th on, which goes on with what is back. */
-static enum sabir_error put_all_back(struct lane *lane, uint64_t handle, const struct span *items,
-				     const struct task_place *places, uint32_t n, uint32_t *done)
+static enum sabir_error put_all_back(struct lane *lane, uint64_t handle, const struct span *items, const void *places,
+				     uint32_t n, uint32_t *done)
 {
 	struct tasks q;
+	struct task_place place;
 	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
 	if (error)
 		return error;
-	for (; !error && *done < n; *done += !error)
-		error = put_back(&q, items[*done], &places[*done]);
+	for (; !error && *done < n; *done += !error) {
+		memcpy(&place, (const uint8_t *)places + *done * sizeof(place), sizeof(place));
+		error = put_back(&q, items[*done], &place);
+	}
 	return tasks_end(&q, error);
 }
 
-enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items,
-				  const struct task_place *places, uint32_t n, uint32_t *n_back)
+enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items, const void *places,
+				  uint32_t n, uint32_t *n_back)
 {
 	enum sabir_error error = put_all_back(lane, handle, items, places, n, n_back);
 	if (error == SABIR_RESOURCE_EXHAUSTED && arena_make_room(lane))
