@@ -47,10 +47,11 @@ struct queue_choice {
 enum sabir_error queue_get_if(struct lane *lane, uint64_t handle, const struct queue_choice *choice, struct bytes *out);
 /*
  * Gives items back that this process got and could not hand over, to where they were: by their ordinals, as queue_get_noted
- * gave them, at any address; that of a single item is in lane->got_ordinal too, behind every get. A bounded queue may be fuller than its bound
- * then. All of them or, on failure, none; *n_back, 0 at first, is how many are back already, from the first on. If the process
- * dies meanwhile, those are back of which there are copies in the memory yet; but where lane->returned counts them, those that were
- * counted. Errors: RESOURCE_EXHAUSTED, BUSY; DATA_LOSS: the queue is damaged, and what was not back is gone.
+ * gave them, at any address; that of a single item is in lane->got_ordinal too, behind every get. A bounded queue may be fuller
+ * than its bound then. All of them or, on failure, none; *n_back, 0 at first, is how many are back already, from the first on.
+ * If the process dies meanwhile, those are back of which there are copies in the memory yet; but where lane->returned counts
+ * them, those that were counted. Errors: RESOURCE_EXHAUSTED, BUSY; DATA_LOSS: the queue is damaged, and what was not back is
+ * gone.
  */
 enum sabir_error queue_unget(struct lane *lane, uint64_t handle, const void *ordinals, const struct span *items,
 			     uint32_t n, uint32_t *n_back);

@@ -53,8 +53,9 @@ enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n,
 				 struct bytes *places);
 /*
  * Undoes a task_queue_take whose items could not be handed over: they stand where they stood, and what they were they are,
- * unless they have expired meanwhile; the bound of the queue does not count for them. `places` may be at any address. *n_back, 0 at first, is how many are back,
- * from the first on: called again after an error it goes on behind them. Errors besides: RESOURCE_EXHAUSTED, TOO_LARGE.
+ * unless they have expired meanwhile; the bound of the queue does not count for them. `places` may be at any address. *n_back,
+ * 0 at first, is how many are back, from the first on: called again after an error it goes on behind them. Errors besides:
+ * RESOURCE_EXHAUSTED, TOO_LARGE.
  */
 enum sabir_error task_queue_unget(struct lane *lane, uint64_t handle, const struct span *items, const void *places,
 				  uint32_t n, uint32_t *n_back);
