@@ -5,7 +5,7 @@
 /*
  * Time and chance are the fuzzer's: the linker gives it clock_gettime, nanosleep, syscall and getrandom of its own. A look
  * at a clock takes a microsecond, a sleep or a wait for a futex takes its whole time, at once, since there is nobody who
- * could end it sooner. So an input is the same in each run, and no run waits.
+ * could end it sooner. So no run waits, and how busy the machine is makes no difference to an input.
  *
  * From the second call on, puts clock and chance back to where they were at the first.
  */
