@@ -45,6 +45,8 @@ struct copy {
 	uint64_t number; /* of the log */
 	uint64_t seen;   /* of its entries */
 	bool again;      /* something was looked at more than once */
+	uint64_t n;      /* in the slice that is being read; it began at */
+	size_t begin;
 	enum stage stage;
 	int64_t key; /* where the rest of the set begins; in STAGE_IDS: the id that was read last */
 	uint64_t ordinal;
@@ -108,9 +110,14 @@ static enum sabir_error read_log(struct copy *c, const struct tasks *q)
 
 /* ---------------------------------------------------------------- slices */
 
-static bool is_full(const struct copy *c, uint64_t n, size_t begin, const struct bytes *out)
+static size_t copied(const struct copy *c)
 {
-	return !c->whole && (n >= keep_tasks_slice || out->len - begin >= SLICE_BYTES);
+	return c->kept->items.len + c->kept->ids.len;
+}
+
+static bool is_full(const struct copy *c)
+{
+	return !c->whole && (c->n >= keep_tasks_slice || copied(c) - c->begin >= SLICE_BYTES);
 }
 
 static struct skip set_of(const struct copy *c, const struct tasks *q)
@@ -129,17 +136,15 @@ static void next_stage(struct copy *c)
 static enum sabir_error read_set(struct copy *c, const struct tasks *q)
 {
 	const struct skip set = set_of(c, q);
-	struct bytes *out = &c->kept->items;
-	size_t begin = out->len;
 	uint32_t ref;
 	enum sabir_error error = skip_find(&set, c->key, c->ordinal, &ref);
-	for (uint64_t n = 0; !error && ref && !is_full(c, n, begin, out); n++) {
+	for (; !error && ref && !is_full(c); c->n++) {
 		const struct seg_task *item = tasks_item(q, ref);
 		const struct seg_skip *node = skip_node(&set, ref);
 		if (!item || !node || !skip_pass(node, &c->key, &c->ordinal))
 			return SABIR_DATA_LOSS;
 		if (c->stage != STAGE_TIMED || load32_relaxed(&item->state) != SEG_TASK_READY)
-			error = add_item(item, out);
+			error = add_item(item, &c->kept->items);
 		ref = load32_relaxed(&node->next[0]);
 	}
 	if (!error && !ref)
@@ -166,18 +171,16 @@ static enum sabir_error next_id(const struct copy *c, const struct tasks *q, uin
 static enum sabir_error read_ids(struct copy *c, const struct tasks *q, bool *all)
 {
 	const struct skip ids = tasks_ids(q);
-	struct bytes *out = &c->kept->ids;
-	size_t begin = out->len;
 	uint64_t n = 0, most = load64_relaxed(&q->body->n_ids);
 	uint32_t ref;
 	enum sabir_error error = next_id(c, q, &ref);
-	for (; !error && ref && !is_full(c, n, begin, out); n++) {
+	for (; !error && ref && !is_full(c); c->n++, n++) {
 		struct seg_task_id *id = skip_node(&ids, ref) ? segment_at(q->seg, ref, sizeof(*id)) : NULL;
 		uint32_t len = id ? load32_relaxed(&id->block.len) : 0;
 		if (!id || n >= most || len > TASK_ID_MAX || !segment_at(q->seg, ref, sizeof(*id) + len))
 			return SABIR_DATA_LOSS;
 		const struct kept_id kept = { load64_relaxed(&id->until), id->hash.ordinal };
-		error = add(out, &kept, sizeof(kept), id + 1, len);
+		error = add(&c->kept->ids, &kept, sizeof(kept), id + 1, len);
 		c->some_ids = true;
 		c->key = id->hash.key;
 		c->ordinal = id->hash.ordinal;
@@ -204,12 +207,10 @@ static enum sabir_error read_some(struct copy *c, const struct tasks *q, bool *a
 	bool caught_up = error == SABIR_EMPTY;
 	if (caught_up)
 		error = SABIR_OK;
-	do {
-		if (!error && c->stage != STAGE_IDS)
-			error = read_set(c, q);
-		else if (!error)
-			error = read_ids(c, q, all);
-	} while (!error && c->whole && !*all);
+	c->n = 0;
+	c->begin = copied(c);
+	while (!error && !*all && !is_full(c))
+		error = c->stage == STAGE_IDS ? read_ids(c, q, all) : read_set(c, q);
 	*all &= caught_up;
 	if (!error && *all)
 		read_numbers(q, c->kept);
@@ -256,12 +257,6 @@ static enum sabir_error settle(struct bytes *items)
 
 /* ---------------------------------------------------------------- all of it */
 
-/* Its memory, made outside of the lock, so that a slice makes none. */
-static bool make_room(struct kept_tasks *kept)
-{
-	return bytes_reserve(&kept->items, 2 * SLICE_BYTES) && bytes_reserve(&kept->ids, 2 * SLICE_BYTES);
-}
-
 static enum sabir_error read_slice(struct copy *c, struct lane *lane, uint64_t handle, bool *all)
 {
 	struct tasks q;
@@ -286,7 +281,7 @@ static enum sabir_error read_all(struct copy *c, struct lane *lane, uint64_t han
 	enum sabir_error error = SABIR_OK;
 	bool all = false;
 	while (!error && !all) {
-		error = make_room(c->kept) ? read_slice(c, lane, handle, &all) : SABIR_NO_MEMORY;
+		error = read_slice(c, lane, handle, &all);
 		if (!error && !all) {
 			FAULT("keep_tasks.between");
 			nanosleep(&pause, NULL);
