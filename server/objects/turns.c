@@ -20,7 +20,7 @@
 static struct seg_turn *turn_at(const struct turns *t, uint32_t ref)
 {
 	struct seg_turn *turn = ref ? segment_at(t->lane->seg, ref, sizeof(*turn)) : NULL;
-	if (turn && block_is_of(&turn->block, t->index))
+	if (turn && block_is_of(&turn->block, t->index) && block_size(t->lane->seg, ref))
 		return turn;
 	(void)object_damaged(t->object);
 	return NULL;
@@ -42,7 +42,12 @@ struct seg_turn *turns_find(const struct turns *t, uint64_t place)
 struct seg_turn *turns_first(const struct turns *t)
 {
 	uint32_t ref = load32_relaxed(&t->line->waiting);
-	return ref ? turn_at(t, ref) : NULL;
+	struct seg_turn *turn = ref ? turn_at(t, ref) : NULL;
+	/* In a ring, whoever calls one after the other comes again to one that he has called. */
+	if (!turn || load32_relaxed(&turn->state) == SEG_TURN_WAITING)
+		return turn;
+	(void)object_damaged(t->object);
+	return NULL;
 }
 
 static bool is_whose(const struct segment *seg, const struct seg_turn *turn, const struct turns_whose *whose)
@@ -57,11 +62,15 @@ static bool is_whose(const struct segment *seg, const struct seg_turn *turn, con
 
 struct seg_turn *turns_of(const struct turns *t, const struct turns_whose *whose)
 {
-	uint32_t ref = load32_relaxed(&t->line->first), left = load32_relaxed(&t->line->n);
-	while (ref && left--) {
+	uint32_t ref = load32_relaxed(&t->line->first), before = 0;
+	while (ref) {
 		struct seg_turn *turn = turn_at(t, ref);
-		if (!turn || is_whose(t->lane->seg, turn, whose))
+		/* Two can't lead to the same: so there is no ring. */
+		if (!turn || load32_relaxed(&turn->prev) != before)
+			break;
+		if (is_whose(t->lane->seg, turn, whose))
 			return turn;
+		before = ref;
 		ref = load32_relaxed(&turn->block.next);
 	}
 	if (ref)
@@ -130,8 +139,9 @@ static enum sabir_error unlink_turn(struct turns *t, struct seg_turn *turn)
 	struct seg_turn *prev = prev_ref ? turn_at(t, prev_ref) : NULL;
 	struct seg_turn *next = next_ref ? turn_at(t, next_ref) : NULL;
 	uint32_t ref = segment_ref(lane->seg, turn);
-	if ((prev_ref && !prev) || (next_ref && !next))
-		return SABIR_DATA_LOSS;
+	if ((prev_ref && (!prev || load32_relaxed(&prev->block.next) != ref)) ||
+	    (next_ref && (!next || load32_relaxed(&next->prev) != ref)))
+		return object_damaged(t->object);
 	journal_store32(lane, prev ? &prev->block.next : &t->line->first, next_ref);
 	journal_store32(lane, next ? &next->prev : &t->line->last, prev_ref);
 	if (load32_relaxed(&t->line->waiting) == ref)

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "server/base/clock.h"
+#include "server/objects/barrier.h"
 #include "server/objects/mutex.h"
 #include "server/objects/semaphore.h"
 #include "server/objects/turns_test_kit.h"
@@ -258,6 +259,56 @@ static void a_damaged_line_is_noticed(void)
 	object_delete(&lane, lock);
 }
 
+/* Two wait, and the second leads to itself. */
+static struct seg_turns *make_ring(struct seg_turns *line)
+{
+	struct seg_turn *last = segment_at(&seg, line->last, sizeof(*last));
+	CU_ASSERT_EQUAL(line->n_waiting, 2);
+	last->block.next = line->last;
+	return line;
+}
+
+/* What goes round in a ring does not end. */
+#define RING_PATIENCE_S 20
+
+static void a_line_that_is_a_ring_holds_nobody(void)
+{
+	uint64_t place[2] = { 0 }, index;
+	uint64_t barrier = kit_make(&(struct object_spec){ .kind = SEG_KIND_BARRIER, .length = 3 });
+	CU_ASSERT_EQUAL(barrier_wait(&lane, barrier, &place[0], false, &index), SABIR_WOULD_BLOCK);
+	CU_ASSERT_EQUAL(barrier_wait(&other, barrier, &place[1], false, &index), SABIR_WOULD_BLOCK);
+	make_ring(&((struct seg_barrier *)kit_body(barrier))->turns);
+	alarm(RING_PATIENCE_S);
+	(void)barrier_abort(&third, barrier);
+	CU_ASSERT_EQUAL(barrier_abort(&third, barrier), SABIR_DATA_LOSS);
+	object_delete(&lane, barrier);
+	uint64_t semaphore = kit_make(&(struct object_spec){ .kind = SEG_KIND_SEMAPHORE });
+	place[0] = place[1] = 0;
+	CU_ASSERT_EQUAL(semaphore_take_in_turn(&lane, semaphore, &place[0], false), SABIR_WOULD_BLOCK);
+	CU_ASSERT_EQUAL(semaphore_take_in_turn(&other, semaphore, &place[1], false), SABIR_WOULD_BLOCK);
+	kit_age(&((struct seg_semaphore *)kit_body(semaphore))->turns);
+	make_ring(&((struct seg_semaphore *)kit_body(semaphore))->turns);
+	(void)semaphore_give(&third, semaphore, 1u << 30);
+	CU_ASSERT_EQUAL(semaphore_give(&third, semaphore, 1), SABIR_DATA_LOSS);
+	object_delete(&lane, semaphore);
+	alarm(0);
+}
+
+/* However many turns it says that there are. */
+static void a_search_of_a_ring_ends(void)
+{
+	uint64_t lock = make_lock();
+	struct mutex_wait w[2] = { { 0 } };
+	CU_ASSERT(!take(&lane, lock) && wait_for(&other, lock, &w[0]) == SABIR_WOULD_BLOCK);
+	CU_ASSERT_EQUAL(wait_for(&third, lock, &w[1]), SABIR_WOULD_BLOCK);
+	make_ring(&((struct seg_mutex *)kit_body(lock))->turns)->n = UINT32_MAX;
+	alarm(RING_PATIENCE_S);
+	CU_ASSERT_EQUAL(mutex_kind.owner_gone(&lane, lock, 12345), SABIR_OK);
+	alarm(0);
+	CU_ASSERT_EQUAL(mutex_release(&lane, lock), SABIR_DATA_LOSS);
+	object_delete(&lane, lock);
+}
+
 /* ---------------------------------------------------------------- several processes */
 
 struct race {
@@ -376,6 +427,8 @@ int main(void)
 		KIT_TEST(units_go_to_who_has_waited_long),
 		KIT_TEST(death_at_every_step_leaves_a_line_without_the_dead),
 		KIT_TEST(a_damaged_line_is_noticed),
+		KIT_TEST(a_line_that_is_a_ring_holds_nobody),
+		KIT_TEST(a_search_of_a_ring_ends),
 		KIT_TEST(who_sleeps_is_woken_though_the_one_who_called_him_died),
 		KIT_TEST(nobody_starves_beside_those_who_never_sleep),
 	};
