@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 6u
+#define SEG_LAYOUT_VERSION 7u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -235,8 +235,7 @@ struct seg_lane {
 	uint32_t asked_state; /* SEG_ASKED_* */
 	uint32_t asked_error; /* DONE: with which it ended */
 	uint32_t asked_len;   /* DONE, without an error: of its response, which is in asked_response */
-	uint32_t asked_items; /* 1: it takes items out of a task queue, and nothing here says where they were */
-	uint8_t pad5[32];
+	uint8_t pad5[36];
 	uint8_t asked_response[SEG_ASKED_RESPONSE];
 };
 

@@ -18,7 +18,6 @@
 
 #define ANSWERS_AT_ONCE 256u
 #define RECOVERED 1u
-#define ITEMS 2u
 
 /* What stands in front of a body. */
 struct head {
@@ -103,8 +102,7 @@ static enum sabir_error dict_of(struct lane *lane, uint64_t owner, struct seg_se
 /* The answer as the dict has it; data NULL: no memory. */
 static struct span encode(const struct kept_answer *a)
 {
-	struct head head = { .error = (uint32_t)a->error,
-			     .flags = (a->recovered ? RECOVERED : 0) | (a->items ? ITEMS : 0) };
+	struct head head = { .error = (uint32_t)a->error, .flags = a->recovered ? RECOVERED : 0 };
 	size_t len = sizeof(head) + a->body.len;
 	uint8_t *to = malloc(VALUE_MAX_HEAD + len);
 	if (!to)
@@ -126,9 +124,7 @@ static bool decode(struct span key, struct span value, struct kept_answer *a)
 	    value_view(value, &content) || content.kind != VALUE_BINARY || content.bytes.len < sizeof(head))
 		return false;
 	memcpy(&head, content.bytes.data, sizeof(head));
-	*a = (struct kept_answer){ .error = (enum sabir_error)head.error,
-				   .items = head.flags & ITEMS,
-				   .recovered = head.flags & RECOVERED };
+	*a = (struct kept_answer){ .error = (enum sabir_error)head.error, .recovered = head.flags & RECOVERED };
 	memcpy(&a->id, id.bytes.data, sizeof(a->id));
 	memcpy(a->print, head.print, sizeof(a->print));
 	a->body = (struct span){ content.bytes.data + sizeof(head), content.bytes.len - sizeof(head) };
@@ -332,7 +328,6 @@ void asked_begins(struct lane *lane)
 	if (!lane->actor.request)
 		return;
 	set_state(lane, SEG_ASKED_NOTHING);
-	store32_relaxed(&s->asked_items, 0);
 	store64_relaxed(&s->asked_owner, lane->actor.owner);
 	store64_relaxed(&s->asked_id, lane->actor.request);
 }
@@ -358,13 +353,6 @@ void asked_giving(struct lane *lane)
 
 void asked_goes_on(struct lane *lane)
 {
-	set_state(lane, SEG_ASKED_RUNNING);
-}
-
-void asked_taking(struct lane *lane)
-{
-	if (lane->actor.request)
-		store32_relaxed(&lane->shared->asked_items, 1);
 	set_state(lane, SEG_ASKED_RUNNING);
 }
 
@@ -457,7 +445,6 @@ enum sabir_error asked_settle(struct lane *by, struct seg_lane *dead)
 		.body = { dead->asked_response, len <= sizeof(dead->asked_response) ? len : 0 },
 	};
 	bool kept;
-	a.items = load32_relaxed(&dead->asked_items) && (!a.error || a.error == SABIR_OUTCOME_UNKNOWN);
 	if (!is_server(by->seg, dead, &index) || load32_relaxed(&dead->asked_state) != SEG_ASKED_DONE)
 		return SABIR_OK;
 	if (is_kept(by, dead, &kept))

@@ -13,7 +13,7 @@
  * An answer is kept a moment after what it answers. What a server that dies in between was performing stands in the record of
  * its lane (asked_*), and the lane's recovery makes an answer of that: of what was not done there is none, of what was done
  * there is what it answered, if it had got so far, else OUTCOME_UNKNOWN. A put into a plain queue always answers the
- * same. A get from a plain queue or a pipe is not over before its answer is kept: without it the items go back.
+ * same. A get from a queue, without a lease, or from a pipe is not over before its answer is kept: without it the items go back.
  *
  * `owner` is the session's, as in lane->actor.owner, everywhere here.
  */
@@ -21,9 +21,8 @@ struct kept_answer {
 	uint64_t id;
 	uint8_t print[16];      /* of the request */
 	enum sabir_error error; /* that it answers */
-	bool items;             /* it took some, which are to go back if it is never acknowledged */
-	/* Not kept by who performed it: nobody knows the request's print, or where the items were, and the body is the response. */
-	bool recovered;
+	bool items;             /* in: the body holds some that are to go back if it is never acknowledged */
+	bool recovered;   /* not by who performed it: nobody knows the request's print, and the body is the response */
 	struct span body; /* whatever its keeper needs */
 };
 
@@ -87,9 +86,8 @@ uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t ow
  * begins     nothing is done yet
  * runs       from here on it may be
  * putting    all that is done is one put of one item into a plain queue, and its answer is empty
- * giving     all that is done is one queue_get_open
+ * giving     all that is done is one queue_get_open or task_queue_take_open
  * goes_on    it is not such a one after all
- * taking     the same; it takes items out of a task queue
  * ends       it answers `error`, or waits and has done nothing; or it answers the response
  * closed     the get that was open is over: what the lane takes from now on is not for the request
  */
@@ -98,7 +96,6 @@ void asked_runs(struct lane *lane);
 void asked_putting(struct lane *lane);
 void asked_giving(struct lane *lane);
 void asked_goes_on(struct lane *lane);
-void asked_taking(struct lane *lane);
 void asked_ends(struct lane *lane, enum sabir_error error, bool waits, struct span response);
 void asked_closed(struct lane *lane);
 

@@ -49,7 +49,8 @@ bool queue_put_happened(const struct segment *seg, const struct seg_lane *dead, 
 
 void queue_get_happened(struct seg_lane *dead)
 {
-	if (load32_relaxed(&dead->op) == SEG_OP_QUEUE_GET)
+	uint32_t op = load32_relaxed(&dead->op);
+	if (op == SEG_OP_QUEUE_GET || op == SEG_OP_TASK_GET)
 		store32_relaxed(&dead->phase, SEG_PHASE_COMMITTED);
 	fence_compiler();
 }

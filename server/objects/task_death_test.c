@@ -132,6 +132,23 @@ static void act_get(struct lane *by, void *context)
 	(void)task_queue_get(by, s->q, 3, 0, &out, NULL);
 }
 
+/* One that stays open until its answer is kept. */
+static void act_take(struct lane *by, void *context)
+{
+	struct scene *s = context;
+	struct bytes out = { 0 }, places = { 0 };
+	if (!task_queue_take_open(by, s->q, 2, &out, &places))
+		task_queue_take_close(by);
+}
+
+static void act_abandon(struct lane *by, void *context)
+{
+	struct scene *s = context;
+	struct bytes out = { 0 }, places = { 0 };
+	if (!task_queue_take_open(by, s->q, 3, &out, &places))
+		(void)task_queue_take_abandon(by);
+}
+
 static void act_lease(struct lane *by, void *context)
 {
 	struct scene *s = context;
@@ -219,6 +236,8 @@ static void act_states(struct lane *by, void *context)
 DEATH_TEST(put)
 DEATH_TEST(put_many)
 DEATH_TEST(get)
+DEATH_TEST(take)
+DEATH_TEST(abandon)
 DEATH_TEST(lease)
 DEATH_TEST(ack)
 DEATH_TEST(nack)
@@ -228,6 +247,50 @@ DEATH_TEST(clear)
 DEATH_TEST(requeue)
 DEATH_TEST(requeue_to)
 DEATH_TEST(keep)
+
+/* And is where it was when that is abandoned; the bound counts for the others, who may put meanwhile. */
+static void what_an_open_take_has_is_nobody_elses(void)
+{
+	struct bytes out = { 0 }, places = { 0 };
+	struct lane by = kit_lane(&seg);
+	uint64_t number;
+	make_scene();
+	CU_ASSERT_EQUAL(task_queue_take_open(&by, scene->q, 2, &out, &places), SABIR_OK);
+	CU_ASSERT(out.n_items == 2 && places.len == 2 * sizeof(struct task_place));
+	CU_ASSERT(size_of(scene->q).ready == 1);
+	CU_ASSERT_EQUAL(task_queue_take_abandon(&by), SABIR_OK);
+	for (uint64_t i = 3; i <= 5; i++)
+		CU_ASSERT(get_as(&a, scene->q, 0, &number, NULL) == SABIR_OK && number == i);
+	end_scene();
+	kit_lane_close(&by);
+	bytes_fini(&out);
+	bytes_fini(&places);
+}
+
+/* Whoever has the lock then is waited for: the recovery says BUSY, and is made again. */
+static void an_open_take_comes_back_when_the_lock_is_free(void)
+{
+	struct bytes out = { 0 }, places = { 0 };
+	struct lane by = kit_lane(&seg);
+	uint64_t set, before;
+	make_scene();
+	CU_ASSERT(drain(&before));
+	end_scene();
+	make_scene();
+	CU_ASSERT_EQUAL(task_queue_take_open(&by, scene->q, 3, &out, &places), SABIR_OK);
+	struct seg_object *o = &seg.objects[object_index(scene->q)];
+	CU_ASSERT_EQUAL(lock_acquire(&b, &o->lock), SABIR_OK);
+	a.lock_patience_ns = MS;
+	CU_ASSERT_EQUAL(owner_recover(&a, by.owner), SABIR_BUSY);
+	CU_ASSERT_EQUAL(load32_relaxed(&by.shared->op), SEG_OP_TASK_GET);
+	a.lock_patience_ns = 0;
+	lock_release(&b, &o->lock);
+	CU_ASSERT_EQUAL(owner_recover(&a, by.owner), SABIR_OK);
+	CU_ASSERT(drain(&set) && set == before);
+	end_scene();
+	bytes_fini(&out);
+	bytes_fini(&places);
+}
 
 /* A queue that was left paused is let go on. */
 static void death_in_a_change_of_state_changes_no_item(void)
@@ -332,6 +395,12 @@ int main(void)
 		KIT_TEST(death_in_put_many_while_it_is_copied),
 		KIT_TEST(death_in_get),
 		KIT_TEST(death_in_get_while_it_is_copied),
+		KIT_TEST(death_in_take),
+		KIT_TEST(death_in_take_while_it_is_copied),
+		KIT_TEST(death_in_abandon),
+		KIT_TEST(death_in_abandon_while_it_is_copied),
+		KIT_TEST(what_an_open_take_has_is_nobody_elses),
+		KIT_TEST(an_open_take_comes_back_when_the_lock_is_free),
 		KIT_TEST(death_in_lease),
 		KIT_TEST(death_in_lease_while_it_is_copied),
 		KIT_TEST(death_in_ack),

@@ -3,7 +3,8 @@
  * Taking from a task queue, for good or on a lease.
  *
  * For good: READY ──► private, in the lane's chain ──► copied ──► phase COMMITTED ──► freed. Until COMMITTED, the one publishing
- * store of the get, recovery brings the chain back, each to its old place. On a lease: copied, then one transaction makes it
+ * store of the get, recovery brings the chain back, each to its old place. One that stays open is committed behind its return,
+ * without the lock. On a lease: copied, then one transaction makes it
  * LEASED; the item stays the queue's, so there is nothing to bring back.
  *
  * A token is the item's ref and the low half of the lease's number, sealed with the queue's key: it leads to the item
@@ -96,6 +97,7 @@ struct wish {
 	uint64_t lease_ns;         /* 0: for good */
 	struct task_lease *leases; /* n of them, or NULL */
 	struct bytes *places;      /* or NULL */
+	bool open;                 /* it stays so, if it takes something */
 };
 
 /* One more item into `out`, the i-th. Errors: EMPTY also where it would pass the limit. */
@@ -143,10 +145,13 @@ static enum sabir_error get(struct lane *lane, uint64_t handle, const struct wis
 	}
 	if (error == SABIR_DATA_LOSS)
 		journal_undo(lane);
-	if (load32_relaxed(&lane->shared->chain))
+	bool open = wish->open && taken && error != SABIR_DATA_LOSS;
+	if (load32_relaxed(&lane->shared->chain) && !open)
 		commit_taken(&q);
-	error = tasks_end(&q, taken && error != SABIR_DATA_LOSS ? SABIR_OK : error);
-	return error;
+	if (taken && error != SABIR_DATA_LOSS)
+		error = SABIR_OK;
+	q.room = q.room || open;
+	return open ? tasks_unlock(&q, error) : tasks_end(&q, error);
 }
 
 enum sabir_error task_queue_get(struct lane *lane, uint64_t handle, uint32_t n, uint64_t lease_ns, struct bytes *out,
@@ -159,6 +164,53 @@ enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n,
 				 struct bytes *places)
 {
 	return get(lane, handle, &(struct wish){ .n = n, .places = places }, out);
+}
+
+enum sabir_error task_queue_take_open(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				      struct bytes *places)
+{
+	return get(lane, handle, &(struct wish){ .n = n, .places = places, .open = true }, out);
+}
+
+/* The queue of a get that is open; false: it is damaged. */
+static bool reenter(struct lane *lane, struct tasks *q)
+{
+	uint64_t handle = load64_relaxed(&lane->shared->handle);
+	uint32_t index = object_index(handle);
+	bool fine = index < lane->seg->n_objects && tasks_view(lane, index, &lane->seg->objects[index], q);
+	q->handle = handle;
+	return fine;
+}
+
+void task_queue_take_close(struct lane *lane)
+{
+	struct tasks q;
+	bool send = false;
+	if (reenter(lane, &q)) {
+		commit_taken(&q);
+		send = q.body->n_dead && q.body->block.len;
+	}
+	object_leave(lane);
+	if (send)
+		tasks_send_dead(lane, q.handle);
+}
+
+enum sabir_error task_queue_take_abandon(struct lane *lane)
+{
+	struct tasks q;
+	if (!reenter(lane, &q)) {
+		object_leave(lane);
+		return SABIR_OK;
+	}
+	enum sabir_error error = lock_acquire(lane, &q.object->lock);
+	if (error)
+		return error;
+	error = tasks_return_chain(&q, lane->shared, lane->id);
+	if (error)
+		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+	q.items = true;
+	(void)tasks_end(&q, error);
+	return SABIR_OK;
 }
 
 enum sabir_error task_queue_peek(struct lane *lane, uint64_t handle, struct bytes *out)

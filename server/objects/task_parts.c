@@ -103,7 +103,7 @@ static void set_alarm(struct tasks *q)
 	q->ring = true;
 }
 
-enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error)
+enum sabir_error tasks_unlock(struct tasks *q, enum sabir_error error)
 {
 	struct seg_object *o = q->object;
 	if (error == SABIR_DATA_LOSS) {
@@ -127,6 +127,12 @@ enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error)
 		event_notify(q->seg, q->index, SEG_EVENT_DONE, UINT32_MAX);
 	if (q->ring)
 		bell_ring(q->seg, q->index);
+	return error;
+}
+
+enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error)
+{
+	error = tasks_unlock(q, error);
 	tasks_abandon(q->lane);
 	object_leave(q->lane);
 	return error;

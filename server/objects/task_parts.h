@@ -40,6 +40,8 @@ enum sabir_error tasks_begin(struct lane *lane, uint32_t op, uint64_t handle, st
 enum sabir_error tasks_lock(struct tasks *q);
 enum sabir_error tasks_enter(struct lane *lane, uint32_t op, uint64_t handle, struct tasks *q);
 enum sabir_error tasks_leave(struct tasks *q, enum sabir_error error);
+/* Of tasks_leave all but the end of the operation. */
+enum sabir_error tasks_unlock(struct tasks *q, enum sabir_error error);
 /* tasks_leave, and dead letters are sent off. */
 enum sabir_error tasks_end(struct tasks *q, enum sabir_error error);
 /* The same view outside of an operation: for create, destroy, describe, recover. False: the body is not there. */
@@ -130,6 +132,8 @@ enum sabir_error tasks_settle(struct tasks *q);
 void tasks_drop_chain(struct lane *by, struct seg_lane *of, uint32_t of_id, uint32_t *head);
 /* Puts the chain of `of`, which is committed, into the queue, one item after the other. */
 enum sabir_error tasks_insert_chain(struct tasks *q, struct seg_lane *of);
+/* Brings back what a get of `of` had taken and not committed, first to last. */
+enum sabir_error tasks_return_chain(struct tasks *q, struct seg_lane *of, uint32_t of_id);
 /* Removes everything that is not leased. */
 enum sabir_error tasks_remove_all(struct tasks *q, uint64_t *removed);
 /* Frees what a put has prepared and not used, when there is something. */

@@ -52,6 +52,14 @@ struct task_place {
 enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
 				 struct bytes *places);
 /*
+ * The same, but it is not over, as with queue_get_open: until the lane closes or abandons it, and it does nothing else before,
+ * its death brings the items back. Errors of the abandoning: BUSY: it is open still.
+ */
+enum sabir_error task_queue_take_open(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
+				      struct bytes *places);
+void task_queue_take_close(struct lane *lane);
+enum sabir_error task_queue_take_abandon(struct lane *lane);
+/*
  * Undoes a task_queue_take whose items could not be handed over: they stand where they stood, and what they were they are,
  * unless they have expired meanwhile; the bound of the queue does not count for them. `places` may be at any address. *n_back,
  * 0 at first, is how many are back, from the first on: called again after an error it goes on behind them. Errors besides:

@@ -3,28 +3,47 @@
  * Death in a task queue's operation, and the end of a task queue.
  *
  * When recovery comes here the dead lane's open transaction has been undone, and it has the object's lock still if it had it.
- * What it had decided is finished; what it had taken and not handed over goes back to its place.
+ * What it had decided is finished; what it had taken and not handed over goes back to its place. Only a get that was open
+ * (task_queue_take_open) had something to bring back without the lock.
  */
 #include "server/objects/task_parts.h"
 
-/* Brings back what a get had taken, first to last. */
-static enum sabir_error return_chain(struct tasks *q, struct seg_lane *dead, uint32_t dead_id)
+enum sabir_error tasks_return_chain(struct tasks *q, struct seg_lane *of, uint32_t of_id)
 {
 	uint32_t ref;
-	while ((ref = load32_relaxed(&dead->chain)) != 0) {
+	while ((ref = load32_relaxed(&of->chain)) != 0) {
 		struct seg_task *item = segment_at(q->seg, ref, sizeof(*item));
 		uint64_t word = item && block_size(q->seg, ref) ? load64_relaxed(&item->block.word) : 0;
-		if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != dead_id)
+		if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != of_id)
 			return SABIR_DATA_LOSS;
 		enum sabir_error error = tasks_link(q, item, SEG_TASK_READY, item->expires);
 		if (error)
 			return error;
 		tasks_adopt(q, &item->block);
-		journal_store32(q->lane, &dead->chain, load32_relaxed(&item->block.next));
+		journal_store32(q->lane, &of->chain, load32_relaxed(&item->block.next));
 		tasks_commit(q);
+		tasks_note(q, CHANGE_PUT);
 		FAULT("task_recover.returned");
 	}
 	return SABIR_OK;
+}
+
+/* Errors: BUSY: the lock is somebody's, and nothing is done. */
+static enum sabir_error recover_get(struct tasks *q, struct seg_lane *dead, uint32_t dead_id)
+{
+	enum sabir_error error = SABIR_OK;
+	if (load32_relaxed(&dead->phase) != SEG_PHASE_COMMITTED && load32_relaxed(&dead->chain)) {
+		bool its = lock_held_by(&q->object->lock, dead_id);
+		if (!its && lock_acquire(q->lane, &q->object->lock))
+			return SABIR_BUSY;
+		error = tasks_return_chain(q, dead, dead_id);
+		if (error)
+			journal_undo(q->lane);
+		if (!its)
+			lock_release(q->lane, &q->object->lock);
+	}
+	tasks_drop_chain(q->lane, dead, dead_id, &dead->chain);
+	return error;
 }
 
 /* The lock of a second queue, which recovery does not know. */
@@ -57,9 +76,7 @@ static enum sabir_error finish(struct tasks *q, struct seg_lane *dead, uint32_t 
 		store64_relaxed(&dead->args[0], 0);
 		break;
 	case SEG_OP_TASK_GET:
-		if (!committed)
-			error = return_chain(q, dead, dead_id);
-		tasks_drop_chain(q->lane, dead, dead_id, &dead->chain);
+		error = recover_get(q, dead, dead_id);
 		break;
 	case SEG_OP_TASK_CLEAR:
 		if (committed)
@@ -78,7 +95,10 @@ enum sabir_error tasks_recover(struct lane *by, struct seg_lane *dead, uint32_t 
 	struct tasks q;
 	if (!tasks_view(by, index, object, &q))
 		return SABIR_OK;
-	if (finish(&q, dead, dead_id)) {
+	enum sabir_error error = finish(&q, dead, dead_id);
+	if (error == SABIR_BUSY)
+		return error;
+	if (error) {
 		journal_undo(by);
 		(void)object_damaged(object);
 	}

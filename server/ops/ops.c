@@ -16,7 +16,7 @@
 
 #include "server/base/clock.h"
 #include "server/objects/answers.h"
-#include "server/objects/queue.h"
+#include "server/objects/task_queue.h"
 #include "server/ops/call.h"
 
 /* clang-format off */
@@ -137,7 +137,9 @@ void op_finish(struct op_receipt *receipt, bool wanted)
 	receipt->open = NULL;
 	if (!lane)
 		return;
-	if (wanted || queue_get_abandon(lane))
+	if (receipt->tasks && (wanted || task_queue_take_abandon(lane)))
+		task_queue_take_close(lane);
+	else if (!receipt->tasks && (wanted || queue_get_abandon(lane)))
 		queue_get_close(lane, n);
 	asked_closed(lane);
 }

@@ -44,6 +44,7 @@ struct op_receipt {
 	uint32_t n_back; /* op_undo's: so much of it is undone already */
 	/* Not NULL: it is not over, and this lane, which has performed it, does nothing else until op_finish. */
 	struct lane *open;
+	bool tasks; /* the same: of a task queue */
 };
 /* What is not over is finished, as one that is wanted. */
 void op_receipt_fini(struct op_receipt *receipt);

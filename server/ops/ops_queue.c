@@ -149,28 +149,29 @@ static enum sabir_error queue_service_put_many(struct op_call *c)
 }
 
 /*
- * Whose receipt somebody keeps: where the items stood goes into it. A get from a plain queue for a request with an id stays
- * open, until there is an answer.
+ * Whose receipt somebody keeps: where the items stood goes into it. A get for a request with an id stays open, until there is
+ * an answer.
  */
 static enum sabir_error take_noted(struct op_call *c, uint32_t n)
 {
 	struct bytes places = { 0 };
 	struct op_receipt *receipt = &c->wait->receipt;
-	bool open = c->lane->actor.request;
+	bool open = c->lane->actor.request, tasks = false;
 
 	asked_giving(c->lane);
 	enum sabir_error error = open ? queue_get_open(c->lane, c->handle, n, c->response, &places)
 				      : queue_get_noted(c->lane, c->handle, n, c->response, &places);
 	if (error == SABIR_WRONG_KIND) {
-		open = false;
-		asked_taking(c->lane);
-		error = task_queue_take(c->lane, c->handle, n, c->response, &places);
+		tasks = true;
+		error = open ? task_queue_take_open(c->lane, c->handle, n, c->response, &places)
+			     : task_queue_take(c->lane, c->handle, n, c->response, &places);
 	}
 	if (!error) {
 		*receipt = (struct op_receipt){
 			.items = true,
 			.places_len = places.len,
 			.open = open ? c->lane : NULL,
+			.tasks = tasks,
 		};
 		receipt->places = bytes_take(&places);
 	}

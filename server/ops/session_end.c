@@ -50,9 +50,9 @@ static enum sabir_error give_back(const struct ending *e, const struct kept_answ
 {
 	struct answer_body body;
 	uint32_t *n_back;
-	if (a->recovered ? !a->items : a->error != SABIR_OK)
+	if (a->error || a->recovered)
 		return SABIR_OK;
-	bool whole = !a->recovered && answer_body_decode(a->body, &body);
+	bool whole = answer_body_decode(a->body, &body);
 	if (whole && !body.receipt.items)
 		return SABIR_OK;
 	if (!(n_back = answer_returning(e->lane->seg, e->owner, a->id)))

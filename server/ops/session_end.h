@@ -9,8 +9,7 @@
  * not acknowledged goes back to where it was, then all that it holds is let go of, as owner_recover() does it. Of any other owner it
  * is just that. Nobody uses the session; one thread at a time.
  *
- * Adds to *n_lost of how many answers the items can't go back any more though their object may be there: one of the two is damaged, or
- * a server died between what took them out of a task queue and the keeping of its answer, so that nobody knows where they were.
+ * Adds to *n_lost of how many answers the items can't go back any more though their object may be there: one of the two is damaged.
  *
  * Errors: BUSY, NO_MEMORY, RESOURCE_EXHAUSTED: some of them can't go back yet; everything else is let go of. Again a little later.
  */

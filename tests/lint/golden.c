@@ -283,7 +283,6 @@ static void print_lane(void)
 	FIELD(seg_lane, asked_state);
 	FIELD(seg_lane, asked_error);
 	FIELD(seg_lane, asked_len);
-	FIELD(seg_lane, asked_items);
 	FIELD(seg_lane, pad5);
 	FIELD(seg_lane, asked_response);
 	END(seg_lane);
