@@ -138,7 +138,7 @@ static void act_take(struct lane *by, void *context)
 	struct scene *s = context;
 	struct bytes out = { 0 }, places = { 0 };
 	if (!task_queue_take_open(by, s->q, 2, &out, &places))
-		task_queue_take_close(by);
+		task_queue_take_close(by, 2);
 }
 
 static void act_abandon(struct lane *by, void *context)

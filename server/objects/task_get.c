@@ -150,7 +150,10 @@ static enum sabir_error get(struct lane *lane, uint64_t handle, const struct wis
 		commit_taken(&q);
 	if (taken && error != SABIR_DATA_LOSS)
 		error = SABIR_OK;
-	q.room = q.room || open;
+	if (open) {
+		q.room = true;
+		q.changed = false; /* it is noted when it is over */
+	}
 	return open ? tasks_unlock(&q, error) : tasks_end(&q, error);
 }
 
@@ -182,12 +185,13 @@ static bool reenter(struct lane *lane, struct tasks *q)
 	return fine;
 }
 
-void task_queue_take_close(struct lane *lane)
+void task_queue_take_close(struct lane *lane, uint32_t n)
 {
 	struct tasks q;
 	bool send = false;
 	if (reenter(lane, &q)) {
 		commit_taken(&q);
+		change_note(lane, q.index, CHANGE_TAKEN, 0, n);
 		send = q.body->n_dead && q.body->block.len;
 	}
 	object_leave(lane);
@@ -209,6 +213,7 @@ enum sabir_error task_queue_take_abandon(struct lane *lane)
 	if (error)
 		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
 	q.items = true;
+	q.changed = false;
 	(void)tasks_end(&q, error);
 	return SABIR_OK;
 }

@@ -57,7 +57,7 @@ enum sabir_error task_queue_take(struct lane *lane, uint64_t handle, uint32_t n,
  */
 enum sabir_error task_queue_take_open(struct lane *lane, uint64_t handle, uint32_t n, struct bytes *out,
 				      struct bytes *places);
-void task_queue_take_close(struct lane *lane);
+void task_queue_take_close(struct lane *lane, uint32_t n);
 enum sabir_error task_queue_take_abandon(struct lane *lane);
 /*
  * Undoes a task_queue_take whose items could not be handed over: they stand where they stood, and what they were they are,

@@ -22,7 +22,6 @@ enum sabir_error tasks_return_chain(struct tasks *q, struct seg_lane *of, uint32
 		tasks_adopt(q, &item->block);
 		journal_store32(q->lane, &of->chain, load32_relaxed(&item->block.next));
 		tasks_commit(q);
-		tasks_note(q, CHANGE_PUT);
 		FAULT("task_recover.returned");
 	}
 	return SABIR_OK;

@@ -132,13 +132,14 @@ bool op_can_undo(const struct op *op)
 void op_finish(struct op_receipt *receipt, bool wanted)
 {
 	struct lane *lane = receipt->open;
-	uint32_t n = receipt->places ? (uint32_t)(receipt->places_len / sizeof(uint64_t)) : 1;
+	size_t place = receipt->tasks ? sizeof(struct task_place) : sizeof(uint64_t);
+	uint32_t n = receipt->places ? (uint32_t)(receipt->places_len / place) : 1;
 
 	receipt->open = NULL;
 	if (!lane)
 		return;
 	if (receipt->tasks && (wanted || task_queue_take_abandon(lane)))
-		task_queue_take_close(lane);
+		task_queue_take_close(lane, n);
 	else if (!receipt->tasks && (wanted || queue_get_abandon(lane)))
 		queue_get_close(lane, n);
 	asked_closed(lane);
