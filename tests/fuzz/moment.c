@@ -20,6 +20,8 @@ int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left);
 long __wrap_syscall(long number, ...);
 long __real_syscall(long number, ...);
 ssize_t __wrap_getrandom(void *to, size_t len, unsigned flags);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t len);
+int __real_fallocate(int fd, int mode, off_t offset, off_t len);
 
 #define LOOK_NS 1000u
 #define WALL_AHEAD_NS (1800000000ull * CLOCK_SECOND)
@@ -96,6 +98,12 @@ long __wrap_syscall(long number, ...)
 	if ((number == SYS_futex && how == FUTEX_WAKE) || number == SYS_membarrier)
 		return 0;
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* The stage has its pages already: only to empty them is something to be done. */
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	return mode ? __real_fallocate(fd, mode, offset, len) : 0;
 }
 
 /* splitmix64. */
