@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A faulty program writes into items that it reads, or was about to put, where they stand. Nobody else is hurt by that. */
+#include <unistd.h>
+
 #include "server/objects/keep.h"
 #include "server/objects/queue.h"
 #include "server/objects/queue_kind.h"
@@ -210,6 +212,71 @@ static void a_chain_that_bites_its_tail_is_followed_once(void)
 	CU_ASSERT(spares(other, q));
 }
 
+static enum sabir_error put_it(uint64_t q)
+{
+	uint32_t accepted;
+	return queue_put(&lane, q, &(struct queue_item){ .body = { (const uint8_t *)"x", 1 } }, 1, &accepted);
+}
+
+static enum sabir_error size_it(uint64_t q)
+{
+	struct queue_size size;
+	return queue_size(&lane, q, &size);
+}
+
+static enum sabir_error scan_it(uint64_t q)
+{
+	return queue_scan(&lane, q, ignore, NULL);
+}
+
+static enum sabir_error keep_it(uint64_t q)
+{
+	struct kept_queue kept;
+	enum sabir_error error = keep_queue(&lane, q, &kept);
+	if (!error)
+		kept_queue_fini(&kept);
+	return error;
+}
+
+/* Nothing but its memory: what is not followed is not counted. */
+static enum sabir_error describe_it(uint64_t q)
+{
+	struct object_info info;
+	(void)object_describe(&lane, q, &info);
+	return SABIR_DATA_LOSS;
+}
+
+/* All slots of the first segment have been used up, and then it is the one behind itself. */
+static uint64_t with_a_ring_of_slots(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t q = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	CU_ASSERT_EQUAL(put_it(q), SABIR_OK);
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	uint32_t ref = (uint32_t)body->head;
+	struct seg_slots *slots = segment_at(&seg, ref, sizeof(*slots));
+	for (uint32_t i = 1; i < slots->n_slots; i++)
+		CU_ASSERT_EQUAL(put_it(q), SABIR_OK);
+	for (uint32_t i = 0; i < slots->n_slots; i++)
+		CU_ASSERT_EQUAL(get(q), SABIR_OK);
+	CU_ASSERT_EQUAL((uint32_t)body->head, ref);
+	slots->block.next = ref;
+	return q;
+}
+
+static void a_ring_of_slots_is_noticed(void)
+{
+	enum sabir_error (*const acts[])(uint64_t) = { get, put_it, peek, size_it, scan_it, keep_it, describe_it };
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		uint64_t q = with_a_ring_of_slots(), other = make(false);
+		alarm(20); /* a ring has no end */
+		CU_ASSERT_EQUAL(acts[i](q), SABIR_DATA_LOSS);
+		CU_ASSERT(spares(other, q));
+		alarm(0);
+	}
+}
+
 /* A lane that has been in no queue yet was nowhere, and does not go on there. */
 static void a_hint_that_leads_nowhere_is_not_followed(void)
 {
@@ -223,15 +290,6 @@ static void a_hint_that_leads_nowhere_is_not_followed(void)
 	kit_lane_close(&fresh);
 	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
 	CU_ASSERT(spares(other, q));
-}
-
-static enum sabir_error keep(uint64_t q)
-{
-	struct kept_queue kept;
-	enum sabir_error error = keep_queue(&lane, q, &kept);
-	if (!error)
-		kept_queue_fini(&kept);
-	return error;
 }
 
 static void damage_len(uint64_t q)
@@ -274,9 +332,9 @@ static void what_is_damaged_is_not_busy_for_a_snapshot(void)
 					      damage_end, damage_word, damage_slot };
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
 		uint64_t q = make(false), other = make(false);
-		CU_ASSERT_EQUAL(keep(q), SABIR_OK);
+		CU_ASSERT_EQUAL(keep_it(q), SABIR_OK);
 		damages[i](q);
-		CU_ASSERT_EQUAL(keep(q), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(keep_it(q), SABIR_DATA_LOSS);
 		CU_ASSERT(spares(other, q));
 	}
 }
@@ -330,6 +388,7 @@ int main(void)
 		KIT_TEST(what_is_held_behind_another_queues_item_is_not_looked_for),
 		KIT_TEST(a_list_that_bites_its_tail_ends),
 		KIT_TEST(a_chain_that_bites_its_tail_is_followed_once),
+		KIT_TEST(a_ring_of_slots_is_noticed),
 		KIT_TEST(a_hint_that_leads_nowhere_is_not_followed),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),

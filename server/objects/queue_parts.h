@@ -56,6 +56,8 @@ static inline void queue_note(const struct queue *q, struct lane_cursor *cursor,
 
 /* A slots segment by ref, its size checked; NULL if it is none. */
 struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t *n);
+/* The ref of the segment behind another, 0: there is none. Each begins with a higher ordinal, so there is no ring. Errors: DATA_LOSS. */
+enum sabir_error queue_next_slots(const struct segment *seg, const struct seg_slots *slots, uint32_t *next);
 /* An item by ref with its whole payload inside the data area; NULL if not. */
 struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t *len);
 

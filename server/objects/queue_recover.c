@@ -256,7 +256,9 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 			break;
 		}
 		destroy_items(&q, slots, n);
-		queue_unlink_block(&q, &q.body->head, NULL, (uint32_t)head, load32_relaxed(&slots->block.next));
+		/* Of a ring, the one that was freed is ours no more. */
+		if (!queue_unlink_block(&q, &q.body->head, NULL, (uint32_t)head, load32_relaxed(&slots->block.next)))
+			store64_relaxed(&q.body->head, 0);
 	}
 	destroy_list(&q, &q.body->returned);
 	if (!load32_relaxed(&q.body->held) && !load32_relaxed(&q.body->n_held))
@@ -292,7 +294,8 @@ uint64_t queue_memory(struct queue *q, uint64_t length)
 			item_bytes += block_size(q->seg, (uint32_t)seen);
 			n_seen++;
 		}
-		ref = load32_acquire(&slots->block.next);
+		if (queue_next_slots(q->seg, slots, &ref))
+			break;
 	}
 	return sizeof(struct seg_queue) + slots_bytes + (n_seen ? item_bytes / n_seen * length : 0);
 }

@@ -35,6 +35,15 @@ struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t 
 	return slots;
 }
 
+enum sabir_error queue_next_slots(const struct segment *seg, const struct seg_slots *slots, uint32_t *next)
+{
+	uint32_t n;
+	*next = load32_acquire(&slots->block.next);
+	const struct seg_slots *behind = *next ? queue_slots(seg, *next, &n) : NULL;
+	bool fine = !*next || (behind && load64_relaxed(&behind->base) > load64_relaxed(&slots->base));
+	return fine ? SABIR_OK : SABIR_DATA_LOSS;
+}
+
 struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t *len)
 {
 	if (ref > UINT32_MAX)
@@ -258,7 +267,9 @@ enum sabir_error queue_first(struct queue *q, struct place *place, struct seg_it
 		error = first_in(q, place, item, word);
 		if (error || place->i < place->n)
 			return error;
-		uint32_t next = load32_acquire(&place->slots->block.next);
+		uint32_t next;
+		if (queue_next_slots(q->seg, place->slots, &next))
+			return queue_damaged(q);
 		if (!next)
 			return SABIR_EMPTY;
 		leave_slots(q, place, next);
@@ -323,7 +334,10 @@ enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *clo
 		error = ordinal_before(q, &place, ordinal);
 		if (error || place.i < place.n)
 			return error;
-		hint = load32_acquire(&place.slots->block.next);
+		uint32_t next;
+		if (queue_next_slots(q->seg, place.slots, &next))
+			return queue_damaged(q);
+		hint = place_hint(next, 0);
 	}
 	return SABIR_OK;
 }
@@ -366,7 +380,9 @@ enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordin
 			error = append_slots(q, place, *ordinal);
 		if (error)
 			return error;
-		uint64_t next = place_hint(load32_acquire(&place->slots->block.next), 0);
-		cas64(&q->body->tail, &place->hint, next);
+		uint32_t next;
+		if (queue_next_slots(q->seg, place->slots, &next))
+			return queue_damaged(q);
+		cas64(&q->body->tail, &place->hint, place_hint(next, 0));
 	}
 }
