@@ -254,6 +254,23 @@ static void a_strange_first_end_is_data_loss(void)
 	}
 }
 
+/* A write of many that was made leads from the last version to itself. */
+static void a_ring_of_written_versions_ends(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+	uint64_t d = make_dict();
+	CU_ASSERT_EQUAL(set_to_end(d, 1), SABIR_OK);
+	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	struct seg_timed *version = segment_at(&seg, body->timed[0], sizeof(*version));
+	version->version.pending_next = body->pending = body->timed[0];
+	alarm(SECONDS);
+	CU_ASSERT_EQUAL(set(&lane, d, 2, 2), SABIR_OK);
+	alarm(0);
+	CU_ASSERT_EQUAL(length_of(d), 2);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	kit_end();
+}
+
 static void a_ref_out_of_bounds_is_data_loss(void)
 {
 	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
@@ -276,6 +293,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_strange_first_end_is_data_loss),
+		KIT_TEST(a_ring_of_written_versions_ends),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),

@@ -101,6 +101,8 @@ static enum sabir_error finish_version(const struct dict *d, struct seg_version 
 	uint32_t old_ref = load32_relaxed(&version->block.next);
 	if (!old_ref) {
 		store32_release(&d->body->pending, load32_relaxed(&version->pending_next));
+		/* Who comes here again, for a faulty program has made a ring of the list, finds its end. */
+		store32_relaxed(&version->pending_next, 0);
 		return SABIR_OK;
 	}
 	struct seg_version *old = dict_version(d, old_ref);
