@@ -12,6 +12,7 @@
 
 #include "server/base/clock.h"
 #include "server/objects/collect.h"
+#include "server/shm/chunk.h"
 
 /* Numbers that are no operation's of the table. */
 #define EVENT 0xff00u
@@ -209,17 +210,32 @@ static uint64_t spent(void)
 	return (uint64_t)t.tv_sec * CLOCK_SECOND + (uint64_t)t.tv_nsec;
 }
 
+/* Where memory is short there is something to find, but everything takes long: a few pieces are enough. */
+#define GROWN_CHUNKS 24u
+#define GROWN_PIECES 6u
+
+static bool has_grown(const struct segment *seg)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < seg->n_chunks; i++)
+		n += chunk_state(load64_relaxed(&seg->chunks[i].word)) != SEG_CHUNK_FREE;
+	return n >= GROWN_CHUNKS;
+}
+
 void play_pieces(struct play *p, struct span input)
 {
 	struct span request;
 	const uint8_t *head;
-	uint64_t begin = spent(), n = 0;
-	while ((++n % LOOK_EACH || spent() - begin < BUDGET_NS) && piece_next(&play_form, &input, &head, &request)) {
+	uint64_t begin = spent();
+	uint32_t n = 0, grown = 0;
+	while ((++n % LOOK_EACH || spent() - begin < BUDGET_NS) && grown < GROWN_PIECES &&
+	       piece_next(&play_form, &input, &head, &request)) {
 		uint16_t number = (uint16_t)(head[0] | head[1] << 8);
 		if (number >= EVENT)
 			happen(p, number - EVENT, head[2], request);
 		else
 			ask(p, stage_op(number), head[2], request);
+		grown += has_grown(&p->world->seg);
 	}
 }
 
