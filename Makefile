@@ -40,6 +40,7 @@ SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-cover
 	-fno-omit-frame-pointer
 SANITIZE := $(SANITIZE_$(VARIANT))
 DEFINE_bare := -DSABIR_BARE
+DEFINE_fuzz := -DSABIR_FAULTS
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) $(DEFINE_$(VARIANT)) -fPIC -fno-plt -fvisibility=hidden \
 	-ffunction-sections -pthread $(SANITIZE)

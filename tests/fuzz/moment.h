@@ -2,6 +2,8 @@
 #ifndef SABIR_TESTS_FUZZ_MOMENT_H
 #define SABIR_TESTS_FUZZ_MOMENT_H
 
+#include <stdint.h>
+
 /*
  * Time and chance are the fuzzer's: the linker gives it clock_gettime, nanosleep, syscall and getrandom of its own. A look
  * at a clock takes a microsecond, a sleep or a wait for a futex takes its whole time, at once, since there is nobody who
@@ -10,5 +12,7 @@
  * From the second call on, puts clock and chance back to where they were at the first.
  */
 void moment_begin(void);
+/* So much of it passes. */
+void moment_pass(uint64_t ns);
 
 #endif

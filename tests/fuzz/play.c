@@ -5,14 +5,18 @@
  */
 #include "tests/fuzz/play.h"
 
+#include <sanitizer/lsan_interface.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "server/base/clock.h"
+#include "server/base/fault.h"
 #include "server/objects/collect.h"
 #include "server/shm/chunk.h"
+#include "tests/fuzz/moment.h"
 
 /* Numbers that are no operation's of the table. */
 #define EVENT 0xff00u
@@ -32,6 +36,8 @@ enum event {
 	EVENT_KEEP,
 	EVENT_SAVE,
 	EVENT_SESSIONS,
+	EVENT_DIES,
+	EVENT_PASS,
 	N_EVENTS
 };
 
@@ -68,6 +74,80 @@ void play_end(struct play *p)
 	park_free(p->park);
 }
 
+/* ---------------------------------------------------------------- death */
+
+/*
+ * Who dies in the midst of something does not come back from there. What he had from malloc stays: as much as any process
+ * leaves, but it is this one that has it then.
+ */
+static sigjmp_buf end_of_life;
+static uint32_t steps_left;
+
+static void step(const char *name, void *context)
+{
+	(void)name, (void)context;
+	if (--steps_left == 0)
+		siglongjmp(end_of_life, 1);
+}
+
+static void live_for(uint32_t steps)
+{
+	steps_left = steps;
+	fault_trace(step, NULL);
+	__lsan_disable();
+}
+
+static void live_no_more(void)
+{
+	__lsan_enable();
+	fault_trace(NULL, NULL);
+}
+
+/* Who recovers him may die of it, too. */
+static void recover(struct play *p, uint32_t owner)
+{
+	struct lane *server = &p->world->lane[SERVER], *heir = &p->world->lane[HEIR];
+	uint32_t steps = p->dies;
+	p->dies = 0;
+	if (steps) {
+		if (!sigsetjmp(end_of_life, 0)) {
+			live_for(steps);
+			(void)owner_recover(heir, owner);
+		}
+		live_no_more();
+		(void)owner_recover(server, heir->owner);
+	}
+	(void)owner_recover(server, owner);
+}
+
+static void die(struct play *p)
+{
+	uint32_t owner = p->world->lane[VICTIM].owner;
+	park_end(p->park, p->world->lane[VICTIM].actor.owner, SABIR_CANCELLED);
+	park_ring(p->park, &p->world->lane[SERVER]);
+	p->dead = true;
+	recover(p, owner);
+}
+
+static void die_in(struct play *p, const struct op *op, struct span request)
+{
+	struct stage_answer answer;
+	uint32_t steps = p->dies;
+	p->dies = 0;
+	if (!sigsetjmp(end_of_life, 0)) {
+		live_for(steps);
+		(void)stage_run_front(VICTIM, NULL, op, request, &answer);
+	}
+	live_no_more();
+	die(p);
+}
+
+/* What has mutexes of the process while it works: with their holder everybody would die. */
+static bool is_of_the_server(const struct op *op)
+{
+	return strstr(op_path(op), ".SessionService/") || strstr(op_path(op), ".AdminService/");
+}
+
 /* ---------------------------------------------------------------- requests */
 
 static enum person person_of(const struct play *p, unsigned how)
@@ -99,6 +179,10 @@ static void ask(struct play *p, const struct op *op, unsigned how, struct span r
 {
 	enum person who = person_of(p, how);
 	struct stage_answer answer;
+	if (p->dies && !p->dead && !is_of_the_server(op)) {
+		die_in(p, op, request);
+		return;
+	}
 	(void)op_is_heavy(op, &p->world->lane[who], request);
 	enum sabir_error error = stage_run_front(who, &p->front, op, request, &answer);
 	if (answer.wait->wanted && (how & PLAY_WAIT || op_lasts(op, answer.wait)))
@@ -109,15 +193,6 @@ static void ask(struct play *p, const struct op *op, unsigned how, struct span r
 }
 
 /* ---------------------------------------------------------------- events */
-
-static void die(struct play *p)
-{
-	uint32_t owner = p->world->lane[VICTIM].owner;
-	park_end(p->park, p->world->lane[VICTIM].actor.owner, SABIR_CANCELLED);
-	park_ring(p->park, &p->world->lane[SERVER]);
-	p->dead = true;
-	(void)owner_recover(&p->world->lane[SERVER], owner);
-}
 
 static void collect(struct play *p)
 {
@@ -156,6 +231,16 @@ static void do_upkeep(struct play *p, unsigned event)
 	}
 }
 
+#define STEPS_MOST 512u
+
+static uint32_t number_in_payload(struct span payload)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < 2 && i < payload.len; i++)
+		n |= (uint32_t)payload.data[i] << 8 * i;
+	return n;
+}
+
 static void happen(struct play *p, unsigned event, unsigned how, struct span request)
 {
 	struct lane *server = &p->world->lane[SERVER];
@@ -188,6 +273,12 @@ static void happen(struct play *p, unsigned event, unsigned how, struct span req
 	case EVENT_DAMAGE:
 		if (p->damaged)
 			damage(&p->world->seg, request);
+		break;
+	case EVENT_DIES:
+		p->dies = 1 + number_in_payload(request) % STEPS_MOST;
+		break;
+	case EVENT_PASS:
+		moment_pass(1ull << number_in_payload(request) % 64);
 		break;
 	default:
 		if (event % N_EVENTS >= EVENT_DUE)
@@ -261,10 +352,23 @@ static void new_damaging_head(struct dice *dice, uint8_t *head)
 	new_head(dice, true, head);
 }
 
+/* Of an event that has a number: mostly a low one. */
+static void new_number(struct dice *dice, struct bytes_out *to)
+{
+	uint32_t n = dice_roll(dice, dice_roll(dice, 3) ? 48 : STEPS_MOST);
+	to->data[0] = (uint8_t)n;
+	to->data[1] = (uint8_t)(n >> 8);
+	to->len = 2;
+}
+
 /* Now and then all of it is new. */
 static bool mutate_request(struct dice *dice, const uint8_t *head, struct span from, size_t max, struct bytes_out *to)
 {
 	unsigned number = head[0] | (unsigned)head[1] << 8;
+	if (number == EVENT + EVENT_DIES || number == EVENT + EVENT_PASS) {
+		new_number(dice, to);
+		return true;
+	}
 	if (number >= EVENT || max < REQUEST_NEW_MAX || (from.len && dice_roll(dice, 6)))
 		return false;
 	to->len = request_new(dice, stage_op((uint16_t)number), to->data);

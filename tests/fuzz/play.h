@@ -23,6 +23,7 @@ struct play {
 	struct op_front front;
 	uint64_t parked; /* the last */
 	bool dead;       /* the victim */
+	uint32_t dies;   /* not 0: he does at this step of what he does next; or who recovers him, of that */
 	bool damaged;    /* in: whether overwrites of the memory are done */
 	bool saved;      /* there was a snapshot: one in a run, for they take most of its time */
 };

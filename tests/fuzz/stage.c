@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/objects/keep.h"
 #include "server/ops/test_kit.h"
 #include "tests/fuzz/moment.h"
 
@@ -101,6 +102,8 @@ static const char *const more[] = {
 	"ManagerService/Delete object={name='f'}",
 };
 #define N_MORE (sizeof(more) / sizeof(more[0]))
+
+#define SLICE 3 /* items of a task queue that are copied at a time */
 
 static struct world world;
 static struct image *image;
@@ -198,6 +201,7 @@ static void make(void)
 	for (int i = 0; i < N_PERSONS; i++)
 		world.lane[i].lock_patience_ns = 20000;
 	world.lane[SERVER].lock_rings = true;
+	keep_tasks_slice = SLICE;
 	for (size_t i = 0; i < N_MADE; i++) {
 		const struct op *op = stage_request(i, &span);
 		if (stage_run(*made[i] == '!' ? VICTIM : SURVIVOR, op, span)) {
