@@ -20,6 +20,8 @@ ADDRESS, KEEPER, KILLS, PAUSE = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]),
 PATIENCE = 60.0
 N_SESSIONS = 6
 N_LEFT = 700
+QUEUES = {"once": {}, "jobs": {"tasks": True}}
+EMPTY = "EMPTY"
 END_WITHIN = 0.006
 BACKOFF = [("grpc." + name, 20) for name in ("initial_reconnect_backoff_ms", "min_reconnect_backoff_ms", "max_reconnect_backoff_ms")]
 
@@ -60,6 +62,8 @@ class Client:
                 details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
                 if b"OUTCOME_UNKNOWN" in details:
                     return None
+                if b"EMPTY" in details:
+                    return EMPTY
                 if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > begun + PATIENCE:
                     raise
                 self.resent += 1
@@ -72,7 +76,8 @@ class Session(Client):
         super().__init__()
         self.number, self.id = number, 0
         self.token = self.call("SessionService/Open", label="once", lease_duration={"seconds": 60}).token
-        self.put, self.got, self.appended = set(), [], set()
+        self.put, self.maybe = ({name: set() for name in QUEUES} for _ in range(2))
+        self.got, self.appended = {name: [] for name in QUEUES}, set()
         self.answered, self.unknown, self.failures = collections.Counter(), collections.Counter(), []
 
     def ask(self, path, **fields):
@@ -83,13 +88,18 @@ class Session(Client):
         (self.answered if answer is not None else self.unknown)[path] += 1
         return answer
 
+    def pass_on(self, queue, what):
+        put = self.ask("QueueService/Put", queue={"name": queue}, item={"int_value": what})
+        (self.put if put is not None else self.maybe)[queue].add(what)
+        # Nobody waits for what may not be there.
+        answer = self.ask("QueueService/Get", queue={"name": queue}, timeout={} if QUEUES[queue] else None)
+        if answer not in (None, EMPTY):
+            self.got[queue].append(answer.item.int_value)
+
     def step(self):
         what = self.number << 32 | self.id
-        if self.ask("QueueService/Put", queue={"name": "once"}, item={"int_value": what}) is not None:
-            self.put.add(what)
-        answer = self.ask("QueueService/Get", queue={"name": "once"})
-        if answer is not None:
-            self.got.append(answer.item.int_value)
+        for name in QUEUES:
+            self.pass_on(name, what)
         self.ask("ValueService/Add", value={"name": "sum"}, delta={"int_value": 1})
         self.ask("DictService/Increment", dict={"name": "counts"}, key={"int_value": self.number}, delta={"int_value": 1})
         if self.ask("ListService/Append", list={"name": "all"}, item={"int_value": what}) is not None:
@@ -127,7 +137,8 @@ def kill_some():
 
 def main():
     client = Client()
-    client.call("ManagerService/Create", name="once", queue={})
+    for name, spec in QUEUES.items():
+        client.call("ManagerService/Create", name=name, queue=spec)
     client.call("ManagerService/Create", name="sum", value={"type_code": "TYPE_CODE_INT64"})
     client.call("ManagerService/Create", name="counts", dict={})
     client.call("ManagerService/Create", name="all", list={})
@@ -140,17 +151,18 @@ def main():
     for thread in threads:
         thread.join()
     judge(client, sessions)
-    end_some(client)
+    for name, spec in QUEUES.items():
+        end_some(client, "left by " + name, spec)
 
 
-def end_one(client, after):
+def end_one(client, queue, after):
     """A session that has all items, in answers that it does not acknowledge, and ends while the server is killed."""
     session = Session(0)
     got = []
-    while client.call("QueueService/Size", queue={"name": "left"}).size:
+    while client.call("QueueService/Size", queue=queue).size:
         session.id += 1
         answer = session.call("QueueService/GetMany", (("sabir-session", session.token), ("sabir-request-id", str(session.id))),
-                              queue={"name": "left"}, max_items=7)
+                              queue=queue, max_items=7)
         got += [item.int_value for item in answer.items]
     killer = threading.Timer(after, lambda was: os.kill(was, signal.SIGKILL), (server(),))
     killer.start()
@@ -161,26 +173,43 @@ def end_one(client, after):
             raise
     killer.join()
     begun = time.monotonic()
-    while client.call("QueueService/Size", queue={"name": "left"}).size != N_LEFT and time.monotonic() < begun + 10:
+    while client.call("QueueService/Size", queue=queue).size != N_LEFT and time.monotonic() < begun + 10:
         time.sleep(0.01)
     session.channel.close()
     return got
 
 
-def end_some(client):
+def end_some(client, name, spec):
     """What a session has not acknowledged goes back when it ends, once, though servers die on the way."""
-    client.call("ManagerService/Create", name="left", queue={})
-    items = list(range(N_LEFT))
-    client.call("QueueService/PutMany", queue={"name": "left"}, items=[{"int_value": i} for i in items])
+    client.call("ManagerService/Create", name=name, queue=spec)
+    items, queue = list(range(N_LEFT)), {"name": name}
+    client.call("QueueService/PutMany", queue=queue, items=[{"int_value": i} for i in items])
     got, n = items, 0
     while got == items and n <= KILLS:
-        got, n = end_one(client, random.random() * END_WITHIN), n + 1
+        got, n = end_one(client, queue, random.random() * END_WITHIN), n + 1
     if got == items:  # also behind the last one
         got = []
-        while client.call("QueueService/Size", queue={"name": "left"}).size:
-            got += [item.int_value for item in client.call("QueueService/GetMany", queue={"name": "left"}, max_items=1000).items]
-    check("a session that ends gives back what it has not acknowledged", got == items,
+        while client.call("QueueService/Size", queue=queue).size:
+            got += [item.int_value for item in client.call("QueueService/GetMany", queue=queue, max_items=1000).items]
+    check(f"a session that ends gives back what it has not acknowledged, {name}", got == items,
           f"{n} ends, {len(got)} items, {len(set(items) - set(got))} lost")
+
+
+def judge_items(client, sessions, name):
+    rest = []
+    while True:
+        request, method = client.method("QueueService/GetMany")
+        try:
+            rest += [item.int_value for item in method(request(queue={"name": name}, max_items=1000, timeout={}), timeout=PATIENCE).items]
+        except grpc.RpcError:
+            break
+    got = [item for s in sessions for item in s.got[name]] + rest
+    put, maybe = (set().union(*(of[name] for of in them)) for them in ([s.put for s in sessions], [s.maybe for s in sessions]))
+    if not QUEUES[name]:
+        check("puts into a plain queue are always known", not maybe)
+    check(f"no item came twice, {name}", len(got) == len(set(got)), f"{len(got)} items")
+    check(f"no item was lost, {name}", put <= set(got) <= put | maybe,
+          f"{len(put - set(got))} lost, {len(set(got) - put - maybe)} from nowhere")
 
 
 def judge(client, sessions):
@@ -188,17 +217,9 @@ def judge(client, sessions):
     check("every request had an answer", not any(s.failures for s in sessions), str([f for s in sessions for f in s.failures][:1]))
     print(f"       {sum(answered.values())} answered, {sum(s.resent for s in sessions)} sent again; not known what became of: "
           f"{dict(unknown) or 'none'}; longest wait {max(s.longest for s in sessions) * 1000:.0f} ms")
-    rest = []
-    while True:
-        request, method = client.method("QueueService/GetMany")
-        try:
-            rest += [item.int_value for item in method(request(queue={"name": "once"}, max_items=1000, timeout={}), timeout=PATIENCE).items]
-        except grpc.RpcError:
-            break
-    got, put = [item for s in sessions for item in s.got] + rest, set().union(*(s.put for s in sessions))
-    check("puts into and gets from a plain queue are always known", not unknown["QueueService/Put"] and not unknown["QueueService/Get"])
-    check("no item came twice", len(got) == len(set(got)), f"{len(got)} items")
-    check("no item was lost", put == set(got), f"{len(put - set(got))} lost, {len(set(got) - put)} from nowhere")
+    check("gets are always known", not unknown["QueueService/Get"])
+    for name in QUEUES:
+        judge_items(client, sessions, name)
     total = client.call("ValueService/Get", value={"name": "sum"}).value.int_value
     n = answered["ValueService/Add"]
     check("every addition counts once", n <= total <= n + unknown["ValueService/Add"], f"{total} of {n}")
