@@ -38,6 +38,7 @@ enum event {
 	EVENT_SESSIONS,
 	EVENT_DIES,
 	EVENT_PASS,
+	EVENT_END,
 	N_EVENTS
 };
 
@@ -129,14 +130,19 @@ static void die(struct play *p)
 	recover(p, owner);
 }
 
-static void die_in(struct play *p, const struct op *op, struct span request)
+static void die_in(struct play *p, const struct op *op, unsigned how, struct span request)
 {
 	struct stage_answer answer;
 	uint32_t steps = p->dies;
 	p->dies = 0;
+	if (how & PLAY_ASKED)
+		asked_dies_as_a_server(p->world);
 	if (!sigsetjmp(end_of_life, 0)) {
 		live_for(steps);
-		(void)stage_run_front(VICTIM, NULL, op, request, &answer);
+		if (how & PLAY_ASKED)
+			asked_run(p, VICTIM, op, request, true);
+		else
+			(void)stage_run_front(VICTIM, NULL, op, request, &answer);
 	}
 	live_no_more();
 	die(p);
@@ -180,7 +186,11 @@ static void ask(struct play *p, const struct op *op, unsigned how, struct span r
 	enum person who = person_of(p, how);
 	struct stage_answer answer;
 	if (p->dies && !p->dead && !is_of_the_server(op)) {
-		die_in(p, op, request);
+		die_in(p, op, how, request);
+		return;
+	}
+	if (how & PLAY_ASKED) {
+		asked_run(p, who, op, request, !(how & THEN_UNDO));
 		return;
 	}
 	(void)op_is_heavy(op, &p->world->lane[who], request);
@@ -280,6 +290,9 @@ static void happen(struct play *p, unsigned event, unsigned how, struct span req
 	case EVENT_PASS:
 		moment_pass(1ull << number_in_payload(request) % 64);
 		break;
+	case EVENT_END:
+		asked_end(p);
+		break;
 	default:
 		if (event % N_EVENTS >= EVENT_DUE)
 			do_upkeep(p, event % N_EVENTS);
@@ -339,7 +352,7 @@ static void new_head(struct dice *dice, bool damages, uint8_t *head)
 		number = damages ? EVENT + EVENT_DAMAGE : EVENT;
 	head[0] = (uint8_t)number;
 	head[1] = (uint8_t)(number >> 8);
-	head[2] = (uint8_t)(dice_roll(dice, 3) ? PLAY_WAIT : dice_roll(dice, 16));
+	head[2] = (uint8_t)(dice_roll(dice, 3) ? PLAY_WAIT : dice_roll(dice, 32));
 }
 
 static void new_honest_head(struct dice *dice, uint8_t *head)

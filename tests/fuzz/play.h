@@ -14,7 +14,8 @@
  * byte), the request's length (2 bytes), the request.
  */
 #define PLAY_HEAD 3u
-#define PLAY_WAIT 8u /* in the third byte: it is parked if it can't be done now */
+#define PLAY_WAIT 8u   /* in the third byte: it is parked if it can't be done now */
+#define PLAY_ASKED 16u /* the same: it is a request with an id, of a session */
 
 struct play {
 	struct world *world;
@@ -24,6 +25,7 @@ struct play {
 	uint64_t parked; /* the last */
 	bool dead;       /* the victim */
 	uint32_t dies;   /* not 0: he does at this step of what he does next; or who recovers him, of that */
+	uint64_t asked;  /* the id of the last request that had one */
 	bool damaged;    /* in: whether overwrites of the memory are done */
 	bool saved;      /* there was a snapshot: one in a run, for they take most of its time */
 };
@@ -39,6 +41,15 @@ void upkeep_due(struct lane *lane);
 void upkeep_start(struct lane *lane);
 void upkeep_keep(struct lane *lane);
 void upkeep_save(struct lane *lane);
+
+/* For the stage: a session is there. */
+void asked_prepare(struct world *world);
+/* The operation is the session's, its request has an id, and its answer is kept; not wanted: it is undone before it is over. */
+void asked_run(struct play *play, enum person who, const struct op *op, struct span request, bool wanted);
+/* Whoever dies next does so as a server: what he was asked for by the session is looked into. */
+void asked_dies_as_a_server(struct world *world);
+/* The session ends, or goes on to end. */
+void asked_end(struct play *play);
 
 /* An overwrite's message is a list of these, of 12 bytes: the word, how, and what. */
 #define DAMAGE_LEN 12u

@@ -10,6 +10,7 @@
 #include "server/objects/keep.h"
 #include "server/ops/test_kit.h"
 #include "tests/fuzz/moment.h"
+#include "tests/fuzz/play.h"
 
 /* What begins with ! is the victim's. */
 static const char *const made[] = {
@@ -209,6 +210,7 @@ static void make(void)
 			abort();
 		}
 	}
+	asked_prepare(&world);
 	image = image_new(&world);
 	image_keep_pages(image);
 }
