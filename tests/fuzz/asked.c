@@ -67,5 +67,7 @@ void asked_run(struct play *p, enum person who, const struct op *op, struct span
 void asked_end(struct play *p)
 {
 	uint32_t n_lost = 0;
-	(void)session_recover(&p->world->lane[SERVER], index_of_session, &n_lost);
+	/* Then its owner may be another's. */
+	if (!p->ended)
+		p->ended = !session_recover(&p->world->lane[SERVER], index_of_session, &n_lost);
 }

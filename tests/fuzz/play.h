@@ -26,6 +26,7 @@ struct play {
 	bool dead;       /* the victim */
 	uint32_t dies;   /* not 0: he does at this step of what he does next; or who recovers him, of that */
 	uint64_t asked;  /* the id of the last request that had one */
+	bool ended;      /* the session of those */
 	bool damaged;    /* in: whether overwrites of the memory are done */
 	bool saved;      /* there was a snapshot: one in a run, for they take most of its time */
 };
