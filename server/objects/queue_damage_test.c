@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A faulty program writes into items that it reads, or was about to put, where they stand. Nobody else is hurt by that. */
 #include "server/objects/keep.h"
-#include "server/objects/queue.h"
 #include "server/objects/queue_kind.h"
-#include "server/objects/recover_test_kit.h"
+#include "server/objects/queue_test_kit.h"
 
 #define LEN 3000u
 #define N 4u
 #define HOLDER 7u
-
-static struct segment seg;
-static struct lane lane;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	lane.lock_patience_ns = 1000000;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
-}
 
 static struct seg_item *item_of(struct span value)
 {
@@ -41,12 +21,10 @@ static uint32_t ref_of(struct span value)
 /* A queue of N items of LEN bytes, each of its number; put one by one, or as one chain. */
 static uint64_t make(bool chained)
 {
-	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
 	uint8_t data[N][LEN];
 	struct queue_item items[N];
 	uint32_t accepted;
-	uint64_t q = 0;
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	uint64_t q = make_queue(0);
 	for (uint32_t i = 0; i < N; i++) {
 		memset(data[i], (int)i, LEN);
 		items[i] = (struct queue_item){ .body = { data[i], LEN } };
@@ -335,5 +313,5 @@ int main(void)
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};
-	return kit_run("queue, damaged items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("queue, damaged items", queue_setup, queue_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
