@@ -149,7 +149,18 @@ static uint64_t take_number(struct span *rest)
 	return number;
 }
 
-/* Gives the next item of the response. Errors: EMPTY (none is left), INTERNAL. */
+/*
+ * A Value that nobody can read. Of a plain queue it counts as given, as it does for who counts acknowledgements; the lease of
+ * a task ends by itself.
+ */
+static enum sabir_error give_damaged(struct sabir_consumer *c)
+{
+	if (!c->options.lease_ns)
+		c->given++;
+	return fail(SABIR_DATA_LOSS, "the queue's Value is malformed");
+}
+
+/* Gives the next item of the response. Errors: EMPTY (none is left), DATA_LOSS (it is damaged), INTERNAL. */
 static enum sabir_error give(struct sabir_consumer *c, struct sabir_item *item, struct sabir_delivery *delivery)
 {
 	const uint8_t *at = c->items.data, *end = at + c->items.len;
@@ -161,9 +172,13 @@ static enum sabir_error give(struct sabir_consumer *c, struct sabir_item *item, 
 	if (f.number != 1)
 		return SABIR_EMPTY;
 	uint64_t token = take_number(&c->tokens);
-	if (f.type != WIRE_LEN || item_decode(f.bytes, item) || (c->options.lease_ns && !token))
+	uint64_t tries = take_number(&c->tries);
+	if (f.type != WIRE_LEN || (c->options.lease_ns && !token))
 		return fail(SABIR_INTERNAL, "the server's response is malformed");
-	*delivery = (struct sabir_delivery){ ++c->given, token, (uint32_t)take_number(&c->tries), 0 };
+	if (item_decode(f.bytes, item))
+		return give_damaged(c);
+	c->delivered = ++c->given;
+	*delivery = (struct sabir_delivery){ c->given, token, (uint32_t)tries, 0 };
 	if (c->options.lease_ns)
 		c->leases[c->n_leases++] = token;
 	return SABIR_OK;
@@ -181,12 +196,25 @@ static enum sabir_error need_owner(const struct sabir_consumer *c)
 	return error;
 }
 
+/* Damaged Values that no acknowledgement will come for, as nothing is outstanding but them: they are done with. */
+static enum sabir_error pass_damaged(struct sabir_consumer *c)
+{
+	if (c->settled < c->delivered || c->settled == c->given)
+		return SABIR_OK;
+	enum sabir_error error = consumer_settle(c, c->given);
+	if (!error)
+		c->settled = c->given;
+	return error;
+}
+
 enum sabir_error sabir_consumer_next(sabir_consumer *consumer, uint64_t timeout_ns, struct sabir_item *item,
 				     struct sabir_delivery *delivery)
 {
 	if (!consumer || !item || !delivery)
 		return FAIL_NULL();
 	enum sabir_error error = need_owner(consumer);
+	if (!error)
+		error = pass_damaged(consumer);
 	if (error)
 		return error;
 	while (!consumer_is_full(consumer)) {

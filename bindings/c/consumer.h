@@ -21,7 +21,8 @@ struct sabir_consumer {
 	struct span items;         /* its rest, as yet not given */
 	struct span tokens, tries; /* the same, of its packed fields */
 	uint64_t given, settled;
-	uint64_t *leases; /* tokens, max_outstanding at most */
+	uint64_t delivered; /* the number of the last delivery; what was given behind it are damaged Values */
+	uint64_t *leases;   /* tokens, max_outstanding at most */
 	uint32_t n_leases;
 	uint64_t *lost; /* tokens, not told yet */
 	size_t n_lost;

@@ -92,7 +92,7 @@ static inline enum sabir_error item_decode(struct span encoded, struct sabir_ite
 enum sabir_error result_begin(struct bytes *out, size_t room);
 /*
  * The block of result_begin as one item, decoded from `value`, which lies in it. Takes `out`'s memory. Errors:
- * INTERNAL.
+ * DATA_LOSS (no Value).
  */
 enum sabir_error result_item(struct bytes *out, struct span value, struct sabir_item **item);
 

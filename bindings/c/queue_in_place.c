@@ -322,5 +322,5 @@ enum sabir_error sabir_queue_return(struct sabir_loan *loan)
 	enum sabir_error error = enter_loan(loan, &lane);
 	if (error)
 		return error;
-	return end_loan(loan, loan_result(loan, lane, queue_unhold(lane, h->id, loan->inner[LOAN_HOLDER])));
+	return end_loan(loan, loan_result(loan, lane, queue_return(lane, h->id, loan->inner[LOAN_HOLDER])));
 }

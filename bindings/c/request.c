@@ -195,6 +195,12 @@ static enum sabir_error malformed(uint32_t field)
 	return fail(SABIR_INTERNAL, "the server's response is malformed in field %u", field);
 }
 
+/* Values are passed through as they stand in the object. */
+static enum sabir_error damaged(uint32_t field)
+{
+	return fail(SABIR_DATA_LOSS, "the server's Value in field %u is malformed", field);
+}
+
 uint64_t response_ns(struct span message, uint32_t field)
 {
 	struct wire_field f;
@@ -206,9 +212,9 @@ uint64_t response_ns(struct span message, uint32_t field)
 enum sabir_error response_item(struct span message, uint32_t field, struct sabir_item *item)
 {
 	struct wire_field f;
-	if (!response_find(message, field, &f) || f.type != WIRE_LEN || item_decode(f.bytes, item))
+	if (!response_find(message, field, &f) || f.type != WIRE_LEN)
 		return malformed(field);
-	return SABIR_OK;
+	return item_decode(f.bytes, item) ? damaged(field) : SABIR_OK;
 }
 
 size_t response_count(struct span message, uint32_t field)
@@ -231,8 +237,10 @@ enum sabir_error response_items(struct span message, uint32_t field, struct sabi
 			return malformed(field);
 		if (f.number != field)
 			continue;
-		if (f.type != WIRE_LEN || item_decode(f.bytes, &items[n_read]))
+		if (f.type != WIRE_LEN)
 			return malformed(field);
+		if (item_decode(f.bytes, &items[n_read]))
+			return damaged(field);
 		n_read++;
 	}
 	*n = n_read;

@@ -52,9 +52,9 @@ bool response_find(struct span message, uint32_t field, struct wire_field *found
 uint64_t response_varint(struct span message, uint32_t field);
 /* A Timestamp or a Duration, 0 if it is absent. */
 uint64_t response_ns(struct span message, uint32_t field);
-/* The field as an item that points into the message. Errors: INTERNAL (absent or malformed). */
+/* The field as an item that points into the message. Errors: INTERNAL (absent), DATA_LOSS (no Value). */
 enum sabir_error response_item(struct span message, uint32_t field, struct sabir_item *item);
-/* How often a field with bytes stands there, and its items, at most max of them. Errors: INTERNAL. */
+/* How often a field with bytes stands there, and its items, at most max of them. Errors: as response_item. */
 size_t response_count(struct span message, uint32_t field);
 enum sabir_error response_items(struct span message, uint32_t field, struct sabir_item *items, size_t max, size_t *n);
 /* The field as a number. Errors: INTERNAL. */

@@ -90,7 +90,7 @@ struct sabir_consumer_options {
 
 /* An item as this consumer got it. */
 struct sabir_delivery {
-	uint64_t number;   /* how many it was given so far, this one included */
+	uint64_t number;   /* how many it was given so far, this one and damaged ones included */
 	uint64_t token;    /* task queues: of its lease, as in struct sabir_lease; plain queues: 0 */
 	uint32_t attempts; /* the same */
 	uint32_t reserved;
@@ -107,7 +107,9 @@ enum sabir_error sabir_consumer_open(sabir_queue *queue, const struct sabir_cons
  * the next call of this, of sabir_consumer_lost or the close. Errors: EMPTY (timeout_ns passed), CLOSED (and drained, of items
  * that are with others too), WOULD_BLOCK (at once: the credit is used up, acknowledge first), NOT_ENABLED (a lease on a
  * plain queue), INVALID_ARGUMENT (none on a task queue), WRONG_KIND, SESSION_ENDED, RESOURCE_EXHAUSTED. After EMPTY,
- * WOULD_BLOCK, CANCELLED and BUSY it can be called again.
+ * WOULD_BLOCK, CANCELLED and BUSY it can be called again; after DATA_LOSS too, if it is the item alone that a faulty program
+ * has written over: of a plain queue that is given, and gone with the next acknowledgement or, where there is nothing to
+ * acknowledge, with the next call.
  */
 enum sabir_error sabir_consumer_next(sabir_consumer *consumer, uint64_t timeout_ns, struct sabir_item *item,
 				     struct sabir_delivery *delivery);

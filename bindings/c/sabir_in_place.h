@@ -77,8 +77,10 @@ struct sabir_loan {
  */
 enum sabir_error sabir_queue_borrow(sabir_queue *queue, uint64_t timeout_ns, struct sabir_loan *loan);
 /*
- * The item is done with, and gone. On failure the loan is as before. Errors: DELETED (the loan is over, and there is no
- * queue), NOT_HELD (not borrowed by this process), INVALID_ARGUMENT (no loan).
+ * The item is done with, and gone. On failure the loan is as before. A copy of the struct is the same loan: when that is
+ * over it is NOT_HELD, if it is in place; elsewhere it points at memory that is no more, and must not be used.
+ * Errors: DELETED (the loan is over, and there is no queue), NOT_HELD (over, or not borrowed by this process),
+ * INVALID_ARGUMENT (no loan).
  */
 enum sabir_error sabir_queue_release(struct sabir_loan *loan);
 /*

@@ -45,6 +45,9 @@ static void log_restored(const char *name, const struct load_result *result, uin
 	if (result->n_damaged)
 		log_error("damaged objects of the snapshot are left out", log_text("file", name),
 			  log_u64("n", result->n_damaged), log_text("first", result->damaged));
+	if (result->n_lockless)
+		log_error("conditions of the snapshot are left out, as their locks are", log_text("file", name),
+			  log_u64("n", result->n_lockless), log_text("first", result->lockless));
 }
 
 /* Takes the descriptor. *begun: the memory is not what it was. */

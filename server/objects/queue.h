@@ -90,10 +90,12 @@ uint64_t queue_holder(uint64_t number, uint32_t owner);
 uint64_t queue_borrower(uint64_t number, uint32_t owner);
 /* Takes items as queue_get does, and holds them. Errors: also BUSY (nothing was taken). */
 enum sabir_error queue_hold(struct lane *lane, uint64_t handle, uint32_t n, uint64_t holder, struct bytes *out);
-/* The first n that the holder took are handed over: they are gone. How many there were is *gone. Errors: BUSY. */
+/* The first n that the holder took are handed over: they are gone. How many there were, also none, is *gone. Errors: BUSY. */
 enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holder, uint32_t n, uint32_t *gone);
 /* Gives back all that the holder has. Errors: BUSY. */
 enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder);
+/* The same of a holder that is to have something. Errors: NOT_HELD, BUSY. */
+enum sabir_error queue_return(struct lane *lane, uint64_t handle, uint64_t holder);
 /*
  * The first item, on hold and not copied: *item is where it stands. Who holds it may read it there until it is settled or
  * given back; its length is checked, its bytes are not, and a faulty program may write them meanwhile. When the queue is

@@ -45,12 +45,19 @@ struct held {
 	uint32_t ref;
 	uint32_t before; /* ref of the item in front, or 0 */
 	uint32_t n;      /* steps so far */
+	bool damaged;    /* the list is, and there may be more in it */
 	struct seg_item *item;
 };
 
 static struct held first_held(struct queue *q)
 {
 	return (struct held){ .link = &q->body->held };
+}
+
+static void is_damaged(struct queue *q, struct held *at)
+{
+	(void)queue_damaged(q);
+	at->damaged = true;
 }
 
 static void go_on(struct held *at)
@@ -65,7 +72,7 @@ static bool find_held(struct queue *q, uint64_t holder, uint64_t mask, struct he
 	for (; (at->ref = load32_relaxed(at->link)) != 0; go_on(at)) {
 		at->item = queue_listed(q, at->ref);
 		if (!at->item || ++at->n > q->seg->n_chunks * 4096u) {
-			(void)queue_damaged(q);
+			is_damaged(q, at);
 			return false;
 		}
 		if ((load64_relaxed(&at->item->last) & mask) == holder)
@@ -209,11 +216,12 @@ enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holde
 	enum sabir_error error = enter_locked(lane, handle, &q);
 	if (error)
 		return error;
-	for (struct held at = first_held(&q); done < n && find_held(&q, holder, UINT64_MAX, &at); done++) {
+	struct held at = first_held(&q);
+	for (; done < n && find_held(&q, holder, UINT64_MAX, &at); done++) {
 		uint32_t next = load32_relaxed(&at.item->block.next);
 		unlink_held(&q, &at, next);
 		if (!queue_unlink_block(&q, NULL, at.link, at.ref, next)) {
-			(void)queue_damaged(&q);
+			is_damaged(&q, &at);
 			break;
 		}
 		FAULT("queue_hold.settled");
@@ -224,6 +232,8 @@ enum sabir_error queue_settle(struct lane *lane, uint64_t handle, uint64_t holde
 	if (done)
 		tell_drained(&q);
 	queue_leave(&q);
+	if (at.damaged && !done)
+		return SABIR_DATA_LOSS;
 	*gone = done;
 	return SABIR_OK;
 }
@@ -252,7 +262,7 @@ static bool return_held(struct queue *q, const struct held *at, uint32_t **place
 	return true;
 }
 
-/* Of holders whose word, under the mask, is `holder`. */
+/* Of holders whose word, under the mask, is `holder`. Errors: NOT_HELD (they have nothing). */
 static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t holder, uint64_t mask)
 {
 	struct queue q;
@@ -261,13 +271,14 @@ static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t h
 		return error;
 	uint32_t *place = &q.body->returned;
 	uint64_t before = 0, n = 0;
-	for (struct held at = first_held(&q); find_held(&q, holder, mask, &at);) {
+	struct held at = first_held(&q);
+	while (find_held(&q, holder, mask, &at)) {
 		uint64_t ordinal = load64_relaxed(&at.item->ordinal);
 		if (ordinal < before)
 			place = &q.body->returned;
 		before = ordinal;
 		if (!return_held(&q, &at, &place)) {
-			(void)queue_damaged(&q);
+			is_damaged(&q, &at);
 			break;
 		}
 		n++;
@@ -277,12 +288,20 @@ static enum sabir_error give_back(struct lane *lane, uint64_t handle, uint64_t h
 	leave_locked(&q);
 	event_notify_all(q.seg, q.index);
 	queue_leave(&q);
-	return SABIR_OK;
+	if (n)
+		return SABIR_OK;
+	return at.damaged ? SABIR_DATA_LOSS : SABIR_NOT_HELD;
+}
+
+enum sabir_error queue_return(struct lane *lane, uint64_t handle, uint64_t holder)
+{
+	return give_back(lane, handle, holder, UINT64_MAX);
 }
 
 enum sabir_error queue_unhold(struct lane *lane, uint64_t handle, uint64_t holder)
 {
-	return give_back(lane, handle, holder, UINT64_MAX);
+	enum sabir_error error = queue_return(lane, handle, holder);
+	return error == SABIR_NOT_HELD ? SABIR_OK : error;
 }
 
 /* ---------------------------------------------------------------- loans of a deleted queue */

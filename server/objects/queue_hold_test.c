@@ -181,17 +181,51 @@ static void nothing_changes_while_somebody_else_has_the_lock(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
 }
 
-static void a_damaged_list_is_data_loss(void)
+static void what_is_returned_was_held(void)
+{
+	uint64_t q = make(0);
+	uint32_t gone;
+	CU_ASSERT(holds(q, 2, ME, "01"));
+	CU_ASSERT(holds(q, 1, OTHER, "2"));
+	CU_ASSERT_EQUAL(queue_return(&lane, q, ME), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_return(&lane, q, ME), SABIR_NOT_HELD);
+	CU_ASSERT_EQUAL(queue_settle(&lane, q, ME, 1, &gone), SABIR_OK);
+	CU_ASSERT_EQUAL(gone, 0);
+	CU_ASSERT_EQUAL(size_of(q).held, 1);
+	CU_ASSERT_EQUAL(queue_settle(&lane, q, OTHER, 1, &gone), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_return(&lane, q, OTHER), SABIR_NOT_HELD);
+	CU_ASSERT(drains(q, "01345"));
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+}
+
+/* A queue whose list of held items is a ring. */
+static uint64_t make_damaged(void)
 {
 	uint64_t q = make(0);
 	struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
 	CU_ASSERT(holds(q, 2, ME, "01"));
 	struct seg_item *first = segment_at(&seg, body->held, sizeof(*first));
-	first->block.next = body->held; /* a ring */
+	first->block.next = body->held;
+	return q;
+}
+
+static void a_damaged_list_is_data_loss(void)
+{
+	uint64_t q = make_damaged();
 	alarm(20);
-	CU_ASSERT_EQUAL(queue_unhold(&lane, q, OTHER), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_unhold(&lane, q, OTHER), SABIR_DATA_LOSS);
 	CU_ASSERT_EQUAL(queue_unhold(&lane, q, ME), SABIR_DATA_LOSS);
 	CU_ASSERT_EQUAL(get_nothing(q), SABIR_DATA_LOSS);
+	alarm(0);
+}
+
+static void what_a_damaged_list_hides_is_not_said_to_be_nobodys(void)
+{
+	uint32_t gone = 7;
+	alarm(20);
+	CU_ASSERT_EQUAL(queue_return(&lane, make_damaged(), OTHER), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(queue_settle(&lane, make_damaged(), OTHER, 1, &gone), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(gone, 7);
 	alarm(0);
 }
 
@@ -292,7 +326,9 @@ int main(void)
 		KIT_TEST(a_clear_leaves_held_items_alone),
 		KIT_TEST(a_deleted_queue_frees_what_was_held),
 		KIT_TEST(nothing_changes_while_somebody_else_has_the_lock),
+		KIT_TEST(what_is_returned_was_held),
 		KIT_TEST(a_damaged_list_is_data_loss),
+		KIT_TEST(what_a_damaged_list_hides_is_not_said_to_be_nobodys),
 		KIT_TEST(death_at_every_step_loses_nothing_and_gives_nothing_twice),
 		KIT_TEST(death_in_the_recovery_leaves_it_to_the_next),
 	};

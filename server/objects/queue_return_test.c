@@ -1,41 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items that dead getters gave back, getters without memory, and the lock that stands in their way. */
-#include "server/objects/queue.h"
-#include "server/shm/test_kit.h"
+#include "server/objects/queue_test_kit.h"
 
 #define N 5 /* items; the first two are returned ones */
-
-static struct segment seg;
-static struct lane lane, holder;
-
-static int setup(void)
-{
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	holder = kit_lane(&seg);
-	lane.lock_patience_ns = 1000000;
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	lane_close(&holder);
-	segment_unmap(&seg);
-	return 0;
-}
 
 static uint64_t *lock_of(uint64_t q)
 {
 	return &seg.objects[object_index(q)].lock;
-}
-
-static uint64_t size_of(uint64_t q)
-{
-	struct queue_size size = { 0 };
-	CU_ASSERT_EQUAL(queue_size(&lane, q, &size), SABIR_OK);
-	return size.size;
 }
 
 static void act_get(struct lane *by, void *context)
@@ -74,7 +45,7 @@ static uint64_t make(void)
 	struct lane victim = kit_lane(&seg);
 	CU_ASSERT(kit_die_at(&taken, act_get, &victim, &q));
 	CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
-	CU_ASSERT_EQUAL(size_of(q), N);
+	CU_ASSERT_EQUAL(size_of(q).size, N);
 	return q;
 }
 
@@ -112,7 +83,7 @@ static void a_getter_without_memory_leaves_the_item_where_it_is(void)
 	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
 	for (; i < N; i++)
 		CU_ASSERT_EQUAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&holder, lock_of(q)), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&stopped, lock_of(q)), SABIR_OK);
 	struct bytes out;
 	fill_buffer(&out, memory);
 	alarm(10); /* it used to try for ever */
@@ -120,7 +91,7 @@ static void a_getter_without_memory_leaves_the_item_where_it_is(void)
 	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_NO_MEMORY);
 	alarm(0);
 	CU_ASSERT(holds_from(q, 0)); /* without the lock: nothing was returned */
-	lock_release(&holder, lock_of(q));
+	lock_release(&stopped, lock_of(q));
 	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
 }
 
@@ -131,7 +102,7 @@ static void a_returned_item_stays_too(void)
 	struct bytes out;
 	fill_buffer(&out, memory);
 	CU_ASSERT_EQUAL(queue_get(&lane, q, 2, &out), SABIR_NO_MEMORY);
-	CU_ASSERT_EQUAL(size_of(q), N);
+	CU_ASSERT_EQUAL(size_of(q).size, N);
 	CU_ASSERT(holds_from(q, 0));
 	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
 }
@@ -156,12 +127,12 @@ static void a_held_lock_is_busy_and_nothing_is_taken(void)
 {
 	struct bytes out = { 0 };
 	uint64_t q = make(), removed = 99;
-	CU_ASSERT_EQUAL(lock_acquire(&holder, lock_of(q)), SABIR_OK);
+	CU_ASSERT_EQUAL(lock_acquire(&stopped, lock_of(q)), SABIR_OK);
 	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_BUSY);
 	CU_ASSERT_EQUAL(queue_clear(&lane, q, &removed), SABIR_BUSY);
 	CU_ASSERT_EQUAL(removed, 99);
-	lock_release(&holder, lock_of(q));
-	CU_ASSERT_EQUAL(size_of(q), N);
+	lock_release(&stopped, lock_of(q));
+	CU_ASSERT_EQUAL(size_of(q).size, N);
 	CU_ASSERT_EQUAL(queue_clear(&lane, q, &removed), SABIR_OK);
 	CU_ASSERT_EQUAL(removed, N);
 	CU_ASSERT(holds_from(q, N));
@@ -175,7 +146,7 @@ static bool survives(kit_act *act, const struct kit_step *step)
 	struct lane victim = kit_lane(&seg);
 	(void)kit_die_at(step, act, &victim, &q);
 	bool good = owner_recover(&lane, victim.owner) == SABIR_OK;
-	uint64_t left = size_of(q);
+	uint64_t left = size_of(q).size;
 	good &= left <= N && (act != act_clear || left == 0 || left == N);
 	good &= holds_from(q, (uint8_t)(N - left));
 	good &= load64_relaxed(lock_of(q)) == 0 && object_delete(&lane, q) == SABIR_OK;
@@ -240,7 +211,7 @@ static void what_was_got_for_nobody_is_in_its_old_place(void)
 {
 	struct ungot u = got_two();
 	act_unget(&lane, &u);
-	CU_ASSERT_EQUAL(size_of(u.q), N);
+	CU_ASSERT_EQUAL(size_of(u.q).size, N);
 	CU_ASSERT(holds_from(u.q, 0));
 	object_delete(&lane, u.q);
 }
@@ -297,7 +268,7 @@ static void a_giver_that_dies_leaves_the_queue_whole(void)
 		struct lane victim = kit_lane(&seg);
 		CU_ASSERT(kit_die_at(&deaths[i].step, act_unget, &victim, &u));
 		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
-		CU_ASSERT_EQUAL(size_of(u.q), deaths[i].n_left);
+		CU_ASSERT_EQUAL(size_of(u.q).size, deaths[i].n_left);
 		CU_ASSERT(deaths[i].n_left != N || holds_from(u.q, 0));
 		CU_ASSERT_EQUAL(object_delete(&lane, u.q), SABIR_OK);
 	}
@@ -332,10 +303,10 @@ static void what_is_counted_goes_back_once(void)
 		store32_relaxed(counted, 0);
 		(void)kit_die_at(&steps->at[i], act_unget_counted, &victim, &u);
 		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
-		CU_ASSERT_EQUAL(size_of(u.q), N - 2 + load32_relaxed(counted));
+		CU_ASSERT_EQUAL(size_of(u.q).size, N - 2 + load32_relaxed(counted));
 		victim = kit_lane(&seg);
 		act_unget_counted(&victim, &u);
-		CU_ASSERT(size_of(u.q) == N && holds_from(u.q, 0));
+		CU_ASSERT(size_of(u.q).size == N && holds_from(u.q, 0));
 	}
 	kit_lane_close(&victim);
 	CU_ASSERT_EQUAL(object_delete(&lane, u.q), SABIR_OK);
@@ -356,5 +327,5 @@ int main(void)
 		KIT_TEST(a_giver_that_dies_leaves_the_queue_whole),
 		KIT_TEST(what_is_counted_goes_back_once),
 	};
-	return kit_run("queue, returned items", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("queue, returned items", queue_setup, queue_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

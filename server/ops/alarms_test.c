@@ -4,26 +4,13 @@
 
 #include "server/base/clock.h"
 #include "server/objects/dict.h"
+#include "server/objects/object_test_kit.h"
 #include "server/objects/task_queue.h"
 #include "server/ops/alarms.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-static struct lane lane;
 
 static int setup(void)
 {
-	if (kit_segment(16 << 20, &seg))
-		return -1;
-	lane = kit_lane(&seg);
-	return object_init_directory(&lane) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	lane_close(&lane);
-	segment_unmap(&seg);
-	return 0;
+	return kit_begin(16 << 20);
 }
 
 static uint64_t there(uint64_t d)
@@ -40,7 +27,7 @@ static void a_dict_s_entries_go_at_their_end(void)
 	uint64_t d;
 	uint32_t rung;
 	CU_ASSERT_FATAL(alarms_init(&alarms, &seg));
-	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &d), SABIR_OK);
+	d = kit_make(&spec);
 	while (bell_next(&seg, &rung))
 		;
 	entry.ends = dict_end_after(3600ull * 1000000000u);
@@ -102,5 +89,5 @@ int main(void)
 		KIT_TEST(a_dict_s_entries_go_at_their_end),
 		KIT_TEST(objects_may_come_and_go_while_the_server_looks),
 	};
-	return kit_run("alarms", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("alarms", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

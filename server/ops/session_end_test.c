@@ -11,12 +11,8 @@
 #include "server/objects/recover_test_kit.h"
 #include "server/ops/answer_body.h"
 #include "server/ops/session_record.h"
-#include "server/ops/sessions.h"
-#include "server/ops/test_kit.h"
+#include "server/ops/session_test_kit.h"
 
-static struct park *park;
-static struct sessions *all;
-static struct session_info opened;
 static struct lane keeper; /* stores answers, as a server's other lane does */
 static uint64_t next_id;
 static uint32_t n_lost;
@@ -27,32 +23,18 @@ static void note_lost(void *context, uint64_t owner, uint32_t n_answers)
 	n_lost += n_answers;
 }
 
-static struct sessions *table(void)
-{
-	return sessions_new(&(struct sessions_options){ .seg = &ops_seg, .lost = note_lost }, park);
-}
-
 static int setup(void)
 {
-	if (ops_setup())
+	if (session_kit_begin(&(struct sessions_options){ .lost = note_lost }))
 		return 1;
 	keeper = kit_lane(&ops_seg);
-	park = park_new(&ops_seg, NULL, NULL);
-	all = park ? table() : NULL;
-	return !all;
+	return 0;
 }
 
 static int teardown(void)
 {
-	sessions_free(all);
-	park_free(park);
 	kit_lane_close(&keeper);
-	return ops_teardown();
-}
-
-static struct span text(const char *s)
-{
-	return (struct span){ (const uint8_t *)s, strlen(s) };
+	return session_kit_end();
 }
 
 static void must(const char *method, const char *request)
@@ -61,16 +43,6 @@ static void must(const char *method, const char *request)
 	if (error)
 		fprintf(stderr, "\n%s %s: %s %s\n", method, request, error_name(error), ops_detail);
 	CU_ASSERT_FATAL(error == SABIR_OK);
-}
-
-static uint32_t entry(void)
-{
-	return (uint32_t)opened.owner - 1;
-}
-
-static uint32_t owner_state(uint32_t owner)
-{
-	return (uint32_t)(load64_relaxed(&ops_seg.owners[owner].word) & 15);
 }
 
 static void open_one(void)

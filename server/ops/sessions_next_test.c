@@ -7,54 +7,18 @@
 #include "server/objects/answers.h"
 #include "server/objects/mutex.h"
 #include "server/ops/session_record.h"
-#include "server/ops/sessions.h"
-#include "server/ops/test_kit.h"
+#include "server/ops/session_test_kit.h"
 
 #define LEASE (10 * CLOCK_SECOND)
 
-static struct park *park;
-static struct sessions *all;
-static struct session_info opened;
-
-static struct sessions *table(void)
-{
-	return sessions_new(&(struct sessions_options){ .seg = &ops_seg, .admin = SESSION_ADMIN_ALL }, park);
-}
-
 static int setup(void)
 {
-	if (ops_setup())
-		return 1;
-	park = park_new(&ops_seg, NULL, NULL);
-	all = park ? table() : NULL;
-	return !all;
-}
-
-static int teardown(void)
-{
-	sessions_free(all);
-	park_free(park);
-	return ops_teardown();
-}
-
-static struct span text(const char *s)
-{
-	return (struct span){ (const uint8_t *)s, strlen(s) };
+	return session_kit_begin(&(struct sessions_options){ .admin = SESSION_ADMIN_ALL });
 }
 
 static void open_one(void)
 {
 	CU_ASSERT_FATAL(sessions_open(all, text("remote"), "ipv4:1.2.3.4:5", LEASE, &opened) == SABIR_OK);
-}
-
-static uint32_t owner_state(uint32_t owner)
-{
-	return (uint32_t)(load64_relaxed(&ops_seg.owners[owner].word) & 15);
-}
-
-static uint32_t entry(void)
-{
-	return (uint32_t)opened.owner - 1;
 }
 
 /* What a server does that starts: those that go on, and the recovery of all others, and the ends that had begun. Returns how many go on. */
@@ -367,5 +331,5 @@ int main(void)
 		KIT_TEST(test_a_server_that_dies_while_it_closes_has_closed),
 	};
 
-	return kit_run("sessions_next", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("sessions_next", setup, session_kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -5,44 +5,18 @@
 #include "server/ops/sessions.h"
 
 #include "server/base/clock.h"
-#include "server/ops/test_kit.h"
+#include "server/ops/session_test_kit.h"
 
 #define LEASE (10 * CLOCK_SECOND)
 
-static struct park *park;
-static struct sessions *all;
-static struct session_info opened;
-
 static int setup(void)
 {
-	if (ops_setup())
-		return 1;
-	park = park_new(&ops_seg, NULL, NULL);
-	all = sessions_new(
-		&(struct sessions_options){ .seg = &ops_seg, .max_sessions = 16, .admin = SESSION_ADMIN_ALL }, park);
-	return !park || !all;
-}
-
-static int teardown(void)
-{
-	sessions_free(all);
-	park_free(park);
-	return ops_teardown();
-}
-
-static struct span text(const char *s)
-{
-	return (struct span){ (const uint8_t *)s, strlen(s) };
+	return session_kit_begin(&(struct sessions_options){ .max_sessions = 16, .admin = SESSION_ADMIN_ALL });
 }
 
 static void open_one(void)
 {
 	CU_ASSERT_FATAL(sessions_open(all, text("test"), "unix:", LEASE, &opened) == SABIR_OK);
-}
-
-static uint32_t owner_state(uint64_t owner)
-{
-	return (uint32_t)(load64_relaxed(&ops_seg.owners[(uint32_t)owner - 1].word) & 15);
 }
 
 /* ---------------------------------------------------------------- tokens */
@@ -53,13 +27,13 @@ static void test_a_session_is_an_owner_and_is_found_by_its_token(void)
 
 	open_one();
 	CU_ASSERT(strlen(opened.token) == SESSION_TOKEN_LEN);
-	CU_ASSERT(owner_state(opened.owner) == SEG_OWNER_LIVE);
+	CU_ASSERT(owner_state(entry()) == SEG_OWNER_LIVE);
 	CU_ASSERT(ops_seg.owners[(uint32_t)opened.owner - 1].flags == SEG_OWNER_REMOTE);
 	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
 	CU_ASSERT(session_owner(session) == opened.owner);
 	session_release(all, session);
 	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
-	CU_ASSERT(owner_state(opened.owner) == SEG_OWNER_FREE);
+	CU_ASSERT(owner_state(entry()) == SEG_OWNER_FREE);
 	CU_ASSERT(sessions_count(all) == 0);
 }
 
@@ -182,11 +156,11 @@ static void test_a_session_that_is_used_is_recovered_when_the_use_ends(void)
 	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
 	CU_ASSERT(session_has_ended(all, session));
 	sessions_expire(all, &ops_lane, clock_now());
-	CU_ASSERT(owner_state(opened.owner) == SEG_OWNER_LIVE);
+	CU_ASSERT(owner_state(entry()) == SEG_OWNER_LIVE);
 	session_release(all, session);
 	CU_ASSERT(sessions_next(all) <= clock_now());
 	sessions_expire(all, &ops_lane, clock_now());
-	CU_ASSERT(owner_state(opened.owner) == SEG_OWNER_FREE);
+	CU_ASSERT(owner_state(entry()) == SEG_OWNER_FREE);
 	CU_ASSERT(sessions_count(all) == 0);
 }
 
@@ -307,7 +281,7 @@ static void test_who_gets_the_owner_of_one_that_ends_is_not_forgotten_with_it(vo
 int main(void)
 {
 	CU_initialize_registry();
-	CU_pSuite suite = CU_add_suite("sessions", setup, teardown);
+	CU_pSuite suite = CU_add_suite("sessions", setup, session_kit_end);
 	CU_ADD_TEST(suite, test_a_session_is_an_owner_and_is_found_by_its_token);
 	CU_ADD_TEST(suite, test_a_wrong_token_is_no_session);
 	CU_ADD_TEST(suite, test_there_are_no_more_than_max_sessions);

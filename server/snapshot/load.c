@@ -206,9 +206,12 @@ static bool is_senseless(const struct load *l, enum sabir_error error)
 /* Its parts end with it: they are not there to be filled either. */
 static void forget_parts(struct load *l, const struct loaded *whole)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (l->objects[i].record.part_of == whole->record.id)
-			l->objects[i].handle = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->objects[i].record.part_of != whole->record.id)
+			continue;
+		l->objects[i].handle = 0;
+		l->objects[i].left_out = true;
+	}
 }
 
 /* Leaves it out, if it is the object that makes no sense. What the file refers to it leads nowhere then. */
@@ -225,10 +228,39 @@ static enum sabir_error leave_out(struct load *l, struct loaded *object, enum sa
 	*result->detail = '\0';
 	uint64_t handle = object->handle;
 	object->handle = 0;
-	if (!handle)
-		return SABIR_OK;
+	object->left_out = true;
 	forget_parts(l, object);
-	return object_delete(l->lane, handle);
+	return handle ? object_delete(l->lane, handle) : SABIR_OK;
+}
+
+/* Whether it is a condition that would be there if its lock were. */
+static bool is_lockless(const struct load *l, const struct loaded *object)
+{
+	const struct record_object *r = &object->record;
+	const struct loaded *lock = load_find(l, r->over);
+	bool has_ended = r->expire_unix_ns && !times_left(&l->times, r->expire_unix_ns);
+	return r->over && !object->left_out && !has_ended && (!lock || lock->left_out);
+}
+
+/* Those that were made too: a lock may turn out to make no sense when it is filled. */
+static enum sabir_error leave_out_lockless(struct load *l)
+{
+	struct load_result *result = l->result;
+	enum sabir_error error = SABIR_OK;
+	for (size_t i = 0; !error && i < l->n; i++) {
+		struct loaded *object = &l->objects[i];
+		if (!is_lockless(l, object))
+			continue;
+		if (!result->n_lockless++)
+			snprintf(result->lockless, sizeof(result->lockless), "%.*s", (int)object->record.name.len,
+				 (const char *)object->record.name.data);
+		if (!object->handle)
+			continue;
+		result->n_objects--;
+		error = object_delete(l->lane, object->handle);
+		object->handle = 0;
+	}
+	return error;
 }
 
 /* ---------------------------------------------------------------- making */
@@ -341,7 +373,9 @@ static enum sabir_error run(struct load *l, bool *begun)
 	l->jump = (since_ns >> JUMP_SHIFT) + JUMP_LEAST;
 	*begun = true;
 	error = make_all(l);
-	return error ? error : fill_all(l);
+	if (!error)
+		error = fill_all(l);
+	return error ? error : leave_out_lockless(l);
 }
 
 enum sabir_error snapshot_load(const struct load_options *options, struct load_result *result, bool *begun)

@@ -14,15 +14,18 @@
  * they were: by more than could have been given out since.
  *
  * An object that makes no sense in a file that is whole was damaged when it was saved, by a faulty program and without
- * anybody's noticing. It is left out, as it would have been then, and the others are not lost with it.
+ * anybody's noticing. It is left out, as it would have been then, and the others are not lost with it; but for conditions over
+ * its lock, which could do nothing any more.
  */
 struct load_result {
 	uint64_t n_objects;    /* that were made */
 	uint64_t n_damaged;    /* that make no sense, and are left out */
+	uint64_t n_lockless;   /* conditions whose lock is left out or not in the file: they are left out too */
 	uint64_t time_unix_ns; /* when the snapshot was begun */
 	uint64_t n_bytes;
-	char detail[320];  /* what went wrong */
-	char damaged[320]; /* what of the first that was left out */
+	char detail[320];   /* what went wrong */
+	char damaged[320];  /* what of the first that was left out */
+	char lockless[264]; /* the name of the first of those */
 };
 
 struct load_options {

@@ -13,6 +13,7 @@ struct loaded {
 	struct record_object record;
 	uint64_t content_at, content_number; /* the frame behind its own */
 	uint64_t handle;                     /* 0: it was not made (yet), or is left out */
+	bool left_out;                       /* it, or what it is a part of, makes no sense */
 	uint8_t *texts;
 };
 

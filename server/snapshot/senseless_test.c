@@ -51,8 +51,8 @@ static void begin(void)
 	put(SNAPSHOT_BEGIN, &none);
 }
 
-/* The file with one more object, restored: how many are left out. */
-static uint64_t end(void)
+/* The file with one more object, restored. */
+static struct load_result restored(void)
 {
 	struct load_result result = { .n_damaged = 0 };
 	struct message m = { NULL, 0, 0, false };
@@ -68,7 +68,14 @@ static uint64_t end(void)
 	kit_remove(path, &folder);
 	lane_close(&lane);
 	segment_unmap(&seg);
-	return result.n_damaged;
+	CU_ASSERT_EQUAL(result.n_objects, 1);
+	return result;
+}
+
+/* How many are left out. */
+static uint64_t end(void)
+{
+	return restored().n_damaged;
 }
 
 static void an_element_that_is_larger_than_its_room(void)
@@ -97,11 +104,61 @@ static void a_value_that_none_can_have_and_its_lock(void)
 	CU_ASSERT_EQUAL(end(), 1);
 }
 
+/* A condition named "damaged" over the object 1, in front of it or behind it in the file. */
+static void put_condition(void)
+{
+	put_object(&(struct record_object){
+		.id = 2, .kind = SEG_KIND_CONDITION, .name = text("damaged"), .order = 2, .over = 1 });
+}
+
+static void expect_without_lock(uint64_t n_damaged)
+{
+	struct load_result result = restored();
+	CU_ASSERT_EQUAL(result.n_damaged, n_damaged);
+	CU_ASSERT_EQUAL(result.n_lockless, 1);
+	CU_ASSERT_STRING_EQUAL(result.lockless, "damaged");
+}
+
+/* Such a lock can be made, and is found out when it is filled: by then the condition is there. */
+static void a_lock_that_has_counted_too_far_and_its_condition(void)
+{
+	for (int behind = 0; behind < 2; behind++) {
+		begin();
+		if (!behind)
+			put_condition();
+		put_object(&(struct record_object){
+			.id = 1, .kind = SEG_KIND_LOCK, .name = text("lock"), .order = 1, .token = UINT64_MAX });
+		if (behind)
+			put_condition();
+		expect_without_lock(1);
+	}
+}
+
+static void a_value_that_none_can_have_and_the_condition_over_its_lock(void)
+{
+	begin();
+	put_object(&(struct record_object){ .id = 3, .kind = SEG_KIND_VALUE, .type_code = 'u', .bits = UINT32_MAX });
+	put_object(&(struct record_object){ .id = 1, .kind = SEG_KIND_RLOCK, .part_of = 3 });
+	put_condition();
+	expect_without_lock(1);
+}
+
+/* It was damaged when the snapshot was written, or deleted meanwhile. */
+static void a_condition_whose_lock_is_not_in_the_file(void)
+{
+	begin();
+	put_condition();
+	expect_without_lock(0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(an_element_that_is_larger_than_its_room),
 		KIT_TEST(a_value_that_none_can_have_and_its_lock),
+		KIT_TEST(a_lock_that_has_counted_too_far_and_its_condition),
+		KIT_TEST(a_value_that_none_can_have_and_the_condition_over_its_lock),
+		KIT_TEST(a_condition_whose_lock_is_not_in_the_file),
 	};
 	return kit_run("snapshot, files that make no sense", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
 }

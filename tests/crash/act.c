@@ -51,12 +51,20 @@ static bool encode(const char *line, struct act *act)
 	return true;
 }
 
+/* Goes past it, if it does. */
+static bool begins(const char **line, const char *with)
+{
+	bool does = !strncmp(*line, with, strlen(with));
+	*line += does ? strlen(with) : 0;
+	return does;
+}
+
 bool act_read(const char *line, const struct prepared *prepared, struct act *act)
 {
-	static const char undo[] = "undo:";
 	static char expanded[LINE_MAX_LEN];
-	act->undoes = !strncmp(line, undo, strlen(undo));
-	line += act->undoes ? strlen(undo) : 0;
+	act->undoes = begins(&line, "undo:");
+	act->asked = begins(&line, "asked:");
+	memcpy(act->token, prepared->token, sizeof(act->token));
 	expand(line, strlen(line), 0, prepared, expanded);
 	return encode(expanded, act);
 }

@@ -16,6 +16,8 @@ struct act {
 	bool undoes;     /* it is the undoing of what the survivor did, which has this: */
 	struct op_receipt receipt;
 	struct bytes response;
+	bool asked; /* it is a request with an id, of the session of this: */
+	char token[40];
 };
 
 /* What the lines of a setup are made with. */

@@ -29,7 +29,7 @@ static void hold(struct around *a, struct world *world, uint64_t handle)
 	lane_begin(lane, SEG_OP_READ, a->held);
 	if (lock_acquire(lane, &world->seg.objects[a->held].lock))
 		abort();
-	world->lane[VICTIM].lock_patience_ns = PATIENCE_NS;
+	world->lane[VICTIM].lock_patience_ns = world->lane[VICTIM_TOO].lock_patience_ns = PATIENCE_NS;
 	world->lane[SERVER].lock_patience_ns = world->lane[HEIR].lock_patience_ns = PATIENCE_NS;
 }
 

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "server/objects/answers.h"
+#include "server/objects/dict.h"
 #include "server/objects/leftover.h"
 #include "server/ops/answer_body.h"
 #include "server/ops/session_record.h"
 #include "tests/crash/front.h"
 
 #define THE_ID 7u
+#define ITS_ID UINT32_MAX /* above those that a setup asks with */
 #define NOTHING "nothing"
 
 /* Its owner is the one behind those of the people. */
@@ -26,6 +28,11 @@ static uint64_t session_of(const struct world *world)
 	return (load64_relaxed(&world->seg.owners[index].word) & 0xffffffff00000000ull) | (index + 1);
 }
 
+void asked_by_server(struct world *world)
+{
+	store32_relaxed(&world->seg.owners[world->lane[VICTIM].owner].flags, SEG_OWNER_SERVER);
+}
+
 void asked_prepare(struct world *world)
 {
 	struct session_record record = { .lease_ns = ASKED_LEASE_NS };
@@ -34,7 +41,7 @@ void asked_prepare(struct world *world)
 	if (owner_open(&world->seg, 0, "session", &index) || index != session_index(world))
 		abort();
 	session_record_write(&world->seg, index, &record);
-	store32_relaxed(&world->seg.owners[world->lane[VICTIM].owner].flags, SEG_OWNER_SERVER);
+	asked_by_server(world);
 	/* The dict of the answers is there, in an entry that the scenario does not come to. */
 	uint32_t *hint = &world->seg.header->object_hint, at = load32_relaxed(hint);
 	store32_relaxed(hint, world->seg.n_objects - 2);
@@ -101,6 +108,22 @@ enum sabir_error asked_for_session(const struct act *act, struct world *world, u
 	return perform(&a, act);
 }
 
+enum sabir_error asked_by_its_session(const struct act *act, struct world *world)
+{
+	struct sessions *all = front_sessions(world);
+	struct asking a = { world, &world->lane[VICTIM], &world->lane[VICTIM_TOO], 0, ITS_ID };
+	struct session *session;
+	enum sabir_error error = session_use(all, (struct span){ (const uint8_t *)act->token, strlen(act->token) },
+					     &session);
+	if (error)
+		return error;
+	a.session = session_owner(session);
+	error = perform(&a, act);
+	session_release(all, session);
+	sessions_expire(all, a.keeper, sessions_next(all));
+	return error;
+}
+
 bool asked_leave_lines(struct world *world, enum person by)
 {
 	struct leftover left;
@@ -113,13 +136,14 @@ bool asked_leave_lines(struct world *world, enum person by)
 
 struct telling {
 	const struct act *act;
+	uint64_t id;
 	FILE *to;
 };
 
 static enum sabir_error tell(void *context, const struct kept_answer *answer)
 {
 	struct telling *t = context;
-	if (answer->id != THE_ID)
+	if (answer->id != t->id)
 		return SABIR_OK;
 	struct answer_body body = { .result = answer->body };
 	if (!answer->recovered && !answer_body_decode(answer->body, &body))
@@ -130,20 +154,46 @@ static enum sabir_error tell(void *context, const struct kept_answer *answer)
 	return SABIR_OK;
 }
 
+/* 0: there is none any more. */
+static uint64_t session_that_asks(const struct act *act, struct world *world)
+{
+	struct sessions *all = front_sessions(world);
+	struct session *session;
+	if (session_use(all, (struct span){ (const uint8_t *)act->token, strlen(act->token) }, &session))
+		return 0;
+	uint64_t owner = session_owner(session);
+	session_release(all, session);
+	return owner;
+}
+
+/* Of the session's answers, that alone, or all of them where there are no others. */
+static void take_away(struct world *world, uint64_t session, uint64_t id)
+{
+	struct lane *lane = &world->lane[SURVIVOR];
+	uint64_t dict = load64_relaxed(&world->seg.sessions[(uint32_t)session - 1].answers), n = 0;
+	if (dict && !answer_drop(lane, session, id) && !dict_len(lane, dict, &n) && !n)
+		(void)object_delete(lane, dict);
+}
+
 void asked_look(const struct act *act, struct world *world, struct text *text)
 {
+	uint64_t session = act->asked ? session_that_asks(act, world) : session_of(world);
+	uint64_t id = act->asked ? ITS_ID : THE_ID;
 	struct answers_state state = { .lost_below = 0 };
-	uint64_t dict = load64_relaxed(&world->seg.sessions[session_index(world)].answers);
 	FILE *to = open_memstream(&text->at, &text->len);
-	struct telling telling = { act, to };
-	enum sabir_error error = answers_load(&world->lane[SURVIVOR], session_of(world), &state, tell, &telling);
+	struct telling telling = { act, id, to };
+	enum sabir_error error = session ? answers_load(&world->lane[SURVIVOR], session, &state, tell, &telling)
+					 : SABIR_OK;
 	fflush(to);
-	if (error)
+	if (!session)
+		fputs("nobody asks", to);
+	else if (error)
 		fprintf(to, "the answers can't be read: %s", error_name(error));
 	else if (!text->len)
-		fputs(state.lost_below > THE_ID ? error_name(SABIR_OUTCOME_UNKNOWN) : NOTHING, to);
+		fputs(state.lost_below > id ? error_name(SABIR_OUTCOME_UNKNOWN) : NOTHING, to);
 	fclose(to);
-	(void)object_delete(&world->lane[SURVIVOR], dict);
+	if (session)
+		take_away(world, session, id);
 }
 
 const char *asked_compare(const struct text *found, const struct text *answers, bool happened, bool changes,

@@ -12,12 +12,19 @@
 
 /* Of the variant's session, which no other has: it is there before and afterwards, and nobody looks at it. */
 #define ASKED_LEASE_NS 1u
-/* Opens the session, and makes the victim a server. */
+/* Makes the victim a server. */
+void asked_by_server(struct world *world);
+/* The same, and opens the session. */
 void asked_prepare(struct world *world);
 /* The act, and the keeping of its answer, as the server's front does both. */
 enum sabir_error asked_act(const struct act *act, struct world *world);
 /* The same of a setup, for another session: a request of it with an id of its own. */
 enum sabir_error asked_for_session(const struct act *act, struct world *world, uint64_t session);
+/*
+ * Of an act that its own session asks for: besides, the session is in use meanwhile, and what the loop does with sessions when
+ * it is not any more is done too.
+ */
+enum sabir_error asked_by_its_session(const struct act *act, struct world *world);
 /* Behind the recovery: the server's calls wait no more. False: it can't be done yet. */
 bool asked_leave_lines(struct world *world, enum person by);
 /* What the next server would answer: "nothing", for it would perform it; the error; and the response. Takes it all away. */

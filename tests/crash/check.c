@@ -25,7 +25,7 @@ struct end {
 	struct text state; /* what the objects hold */
 	struct text again; /* what the survivor is answered when he does the same */
 	struct text told;  /* what who watches the object o is told */
-	struct text known; /* ASKED: what the next server knows of the request */
+	struct text known; /* of a request with an id: what the next server knows of it */
 	struct arena_stats left;
 	bool woken[64][N_SIDES]; /* local waiters; the server's are told by `rung` */
 	bool rung[64];
@@ -37,9 +37,10 @@ struct check {
 	struct image *begin;
 	struct end before, after;
 	uint32_t seq[64][N_SIDES]; /* of the events, at the beginning */
-	int stage;                 /* at an earlier moment already */
-	uint64_t watched;          /* the last sequence of who watches o; 0: nobody does */
-	enum sabir_error answer;   /* of the operation, without a death */
+	bool counts[64];         /* an object that was there then, or is at the end: who comes and goes wakes nobody */
+	int stage;               /* at an earlier moment already */
+	uint64_t watched;        /* the last sequence of who watches o; 0: nobody does */
+	enum sabir_error answer; /* of the operation, without a death */
 	struct around around;
 	struct act act;
 	unsigned unknown[2];
@@ -85,12 +86,19 @@ static void do_again(struct check *c, struct text *text)
 /* The victim's. */
 static enum sabir_error do_it(struct check *c, struct world *world)
 {
+	if (c->act.asked)
+		return asked_by_its_session(&c->act, world);
 	return c->around.variant == ASKED ? asked_act(&c->act, world) : act_run(&c->act, world, VICTIM, NULL);
+}
+
+static bool is_asked(const struct check *c)
+{
+	return c->around.variant == ASKED || c->act.asked;
 }
 
 static void look_around(struct check *c, struct end *end)
 {
-	if (c->around.variant == ASKED)
+	if (is_asked(c))
 		asked_look(&c->act, &c->there, &end->known);
 	if (c->watched)
 		look_at_changes(&c->there, c->act.o.handle, c->watched, &end->told);
@@ -181,6 +189,12 @@ static const char *recover(struct check *c, enum person by)
 
 /* ---------------------------------------------------------------- the two ends */
 
+static void count_objects(struct check *c, const struct world *world)
+{
+	for (uint32_t i = 0; i < world->seg.n_objects; i++)
+		c->counts[i] |= object_state(load64_relaxed(&world->seg.objects[i].word)) == SEG_OBJECT_LIVE;
+}
+
 static const char *know_end(struct check *c, bool happened, struct end *end)
 {
 	const char *what = NULL;
@@ -194,6 +208,7 @@ static const char *know_end(struct check *c, bool happened, struct end *end)
 		if (what)
 			break;
 		if (round == 0) {
+			count_objects(c, &c->there);
 			look_around(c, end);
 			count_left(&c->there, SERVER, &end->left);
 		} else {
@@ -244,6 +259,8 @@ static bool set_up(struct check *c, FILE *out)
 	}
 	if (c->act.undoes && !act_take(&c->act, &c->here, out))
 		return false;
+	if (c->act.asked)
+		asked_by_server(&c->here);
 	c->act.o = typed_target(&c->here);
 	/* The victim's server has them as it has found them. */
 	front_drop(&c->here);
@@ -258,6 +275,7 @@ static const char *know_ends(struct check *c)
 	for (uint32_t i = 0; i < c->here.seg.n_objects; i++)
 		for (uint32_t side = 0; side < N_SIDES; side++)
 			c->seq[i][side] = load32_relaxed(&c->here.seg.objects[i].event[side].seq);
+	count_objects(c, &c->here);
 	const char *what = know_end(c, false, &c->before);
 	if (!what)
 		what = know_end(c, true, &c->after);
@@ -349,9 +367,12 @@ static bool same_count(const struct arena_stats *a, const struct arena_stats *b)
 }
 
 /* Everybody whom the operation wakes has been woken: by it, or by the recovery. */
-static bool all_woken(const struct end *expected, const struct end *found)
+static bool all_woken(const struct check *c, const struct end *found)
 {
+	const struct end *expected = &c->after;
 	for (uint32_t i = 0; i < 64; i++) {
+		if (!c->counts[i])
+			continue;
 		if (expected->rung[i] && !found->rung[i])
 			return false;
 		for (uint32_t side = 0; side < N_SIDES; side++)
@@ -407,13 +428,16 @@ static const char *compare(struct check *c, const struct end *found)
 	if (stage < c->stage)
 		return "it had happened, and has not any more";
 	c->stage = stage;
-	if (stage == last && !all_woken(&c->after, found))
+	if (stage == last && !all_woken(c, found))
 		return "somebody who waited was not woken";
 	if ((stage == 0 || stage == last) && compare_told(c, found, stage == last))
 		return compare_told(c, found, stage == last);
-	if (c->around.variant == ASKED)
-		return asked_compare(&found->known, &c->after.known, stage == last,
+	const char *what = NULL;
+	if (is_asked(c))
+		what = asked_compare(&found->known, &c->after.known, stage == last,
 				     check_changes(c) && !error_would_wait(c->answer), c->unknown);
+	if (what || c->around.variant == ASKED)
+		return what;
 	if (!same_count(&found->left, &c->before.left) && !same_count(&found->left, &c->after.left))
 		return "memory is lost";
 	return NULL;
@@ -427,7 +451,7 @@ static void tell(const struct check *c, const char *what, const struct end *foun
 	if (c->watched)
 		fprintf(out, "    told: before: %safter: %sfound: %s", c->before.told.at, c->after.told.at,
 			found->told.at ? found->told.at : "?\n");
-	if (c->around.variant == ASKED)
+	if (is_asked(c))
 		fprintf(out, "    known: after: %s; found: %s\n", c->after.known.at,
 			found->known.at ? found->known.at : "?");
 	fprintf(out, "    again: before: %s; after: %s; found: %s\n", c->before.again.at, c->after.again.at,
@@ -446,7 +470,9 @@ const unsigned *check_unknown(const struct check *c)
 
 bool check_applies(const struct scenario *scenario, enum variant variant)
 {
-	return variant != ASKED || (strncmp(scenario->act, "undo:", 5) != 0 && strchr(scenario->act, '/'));
+	const char *act = scenario->act;
+	bool has_manner = !strncmp(act, "undo:", 5) || !strncmp(act, "asked:", 6);
+	return variant != ASKED || (!has_manner && strchr(act, '/'));
 }
 
 int check_stage(const struct check *c)

@@ -16,7 +16,8 @@
  * the object that was made last, ^ the token and ` the number of the session that was opened last. The operation may be a function of typed.h, by its name.
  *
  * An act with "undo:" in front is done by the survivor in the end of the setup, for somebody who has not received the answer, and
- * it is its undoing in which the victim dies.
+ * it is its undoing in which the victim dies. One with "asked:" in front is a request with an id, of the session that was opened
+ * last, and the victim a server.
  *
  * An operation that is made of several has states between its two ends: `steps` has what is then found, in their order,
  * each as the check tells it and ended by a NUL. "new slab" and "first name": see check.c.

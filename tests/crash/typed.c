@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Functions as acts. Those of libsabir run on a connection whose transport hands out the lane of whoever acts: all that
- * they do between there and the memory is the library's.
+ * Functions of libsabir as acts. They run on a connection whose transport hands out the lane of whoever acts: all that
+ * they do between there and the memory is the library's. What the server does of itself is in upkeep.c.
  */
 #include "tests/crash/typed.h"
 
@@ -11,23 +11,15 @@
 #include <string.h>
 
 #include "bindings/c/local.h"
-#include "server/objects/collect.h"
-#include "server/objects/dict.h"
-#include "server/objects/keep.h"
-#include "server/objects/object_word.h"
-#include "server/objects/refs.h"
-#include "server/objects/task_parts.h"
-#include "server/ops/session_record.h"
-#include "tests/crash/front.h"
+#include "server/objects/object.h"
+#include "tests/crash/upkeep.h"
 
 /* Long enough that a process which is run step by step falls asleep. */
 #define A_MOMENT (30 * SABIR_MILLISECOND)
 
 struct typed {
-	struct world *world;
 	struct waiting_lane mine;
-	uint64_t handle; /* of o */
-	void *o;         /* the same in libsabir */
+	void *o;
 	FILE *answer;
 };
 
@@ -421,75 +413,7 @@ F(event_set)
 	return sabir_event_set(t->o);
 }
 
-/* ---------------------------------------------------------------- what the server does of itself */
-
-F(expire_objects)
-{
-	object_ttl_expire(&t->mine.lane, UINT64_MAX / 2);
-	return SABIR_OK;
-}
-F(settle_tasks)
-{
-	return task_queue_settle(&t->mine.lane, t->handle);
-}
-F(remove_due_entries)
-{
-	return dict_remove_due(&t->mine.lane, t->handle);
-}
-F(collect)
-{
-	static const uint32_t stop;
-	struct collect_result result;
-	enum sabir_error error = SABIR_OK;
-	struct collector *c = collector_new(t->mine.lane.seg, 0);
-	/* In doubt at the first look, gone at the second. */
-	for (int i = 0; c && !error && i < 2; i++)
-		error = collect_run(c, &t->mine.lane, &stop, &result);
-	collector_free(c);
-	return error;
-}
-/* For a snapshot. */
-F(copy_tasks)
-{
-	struct kept_tasks kept;
-	enum sabir_error error = keep_tasks(&t->mine.lane, t->handle, &kept);
-	if (!error)
-		kept_tasks_fini(&kept);
-	return error;
-}
-/* In front of others' operations: what a copier that is in the middle of it, or has died, has left. */
-F(begin_copying_tasks)
-{
-	struct tasks q;
-	enum sabir_error error = tasks_enter(&t->mine.lane, SEG_OP_TASK_CHANGE, t->handle, &q);
-	return error ? error : tasks_leave(&q, tasks_log_begin(&q, 1));
-}
-F(keep_up_memory)
-{
-	object_sweep(&t->mine.lane);
-	arena_reclaim(&t->mine.lane);
-	arena_trim(&t->mine.lane, 0);
-	return SABIR_OK;
-}
-
-/* What becomes due next, as often as there may be sessions: leases that are over, ends that were begun. */
-F(expire_sessions)
-{
-	struct sessions *all = front_sessions(t->world);
-	for (int i = 0; i < 4; i++)
-		sessions_expire(all, &t->mine.lane, sessions_next(all));
-	front_turn(t->world, &t->mine.lane);
-	return SABIR_OK;
-}
-/* In front of others: a server has begun to end all sessions, and died. */
-F(begin_ending_sessions)
-{
-	for (uint32_t i = 0; i < t->world->seg.n_owners; i++)
-		if (front_is_session(t->world, i))
-			session_record_end(&t->world->seg, i);
-	front_drop(t->world);
-	return SABIR_OK;
-}
+/* ---------------------------------------------------------------- the functions by their names */
 
 static const struct function {
 	const char *name;
@@ -543,15 +467,6 @@ static const struct function {
 	{ "sabir_semaphore_release", do_semaphore_release },
 	{ "sabir_event_wait(waits)", do_event_waits },
 	{ "sabir_event_set", do_event_set },
-	{ "server:expire", do_expire_objects },
-	{ "server:tasks", do_settle_tasks },
-	{ "server:copy", do_copy_tasks },
-	{ "server:copying", do_begin_copying_tasks },
-	{ "server:entries", do_remove_due_entries },
-	{ "server:collect", do_collect },
-	{ "server:memory", do_keep_up_memory },
-	{ "server:sessions", do_expire_sessions },
-	{ "server:ending", do_begin_ending_sessions },
 };
 #define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 
@@ -565,17 +480,17 @@ static const struct function *find(const char *name)
 
 bool typed_is(const char *name)
 {
-	return find(name) != NULL;
+	return find(name) || upkeep_find(name);
 }
 
 size_t typed_count(void)
 {
-	return N_FUNCTIONS;
+	return N_FUNCTIONS + upkeep_count();
 }
 
 const char *typed_at(size_t i)
 {
-	return functions[i].name;
+	return i < N_FUNCTIONS ? functions[i].name : upkeep_at(i - N_FUNCTIONS);
 }
 
 struct target typed_target(struct world *world)
@@ -590,11 +505,13 @@ struct target typed_target(struct world *world)
 
 enum sabir_error typed_run(const char *name, const struct target *o, struct world *world, enum person who, FILE *answer)
 {
-	struct typed t = { .world = world, .handle = o->handle, .answer = answer };
+	const struct function *function = find(name);
+	struct typed t = { .answer = answer };
 	t.mine.lane = world->lane[who];
 	t.o = handle_of(o);
 	now_acting = &t;
-	enum sabir_error error = find(name)->run(&t);
+	enum sabir_error error = function ? function->run(&t)
+					  : upkeep_find(name)(&(struct upkeep){ world, &t.mine.lane, o->handle });
 	now_acting = NULL;
 	free(t.o);
 	world->lane[who] = t.mine.lane;

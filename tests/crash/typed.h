@@ -8,7 +8,7 @@
 
 /*
  * Functions, as acts: those of libsabir that work on the memory by themselves, with the waiting that goes with them, and
- * what the server does of itself. They are about the object with the name o.
+ * what the server does of itself (upkeep.h). They are about the object with the name o.
  */
 struct target {
 	uint64_t handle;

@@ -293,6 +293,43 @@ static void a_returned_item_is_at_its_old_place(void)
 	drop(q);
 }
 
+static void *return_in_thread(void *loan)
+{
+	return (void *)(uintptr_t)sabir_queue_return(loan);
+}
+
+/* Of both ways to end it, by whatever thread; and no other loan of the connection is taken for it. */
+static void a_copy_of_a_loan_that_is_over_is_not_held(void)
+{
+	sabir_queue *q = new_queue(0);
+	struct sabir_loan loans[3], copies[3];
+	pthread_t thread;
+	void *error = NULL;
+	for (int i = 0; i < 3; i++) {
+		put(q, i);
+		NEED(sabir_queue_borrow(q, 0, &loans[i]));
+		copies[i] = loans[i];
+	}
+	if (loans[0].in_place) {
+		CHECK(pthread_create(&thread, NULL, return_in_thread, &loans[0]) == 0);
+		CHECK(pthread_join(thread, &error) == 0 && !error);
+		CHECK_ERROR(sabir_queue_return(&copies[0]), SABIR_NOT_HELD);
+		CHECK_ERROR(sabir_queue_release(&copies[0]), SABIR_NOT_HELD);
+	}
+	CHECK_OK(sabir_queue_release(&loans[1]));
+	if (loans[2].in_place) {
+		CHECK_ERROR(sabir_queue_return(&copies[1]), SABIR_NOT_HELD);
+		CHECK_ERROR(sabir_queue_release(&copies[1]), SABIR_NOT_HELD);
+		CHECK_OK(sabir_queue_return(&copies[2]));
+		CHECK_ERROR(sabir_queue_release(&loans[2]), SABIR_NOT_HELD);
+		CHECK(gets(q, 1, 0) && gets(q, 1, 2) && size_of(q) == 0);
+	} else {
+		CHECK_OK(sabir_queue_release(&loans[0]));
+		CHECK_OK(sabir_queue_release(&loans[2]));
+	}
+	drop(q);
+}
+
 static void a_task_queue_is_used_by_copies(void)
 {
 	struct sabir_task_spec spec = { .size = sizeof(spec), .discipline = SABIR_LIFO };
@@ -402,6 +439,7 @@ int main(int argc, char **argv)
 		TEST(a_borrowed_item_can_be_read_until_it_is_released),
 		TEST(every_kind_can_be_borrowed),
 		TEST(a_returned_item_is_at_its_old_place),
+		TEST(a_copy_of_a_loan_that_is_over_is_not_held),
 		TEST(a_task_queue_is_used_by_copies),
 		TEST(a_deleted_queue_ends_slots_and_loans),
 		TEST(the_item_of_a_deleted_queue_stays_as_it_is),
