@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dict on damaged memory: DATA_LOSS, a miss or a wrong answer, but no crash and no hang. */
 #include "server/base/clock.h"
+#include "server/objects/dict_parts.h"
 #include "server/objects/dict_test_kit.h"
 #include "server/objects/task_queue.h"
 
@@ -271,11 +272,44 @@ static void a_ref_out_of_bounds_is_data_loss(void)
 	kit_end();
 }
 
+/* A write of many has a list of its versions, which who takes the lock next works off. */
+static void a_list_of_pending_versions_that_is_a_ring_ends(void)
+{
+	for (uint32_t n = 1; n <= 3; n++) {
+		CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+		uint64_t d = make_dict(), other = make_dict();
+		struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+		struct seg_version *version[3];
+		set(&lane, other, 1, 1);
+		for (uint64_t key = 0; key < n; key++) {
+			struct dict_key k = { number_span(&key), 0 };
+			struct dict_found found = { .now = 0 };
+			struct dict view;
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+			CU_ASSERT_EQUAL_FATAL(dict_enter(&lane, SEG_OP_READ, d, &view), SABIR_OK);
+			k.hash = dict_hash(&view, k.bytes);
+			CU_ASSERT_EQUAL_FATAL(dict_look(&view, &k, &found), SABIR_OK);
+			object_leave(&lane);
+			version[key] = segment_at(&seg, found.node->block.next, sizeof(**version));
+		}
+		for (uint32_t i = 0; i < n; i++)
+			version[i]->pending_next = segment_ref(&seg, version[(i + 1) % n]);
+		body->pending = segment_ref(&seg, version[0]);
+		alarm(SECONDS);
+		(void)set(&lane, d, 100, 1);
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		alarm(0);
+		CU_ASSERT_EQUAL(length_of(other), 1);
+		kit_end();
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_strange_first_end_is_data_loss),
+		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),

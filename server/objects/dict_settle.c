@@ -98,9 +98,13 @@ static void drop_version(const struct dict *d, struct seg_version *version, stru
 
 static enum sabir_error finish_version(const struct dict *d, struct seg_version *version)
 {
-	uint32_t old_ref = load32_relaxed(&version->block.next);
+	uint32_t old_ref = load32_relaxed(&version->block.next), rest = load32_relaxed(&version->pending_next);
 	if (!old_ref) {
-		store32_release(&d->body->pending, load32_relaxed(&version->pending_next));
+		store32_release(&d->body->pending, rest);
+		fence_compiler();
+		/* Who comes here again, for the list is a ring, finds its end. */
+		if (rest)
+			store32_relaxed(&version->pending_next, 0);
 		return SABIR_OK;
 	}
 	struct seg_version *old = dict_version(d, old_ref);
