@@ -281,6 +281,78 @@ static void what_is_damaged_is_not_busy_for_a_snapshot(void)
 	}
 }
 
+/* ---------------------------------------------------------------- what somebody has taken */
+
+#define LARGE 100000u /* an item whose block is no slab's */
+#define PATIENCE_S 20 /* a ring has no end */
+
+static void put_large(uint64_t q)
+{
+	static uint8_t data[LARGE];
+	struct queue_item item = { .body = { data, LARGE } };
+	uint32_t accepted;
+	CU_ASSERT_EQUAL_FATAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
+}
+
+/* The chain of a lane, the last of which leads to its first one. */
+static void close_chain(const struct lane *of)
+{
+	uint32_t first = of->shared->chain;
+	struct seg_block *block = segment_at(&seg, first, sizeof(*block));
+	while (block->next)
+		block = segment_at(&seg, block->next, sizeof(*block));
+	block->next = first;
+}
+
+static void get_open(uint64_t q, uint32_t n)
+{
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL_FATAL(queue_get_open(&lane, q, n, &out, NULL), SABIR_OK);
+	bytes_fini(&out);
+}
+
+static void a_ring_of_large_items_ends(void)
+{
+	for (uint32_t n = 1; n <= 3; n++) {
+		struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+		uint64_t q = 0, other = make(false);
+		CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+		for (uint32_t i = 0; i < n; i++)
+			put_large(q);
+		get_open(q, n);
+		close_chain(&lane);
+		alarm(PATIENCE_S);
+		queue_get_close(&lane, n);
+		alarm(0);
+		CU_ASSERT(spares(other, q));
+	}
+}
+
+static void act_get_two(struct lane *by, void *context)
+{
+	struct bytes out = { 0 };
+	(void)queue_get(by, *(uint64_t *)context, 2, &out);
+	bytes_fini(&out);
+}
+
+/* The recovery of who has taken them goes along the same ring. */
+static void a_ring_that_a_dead_getter_left_ends(void)
+{
+	const struct kit_step decided = { "queue_get.committed", 1 };
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t q = 0, other = make(false);
+	struct lane dead = kit_lane(&seg);
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	put_large(q);
+	put_large(q);
+	CU_ASSERT_FATAL(kit_die_at(&decided, act_get_two, &dead, &q));
+	close_chain(&dead);
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
+	alarm(0);
+	CU_ASSERT(spares(other, q));
+}
+
 /* ---------------------------------------------------------------- slots for what is to be put */
 
 static struct queue_slot reserve(uint64_t q)
@@ -289,6 +361,26 @@ static struct queue_slot reserve(uint64_t q)
 	CU_ASSERT_EQUAL_FATAL(queue_reserve(&lane, q, (struct span){ NULL, 0 }, LEN, &slot), SABIR_OK);
 	memset(slot.data, 0, LEN);
 	return slot;
+}
+
+/* Else it would be used twice at the same time. What the lane has in its cache makes a difference. */
+static void a_ring_of_taken_items_is_freed_once(void)
+{
+	for (uint32_t n = 0; n < 8; n++) {
+		uint64_t q = make(false), other = make(false);
+		struct queue_slot slot[8];
+		for (uint32_t i = 0; i < n; i++)
+			slot[i] = reserve(q);
+		get_open(q, 1 + n % N);
+		close_chain(&lane);
+		queue_get_close(&lane, 1 + n % N);
+		uint64_t next = make(false);
+		CU_ASSERT(is_whole(next));
+		CU_ASSERT_EQUAL(object_delete(&lane, next), SABIR_OK);
+		for (uint32_t i = 0; i < n; i++)
+			CU_ASSERT_EQUAL(queue_forgo(&lane, &slot[i]), SABIR_OK);
+		CU_ASSERT(spares(other, q));
+	}
 }
 
 static void a_damaged_slot_is_given_up_and_its_place_free(void)
@@ -332,6 +424,9 @@ int main(void)
 		KIT_TEST(a_chain_that_bites_its_tail_is_followed_once),
 		KIT_TEST(a_hint_that_leads_nowhere_is_not_followed),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
+		KIT_TEST(a_ring_of_taken_items_is_freed_once),
+		KIT_TEST(a_ring_of_large_items_ends),
+		KIT_TEST(a_ring_that_a_dead_getter_left_ends),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};

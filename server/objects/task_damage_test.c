@@ -113,12 +113,90 @@ static void a_dead_task_that_says_it_is_leased(void)
 	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
 }
 
+/* ---------------------------------------------------------------- chains in the hands of a lane */
+
+#define LARGE 100000u /* an item whose block is no slab's */
+
+/* The last of a lane's chain leads to `ref`; 0: to its first one. */
+static void lead_chain_to(const struct lane *of, uint32_t ref)
+{
+	uint32_t first = of->shared->chain;
+	struct seg_block *block = segment_at(&seg, first, sizeof(*block));
+	while (block->next)
+		block = segment_at(&seg, block->next, sizeof(*block));
+	block->next = ref ? ref : first;
+}
+
+static void put_two(struct lane *by, void *context)
+{
+	static uint8_t data[LARGE];
+	struct queue_item items[2] = { { .body = { data, LARGE } }, { .body = { data, LARGE } } };
+	uint32_t accepted;
+	bool duplicate;
+	(void)task_queue_put(by, *(uint64_t *)context, items, 2, &(struct task_put){ 0 }, &accepted, &duplicate);
+}
+
+static void a_ring_of_taken_tasks_ends(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	struct bytes out = { 0 };
+	put_two(&a, &q);
+	CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 2, &out, NULL), SABIR_OK);
+	bytes_fini(&out);
+	lead_chain_to(&a, 0);
+	alarm(PATIENCE_S);
+	task_queue_take_close(&a, 2);
+	alarm(0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+/* Who has decided to put two dies, and then somebody writes into the second; what it leads to is not put as well. */
+static void recover_put_to(uint64_t q, uint32_t ref)
+{
+	const struct kit_step decided = { "task_put.decided", 1 };
+	struct lane dead = kit_lane(&seg);
+	CU_ASSERT_FATAL(kit_die_at(&decided, put_two, &dead, &q));
+	lead_chain_to(&dead, ref);
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(owner_recover(&a, dead.owner), SABIR_OK);
+	alarm(0);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS * 1000);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+static void a_ring_of_tasks_to_put_ends(void)
+{
+	static const uint32_t disciplines[] = { SEG_TASK_FIFO, SEG_TASK_LIFO, SEG_TASK_PRIORITY };
+	for (size_t i = 0; i < sizeof(disciplines) / sizeof(disciplines[0]); i++)
+		for (uint64_t n = 0; n < 9; n++) {
+			uint64_t q = make(&(struct task_spec){ .discipline = disciplines[i] });
+			for (uint64_t k = 0; k < n; k++)
+				CU_ASSERT_EQUAL(put(q, k), SABIR_OK);
+			recover_put_to(q, 0);
+		}
+}
+
+static void a_task_of_another_queue_is_not_put(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	uint64_t other = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	CU_ASSERT_EQUAL(put(other, 7), SABIR_OK);
+	recover_put_to(q, segment_ref(&seg, first_of(other, false)));
+	CU_ASSERT_EQUAL(get(other), 7);
+	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		KIT_TEST(a_delayed_task_that_says_it_has_no_time), KIT_TEST(a_ready_task_that_says_it_is_delayed),
-		KIT_TEST(a_task_with_the_last_of_all_numbers),     KIT_TEST(tasks_that_lead_to_each_other),
+		KIT_TEST(a_delayed_task_that_says_it_has_no_time),
+		KIT_TEST(a_ready_task_that_says_it_is_delayed),
+		KIT_TEST(a_task_with_the_last_of_all_numbers),
+		KIT_TEST(tasks_that_lead_to_each_other),
 		KIT_TEST(a_dead_task_that_says_it_is_leased),
+		KIT_TEST(a_ring_of_taken_tasks_ends),
+		KIT_TEST(a_ring_of_tasks_to_put_ends),
+		KIT_TEST(a_task_of_another_queue_is_not_put),
 	};
 	return kit_run("task damage", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
