@@ -26,10 +26,11 @@
 
 uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal)
 {
-	uint32_t n = 0, at;
+	struct ring ring = { 0 };
+	uint32_t at;
 	while ((at = load32_relaxed(from)) != 0) {
 		struct seg_item *other = queue_listed(q, at);
-		if (!other || ++n > q->seg->n_chunks * 4096u)
+		if (!other || ring_closes(&ring, at))
 			return NULL;
 		if (load64_relaxed(&other->ordinal) > ordinal)
 			break;

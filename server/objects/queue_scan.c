@@ -43,9 +43,9 @@ static void help(const struct scan *s, uint64_t *slot, uint64_t seen)
 /* False: it could not be followed to its end. */
 static bool show_chain(const struct scan *s, uint64_t ref)
 {
-	uint64_t most = s->q.seg->n_chunks * 4096ull;
+	struct ring ring = { 0 };
 	uint32_t next = 0;
-	for (uint64_t n = 0; ref && n < most && show_item(s, ref, &next); n++)
+	while (ref && !ring_closes(&ring, (uint32_t)ref) && show_item(s, ref, &next))
 		ref = next;
 	return !ref;
 }
@@ -89,8 +89,8 @@ static enum sabir_error scan_slots(struct scan *s)
 static bool scan_list(struct scan *s, const uint32_t *first)
 {
 	uint32_t ref = load32_relaxed(first), next = 0;
-	uint64_t n = 0;
-	while (ref && n++ < s->q.seg->n_chunks * 4096ull && show_item(s, ref, &next))
+	struct ring ring = { 0 };
+	while (ref && !ring_closes(&ring, ref) && show_item(s, ref, &next))
 		ref = next;
 	return !ref;
 }
