@@ -2,6 +2,7 @@
 /* Words of tasks that a faulty program has written over: whoever comes by says so, and nobody goes round in a ring. */
 #include <unistd.h>
 
+#include "server/objects/keep.h"
 #include "server/objects/task_parts.h"
 #include "server/objects/task_test_kit.h"
 
@@ -113,6 +114,29 @@ static void a_dead_task_that_says_it_is_leased(void)
 	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
 }
 
+/* However many ids the queue says that it has. */
+static void ids_that_lead_to_each_other_are_not_copied(void)
+{
+	struct task_spec spec = { .discipline = SEG_TASK_FIFO, .dedup_window_ns = HOUR };
+	uint64_t q = make(&spec);
+	struct kept_tasks kept;
+	struct tasks view;
+	CU_ASSERT_EQUAL(put_as(&a, q, 1, &(struct task_put){ .id = text("one") }), SABIR_OK);
+	CU_ASSERT_EQUAL(put_as(&a, q, 2, &(struct task_put){ .id = text("two") }), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(keep_tasks(&a, q, &kept), SABIR_OK);
+	CU_ASSERT_EQUAL(kept.ids.n_items, 2);
+	kept_tasks_fini(&kept);
+	CU_ASSERT_EQUAL_FATAL(tasks_enter(&a, SEG_OP_TASK_CHANGE, q, &view), SABIR_OK);
+	struct seg_task_id *last = segment_at(&seg, view.body->id_last, sizeof(*last));
+	last->block.next = view.body->id_first;
+	view.body->n_ids = UINT64_MAX;
+	CU_ASSERT_EQUAL(tasks_leave(&view, SABIR_OK), SABIR_OK);
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(keep_tasks(&a, q, &kept), SABIR_DATA_LOSS);
+	alarm(0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
 /* ---------------------------------------------------------------- chains in the hands of a lane */
 
 #define LARGE 100000u /* an item whose block is no slab's */
@@ -194,6 +218,7 @@ int main(void)
 		KIT_TEST(a_task_with_the_last_of_all_numbers),
 		KIT_TEST(tasks_that_lead_to_each_other),
 		KIT_TEST(a_dead_task_that_says_it_is_leased),
+		KIT_TEST(ids_that_lead_to_each_other_are_not_copied),
 		KIT_TEST(a_ring_of_taken_tasks_ends),
 		KIT_TEST(a_ring_of_tasks_to_put_ends),
 		KIT_TEST(a_task_of_another_queue_is_not_put),
