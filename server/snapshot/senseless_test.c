@@ -97,11 +97,27 @@ static void a_value_that_none_can_have_and_its_lock(void)
 	CU_ASSERT_EQUAL(end(), 1);
 }
 
+static void ids_in_another_order(void)
+{
+	begin();
+	put_object(&(struct record_object){ .id = 1,
+					    .kind = SEG_KIND_TASK_QUEUE,
+					    .name = text("damaged"),
+					    .order = 1,
+					    .discipline = SEG_TASK_FIFO,
+					    .dedup_window_ns = UINT32_MAX,
+					    .next_ordinal = 9 });
+	put_entry(&(struct record_entry){ .id = text("two"), .ordinal = 2, .ends_unix_ns = INT64_MAX });
+	put_entry(&(struct record_entry){ .id = text("one"), .ordinal = 1, .ends_unix_ns = INT64_MAX });
+	CU_ASSERT_EQUAL(end(), 1);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(an_element_that_is_larger_than_its_room),
 		KIT_TEST(a_value_that_none_can_have_and_its_lock),
+		KIT_TEST(ids_in_another_order),
 	};
 	return kit_run("snapshot, files that make no sense", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
 }
