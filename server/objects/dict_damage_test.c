@@ -272,6 +272,43 @@ static void a_ref_out_of_bounds_is_data_loss(void)
 	kit_end();
 }
 
+static struct seg_node *node_of(uint64_t d, uint64_t key)
+{
+	struct dict_key k = { number_span(&key), 0 };
+	struct dict_found found = { .now = 0 };
+	struct dict view;
+	CU_ASSERT_EQUAL_FATAL(dict_enter(&lane, SEG_OP_READ, d, &view), SABIR_OK);
+	k.hash = dict_hash(&view, k.bytes);
+	CU_ASSERT_EQUAL_FATAL(dict_look(&view, &k, &found), SABIR_OK);
+	object_leave(&lane);
+	return found.node;
+}
+
+/* Else others would use one block at the same time. What the lane has in its cache makes a difference. */
+static void a_node_that_is_its_own_version_is_freed_once(void)
+{
+	for (uint32_t i = 0; i < 80; i++) {
+		CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+		uint64_t d = make_dict(), others[2] = { make_dict(), make_dict() }, got = 0;
+		for (uint64_t key = 0; key < 2 + i / 4; key++)
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+		struct seg_node *node = node_of(d, 1);
+		struct seg_version *version = segment_at(&seg, node->block.next, sizeof(*version));
+		if (i % 2)
+			version->block.next = node->block.next;
+		else
+			node->block.next = segment_ref(&seg, node);
+		if (i % 4 < 2)
+			(void)del(&lane, d, 1);
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		for (uint64_t key = 0; key < 40; key++)
+			CU_ASSERT_EQUAL(set(&lane, others[key % 2], key, key), SABIR_OK);
+		for (uint64_t key = 0; key < 40; key++)
+			CU_ASSERT(get(&lane, others[key % 2], key, &got) == SABIR_OK && got == key);
+		kit_end();
+	}
+}
+
 /* A write of many has a list of its versions, which who takes the lock next works off. */
 static void a_list_of_pending_versions_that_is_a_ring_ends(void)
 {
@@ -282,15 +319,8 @@ static void a_list_of_pending_versions_that_is_a_ring_ends(void)
 		struct seg_version *version[3];
 		set(&lane, other, 1, 1);
 		for (uint64_t key = 0; key < n; key++) {
-			struct dict_key k = { number_span(&key), 0 };
-			struct dict_found found = { .now = 0 };
-			struct dict view;
 			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
-			CU_ASSERT_EQUAL_FATAL(dict_enter(&lane, SEG_OP_READ, d, &view), SABIR_OK);
-			k.hash = dict_hash(&view, k.bytes);
-			CU_ASSERT_EQUAL_FATAL(dict_look(&view, &k, &found), SABIR_OK);
-			object_leave(&lane);
-			version[key] = segment_at(&seg, found.node->block.next, sizeof(**version));
+			version[key] = segment_at(&seg, node_of(d, key)->block.next, sizeof(**version));
 		}
 		for (uint32_t i = 0; i < n; i++)
 			version[i]->pending_next = segment_ref(&seg, version[(i + 1) % n]);
@@ -310,6 +340,7 @@ int main(void)
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_strange_first_end_is_data_loss),
 		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),
+		KIT_TEST(a_node_that_is_its_own_version_is_freed_once),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),

@@ -61,7 +61,8 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 	struct seg_version *version = dict_version(d, load32_relaxed(&node->block.next));
 	struct seg_order *leaf;
 	struct dict_cell cell;
-	if (!version || !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
+	if (!version || (void *)version == (void *)node ||
+	    !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
 		return SABIR_DATA_LOSS;
 	uint32_t hash = dict_hash(d, (struct span){ (const uint8_t *)(node + 1), len });
 	if (dict_cell_of(d, segment_ref(d->seg, node), hash, &cell) || dict_order_leaf(d, order, &leaf))
