@@ -264,12 +264,14 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 	destroy_list(&q, &q.body->returned);
 	if (!load32_relaxed(&q.body->held) && !load32_relaxed(&q.body->n_held))
 		return;
-	if (lock_acquire(lane, &object->lock)) {
+	enum sabir_error error = lock_acquire(lane, &object->lock);
+	if (error == SABIR_BUSY) {
 		store32_seq(&lane->seg->header->sweep_wanted, 1);
 		return;
 	}
 	destroy_held(&q);
-	lock_release(lane, &object->lock);
+	if (!error)
+		lock_release(lane, &object->lock);
 }
 
 bool queue_keeps(const struct segment *seg, const struct seg_object *object)
