@@ -184,10 +184,13 @@ static void lose(struct seg_changes *log, uint64_t from, struct change_page *pag
 	};
 }
 
+/* DATA_LOSS: it began later than at its end, or at nothing, and who was told that would ask for it for ever. */
 static enum sabir_error read_log(struct seg_changes *log, uint64_t after, uint32_t max, struct change *changes,
 				 struct change_page *page)
 {
 	uint64_t head = load64_seq(&log->head), first = load64_relaxed(&log->first);
+	if (head < first || head < 2)
+		return SABIR_DATA_LOSS;
 	uint64_t oldest = head - first > SEG_N_CHANGES ? head - SEG_N_CHANGES : first;
 	*page = (struct change_page){ .last = head - 1 };
 	if (after == 0) {
@@ -220,6 +223,8 @@ static enum sabir_error read_once(struct lane *lane, uint64_t handle, uint64_t a
 	if (!error) {
 		store64_relaxed(&log->asked_ns, clock_now());
 		error = read_log(log, after, max, changes, page);
+		if (error == SABIR_DATA_LOSS)
+			error = object_damaged(o);
 	}
 	object_leave(lane);
 	return error;

@@ -415,6 +415,23 @@ static void a_damaged_log_is_data_loss_and_no_crash(void)
 	CU_ASSERT_EQUAL(look(handle, after), SABIR_DELETED);
 }
 
+/* Who asks on and on from where he was told last would be told at once, each time, of something that he has lost. */
+static void a_log_that_counts_from_nothing_is_data_loss(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_VALUE, .type_code = 'i' };
+	for (uint64_t head = 0; head < 4; head++) {
+		uint64_t handle = make(&spec), after = begin(handle);
+		enum sabir_error error = SABIR_OK;
+		store64_relaxed(&change_log(&seg, object_index(handle))->head, head);
+		for (int i = 0; !error && i < 10; i++) {
+			error = look(handle, after);
+			after = page.last;
+		}
+		CU_ASSERT_EQUAL(error, SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(object_delete(&lane, handle), SABIR_OK);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -424,6 +441,7 @@ int main(void)
 		KIT_TEST(every_change_of_many_writers_is_told_or_counted_as_lost),
 		KIT_TEST(a_log_ends_when_nobody_asks_and_nobody_waits),
 		KIT_TEST(a_damaged_log_is_data_loss_and_no_crash),
+		KIT_TEST(a_log_that_counts_from_nothing_is_data_loss),
 	};
 	return kit_run("changes", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

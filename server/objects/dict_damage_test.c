@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dict on damaged memory: DATA_LOSS, a miss or a wrong answer, but no crash and no hang. */
 #include "server/base/clock.h"
+#include "server/objects/dict_parts.h"
 #include "server/objects/dict_test_kit.h"
 #include "server/objects/task_queue.h"
 
@@ -254,23 +255,6 @@ static void a_strange_first_end_is_data_loss(void)
 	}
 }
 
-/* A write of many that was made leads from the last version to itself. */
-static void a_ring_of_written_versions_ends(void)
-{
-	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
-	uint64_t d = make_dict();
-	CU_ASSERT_EQUAL(set_to_end(d, 1), SABIR_OK);
-	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
-	struct seg_timed *version = segment_at(&seg, body->timed[0], sizeof(*version));
-	version->version.pending_next = body->pending = body->timed[0];
-	alarm(SECONDS);
-	CU_ASSERT_EQUAL(set(&lane, d, 2, 2), SABIR_OK);
-	alarm(0);
-	CU_ASSERT_EQUAL(length_of(d), 2);
-	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
-	kit_end();
-}
-
 static void a_ref_out_of_bounds_is_data_loss(void)
 {
 	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
@@ -288,12 +272,75 @@ static void a_ref_out_of_bounds_is_data_loss(void)
 	kit_end();
 }
 
+static struct seg_node *node_of(uint64_t d, uint64_t key)
+{
+	struct dict_key k = { number_span(&key), 0 };
+	struct dict_found found = { .now = 0 };
+	struct dict view;
+	CU_ASSERT_EQUAL_FATAL(dict_enter(&lane, SEG_OP_READ, d, &view), SABIR_OK);
+	k.hash = dict_hash(&view, k.bytes);
+	CU_ASSERT_EQUAL_FATAL(dict_look(&view, &k, &found), SABIR_OK);
+	object_leave(&lane);
+	return found.node;
+}
+
+/* Else others would use one block at the same time. What the lane has in its cache makes a difference. */
+static void a_node_that_is_its_own_version_is_freed_once(void)
+{
+	for (uint32_t i = 0; i < 80; i++) {
+		CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+		uint64_t d = make_dict(), others[2] = { make_dict(), make_dict() }, got = 0;
+		for (uint64_t key = 0; key < 2 + i / 4; key++)
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+		struct seg_node *node = node_of(d, 1);
+		struct seg_version *version = segment_at(&seg, node->block.next, sizeof(*version));
+		if (i % 2)
+			version->block.next = node->block.next;
+		else
+			node->block.next = segment_ref(&seg, node);
+		if (i % 4 < 2)
+			(void)del(&lane, d, 1);
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		for (uint64_t key = 0; key < 40; key++)
+			CU_ASSERT_EQUAL(set(&lane, others[key % 2], key, key), SABIR_OK);
+		for (uint64_t key = 0; key < 40; key++)
+			CU_ASSERT(get(&lane, others[key % 2], key, &got) == SABIR_OK && got == key);
+		kit_end();
+	}
+}
+
+/* A write of many has a list of its versions, which who takes the lock next works off. */
+static void a_list_of_pending_versions_that_is_a_ring_ends(void)
+{
+	for (uint32_t n = 1; n <= 3; n++) {
+		CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+		uint64_t d = make_dict(), other = make_dict();
+		struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+		struct seg_version *version[3];
+		set(&lane, other, 1, 1);
+		for (uint64_t key = 0; key < n; key++) {
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+			version[key] = segment_at(&seg, node_of(d, key)->block.next, sizeof(**version));
+		}
+		for (uint32_t i = 0; i < n; i++)
+			version[i]->pending_next = segment_ref(&seg, version[(i + 1) % n]);
+		body->pending = segment_ref(&seg, version[0]);
+		alarm(SECONDS);
+		(void)set(&lane, d, 100, 1);
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		alarm(0);
+		CU_ASSERT_EQUAL(length_of(other), 1);
+		kit_end();
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_strange_first_end_is_data_loss),
-		KIT_TEST(a_ring_of_written_versions_ends),
+		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),
+		KIT_TEST(a_node_that_is_its_own_version_is_freed_once),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),

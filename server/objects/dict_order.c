@@ -345,7 +345,12 @@ static void free_entry(const struct dict *d, struct seg_order *leaf, uint32_t sl
 {
 	struct seg_node *node = dict_block(d, load32_relaxed(&leaf->slot[slot]), sizeof(*node));
 	struct seg_version *version = node ? dict_version(d, load32_relaxed(&node->block.next)) : NULL;
+	/* Each once, where damaged links lead back to one of them. */
+	if ((void *)version == (void *)node)
+		version = NULL;
 	struct seg_version *older = version ? dict_version(d, load32_relaxed(&version->block.next)) : NULL;
+	if (older == version || (void *)older == (void *)node)
+		older = NULL;
 	bool inside = older && dict_is_inside(older);
 	if (older) { /* of a damaged dict alone */
 		journal_store32(d->lane, &version->block.next, 0);

@@ -61,7 +61,8 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 	struct seg_version *version = dict_version(d, load32_relaxed(&node->block.next));
 	struct seg_order *leaf;
 	struct dict_cell cell;
-	if (!version || !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
+	if (!version || (void *)version == (void *)node ||
+	    !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
 		return SABIR_DATA_LOSS;
 	uint32_t hash = dict_hash(d, (struct span){ (const uint8_t *)(node + 1), len });
 	if (dict_cell_of(d, segment_ref(d->seg, node), hash, &cell) || dict_order_leaf(d, order, &leaf))
@@ -98,11 +99,13 @@ static void drop_version(const struct dict *d, struct seg_version *version, stru
 
 static enum sabir_error finish_version(const struct dict *d, struct seg_version *version)
 {
-	uint32_t old_ref = load32_relaxed(&version->block.next);
+	uint32_t old_ref = load32_relaxed(&version->block.next), rest = load32_relaxed(&version->pending_next);
 	if (!old_ref) {
-		store32_release(&d->body->pending, load32_relaxed(&version->pending_next));
-		/* Who comes here again, for a faulty program has made a ring of the list, finds its end. */
-		store32_relaxed(&version->pending_next, 0);
+		store32_release(&d->body->pending, rest);
+		fence_compiler();
+		/* Who comes here again, for the list is a ring, finds its end. */
+		if (rest)
+			store32_relaxed(&version->pending_next, 0);
 		return SABIR_OK;
 	}
 	struct seg_version *old = dict_version(d, old_ref);

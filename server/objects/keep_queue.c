@@ -78,11 +78,12 @@ static enum sabir_error add_early(struct cut *c, const struct seg_item *item, ui
 static enum sabir_error read_list(struct cut *c, const uint32_t *first, bool again)
 {
 	uint32_t ref = load32_relaxed(first), len;
-	for (uint64_t n = 0; ref; n++) {
+	struct ring ring = { 0 };
+	while (ref) {
 		struct seg_item *item = queue_item_at(c->q.seg, ref, &len);
 		uint64_t word = item ? load64_acquire(&item->block.word) : 0;
 		bool good = block_state(word) == SEG_BLOCK_LIVE && block_object(word) == c->q.index;
-		if (!good || len > c->q.seg->max_item_bytes || n > c->q.seg->n_chunks * 4096ull)
+		if (!good || len > c->q.seg->max_item_bytes || ring_closes(&ring, ref))
 			return queue_damaged(&c->q);
 		uint64_t ordinal = load64_relaxed(&item->ordinal);
 		if (c->early.len + len > KEEP_MOST)

@@ -171,19 +171,21 @@ static enum sabir_error next_id(const struct copy *c, const struct tasks *q, uin
 static enum sabir_error read_ids(struct copy *c, const struct tasks *q, bool *all)
 {
 	const struct skip ids = tasks_ids(q);
-	uint64_t n = 0, most = load64_relaxed(&q->body->n_ids);
 	uint32_t ref;
 	enum sabir_error error = next_id(c, q, &ref);
-	for (; !error && ref && !is_full(c); c->n++, n++) {
+	for (; !error && ref && !is_full(c); c->n++) {
 		struct seg_task_id *id = skip_node(&ids, ref) ? segment_at(q->seg, ref, sizeof(*id)) : NULL;
 		uint32_t len = id ? load32_relaxed(&id->block.len) : 0;
-		if (!id || n >= most || len > TASK_ID_MAX || !segment_at(q->seg, ref, sizeof(*id) + len))
+		uint64_t ordinal = id ? load64_relaxed(&id->hash.ordinal) : 0;
+		/* They are put in the order of their numbers, so in a ring one comes that is too low. */
+		bool higher = id && (!c->some_ids || ordinal > c->ordinal);
+		if (!higher || len > TASK_ID_MAX || !segment_at(q->seg, ref, sizeof(*id) + len))
 			return SABIR_DATA_LOSS;
-		const struct kept_id kept = { load64_relaxed(&id->until), id->hash.ordinal };
+		const struct kept_id kept = { load64_relaxed(&id->until), ordinal };
 		error = add(&c->kept->ids, &kept, sizeof(kept), id + 1, len);
 		c->some_ids = true;
 		c->key = id->hash.key;
-		c->ordinal = id->hash.ordinal;
+		c->ordinal = ordinal;
 		ref = load32_relaxed(&id->block.next);
 	}
 	*all = !ref;

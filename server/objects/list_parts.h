@@ -69,7 +69,8 @@ struct list_write {
 	uint64_t tree;  /* as it was, then as it will be */
 	bool changed;
 	bool keep;         /* the elements that list_splice takes out stay: its caller sees to them */
-	uint32_t n_spares; /* nodes that this write has made and no longer needs */
+	uint32_t n_made;   /* blocks that this write has made */
+	uint32_t n_spares; /* nodes of these that it no longer needs */
 	uint32_t spare[LIST_SPARES];
 };
 

@@ -22,6 +22,12 @@ enum sabir_error list_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 
 /* ---------------------------------------------------------------- the tree */
 
+/* Of a list whose leaves fill the memory. A few nodes that lead to the same ones again and again would have more. */
+static uint64_t most_elements(const struct segment *seg)
+{
+	return seg->data_len / sizeof(struct seg_list_node) * SEG_LIST_FAN;
+}
+
 enum sabir_error list_tree(const struct list *l, uint64_t top, uint64_t *tree, uint32_t *level)
 {
 	*tree = 0;
@@ -33,7 +39,7 @@ enum sabir_error list_tree(const struct list *l, uint64_t top, uint64_t *tree, u
 		return SABIR_DATA_LOSS;
 	uint32_t at = load32_relaxed(&root->level);
 	uint64_t total = load64_relaxed(&root->total);
-	if (at >= SEG_LIST_LEVELS || total == 0 || total > LIST_MAX_LENGTH)
+	if (at >= SEG_LIST_LEVELS || total == 0 || total > LIST_MAX_LENGTH || total > most_elements(l->seg))
 		return SABIR_DATA_LOSS;
 	*level = at;
 	*tree = list_ref(top) | total << 32;

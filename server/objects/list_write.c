@@ -57,6 +57,7 @@ static enum sabir_error make_block(struct list_write *w, uint64_t size, struct s
 	FAULT("list_write.chained");
 	record32(&l->lane->shared->hand[HAND_MADE], 0);
 	block_publish(made, l->index);
+	w->n_made++;
 	FAULT("list_write.made");
 	*block = made;
 	return SABIR_OK;
@@ -185,13 +186,14 @@ enum sabir_error list_write_begin(const struct list *l, struct list_write *w)
 	return SABIR_OK;
 }
 
-/* Frees a node that hangs on body->fresh. */
-static enum sabir_error free_spare(const struct list *l, uint32_t ref)
+/* Frees a node that hangs on body->fresh, beside no more than the write has made. */
+static enum sabir_error free_spare(const struct list_write *w, uint32_t ref)
 {
-	uint32_t *link = &l->body->fresh;
+	const struct list *l = w->l;
+	uint32_t *link = &l->body->fresh, n = 0;
 	while (load32_relaxed(link) != ref) {
 		struct seg_block *block = segment_at(l->seg, load32_relaxed(link), sizeof(*block));
-		if (!block)
+		if (!block || ++n > w->n_made)
 			return SABIR_DATA_LOSS;
 		link = &block->next;
 	}
@@ -202,7 +204,7 @@ enum sabir_error list_publish(struct list_write *w)
 {
 	const struct list *l = w->l;
 	while (w->n_spares) {
-		enum sabir_error error = free_spare(l, w->spare[--w->n_spares]);
+		enum sabir_error error = free_spare(w, w->spare[--w->n_spares]);
 		if (error)
 			return error;
 	}

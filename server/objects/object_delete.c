@@ -195,14 +195,16 @@ enum sabir_error object_kept_gone(struct lane *by, uint32_t index, uint64_t owne
 		return SABIR_OK;
 	lane_begin(by, SEG_OP_READ, index);
 	enum sabir_error error = lock_acquire(by, &o->lock);
-	if (!error) {
-		/* Who begins to sweep it now waits for the lock; who has begun may have seen the owner alive. */
-		if (object_state(load64_seq(&o->word)) == SEG_OBJECT_DYING)
+	bool locked = !error;
+	/* Who begins to sweep it now waits for the lock; who has begun may have seen the owner alive. */
+	if (error != SABIR_BUSY) {
+		bool dying = object_state(load64_seq(&o->word)) == SEG_OBJECT_DYING;
+		error = dying ? SABIR_OK : SABIR_BUSY;
+		if (dying)
 			kind->kept_gone(by, index, o, owner);
-		else
-			error = SABIR_BUSY;
-		lock_release(by, &o->lock);
 	}
+	if (locked)
+		lock_release(by, &o->lock);
 	lane_end(by);
 	FAULT("object_sweep.kept_gone");
 	if (!error)

@@ -16,18 +16,20 @@
 #include "server/objects/change.h"
 #include "server/objects/pipe_parts.h"
 #include "server/objects/refs.h"
+#include "server/objects/ring.h"
 
-/* The next segment of a list of holders, NULL at its end; *n counts them against a damaged list. */
-static struct seg_holders *holders_at(const struct pipe *p, uint32_t ref, uint32_t *n)
+/* The next segment of a list of holders, NULL at its end, or where the list leads astray. */
+static struct seg_holders *holders_at(const struct pipe *p, uint32_t ref, struct ring *ring)
 {
-	if (!ref || ++*n > p->seg->n_chunks * 4096u)
+	if (!ref || ring_closes(ring, ref))
 		return NULL;
 	return segment_at(p->seg, ref, sizeof(struct seg_holders));
 }
 
 enum sabir_error pipe_holders(const struct pipe *p, uint32_t end, uint64_t owner, uint32_t *n)
 {
-	uint32_t ref = load32_acquire(&p->body->holders[end]), seen = 0, found = 0;
+	uint32_t ref = load32_acquire(&p->body->holders[end]), found = 0;
+	struct ring seen = { 0 };
 	while (ref) {
 		struct seg_holders *h = holders_at(p, ref, &seen);
 		if (!h)
@@ -74,8 +76,8 @@ static enum sabir_error append_holders(struct pipe *p, uint32_t *link, uint64_t 
 
 static enum sabir_error add_holder(struct pipe *p, uint32_t end, uint64_t owner)
 {
-	uint32_t *link = &p->body->holders[end];
-	uint32_t ref, seen = 0;
+	uint32_t *link = &p->body->holders[end], ref;
+	struct ring seen = { 0 };
 	while ((ref = load32_relaxed(link)) != 0) {
 		struct seg_holders *h = holders_at(p, ref, &seen);
 		if (!h)
@@ -170,7 +172,8 @@ enum sabir_error pipe_open(struct lane *lane, uint64_t handle, uint32_t end)
 /* Takes entries of the owner off, one or all. Errors: CLOSED (there was none), DATA_LOSS. */
 static enum sabir_error remove_holder(struct pipe *p, uint32_t end, uint64_t owner, bool all)
 {
-	uint32_t ref = load32_relaxed(&p->body->holders[end]), seen = 0;
+	uint32_t ref = load32_relaxed(&p->body->holders[end]);
+	struct ring seen = { 0 };
 	bool removed = false;
 	while (ref && (all || !removed)) {
 		struct seg_holders *h = holders_at(p, ref, &seen);
@@ -345,7 +348,8 @@ enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t d
 	if (!p.body || load32_relaxed(&object->kind) != SEG_KIND_PIPE)
 		return SABIR_OK;
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++) {
-		uint32_t ref = load32_relaxed(&p.body->holders[end]), seen = 0;
+		uint32_t ref = load32_relaxed(&p.body->holders[end]);
+		struct ring seen = { 0 };
 		struct seg_holders *h;
 		while ((h = holders_at(&p, ref, &seen)) != NULL) {
 			uint64_t word = load64_acquire(&h->block.word);
@@ -385,7 +389,8 @@ void pipe_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 	struct seg_pipe *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
 	struct pipe p = { .lane = lane, .seg = lane->seg, .object = object, .body = body, .index = index };
 	for (uint32_t end = 0; body && end < PIPE_N_ENDS; end++) {
-		uint32_t ref, seen = 0;
+		struct ring seen = { 0 };
+		uint32_t ref;
 		while ((ref = load32_relaxed(&body->holders[end])) != 0) {
 			struct seg_holders *h = holders_at(&p, ref, &seen);
 			if (!h || !drop_first(&p, &body->holders[end], h, ref))

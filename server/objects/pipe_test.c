@@ -421,6 +421,31 @@ static void a_deleter_that_dies_at_any_step_leaves_nothing(void)
 	munmap(steps, sizeof(*steps));
 }
 
+/* The collector asks who holds an end again and again, also of a pipe that is damaged. */
+static void a_list_of_holders_that_is_a_ring_is_data_loss(void)
+{
+	uint64_t pipe = open_pipe();
+	struct seg_object *object = &seg.objects[object_index(pipe)];
+	struct seg_pipe *body = segment_at(&seg, object->body, sizeof(*body));
+	for (int i = 0; i < 2 * (int)SEG_N_HOLDERS; i++)
+		CU_ASSERT_EQUAL(pipe_open(&a, pipe, 0), SABIR_OK);
+	struct seg_holders *first = segment_at(&seg, body->holders[0], sizeof(*first));
+	struct seg_holders *second = segment_at(&seg, first->block.next, sizeof(*second));
+	second->block.next = body->holders[0];
+	alarm(20);
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_DATA_LOSS);
+	for (int i = 0; i < 10000; i++) {
+		lane_begin(&a, SEG_OP_READ, 0);
+		(void)pipe_kind.held(&a, object_index(pipe), object);
+		lane_end(&a);
+	}
+	CU_ASSERT_EQUAL(object_delete(&a, pipe), SABIR_OK);
+	alarm(0);
+	pipe = open_pipe();
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, pipe), SABIR_OK);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -440,6 +465,7 @@ int main(void)
 		KIT_TEST(a_closed_end_is_emptied_when_its_queue_can_be_locked),
 		KIT_TEST(a_recovery_that_dies_at_any_step_is_done_again),
 		KIT_TEST(a_deleter_that_dies_at_any_step_leaves_nothing),
+		KIT_TEST(a_list_of_holders_that_is_a_ring_is_data_loss),
 	};
 	return kit_run("pipe", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -53,17 +53,20 @@ void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint
 		uint64_t word = block ? load64_acquire(&block->word) : 0;
 		uint32_t state = block_state(word);
 		bool ours = state == SEG_BLOCK_LIVE ? block_object(word) == q->index : block_lane(word) == of_id;
-		if (!block || state == SEG_BLOCK_FREE || !ours) {
+		uint32_t next = block ? load32_relaxed(&block->next) : 0;
+		/* One that leads to itself was here already: the chain is a ring. */
+		if (!block || state == SEG_BLOCK_FREE || !ours || next == ref) {
 			store32_relaxed(head, 0);
 			return;
 		}
-		uint32_t next = load32_relaxed(&block->next);
 		record32(&of->hand[HAND_DROPPED], ref);
 		fence_compiler();
 		store64_release(&block->word, block_word(SEG_BLOCK_PRIVATE, of_id, 0, block_tag(word)));
 		FAULT("queue_chain.private");
 		store32_relaxed(head, next);
 		FAULT("queue_chain.shortened");
+		fence_compiler();
+		store32_relaxed(&block->next, ref);
 		if (of == q->lane->shared)
 			block_free(q->lane, block);
 		else

@@ -317,6 +317,204 @@ static void what_is_damaged_is_not_busy_for_a_snapshot(void)
 	}
 }
 
+/* ---------------------------------------------------------------- what somebody has taken */
+
+#define LARGE 100000u /* an item whose block is no slab's */
+#define PATIENCE_S 20 /* a ring has no end */
+
+static void put_large(uint64_t q)
+{
+	static uint8_t data[LARGE];
+	struct queue_item item = { .body = { data, LARGE } };
+	uint32_t accepted;
+	CU_ASSERT_EQUAL_FATAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
+}
+
+/* The chain of a lane, the last of which leads to its first one. */
+static void close_chain(const struct lane *of)
+{
+	uint32_t first = of->shared->chain;
+	struct seg_block *block = segment_at(&seg, first, sizeof(*block));
+	while (block->next)
+		block = segment_at(&seg, block->next, sizeof(*block));
+	block->next = first;
+}
+
+static void get_open(uint64_t q, uint32_t n)
+{
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL_FATAL(queue_get_open(&lane, q, n, &out, NULL), SABIR_OK);
+	bytes_fini(&out);
+}
+
+static void a_ring_of_large_items_ends(void)
+{
+	for (uint32_t n = 1; n <= 3; n++) {
+		struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+		uint64_t q = 0, other = make(false);
+		CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+		for (uint32_t i = 0; i < n; i++)
+			put_large(q);
+		get_open(q, n);
+		close_chain(&lane);
+		alarm(PATIENCE_S);
+		queue_get_close(&lane, n);
+		alarm(0);
+		CU_ASSERT(spares(other, q));
+	}
+}
+
+static void act_get_two(struct lane *by, void *context)
+{
+	struct bytes out = { 0 };
+	(void)queue_get(by, *(uint64_t *)context, 2, &out);
+	bytes_fini(&out);
+}
+
+/* The recovery of who has taken them goes along the same ring. */
+static void a_ring_that_a_dead_getter_left_ends(void)
+{
+	const struct kit_step decided = { "queue_get.committed", 1 };
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t q = 0, other = make(false);
+	struct lane dead = kit_lane(&seg);
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
+	put_large(q);
+	put_large(q);
+	CU_ASSERT_FATAL(kit_die_at(&decided, act_get_two, &dead, &q));
+	close_chain(&dead);
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
+	alarm(0);
+	CU_ASSERT(spares(other, q));
+}
+
+/* ---------------------------------------------------------------- lists in a large memory */
+
+/* As many steps as it has room for items take ten seconds and more. Most of it is never touched. */
+#define LARGE_MEMORY (120ull << 30)
+#define RING_PATIENCE_S 5
+
+/* Does it with a segment of that size in the place of the small one. */
+static void in_large_memory(void (*what)(uint64_t q, uint64_t other))
+{
+	const struct segment small = seg;
+	const struct lane own = lane;
+	CU_ASSERT_EQUAL_FATAL(kit_segment(LARGE_MEMORY, &seg), SABIR_OK);
+	lane = kit_lane(&seg);
+	CU_ASSERT_EQUAL_FATAL(object_init_directory(&lane), SABIR_OK);
+	uint64_t q = make(false), other = make(false);
+	alarm(RING_PATIENCE_S);
+	what(q, other);
+	alarm(0);
+	CU_ASSERT(is_whole(other));
+	kit_lane_close(&lane);
+	segment_unmap(&seg);
+	seg = small;
+	lane = own;
+}
+
+/* Two that are held, or were given back, lead to each other. */
+static void make_ring(uint64_t q, bool returned)
+{
+	struct span first = borrow(q, 1), second = borrow(q, 2);
+	if (returned) {
+		CU_ASSERT_EQUAL(give_back(q, 1), SABIR_OK);
+		CU_ASSERT_EQUAL(give_back(q, 2), SABIR_OK);
+	}
+	item_of(second)->block.next = ref_of(first);
+}
+
+static void search_held(uint64_t q, uint64_t other)
+{
+	(void)other;
+	make_ring(q, false);
+	CU_ASSERT_EQUAL(release(q, 3), SABIR_OK);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+}
+
+static void return_behind_returned(uint64_t q, uint64_t other)
+{
+	(void)other;
+	for (uint64_t number = 1; number <= 3; number++)
+		(void)borrow(q, number);
+	CU_ASSERT_EQUAL(give_back(q, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(give_back(q, 2), SABIR_OK);
+	struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	struct seg_item *second = segment_at(&seg, body->returned, sizeof(*second));
+	second = segment_at(&seg, second->block.next, sizeof(*second));
+	second->block.next = body->returned;
+	CU_ASSERT_EQUAL(give_back(q, 3), SABIR_OK);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+}
+
+static void scan_returned(uint64_t q, uint64_t other)
+{
+	(void)other;
+	make_ring(q, true);
+	CU_ASSERT_EQUAL(queue_scan(&lane, q, ignore, NULL), SABIR_DATA_LOSS);
+}
+
+static void scan_chain(uint64_t q, uint64_t other)
+{
+	struct seg_item *item = live_item(q, 0);
+	(void)other;
+	item->block.next = segment_ref(&seg, item);
+	CU_ASSERT_EQUAL(queue_scan(&lane, q, ignore, NULL), SABIR_DATA_LOSS);
+}
+
+static void keep_held(uint64_t q, uint64_t other)
+{
+	(void)other;
+	make_ring(q, false);
+	CU_ASSERT_EQUAL(keep_it(q), SABIR_DATA_LOSS);
+}
+
+/* The sweep leaves what is lent. */
+static void delete_lent(uint64_t q, uint64_t other)
+{
+	struct seg_object *object = &seg.objects[object_index(q)];
+	(void)other;
+	make_ring(q, false);
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+	kit_settle(&lane);
+	CU_ASSERT_EQUAL(object_state(object->word), SEG_OBJECT_DYING);
+	CU_ASSERT_EQUAL(object_kept_gone(&lane, object_index(q), lane_own_owner(&lane)), SABIR_OK);
+	kit_settle(&lane);
+	CU_ASSERT_EQUAL(object_state(object->word), SEG_OBJECT_FREE);
+}
+
+static void act_put_four(struct lane *by, void *context)
+{
+	static const uint8_t data[LEN];
+	const struct queue_item item = { .body = { data, LEN } }, items[N] = { item, item, item, item };
+	uint32_t accepted;
+	(void)queue_put(by, *(uint64_t *)context, items, N, &accepted);
+}
+
+/* Who died was to cut his chain. */
+static void recover_cut(uint64_t q, uint64_t other)
+{
+	const struct kit_step chained = { "queue_put.chained", N };
+	struct lane dead = kit_lane(&seg);
+	(void)other;
+	CU_ASSERT_FATAL(kit_die_at(&chained, act_put_four, &dead, &q));
+	close_chain(&dead);
+	dead.shared->doomed = segment_ref(&seg, live_item(q, 0));
+	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
+}
+
+static void no_ring_is_followed_for_long(void)
+{
+	in_large_memory(search_held);
+	in_large_memory(return_behind_returned);
+	in_large_memory(scan_returned);
+	in_large_memory(scan_chain);
+	in_large_memory(keep_held);
+	in_large_memory(delete_lent);
+	in_large_memory(recover_cut);
+}
+
 /* ---------------------------------------------------------------- slots for what is to be put */
 
 static struct queue_slot reserve(uint64_t q)
@@ -325,6 +523,26 @@ static struct queue_slot reserve(uint64_t q)
 	CU_ASSERT_EQUAL_FATAL(queue_reserve(&lane, q, (struct span){ NULL, 0 }, LEN, &slot), SABIR_OK);
 	memset(slot.data, 0, LEN);
 	return slot;
+}
+
+/* Else it would be used twice at the same time. What the lane has in its cache makes a difference. */
+static void a_ring_of_taken_items_is_freed_once(void)
+{
+	for (uint32_t n = 0; n < 8; n++) {
+		uint64_t q = make(false), other = make(false);
+		struct queue_slot slot[8];
+		for (uint32_t i = 0; i < n; i++)
+			slot[i] = reserve(q);
+		get_open(q, 1 + n % N);
+		close_chain(&lane);
+		queue_get_close(&lane, 1 + n % N);
+		uint64_t next = make(false);
+		CU_ASSERT(is_whole(next));
+		CU_ASSERT_EQUAL(object_delete(&lane, next), SABIR_OK);
+		for (uint32_t i = 0; i < n; i++)
+			CU_ASSERT_EQUAL(queue_forgo(&lane, &slot[i]), SABIR_OK);
+		CU_ASSERT(spares(other, q));
+	}
 }
 
 static void a_damaged_slot_is_given_up_and_its_place_free(void)
@@ -369,6 +587,10 @@ int main(void)
 		KIT_TEST(a_ring_of_slots_is_noticed),
 		KIT_TEST(a_hint_that_leads_nowhere_is_not_followed),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
+		KIT_TEST(a_ring_of_taken_items_is_freed_once),
+		KIT_TEST(a_ring_of_large_items_ends),
+		KIT_TEST(a_ring_that_a_dead_getter_left_ends),
+		KIT_TEST(no_ring_is_followed_for_long),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};

@@ -26,10 +26,11 @@
 
 uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal)
 {
-	uint32_t n = 0, at;
+	struct ring ring = { 0 };
+	uint32_t at;
 	while ((at = load32_relaxed(from)) != 0) {
 		struct seg_item *other = queue_listed(q, at);
-		if (!other || ++n > q->seg->n_chunks * 4096u)
+		if (!other || ring_closes(&ring, at))
 			return NULL;
 		if (load64_relaxed(&other->ordinal) > ordinal)
 			break;
@@ -84,11 +85,15 @@ enum sabir_error queue_give_back(struct queue *q, struct seg_lane *of, uint32_t 
 		return SABIR_OK;
 	/* In a recovery the dead lane may hold the lock; its holder is no danger any more. */
 	bool locked = !lock_held_by(&q->object->lock, of_id) || of == q->lane->shared;
-	if (locked && lock_acquire(q->lane, &q->object->lock))
+	enum sabir_error error = locked ? lock_acquire(q->lane, &q->object->lock) : SABIR_OK;
+	if (error == SABIR_BUSY)
 		return SABIR_BUSY;
 	/* What can't go back never can: the queue is damaged, and tells whoever comes. */
-	(void)queue_give_back_locked(q, of, of_id);
-	if (locked)
+	if (error)
+		queue_drop_chain(q, of, of_id, &of->chain);
+	else
+		(void)queue_give_back_locked(q, of, of_id);
+	if (locked && !error)
 		lock_release(q->lane, &q->object->lock);
 	event_notify_all(q->seg, q->index);
 	return SABIR_OK;

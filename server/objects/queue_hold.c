@@ -44,8 +44,8 @@ struct held {
 	uint32_t *link;
 	uint32_t ref;
 	uint32_t before; /* ref of the item in front, or 0 */
-	uint32_t n;      /* steps so far */
-	bool damaged;    /* the list is, and there may be more in it */
+	struct ring ring;
+	bool damaged; /* the list is, and there may be more in it */
 	struct seg_item *item;
 };
 
@@ -66,12 +66,15 @@ static void go_on(struct held *at)
 	at->link = &at->item->block.next;
 }
 
-/* Goes to the next item of the holder, from the link on; false: there is none, or the list is damaged. */
+/*
+ * Goes to the next item of the holder, from the link on, which has to lead elsewhere each time; false: there is none, or the
+ * list is damaged.
+ */
 static bool find_held(struct queue *q, uint64_t holder, uint64_t mask, struct held *at)
 {
 	for (; (at->ref = load32_relaxed(at->link)) != 0; go_on(at)) {
 		at->item = queue_listed(q, at->ref);
-		if (!at->item || ++at->n > q->seg->n_chunks * 4096u) {
+		if (!at->item || ring_closes(&at->ring, at->ref)) {
 			is_damaged(q, at);
 			return false;
 		}
@@ -347,7 +350,7 @@ void queue_kept_gone(struct lane *by, uint32_t index, struct seg_object *object,
 	q.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*q.body));
 	if (!q.body)
 		return;
-	for (struct held at = first_held(&q); find_held(&q, (uint32_t)owner, (1u << OWNER_BITS) - 1, &at);)
+	for (struct held at = first_held(&q); find_held(&q, (uint32_t)owner, (1u << OWNER_BITS) - 1, &at); go_on(&at))
 		store64_release(&at.item->last, 0);
 }
 

@@ -4,6 +4,7 @@
 
 #include "server/base/fault.h"
 #include "server/objects/queue.h"
+#include "server/objects/ring.h"
 
 /* What the queue's files share. An operation's view of its queue: */
 struct queue {

@@ -60,12 +60,13 @@ static void finish_cut(struct queue *q, struct seg_lane *dead)
 {
 	uint32_t doomed = load32_relaxed(&dead->doomed);
 	uint32_t *link = &dead->chain;
-	uint32_t ref, n = 0;
+	struct ring ring = { 0 };
+	uint32_t ref;
 	if (!doomed)
 		return;
 	while ((ref = load32_relaxed(link)) != 0 && ref != doomed) {
 		struct seg_block *block = segment_at(q->seg, ref, sizeof(*block));
-		if (!block || ++n > q->seg->n_chunks * 4096u)
+		if (!block || ring_closes(&ring, ref))
 			return;
 		link = &block->next;
 	}
@@ -226,15 +227,17 @@ static void destroy_list(struct queue *q, uint32_t *first)
 static void destroy_held(struct queue *q)
 {
 	uint32_t *link = &q->body->held;
+	struct ring ring = { 0 };
 	uint32_t ref, n = 0;
 	while ((ref = load32_relaxed(link)) != 0) {
 		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
 		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
-		if (item && n < q->seg->n_chunks * 4096u && queue_is_lent(q->seg, item, q->index)) {
+		bool lent = item && queue_is_lent(q->seg, item, q->index);
+		if (lent && !ring_closes(&ring, ref)) {
 			link = &item->block.next;
 			n++;
-		} else if (!queue_unlink_block(q, NULL, link, ref, next)) {
-			store32_relaxed(link, 0);
+		} else if (lent || !queue_unlink_block(q, NULL, link, ref, next)) {
+			store32_relaxed(link, 0); /* a ring is cut where it has led to all its items */
 		}
 	}
 	FAULT("queue_destroy.held");
@@ -263,12 +266,14 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 	destroy_list(&q, &q.body->returned);
 	if (!load32_relaxed(&q.body->held) && !load32_relaxed(&q.body->n_held))
 		return;
-	if (lock_acquire(lane, &object->lock)) {
+	enum sabir_error error = lock_acquire(lane, &object->lock);
+	if (error == SABIR_BUSY) {
 		store32_seq(&lane->seg->header->sweep_wanted, 1);
 		return;
 	}
 	destroy_held(&q);
-	lock_release(lane, &object->lock);
+	if (!error)
+		lock_release(lane, &object->lock);
 }
 
 bool queue_keeps(const struct segment *seg, const struct seg_object *object)

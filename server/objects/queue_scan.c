@@ -17,8 +17,8 @@ struct scan {
 	void *context;
 };
 
-/* Shows a LIVE item of the queue; *next is what follows it, *ordinal its number. False: it is none any more. */
-static bool show_item(const struct scan *s, uint64_t ref, uint32_t *next, uint64_t *ordinal)
+/* Shows a LIVE item of the queue; *next is what follows it in its chain. False: it is none any more. */
+static bool show_item(const struct scan *s, uint64_t ref, uint32_t *next)
 {
 	uint32_t len;
 	struct seg_item *item = queue_item_at(s->q.seg, ref, &len);
@@ -26,7 +26,6 @@ static bool show_item(const struct scan *s, uint64_t ref, uint32_t *next, uint64
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != s->q.index)
 		return false;
 	*next = load32_acquire(&item->block.next);
-	*ordinal = load64_relaxed(&item->ordinal);
 	value_refs((struct span){ (const uint8_t *)(item + 1), len }, s->visit, s->context);
 	fence_acquire();
 	return load64_relaxed(&item->block.word) == word;
@@ -44,15 +43,10 @@ static void help(const struct scan *s, uint64_t *slot, uint64_t seen)
 /* False: it could not be followed to its end. */
 static bool show_chain(const struct scan *s, uint64_t ref)
 {
-	uint64_t ordinal = 0, before = 0;
+	struct ring ring = { 0 };
 	uint32_t next = 0;
-	for (bool first = true; ref && show_item(s, ref, &next, &ordinal); first = false) {
-		/* They rise, so the chain is no ring. */
-		if (!first && ordinal <= before)
-			break;
-		before = ordinal;
+	while (ref && !ring_closes(&ring, (uint32_t)ref) && show_item(s, ref, &next))
 		ref = next;
-	}
 	return !ref;
 }
 
@@ -96,8 +90,8 @@ static enum sabir_error scan_slots(struct scan *s)
 static bool scan_list(struct scan *s, const uint32_t *first)
 {
 	uint32_t ref = load32_relaxed(first), next = 0;
-	uint64_t n = 0, ordinal;
-	while (ref && n++ < s->q.seg->n_chunks * 4096ull && show_item(s, ref, &next, &ordinal))
+	struct ring ring = { 0 };
+	while (ref && !ring_closes(&ring, ref) && show_item(s, ref, &next))
 		ref = next;
 	return !ref;
 }

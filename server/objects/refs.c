@@ -15,9 +15,9 @@
 
 #include "server/base/fault.h"
 #include "server/objects/object_word.h"
+#include "server/objects/ring.h"
 
 #define HAND_HOLDS 0u
-#define MOST_BLOCKS (1u << 20) /* of one object; more are a damaged list */
 #define OWNER_MASK 0xffffffff001fffffull
 #define ONE_MORE (1ull << SEG_HOLD_SHIFT)
 
@@ -99,12 +99,13 @@ struct holds {
 	uint64_t *first;
 	struct seg_holds *block;
 	uint32_t next;
-	uint32_t i, n_blocks;
+	uint32_t i;
+	struct ring ring;
 };
 
 static struct holds holds_of(const struct segment *seg, struct seg_object *o)
 {
-	return (struct holds){ seg, &o->held, NULL, load32_acquire(&o->holders), 0, 0 };
+	return (struct holds){ .seg = seg, .first = &o->held, .next = load32_acquire(&o->holders) };
 }
 
 /* NULL behind the last. What is damaged ends the list. */
@@ -116,8 +117,8 @@ static uint64_t *next_hold(struct holds *h)
 		return first;
 	}
 	if (!h->block || h->i == SEG_N_HOLDS) {
-		h->block = h->next && ++h->n_blocks < MOST_BLOCKS ? segment_at(h->seg, h->next, sizeof(*h->block))
-								  : NULL;
+		h->block = h->next && !ring_closes(&h->ring, h->next) ? segment_at(h->seg, h->next, sizeof(*h->block))
+								      : NULL;
 		if (!h->block)
 			return NULL;
 		h->next = load32_acquire(&h->block->block.next);
@@ -246,7 +247,7 @@ void hold_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint
 	uint64_t word = block ? load64_acquire(&block->word) : 0;
 	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != dead_id)
 		return;
-	for (uint32_t n = 0; ref && ref != made && n < MOST_BLOCKS; n++) {
+	for (struct ring ring = { 0 }; ref && ref != made && !ring_closes(&ring, ref);) {
 		struct seg_block *at = segment_at(by->seg, ref, sizeof(struct seg_holds));
 		ref = at ? load32_acquire(&at->next) : 0;
 	}

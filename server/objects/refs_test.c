@@ -235,6 +235,30 @@ static void a_damaged_list_ends_where_it_is_damaged(void)
 	object_delete(&lane, o);
 }
 
+/* The collector looks at the holds of all objects again and again. */
+static void a_look_at_a_list_that_is_a_ring_is_short(void)
+{
+	struct lane others[18];
+	uint64_t o = make(&lane, NULL, false);
+	for (int i = 0; i < 18; i++) {
+		others[i] = kit_lane(&seg);
+		CU_ASSERT_EQUAL(object_hold(&others[i], o), SABIR_OK);
+	}
+	struct seg_object *entry = &seg.objects[object_index(o)];
+	struct seg_block *first = segment_at(&seg, entry->holders, sizeof(*first));
+	struct seg_block *second = segment_at(&seg, first->next, sizeof(*second));
+	second->next = entry->holders;
+	alarm(20);
+	for (int i = 0; i < 1000; i++)
+		CU_ASSERT(holders(o) >= 13);
+	CU_ASSERT_EQUAL(object_release(&lane, o), SABIR_OK);
+	CU_ASSERT_EQUAL(object_release(&lane, o), SABIR_NOT_HELD);
+	object_delete(&lane, o);
+	alarm(0);
+	for (int i = 0; i < 18; i++)
+		kit_lane_close(&others[i]);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -247,6 +271,7 @@ int main(void)
 		KIT_TEST(death_at_every_step_leaves_no_hold),
 		KIT_TEST(death_while_it_is_made_or_deleted_leaves_nothing),
 		KIT_TEST(a_damaged_list_ends_where_it_is_damaged),
+		KIT_TEST(a_look_at_a_list_that_is_a_ring_is_short),
 	};
 	return kit_run("refs", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

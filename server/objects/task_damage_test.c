@@ -2,6 +2,7 @@
 /* Words of tasks that a faulty program has written over: whoever comes by says so, and nobody goes round in a ring. */
 #include <unistd.h>
 
+#include "server/objects/keep.h"
 #include "server/objects/task_parts.h"
 #include "server/objects/task_test_kit.h"
 
@@ -113,12 +114,114 @@ static void a_dead_task_that_says_it_is_leased(void)
 	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
 }
 
+/* However many ids the queue says that it has. */
+static void ids_that_lead_to_each_other_are_not_copied(void)
+{
+	struct task_spec spec = { .discipline = SEG_TASK_FIFO, .dedup_window_ns = HOUR };
+	uint64_t q = make(&spec);
+	struct kept_tasks kept;
+	struct tasks view;
+	CU_ASSERT_EQUAL(put_as(&a, q, 1, &(struct task_put){ .id = text("one") }), SABIR_OK);
+	CU_ASSERT_EQUAL(put_as(&a, q, 2, &(struct task_put){ .id = text("two") }), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(keep_tasks(&a, q, &kept), SABIR_OK);
+	CU_ASSERT_EQUAL(kept.ids.n_items, 2);
+	kept_tasks_fini(&kept);
+	CU_ASSERT_EQUAL_FATAL(tasks_enter(&a, SEG_OP_TASK_CHANGE, q, &view), SABIR_OK);
+	struct seg_task_id *last = segment_at(&seg, view.body->id_last, sizeof(*last));
+	last->block.next = view.body->id_first;
+	view.body->n_ids = UINT64_MAX;
+	CU_ASSERT_EQUAL(tasks_leave(&view, SABIR_OK), SABIR_OK);
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(keep_tasks(&a, q, &kept), SABIR_DATA_LOSS);
+	alarm(0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+/* ---------------------------------------------------------------- chains in the hands of a lane */
+
+#define LARGE 100000u /* an item whose block is no slab's */
+
+/* The last of a lane's chain leads to `ref`; 0: to its first one. */
+static void lead_chain_to(const struct lane *of, uint32_t ref)
+{
+	uint32_t first = of->shared->chain;
+	struct seg_block *block = segment_at(&seg, first, sizeof(*block));
+	while (block->next)
+		block = segment_at(&seg, block->next, sizeof(*block));
+	block->next = ref ? ref : first;
+}
+
+static void put_two(struct lane *by, void *context)
+{
+	static uint8_t data[LARGE];
+	struct queue_item items[2] = { { .body = { data, LARGE } }, { .body = { data, LARGE } } };
+	uint32_t accepted;
+	bool duplicate;
+	(void)task_queue_put(by, *(uint64_t *)context, items, 2, &(struct task_put){ 0 }, &accepted, &duplicate);
+}
+
+static void a_ring_of_taken_tasks_ends(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	struct bytes out = { 0 };
+	put_two(&a, &q);
+	CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 2, &out, NULL), SABIR_OK);
+	bytes_fini(&out);
+	lead_chain_to(&a, 0);
+	alarm(PATIENCE_S);
+	task_queue_take_close(&a, 2);
+	alarm(0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+/* Who has decided to put two dies, and then somebody writes into the second; what it leads to is not put as well. */
+static void recover_put_to(uint64_t q, uint32_t ref)
+{
+	const struct kit_step decided = { "task_put.decided", 1 };
+	struct lane dead = kit_lane(&seg);
+	CU_ASSERT_FATAL(kit_die_at(&decided, put_two, &dead, &q));
+	lead_chain_to(&dead, ref);
+	alarm(PATIENCE_S);
+	CU_ASSERT_EQUAL(owner_recover(&a, dead.owner), SABIR_OK);
+	alarm(0);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS * 1000);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+static void a_ring_of_tasks_to_put_ends(void)
+{
+	static const uint32_t disciplines[] = { SEG_TASK_FIFO, SEG_TASK_LIFO, SEG_TASK_PRIORITY };
+	for (size_t i = 0; i < sizeof(disciplines) / sizeof(disciplines[0]); i++)
+		for (uint64_t n = 0; n < 9; n++) {
+			uint64_t q = make(&(struct task_spec){ .discipline = disciplines[i] });
+			for (uint64_t k = 0; k < n; k++)
+				CU_ASSERT_EQUAL(put(q, k), SABIR_OK);
+			recover_put_to(q, 0);
+		}
+}
+
+static void a_task_of_another_queue_is_not_put(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	uint64_t other = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	CU_ASSERT_EQUAL(put(other, 7), SABIR_OK);
+	recover_put_to(q, segment_ref(&seg, first_of(other, false)));
+	CU_ASSERT_EQUAL(get(other), 7);
+	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		KIT_TEST(a_delayed_task_that_says_it_has_no_time), KIT_TEST(a_ready_task_that_says_it_is_delayed),
-		KIT_TEST(a_task_with_the_last_of_all_numbers),     KIT_TEST(tasks_that_lead_to_each_other),
+		KIT_TEST(a_delayed_task_that_says_it_has_no_time),
+		KIT_TEST(a_ready_task_that_says_it_is_delayed),
+		KIT_TEST(a_task_with_the_last_of_all_numbers),
+		KIT_TEST(tasks_that_lead_to_each_other),
 		KIT_TEST(a_dead_task_that_says_it_is_leased),
+		KIT_TEST(ids_that_lead_to_each_other_are_not_copied),
+		KIT_TEST(a_ring_of_taken_tasks_ends),
+		KIT_TEST(a_ring_of_tasks_to_put_ends),
+		KIT_TEST(a_task_of_another_queue_is_not_put),
 	};
 	return kit_run("task damage", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -207,8 +207,13 @@ enum sabir_error task_queue_take_abandon(struct lane *lane)
 		return SABIR_OK;
 	}
 	enum sabir_error error = lock_acquire(lane, &q.object->lock);
-	if (error)
+	if (error == SABIR_BUSY)
 		return error;
+	if (error) { /* the queue is damaged, and takes nothing back */
+		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+		object_leave(lane);
+		return SABIR_OK;
+	}
 	error = tasks_return_chain(&q, lane->shared, lane->id);
 	if (error)
 		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);

@@ -22,16 +22,19 @@ void tasks_drop_chain(struct lane *by, struct seg_lane *of, uint32_t of_id, uint
 	while ((ref = load32_relaxed(head)) != 0) {
 		struct seg_block *block = segment_at(by->seg, ref, sizeof(*block));
 		uint64_t word = block ? load64_relaxed(&block->word) : 0;
-		if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != of_id) {
+		uint32_t next = block ? load32_relaxed(&block->next) : 0;
+		/* One that leads to itself was here already: the chain is a ring. */
+		if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != of_id || next == ref) {
 			store32_relaxed(head, 0);
 			return;
 		}
-		uint32_t next = load32_relaxed(&block->next);
 		store32_relaxed(&of->hand[TASK_HAND_FREED], ref);
 		fence_compiler();
 		FAULT("task_chain.noted");
 		store32_relaxed(head, next);
 		FAULT("task_chain.shortened");
+		fence_compiler();
+		store32_relaxed(&block->next, ref);
 		if (of == by->shared)
 			block_free(by, block);
 		else
@@ -146,6 +149,14 @@ enum sabir_error tasks_find_id(struct tasks *q, struct span id, bool *known)
 	return error;
 }
 
+/* A block that the lane `of` has made: what is a queue's already, of this put or of another queue, is not put. */
+static bool is_made_by(const struct tasks *q, const struct seg_lane *of, const struct seg_block *block)
+{
+	uint64_t word = block ? load64_relaxed(&block->word) : 0;
+	uint32_t id = (uint32_t)(of - q->seg->lanes) + 1;
+	return block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == id;
+}
+
 /* Part of an item's transaction. */
 static enum sabir_error insert_id(struct tasks *q, struct seg_lane *of, uint64_t ordinal)
 {
@@ -153,7 +164,7 @@ static enum sabir_error insert_id(struct tasks *q, struct seg_lane *of, uint64_t
 	uint32_t ref = (uint32_t)load64_relaxed(&of->args[0]), last_ref = load32_relaxed(&q->body->id_last);
 	struct seg_task_id *id = segment_at(q->seg, ref, sizeof(*id));
 	struct seg_task_id *last = segment_at(q->seg, last_ref, sizeof(*last));
-	if (!id || (last_ref && !last))
+	if (!is_made_by(q, of, (struct seg_block *)id) || (last_ref && !last))
 		return SABIR_DATA_LOSS;
 	id->hash.ordinal = ordinal;
 	if (skip_insert(&ids, ref))
@@ -193,7 +204,7 @@ static enum sabir_error insert_first(struct tasks *q, struct seg_lane *of)
 {
 	uint64_t ordinal = load64_relaxed(&q->body->next_ordinal);
 	struct seg_task *item = segment_at(q->seg, load32_relaxed(&of->chain), sizeof(*item));
-	if (!item)
+	if (!is_made_by(q, of, (struct seg_block *)item))
 		return SABIR_DATA_LOSS;
 	place(q, item, ordinal);
 	enum sabir_error error = link_new(q, item);

@@ -33,12 +33,15 @@ static enum sabir_error recover_get(struct tasks *q, struct seg_lane *dead, uint
 	enum sabir_error error = SABIR_OK;
 	if (load32_relaxed(&dead->phase) != SEG_PHASE_COMMITTED && load32_relaxed(&dead->chain)) {
 		bool its = lock_held_by(&q->object->lock, dead_id);
-		if (!its && lock_acquire(q->lane, &q->object->lock))
-			return SABIR_BUSY;
-		error = tasks_return_chain(q, dead, dead_id);
+		error = its ? SABIR_OK : lock_acquire(q->lane, &q->object->lock);
+		if (error == SABIR_BUSY)
+			return error;
+		bool locked = !its && !error;
+		if (!error)
+			error = tasks_return_chain(q, dead, dead_id);
 		if (error)
 			journal_undo(q->lane);
-		if (!its)
+		if (locked)
 			lock_release(q->lane, &q->object->lock);
 	}
 	tasks_drop_chain(q->lane, dead, dead_id, &dead->chain);

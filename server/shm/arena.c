@@ -107,6 +107,8 @@ static void cache_push(struct lane *lane, uint32_t class_index, uint32_t ref)
 {
 	struct seg_cache *cache = &lane->shared->cache[class_index];
 	uint32_t n = load32_relaxed(&cache->n);
+	if (n >= SEG_CACHE_REFS)
+		return; /* written over just now; the block is the lane's until that ends */
 	store32_relaxed(&cache->refs[n], ref);
 	fence_compiler();
 	store32_relaxed(&cache->n, n + 1);
@@ -468,10 +470,11 @@ void block_retire(struct lane *lane, struct seg_block *block)
 	uint32_t ref = segment_ref(seg, block);
 	uint32_t chunk = chunk_of(seg, ref);
 	uint32_t class_index = slab_class(seg, chunk);
+	bool whole = block_size(seg, ref) != 0;
 
-	if (class_index == SEG_N_CLASSES) {
+	if (whole && class_index == SEG_N_CLASSES) {
 		large_free(lane, chunk); /* its chunks go to limbo */
-	} else {
+	} else if (whole) {
 		uint32_t i = slab_index(seg, block, chunk, class_index);
 		uint64_t tag = block_tag(load64_relaxed(&block->word));
 		set_refill(lane, chunk + 1);

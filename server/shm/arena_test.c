@@ -402,6 +402,49 @@ static void a_damaged_cache_ends_nobody(void)
 	release(&lane, fine);
 }
 
+static void write_count(const char *name, void *context)
+{
+	struct lane *by = context;
+	if (strcmp(name, "arena.block_claimed") && strcmp(name, "arena.freed"))
+		return;
+	for (uint32_t c = 0; c < SEG_N_CLASSES; c++)
+		by->shared->cache[c].n = UINT32_MAX / 2;
+}
+
+/* Somebody writes over the counts just when the lane fills its cache: nothing is written behind it. */
+static void a_cache_that_is_damaged_meanwhile_has_no_more_places(void)
+{
+	struct lane victim = kit_lane(&seg);
+	struct seg_block *block;
+	fault_trace(write_count, &victim);
+	for (int k = 0; k < 40; k++)
+		if (alloc(&victim, 64, &block) == SABIR_OK)
+			release(&victim, block);
+	fault_trace(NULL, NULL);
+	kit_lane_close(&victim);
+}
+
+/* A damaged ref leads into the part of a slab in front of its blocks, or behind the beginning of one. */
+static void what_is_no_block_is_not_retired(void)
+{
+	struct seg_block *block, *large;
+	CU_ASSERT_EQUAL(alloc(&lane, 1000, &block), SABIR_OK);
+	CU_ASSERT_EQUAL(alloc(&lane, 300000, &large), SABIR_OK);
+	uint32_t refs[] = {
+		segment_ref(&seg, block) + 1, segment_ref(&seg, large) + 1,
+		(segment_ref(&seg, block) >> (SEG_CHUNK_SHIFT - SEG_REF_SHIFT) << (SEG_CHUNK_SHIFT - SEG_REF_SHIFT)) + 2
+	};
+	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
+		struct seg_block *none = segment_at(&seg, refs[i], sizeof(*none));
+		uint64_t word = none->word;
+		retire(&lane, none);
+		CU_ASSERT_EQUAL(none->word, word);
+	}
+	CU_ASSERT(block_size(&seg, segment_ref(&seg, large)) >= 300000);
+	release(&lane, block);
+	release(&lane, large);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -419,6 +462,8 @@ int main(void)
 		KIT_TEST(trim_keeps_what_is_wanted_and_gives_back_the_rest),
 		KIT_TEST(a_long_run_ends_where_it_began),
 		KIT_TEST(a_damaged_cache_ends_nobody),
+		KIT_TEST(a_cache_that_is_damaged_meanwhile_has_no_more_places),
+		KIT_TEST(what_is_no_block_is_not_retired),
 	};
 	return kit_run("arena", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

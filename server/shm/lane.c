@@ -252,6 +252,32 @@ static uint32_t object_of_lock(const struct segment *seg, const uint64_t *word)
 	return (uint32_t)(((const uint8_t *)word - (const uint8_t *)seg->objects) / sizeof(*seg->objects));
 }
 
+/*
+ * Whether somebody has written over the word who had nothing to write there: it names no lane, or one that was free before and
+ * behind our look at it, in the same generation, and so all the while. A lane that has a lock is LIVE until it has not.
+ */
+static bool names_nobody(const struct segment *seg, const uint64_t *word)
+{
+	uint64_t seen = load64_seq(word);
+	uint32_t id = seen & LOCK_LANE;
+	if (!seen)
+		return false;
+	if (!id || id > seg->n_lanes || seen & ~(uint64_t)(LOCK_LANE | LOCK_SLEEPERS | LOCK_RINGS))
+		return true;
+	const uint64_t *lane = &seg->lanes[id - 1].word;
+	uint64_t before = load64_seq(lane);
+	return (before & 15) != SEG_LANE_LIVE && (load64_seq(word) & LOCK_LANE) == id && load64_seq(lane) == before;
+}
+
+/* Nobody will ever release it. */
+static enum sabir_error lock_lost(const struct segment *seg, const uint64_t *word)
+{
+	uint32_t index = object_of_lock(seg, word);
+	if (index < seg->n_objects)
+		store64_relaxed(&seg->objects[index].damaged, 1);
+	return SABIR_DATA_LOSS;
+}
+
 /* Takes the lock, or leaves word in it: whoever takes the flag off with his release rings. */
 static enum sabir_error lock_or_ask(struct lane *lane, uint64_t *word)
 {
@@ -283,7 +309,7 @@ enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
 	if (lock_acquire_now(lane, word))
 		return SABIR_OK;
 	if (lane->lock_rings)
-		return lock_or_ask(lane, word);
+		return names_nobody(lane->seg, word) ? lock_lost(lane->seg, word) : lock_or_ask(lane, word);
 	uint64_t deadline_ns = lane->lock_patience_ns ? monotonic_ns() + lane->lock_patience_ns : 0;
 	/* From here on we may have slept beside others, so we leave the flag for them. */
 	for (;;) {
@@ -293,6 +319,8 @@ enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
 				return SABIR_OK;
 			continue;
 		}
+		if (names_nobody(lane->seg, word))
+			return lock_lost(lane->seg, word);
 		if (!(seen & LOCK_SLEEPERS) && !cas64(word, &seen, seen | LOCK_SLEEPERS))
 			continue;
 		if (!lock_sleep(lane, word, seen | LOCK_SLEEPERS, deadline_ns))

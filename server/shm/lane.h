@@ -214,9 +214,10 @@ void journal_undo(struct lane *lane);
 /*
  * The object's lock: a word with the lane of its holder, spin, then futex. A dead holder's lock is released by the recovery
  * after the object was repaired. Not re-entrant; nobody waits for a lock while he holds another, except for the
- * directory's below an object's. A holder may be stopped, and a damaged word may name nobody: lanes that serve others (the server's) have a
- * patience, or don't sleep at all (lock_rings): BUSY then promises that the doorbell is rung for `busy_object` when the
- * lock has been released, by its holder or in its recovery. Errors: BUSY.
+ * directory's below an object's. A holder may be stopped, and a damaged word may name another than him: lanes that serve others (the
+ * server's) have a patience, or don't sleep at all (lock_rings): BUSY then promises that the doorbell is rung for `busy_object`
+ * when the lock has been released, by its holder or in its recovery. Errors: BUSY; DATA_LOSS (it names nobody, and its object
+ * counts as damaged).
  */
 enum sabir_error lock_acquire(struct lane *lane, uint64_t *word);
 /* Takes it if it is free, and spins a moment else: for a second lock, which nobody may wait for. */

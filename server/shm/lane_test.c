@@ -375,13 +375,36 @@ static void the_lock_names_its_holder(void)
 	lock_release(&a, lock);
 	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_OK);
 	lock_release(&b, lock);
-	*lock = 0x3ffe; /* damaged: a lane that there is not */
-	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_BUSY);
-	*lock = UINT64_MAX;
-	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_BUSY);
-	*lock = 0;
 	kit_lane_close(&a);
 	kit_lane_close(&b);
+}
+
+/* Whoever came would wait for ever, or come again and again. */
+static void a_lock_that_nobody_can_have_is_data_loss(void)
+{
+	struct lane server = kit_lane(&seg), client = kit_lane(&seg), gone = kit_lane(&seg);
+	const uint64_t words[] = { UINT64_MAX, 1ull << 40 | client.id, 0x4000, 0x8000, seg.n_lanes + 1, gone.id };
+	struct seg_object *o = &seg.objects[9];
+	kit_lane_close(&gone);
+	server.lock_rings = true;
+	alarm(20);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		o->damaged = 0;
+		o->lock = words[i];
+		CU_ASSERT_EQUAL(lock_acquire(&server, &o->lock), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(o->damaged, 1);
+		o->damaged = 0;
+		CU_ASSERT_EQUAL(lock_acquire(&client, &o->lock), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(o->damaged, 1);
+	}
+	alarm(0);
+	o->lock = client.id;
+	o->damaged = 0;
+	CU_ASSERT_EQUAL(lock_acquire(&server, &o->lock), SABIR_BUSY);
+	CU_ASSERT_EQUAL(o->damaged, 0);
+	o->lock = 0;
+	kit_lane_close(&server);
+	kit_lane_close(&client);
 }
 
 static void act_lock(struct lane *by, void *context)
@@ -491,6 +514,7 @@ int main(void)
 		KIT_TEST(a_damaged_journal_touches_nothing_outside),
 		KIT_TEST(the_lock_excludes_between_processes),
 		KIT_TEST(the_lock_names_its_holder),
+		KIT_TEST(a_lock_that_nobody_can_have_is_data_loss),
 		KIT_TEST(a_lane_that_does_not_sleep_has_the_release_ring),
 		KIT_TEST(a_dead_holders_lock_is_given_to_those_who_wait),
 		KIT_TEST(a_wake_up_that_a_dead_releaser_owes_is_made_good),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A task's place in its queue is its ordinal, which no other has: with two of one the queue would be damaged as soon
- * as one of them moves. The file has tasks in the order of their states, so they are compared when all are there.
+ * as one of them moves. The file has tasks in the order of their states, so they are compared when all are there. Ids come
+ * in the order in which they were put.
  */
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@ void ordinals_begin(struct load *l, uint64_t end)
 {
 	l->ordinals.n = 0;
 	l->ordinals.end = end;
+	l->ordinals.id_end = 0;
 }
 
 enum sabir_error ordinals_add(struct load *l, uint64_t ordinal, bool of_id)
@@ -18,6 +20,10 @@ enum sabir_error ordinals_add(struct load *l, uint64_t ordinal, bool of_id)
 	struct ordinals *o = &l->ordinals;
 	if (ordinal >= o->end || ordinal > LOAD_COUNT_MAX)
 		return load_senseless(l, "a task behind the last that was put");
+	if (of_id && ordinal < o->id_end)
+		return load_senseless(l, "an id that was put before the one in front of it");
+	if (of_id)
+		o->id_end = ordinal + 1;
 	if (o->n == o->cap) {
 		size_t cap = o->cap ? o->cap * 2 : 256;
 		uint64_t *more = realloc(o->of, cap * sizeof(*more));

@@ -21,7 +21,8 @@ struct loaded {
 struct ordinals {
 	uint64_t *of;
 	size_t n, cap;
-	uint64_t end; /* all are below */
+	uint64_t end;    /* all are below */
+	uint64_t id_end; /* so are those of ids so far */
 };
 
 /* Numbers that count up: none comes so far. What a file has beyond would leave no room to count on. */

@@ -16,7 +16,6 @@
 
 #define NAMES_AT_ONCE 32u
 #define PROGRESS_EVERY (CLOCK_SECOND)
-#define NOBODY_LOOKS 5u
 
 /* ---------------------------------------------------------------- which objects */
 
@@ -189,22 +188,11 @@ static bool is_stopped(const struct save *s)
 	return s->options->stop && load32_acquire(s->options->stop);
 }
 
-/* A lock that a faulty program has written over: whoever it names can't release it. */
-static bool is_locked_by_nobody(const struct save *s, uint64_t handle)
-{
-	const struct segment *seg = s->lane->seg;
-	const uint64_t *lock = &seg->objects[object_index(handle)].lock;
-	uint32_t id = lock_holder(lock);
-	if (!load64_relaxed(lock))
-		return false;
-	return !id || id > seg->n_lanes || (load64_acquire(&seg->lanes[id - 1].word) & 15) != SEG_LANE_LIVE;
-}
-
 static enum sabir_error save_one(struct save *s, uint64_t handle, uint32_t part)
 {
 	const struct timespec pause = { 0, 20 * CLOCK_MILLISECOND };
 	uint64_t deadline = clock_deadline(SAVE_PATIENCE), n_objects = s->result->n_objects;
-	for (uint32_t nobody = 0;;) {
+	for (;;) {
 		struct kept_entry kept;
 		s->times = times_now();
 		enum sabir_error error = is_stopped(s) ? SABIR_CANCELLED : keep_entry(s->lane, handle, &kept);
@@ -215,10 +203,6 @@ static enum sabir_error save_one(struct save *s, uint64_t handle, uint32_t part)
 		}
 		if (error != SABIR_BUSY || s->result->n_objects != n_objects || clock_left(deadline) == 0)
 			return error;
-		/* More than once: between two looks somebody may have released it and gone. */
-		nobody = is_locked_by_nobody(s, handle) ? nobody + 1 : 0;
-		if (nobody == NOBODY_LOOKS)
-			return SABIR_DATA_LOSS;
 		nanosleep(&pause, NULL);
 	}
 }

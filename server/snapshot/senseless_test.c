@@ -151,6 +151,21 @@ static void a_condition_whose_lock_is_not_in_the_file(void)
 	expect_without_lock(0);
 }
 
+static void ids_in_another_order(void)
+{
+	begin();
+	put_object(&(struct record_object){ .id = 1,
+					    .kind = SEG_KIND_TASK_QUEUE,
+					    .name = text("damaged"),
+					    .order = 1,
+					    .discipline = SEG_TASK_FIFO,
+					    .dedup_window_ns = UINT32_MAX,
+					    .next_ordinal = 9 });
+	put_entry(&(struct record_entry){ .id = text("two"), .ordinal = 2, .ends_unix_ns = INT64_MAX });
+	put_entry(&(struct record_entry){ .id = text("one"), .ordinal = 1, .ends_unix_ns = INT64_MAX });
+	CU_ASSERT_EQUAL(end(), 1);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -159,6 +174,7 @@ int main(void)
 		KIT_TEST(a_lock_that_has_counted_too_far_and_its_condition),
 		KIT_TEST(a_value_that_none_can_have_and_the_condition_over_its_lock),
 		KIT_TEST(a_condition_whose_lock_is_not_in_the_file),
+		KIT_TEST(ids_in_another_order),
 	};
 	return kit_run("snapshot, files that make no sense", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));
 }
