@@ -39,12 +39,12 @@ struct op_receipt {
 	uint64_t number; /* the operation's own */
 	uint64_t part;   /* the same: handle of the part of the object that it worked on */
 	bool items;      /* it took items, which are in its response */
+	bool tasks;      /* the same: out of a task queue */
 	uint8_t *places; /* the same: where they stood, if a number does not say it; from malloc */
 	size_t places_len;
 	uint32_t n_back; /* op_undo's: so much of it is undone already */
 	/* Not NULL: it is not over, and this lane, which has performed it, does nothing else until op_finish. */
 	struct lane *open;
-	bool tasks; /* the same: of a task queue */
 };
 /* What is not over is finished, as one that is wanted. */
 void op_receipt_fini(struct op_receipt *receipt);
