@@ -545,6 +545,24 @@ static void a_ring_of_taken_items_is_freed_once(void)
 	}
 }
 
+/* A lane's record is written over while its get is open. What it had taken is nobody's, and in no put of the lane. */
+static void an_open_get_of_a_queue_that_is_none_is_over(void)
+{
+	for (int close = 0; close < 2; close++) {
+		uint64_t q = make(false), other = make(false);
+		uint64_t handle = close ? seg.n_objects : UINT32_MAX;
+		get_open(q, 2);
+		lane.shared->handle = handle;
+		if (close)
+			queue_get_close(&lane, 2);
+		else
+			CU_ASSERT_EQUAL(queue_get_abandon(&lane), SABIR_OK);
+		CU_ASSERT(lane.shared->op == SEG_OP_NONE && lane.shared->chain == 0);
+		CU_ASSERT_EQUAL(get(q), SABIR_OK);
+		CU_ASSERT(spares(other, q));
+	}
+}
+
 static void a_damaged_slot_is_given_up_and_its_place_free(void)
 {
 	uint64_t q = make(false), other = make(false);
@@ -591,6 +609,7 @@ int main(void)
 		KIT_TEST(a_ring_of_large_items_ends),
 		KIT_TEST(a_ring_that_a_dead_getter_left_ends),
 		KIT_TEST(no_ring_is_followed_for_long),
+		KIT_TEST(an_open_get_of_a_queue_that_is_none_is_over),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};

@@ -174,6 +174,28 @@ static void a_ring_of_taken_tasks_ends(void)
 	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
 }
 
+/* A lane's record is written over while its get is open. What it had taken is nobody's, and in no put of the lane. */
+static void an_open_take_of_a_queue_that_is_none_is_over(void)
+{
+	for (int close = 0; close < 2; close++) {
+		uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+		uint64_t other = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+		struct bytes out = { 0 };
+		CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
+		CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 1, &out, NULL), SABIR_OK);
+		bytes_fini(&out);
+		a.shared->handle = seg.n_objects;
+		if (close)
+			task_queue_take_close(&a, 1);
+		else
+			CU_ASSERT_EQUAL(task_queue_take_abandon(&a), SABIR_OK);
+		CU_ASSERT_EQUAL(put(other, 2), SABIR_OK);
+		CU_ASSERT(get(other) == 2 && get(other) == SABIR_EMPTY * 1000);
+		CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+		CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+	}
+}
+
 /* Who has decided to put two dies, and then somebody writes into the second; what it leads to is not put as well. */
 static void recover_put_to(uint64_t q, uint32_t ref)
 {
@@ -220,6 +242,7 @@ int main(void)
 		KIT_TEST(a_dead_task_that_says_it_is_leased),
 		KIT_TEST(ids_that_lead_to_each_other_are_not_copied),
 		KIT_TEST(a_ring_of_taken_tasks_ends),
+		KIT_TEST(an_open_take_of_a_queue_that_is_none_is_over),
 		KIT_TEST(a_ring_of_tasks_to_put_ends),
 		KIT_TEST(a_task_of_another_queue_is_not_put),
 	};

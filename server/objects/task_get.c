@@ -175,13 +175,20 @@ enum sabir_error task_queue_take_open(struct lane *lane, uint64_t handle, uint32
 	return get(lane, handle, &(struct wish){ .n = n, .places = places, .open = true }, out);
 }
 
-/* The queue of a get that is open; false: it is damaged. */
+static void drop_taken(struct lane *lane)
+{
+	tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+}
+
+/* The queue of a get that is open; false: it is damaged, and what was taken is gone, so that no later operation finds it. */
 static bool reenter(struct lane *lane, struct tasks *q)
 {
 	uint64_t handle = load64_relaxed(&lane->shared->handle);
 	uint32_t index = object_index(handle);
 	bool fine = index < lane->seg->n_objects && tasks_view(lane, index, &lane->seg->objects[index], q);
 	q->handle = handle;
+	if (!fine)
+		drop_taken(lane);
 	return fine;
 }
 
@@ -210,7 +217,7 @@ enum sabir_error task_queue_take_abandon(struct lane *lane)
 	if (error == SABIR_BUSY)
 		return error;
 	if (error) { /* the queue is damaged, and takes nothing back */
-		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+		drop_taken(lane);
 		object_leave(lane);
 		return SABIR_OK;
 	}
