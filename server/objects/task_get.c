@@ -222,8 +222,10 @@ enum sabir_error task_queue_take_abandon(struct lane *lane)
 		return SABIR_OK;
 	}
 	error = tasks_return_chain(&q, lane->shared, lane->id);
-	if (error)
-		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+	if (error) {
+		journal_undo(lane); /* part of it may be linked already */
+		drop_taken(lane);
+	}
 	q.items = true;
 	q.changed = false;
 	(void)tasks_end(&q, error);
