@@ -504,6 +504,20 @@ static void recover_cut(uint64_t q, uint64_t other)
 	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
 }
 
+/* Who died seems to have left a segment of slots behind, and those that are there are a ring. */
+static void recover_left(uint64_t q, uint64_t other)
+{
+	const struct kit_step chained = { "queue_put.chained", N };
+	struct lane dead = kit_lane(&seg);
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	struct seg_slots *slots = segment_at(&seg, (uint32_t)body->head, sizeof(*slots));
+	(void)other;
+	CU_ASSERT_FATAL(kit_die_at(&chained, act_put_four, &dead, &q));
+	slots->block.next = (uint32_t)body->head;
+	dead.shared->hand[HAND_OLD_SLOTS] = segment_ref(&seg, live_item(q, 0));
+	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
+}
+
 static void no_ring_is_followed_for_long(void)
 {
 	in_large_memory(search_held);
@@ -513,6 +527,7 @@ static void no_ring_is_followed_for_long(void)
 	in_large_memory(keep_held);
 	in_large_memory(delete_lent);
 	in_large_memory(recover_cut);
+	in_large_memory(recover_left);
 }
 
 /* ---------------------------------------------------------------- slots for what is to be put */
