@@ -351,10 +351,10 @@ static bool reenter(struct lane *lane, struct queue *q)
 	uint64_t handle = load64_relaxed(&lane->shared->handle);
 	uint32_t index = object_index(handle);
 	*q = (struct queue){ .lane = lane, .seg = lane->seg, .index = index, .handle = handle };
-	if (index < lane->seg->n_objects) {
+	if (index < lane->seg->n_objects)
 		q->object = &lane->seg->objects[index];
+	if (q->object && load32_relaxed(&q->object->kind) == SEG_KIND_QUEUE)
 		q->body = segment_at(lane->seg, load32_relaxed(&q->object->body), sizeof(*q->body));
-	}
 	if (!q->body)
 		queue_drop_chain(q, lane->shared, lane->id, &lane->shared->chain);
 	return q->body;

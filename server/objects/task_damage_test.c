@@ -196,6 +196,28 @@ static void an_open_take_of_a_queue_that_is_none_is_over(void)
 	}
 }
 
+/* Its items are not put back into an object of another kind. */
+static void an_open_take_of_another_kind_of_object_leaves_that_alone(void)
+{
+	const struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO }), other = 0, number = 7;
+	const struct queue_item item = { .body = { (const uint8_t *)&number, sizeof(number) } };
+	struct bytes out = { 0 };
+	uint32_t accepted;
+	CU_ASSERT_EQUAL_FATAL(object_create(&a, text(""), &spec, false, &other), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_put(&a, other, &item, 1, &accepted), SABIR_OK);
+	CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 1, &out, NULL), SABIR_OK);
+	a.shared->handle = other;
+	CU_ASSERT_EQUAL(task_queue_take_abandon(&a), SABIR_OK);
+	bytes_empty(&out);
+	CU_ASSERT(queue_get(&b, other, 1, &out) == SABIR_OK && !memcmp(out.data, &number, sizeof(number)));
+	CU_ASSERT_EQUAL(queue_put(&b, other, &item, 1, &accepted), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+	bytes_fini(&out);
+}
+
 static void see_what_is_undone(const char *step, void *context)
 {
 	if (!strcmp(step, "task_chain.noted"))
@@ -269,6 +291,7 @@ int main(void)
 		KIT_TEST(ids_that_lead_to_each_other_are_not_copied),
 		KIT_TEST(a_ring_of_taken_tasks_ends),
 		KIT_TEST(an_open_take_of_a_queue_that_is_none_is_over),
+		KIT_TEST(an_open_take_of_another_kind_of_object_leaves_that_alone),
 		KIT_TEST(an_open_take_is_unlinked_before_it_is_freed),
 		KIT_TEST(a_ring_of_tasks_to_put_ends),
 		KIT_TEST(a_task_of_another_queue_is_not_put),
