@@ -107,6 +107,9 @@ static enum sabir_error get_one(struct tasks *q, const struct wish *wish, uint32
 	enum sabir_error error = first_ready(q, &item);
 	if (!error && !bytes_fits(out, load32_relaxed(&item->block.len)))
 		error = SABIR_EMPTY;
+	/* First, so that nothing has a place that is not in `out`. */
+	if (!error && !bytes_reserve(out, load32_relaxed(&item->block.len)))
+		error = SABIR_NO_MEMORY;
 	if (!error && wish->places)
 		error = note_place(item, wish->places);
 	if (!error)
