@@ -177,12 +177,30 @@ static void an_open_get_is_given_up(void)
 	CU_ASSERT_EQUAL(kit_count_objects(&seg), 0);
 }
 
+/* The directory is every name's: none can be given any more, but what has one is found by it. */
+static void names_are_found_behind_the_directorys_lock(void)
+{
+	const struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	const struct span other = { (const uint8_t *)"other", 5 };
+	uint64_t named, found = 0;
+	CU_ASSERT_EQUAL_FATAL(object_create(&lane, text, &spec, false, &named), SABIR_OK);
+	seg.objects[0].lock = NOBODYS;
+	CU_ASSERT_EQUAL(object_create(&lane, other, &spec, false, &found), SABIR_DATA_LOSS);
+	CU_ASSERT(object_open(&lane, text, &found) == SABIR_OK && found == named);
+	put(named);
+	seg.objects[0].lock = 0;
+	CU_ASSERT_EQUAL(object_delete(&lane, named), SABIR_OK);
+	kit_settle(&lane);
+	CU_ASSERT_EQUAL(kit_count_objects(&seg), 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(who_dies_is_recovered),
 		KIT_TEST(what_is_lent_of_a_deleted_queue_is_given_up),
 		KIT_TEST(an_open_get_is_given_up),
+		KIT_TEST(names_are_found_behind_the_directorys_lock),
 	};
 	return kit_run("locks, damage", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

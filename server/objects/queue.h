@@ -66,8 +66,7 @@ enum sabir_error queue_get_abandon(struct lane *lane);
 
 /*
  * What a dead lane's record tells, before its recovery. Of a put of one item, which began with a record that was made anew
- * for it: whether it has happened. That an open get, from a queue of either kind,
- * is to count as closed.
+ * for it: whether it has happened. That an open get, from a queue of either kind, is to count as closed.
  */
 void queue_put_begins_anew(struct lane *lane);
 bool queue_put_happened(const struct segment *seg, const struct seg_lane *dead, uint32_t dead_id);

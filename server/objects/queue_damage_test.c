@@ -504,6 +504,20 @@ static void recover_cut(uint64_t q, uint64_t other)
 	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
 }
 
+/* Who died seems to have left a segment of slots behind, and those that are there are a ring. */
+static void recover_left(uint64_t q, uint64_t other)
+{
+	const struct kit_step chained = { "queue_put.chained", N };
+	struct lane dead = kit_lane(&seg);
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(q)].body, sizeof(*body));
+	struct seg_slots *slots = segment_at(&seg, (uint32_t)body->head, sizeof(*slots));
+	(void)other;
+	CU_ASSERT_FATAL(kit_die_at(&chained, act_put_four, &dead, &q));
+	slots->block.next = (uint32_t)body->head;
+	dead.shared->hand[HAND_OLD_SLOTS] = segment_ref(&seg, live_item(q, 0));
+	CU_ASSERT_EQUAL(owner_recover(&lane, dead.owner), SABIR_OK);
+}
+
 static void no_ring_is_followed_for_long(void)
 {
 	in_large_memory(search_held);
@@ -513,6 +527,7 @@ static void no_ring_is_followed_for_long(void)
 	in_large_memory(keep_held);
 	in_large_memory(delete_lent);
 	in_large_memory(recover_cut);
+	in_large_memory(recover_left);
 }
 
 /* ---------------------------------------------------------------- slots for what is to be put */
@@ -541,6 +556,24 @@ static void a_ring_of_taken_items_is_freed_once(void)
 		CU_ASSERT_EQUAL(object_delete(&lane, next), SABIR_OK);
 		for (uint32_t i = 0; i < n; i++)
 			CU_ASSERT_EQUAL(queue_forgo(&lane, &slot[i]), SABIR_OK);
+		CU_ASSERT(spares(other, q));
+	}
+}
+
+/* A lane's record is written over while its get is open. What it had taken is nobody's, and in no put of the lane. */
+static void an_open_get_of_a_queue_that_is_none_is_over(void)
+{
+	for (int close = 0; close < 2; close++) {
+		uint64_t q = make(false), other = make(false);
+		uint64_t handle = close ? seg.n_objects : UINT32_MAX;
+		get_open(q, 2);
+		lane.shared->handle = handle;
+		if (close)
+			queue_get_close(&lane, 2);
+		else
+			CU_ASSERT_EQUAL(queue_get_abandon(&lane), SABIR_OK);
+		CU_ASSERT(lane.shared->op == SEG_OP_NONE && lane.shared->chain == 0);
+		CU_ASSERT_EQUAL(get(q), SABIR_OK);
 		CU_ASSERT(spares(other, q));
 	}
 }
@@ -591,6 +624,7 @@ int main(void)
 		KIT_TEST(a_ring_of_large_items_ends),
 		KIT_TEST(a_ring_that_a_dead_getter_left_ends),
 		KIT_TEST(no_ring_is_followed_for_long),
+		KIT_TEST(an_open_get_of_a_queue_that_is_none_is_over),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};

@@ -345,16 +345,18 @@ enum sabir_error queue_get_open(struct lane *lane, uint64_t handle, uint32_t n, 
 	return get_entered(&q, n, out);
 }
 
-/* The queue of a get that is open; false: it is damaged. */
+/* The queue of a get that is open; false: it is damaged, and what was taken is gone, so that no later operation finds it. */
 static bool reenter(struct lane *lane, struct queue *q)
 {
 	uint64_t handle = load64_relaxed(&lane->shared->handle);
 	uint32_t index = object_index(handle);
-	if (index >= lane->seg->n_objects)
-		return false;
-	struct seg_object *object = &lane->seg->objects[index];
-	*q = (struct queue){ .lane = lane, .seg = lane->seg, .object = object, .index = index, .handle = handle };
-	q->body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q->body));
+	*q = (struct queue){ .lane = lane, .seg = lane->seg, .index = index, .handle = handle };
+	if (index < lane->seg->n_objects)
+		q->object = &lane->seg->objects[index];
+	if (q->object && load32_relaxed(&q->object->kind) == SEG_KIND_QUEUE)
+		q->body = segment_at(lane->seg, load32_relaxed(&q->object->body), sizeof(*q->body));
+	if (!q->body)
+		queue_drop_chain(q, lane->shared, lane->id, &lane->shared->chain);
 	return q->body;
 }
 

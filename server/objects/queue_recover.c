@@ -124,15 +124,12 @@ static bool slots_reachable(struct queue *q, uint32_t wanted)
 {
 	uint32_t ref = (uint32_t)load64_acquire(&q->body->head);
 	uint32_t n_slots;
-	for (uint32_t n = 0; ref && n < q->seg->n_chunks * 4096u; n++) {
-		if (ref == wanted)
-			return true;
+	while (ref && ref != wanted) {
 		struct seg_slots *slots = queue_slots(q->seg, ref, &n_slots);
-		if (!slots)
+		if (!slots || queue_next_slots(q->seg, slots, &ref))
 			return false;
-		ref = load32_acquire(&slots->block.next);
 	}
-	return false;
+	return ref;
 }
 
 /* A segment that the dead lane had linked but not confirmed, or left behind but not retired. */

@@ -174,6 +174,76 @@ static void a_ring_of_taken_tasks_ends(void)
 	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
 }
 
+/* A lane's record is written over while its get is open. What it had taken is nobody's, and in no put of the lane. */
+static void an_open_take_of_a_queue_that_is_none_is_over(void)
+{
+	for (int close = 0; close < 2; close++) {
+		uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+		uint64_t other = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+		struct bytes out = { 0 };
+		CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
+		CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 1, &out, NULL), SABIR_OK);
+		bytes_fini(&out);
+		a.shared->handle = seg.n_objects;
+		if (close)
+			task_queue_take_close(&a, 1);
+		else
+			CU_ASSERT_EQUAL(task_queue_take_abandon(&a), SABIR_OK);
+		CU_ASSERT_EQUAL(put(other, 2), SABIR_OK);
+		CU_ASSERT(get(other) == 2 && get(other) == SABIR_EMPTY * 1000);
+		CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+		CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+	}
+}
+
+/* Its items are not put back into an object of another kind. */
+static void an_open_take_of_another_kind_of_object_leaves_that_alone(void)
+{
+	const struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO }), other = 0, number = 7;
+	const struct queue_item item = { .body = { (const uint8_t *)&number, sizeof(number) } };
+	struct bytes out = { 0 };
+	uint32_t accepted;
+	CU_ASSERT_EQUAL_FATAL(object_create(&a, text(""), &spec, false, &other), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_put(&a, other, &item, 1, &accepted), SABIR_OK);
+	CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 1, &out, NULL), SABIR_OK);
+	a.shared->handle = other;
+	CU_ASSERT_EQUAL(task_queue_take_abandon(&a), SABIR_OK);
+	bytes_empty(&out);
+	CU_ASSERT(queue_get(&b, other, 1, &out) == SABIR_OK && !memcmp(out.data, &number, sizeof(number)));
+	CU_ASSERT_EQUAL(queue_put(&b, other, &item, 1, &accepted), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+	bytes_fini(&out);
+}
+
+static void see_what_is_undone(const char *step, void *context)
+{
+	if (!strcmp(step, "task_chain.noted"))
+		*(uint32_t *)context = a.shared->n_undo;
+}
+
+/* What can't be linked again is freed when it is out of everything: somebody else may have its memory at once. */
+static void an_open_take_is_unlinked_before_it_is_freed(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	struct bytes out = { 0 };
+	struct tasks view;
+	uint32_t n_undo = UINT32_MAX;
+	CU_ASSERT_EQUAL(put_as(&a, q, 1, &(struct task_put){ .ttl_ns = HOUR }), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 1, &out, NULL), SABIR_OK);
+	bytes_fini(&out);
+	CU_ASSERT_FATAL(tasks_view(&a, object_index(q), &seg.objects[object_index(q)], &view));
+	view.body->time[0] = UINT32_MAX;
+	fault_trace(see_what_is_undone, &n_undo);
+	CU_ASSERT_EQUAL(task_queue_take_abandon(&a), SABIR_OK);
+	fault_trace(NULL, NULL);
+	CU_ASSERT_EQUAL(n_undo, 0);
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS * 1000);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
 /* Who has decided to put two dies, and then somebody writes into the second; what it leads to is not put as well. */
 static void recover_put_to(uint64_t q, uint32_t ref)
 {
@@ -220,6 +290,9 @@ int main(void)
 		KIT_TEST(a_dead_task_that_says_it_is_leased),
 		KIT_TEST(ids_that_lead_to_each_other_are_not_copied),
 		KIT_TEST(a_ring_of_taken_tasks_ends),
+		KIT_TEST(an_open_take_of_a_queue_that_is_none_is_over),
+		KIT_TEST(an_open_take_of_another_kind_of_object_leaves_that_alone),
+		KIT_TEST(an_open_take_is_unlinked_before_it_is_freed),
 		KIT_TEST(a_ring_of_tasks_to_put_ends),
 		KIT_TEST(a_task_of_another_queue_is_not_put),
 	};

@@ -107,6 +107,9 @@ static enum sabir_error get_one(struct tasks *q, const struct wish *wish, uint32
 	enum sabir_error error = first_ready(q, &item);
 	if (!error && !bytes_fits(out, load32_relaxed(&item->block.len)))
 		error = SABIR_EMPTY;
+	/* First, so that nothing has a place that is not in `out`. */
+	if (!error && !bytes_reserve(out, load32_relaxed(&item->block.len)))
+		error = SABIR_NO_MEMORY;
 	if (!error && wish->places)
 		error = note_place(item, wish->places);
 	if (!error)
@@ -175,13 +178,21 @@ enum sabir_error task_queue_take_open(struct lane *lane, uint64_t handle, uint32
 	return get(lane, handle, &(struct wish){ .n = n, .places = places, .open = true }, out);
 }
 
-/* The queue of a get that is open; false: it is damaged. */
+static void drop_taken(struct lane *lane)
+{
+	tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+}
+
+/* The queue of a get that is open; false: it is damaged, and what was taken is gone, so that no later operation finds it. */
 static bool reenter(struct lane *lane, struct tasks *q)
 {
 	uint64_t handle = load64_relaxed(&lane->shared->handle);
 	uint32_t index = object_index(handle);
-	bool fine = index < lane->seg->n_objects && tasks_view(lane, index, &lane->seg->objects[index], q);
+	struct seg_object *o = index < lane->seg->n_objects ? &lane->seg->objects[index] : NULL;
+	bool fine = o && load32_relaxed(&o->kind) == SEG_KIND_TASK_QUEUE && tasks_view(lane, index, o, q);
 	q->handle = handle;
+	if (!fine)
+		drop_taken(lane);
 	return fine;
 }
 
@@ -210,13 +221,15 @@ enum sabir_error task_queue_take_abandon(struct lane *lane)
 	if (error == SABIR_BUSY)
 		return error;
 	if (error) { /* the queue is damaged, and takes nothing back */
-		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+		drop_taken(lane);
 		object_leave(lane);
 		return SABIR_OK;
 	}
 	error = tasks_return_chain(&q, lane->shared, lane->id);
-	if (error)
-		tasks_drop_chain(lane, lane->shared, lane->id, &lane->shared->chain);
+	if (error) {
+		journal_undo(lane); /* part of it may be linked already */
+		drop_taken(lane);
+	}
 	q.items = true;
 	q.changed = false;
 	(void)tasks_end(&q, error);

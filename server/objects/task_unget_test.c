@@ -192,6 +192,19 @@ static void a_giver_that_dies_brings_back_those_in_front(void)
 	munmap(steps, sizeof(*steps));
 }
 
+/* Else it would not be known any more whose place is whose, and nothing of the get could go back. */
+static void what_there_is_no_memory_for_has_no_place(void)
+{
+	struct got got = { .q = make(&(struct task_spec){ 0 }) };
+	put(got.q, 7);
+	got.out.len = UINT32_MAX; /* as if it were so full */
+	CU_ASSERT_EQUAL(task_queue_take(&a, got.q, 1, &got.out, &got.places), SABIR_NO_MEMORY);
+	CU_ASSERT(got.places.n_items == 0 && got.places.len == 0);
+	CU_ASSERT_EQUAL(get(got.q), 7);
+	got.out.len = 0;
+	end(&got);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -203,6 +216,7 @@ int main(void)
 		KIT_TEST(a_deleted_queue_has_it_no_more),
 		KIT_TEST(who_waits_is_woken),
 		KIT_TEST(a_giver_that_dies_brings_back_those_in_front),
+		KIT_TEST(what_there_is_no_memory_for_has_no_place),
 	};
 	return kit_run("task queue, what could not be handed over", setup, teardown, tests,
 		       sizeof(tests) / sizeof(tests[0]));

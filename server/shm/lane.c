@@ -269,11 +269,11 @@ static bool names_nobody(const struct segment *seg, const uint64_t *word)
 	return (before & 15) != SEG_LANE_LIVE && (load64_seq(word) & LOCK_LANE) == id && load64_seq(lane) == before;
 }
 
-/* Nobody will ever release it. */
+/* Nobody will ever release it. The directory goes on for who only looks names up: without it nothing would be found any more. */
 static enum sabir_error lock_lost(const struct segment *seg, const uint64_t *word)
 {
 	uint32_t index = object_of_lock(seg, word);
-	if (index < seg->n_objects)
+	if (index && index < seg->n_objects)
 		store64_relaxed(&seg->objects[index].damaged, 1);
 	return SABIR_DATA_LOSS;
 }

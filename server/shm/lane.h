@@ -217,7 +217,7 @@ void journal_undo(struct lane *lane);
  * directory's below an object's. A holder may be stopped, and a damaged word may name another than him: lanes that serve others (the
  * server's) have a patience, or don't sleep at all (lock_rings): BUSY then promises that the doorbell is rung for `busy_object`
  * when the lock has been released, by its holder or in its recovery. Errors: BUSY; DATA_LOSS (it names nobody, and its object
- * counts as damaged).
+ * counts as damaged, unless it is the directory).
  */
 enum sabir_error lock_acquire(struct lane *lane, uint64_t *word);
 /* Takes it if it is free, and spins a moment else: for a second lock, which nobody may wait for. */

@@ -132,6 +132,7 @@ static void die(struct play *p)
 
 static void die_in(struct play *p, const struct op *op, unsigned how, struct span request)
 {
+	const struct actor own = p->world->lane[VICTIM].actor;
 	struct stage_answer answer;
 	uint32_t steps = p->dies;
 	p->dies = 0;
@@ -145,6 +146,7 @@ static void die_in(struct play *p, const struct op *op, unsigned how, struct spa
 			(void)stage_run_front(VICTIM, NULL, op, request, &answer);
 	}
 	live_no_more();
+	p->world->lane[VICTIM].actor = own; /* who may have died as another's */
 	die(p);
 }
 
