@@ -260,6 +260,25 @@ static void open_successor(struct session_extra *extra, struct lane *lane)
 	CU_ASSERT_FATAL(sessions_open(all, text("next"), NULL, LEASE, &successor) == SABIR_OK);
 }
 
+/* A faulty program has written over the owner of one that lives. */
+static void test_an_owner_that_seems_free_is_not_given_to_another(void)
+{
+	struct session *session;
+	struct session_info first;
+
+	open_one();
+	first = opened;
+	store64_relaxed(&ops_seg.owners[entry()].word, SEG_OWNER_FREE);
+	open_one();
+	CU_ASSERT((uint32_t)opened.owner != (uint32_t)first.owner);
+	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
+	session_release(all, session);
+	CU_ASSERT(sessions_close(all, text(first.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(sessions_count(all) == 0 && owner_state(entry()) == SEG_OWNER_FREE);
+	CU_ASSERT(owner_state((uint32_t)first.owner - 1) == SEG_OWNER_FREE);
+}
+
 static void test_who_gets_the_owner_of_one_that_ends_is_not_forgotten_with_it(void)
 {
 	struct session_extra extra = { .ended = hear_nothing, .free = open_successor };
@@ -293,6 +312,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_session_that_is_used_is_recovered_when_the_use_ends);
 	CU_ADD_TEST(suite, test_the_end_of_a_session_ends_its_calls_that_wait);
 	CU_ADD_TEST(suite, test_a_cancel_ends_what_waits_for_one_thread);
+	CU_ADD_TEST(suite, test_an_owner_that_seems_free_is_not_given_to_another);
 	CU_ADD_TEST(suite, test_who_gets_the_owner_of_one_that_ends_is_not_forgotten_with_it);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
