@@ -70,7 +70,9 @@ static enum sabir_error become_owner(struct memory *m)
 {
 	uint32_t former, number = 0;
 	(void)newest_server(m, MOST_NUMBER, &former, &number);
-	enum sabir_error error = owner_open(&m->seg, (uint32_t)getpid(), "sabird", &m->owner);
+	enum sabir_error error = owners_remember(&m->seg);
+	if (!error)
+		error = owner_open(&m->seg, (uint32_t)getpid(), "sabird", &m->owner);
 	if (!error)
 		store32_release(&m->seg.owners[m->owner].flags, SEG_OWNER_SERVER | (number + 1)
 											   << SEG_OWNER_NUMBER_SHIFT);

@@ -194,7 +194,7 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 	enum sabir_error error = SABIR_OK;
 	if (owner >= seg->n_owners)
 		return SABIR_OK;
-	uint64_t word = load64_acquire(&seg->owners[owner].word);
+	uint64_t word = owner_word(seg, owner);
 	if ((word & 15) == SEG_OWNER_FREE)
 		return SABIR_OK;
 	store64_release(&seg->owners[owner].word, (word & ~15ull) | SEG_OWNER_DEAD);

@@ -342,13 +342,6 @@ static void enter(struct sessions *all, struct session *s, bool *sooner)
 	*sooner = look_at(all, s, s->used_ns + (s->state == LIVE ? s->lease_ns : 0));
 }
 
-/* Somebody has written over the owner of a session that is there still: the entry is no other one's. */
-static bool is_taken(const struct sessions *all, uint32_t index)
-{
-	const struct session *other = all->by_owner[index];
-	return other && other->state != RECOVERING;
-}
-
 /* With the mutex held. */
 static enum sabir_error begin(struct sessions *all, struct session *s, bool *sooner)
 {
@@ -360,10 +353,7 @@ static enum sabir_error begin(struct sessions *all, struct session *s, bool *soo
 	if (getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key) ||
 	    !deadlines_reserve_all(&all->deadlines, (uint32_t)all->count + 1))
 		return SABIR_NO_MEMORY;
-	enum sabir_error error;
-	do
-		error = owner_open(all->options.seg, 0, s->label, &s->index);
-	while (!error && is_taken(all, s->index));
+	enum sabir_error error = owner_open(all->options.seg, 0, s->label, &s->index);
 	if (error)
 		return error;
 	token_print(s->key, record.print);

@@ -260,20 +260,29 @@ static void open_successor(struct session_extra *extra, struct lane *lane)
 	CU_ASSERT_FATAL(sessions_open(all, text("next"), NULL, LEASE, &successor) == SABIR_OK);
 }
 
-/* A faulty program has written over the owner of one that lives. */
+/* A faulty program has written over the owner of one that lives: what that holds is its own until it ends, and is let go then. */
 static void test_an_owner_that_seems_free_is_not_given_to_another(void)
 {
 	struct session *session;
 	struct session_info first;
 
+	CU_ASSERT(owners_remember(&ops_seg) == SABIR_OK);
 	open_one();
 	first = opened;
+	ops_lane.actor.owner = first.owner;
+	CU_ASSERT(ops_call("ManagerService/Create", "name='held' lock={}") == SABIR_OK);
+	CU_ASSERT(ops_call("LockService/Acquire", "lock={name='held'}") == SABIR_OK);
+	ops_lane.actor.owner = lane_own_owner(&ops_lane);
 	store64_relaxed(&ops_seg.owners[entry()].word, SEG_OWNER_FREE);
 	open_one();
 	CU_ASSERT((uint32_t)opened.owner != (uint32_t)first.owner);
 	CU_ASSERT_FATAL(session_use(all, text(opened.token), &session) == SABIR_OK);
 	session_release(all, session);
+	CU_ASSERT(ops_call("LockService/Acquire", "lock={name='held'} timeout={}") == SABIR_WOULD_BLOCK);
 	CU_ASSERT(sessions_close(all, text(first.token), &ops_lane) == SABIR_OK);
+	CU_ASSERT(ops_call("LockService/Acquire", "lock={name='held'} timeout={}") == SABIR_OK);
+	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='held'}") == SABIR_OK);
+	ops_lane.actor.owner = 0;
 	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
 	CU_ASSERT(sessions_count(all) == 0 && owner_state(entry()) == SEG_OWNER_FREE);
 	CU_ASSERT(owner_state((uint32_t)first.owner - 1) == SEG_OWNER_FREE);

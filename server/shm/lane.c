@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -28,16 +29,46 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t remembered(const struct segment *seg, uint32_t owner)
+{
+	return seg->given ? load64_relaxed(&seg->given[owner]) : 0;
+}
+
+/* 0: the entry is free. */
+static void remember(struct segment *seg, uint32_t owner, uint64_t word)
+{
+	if (seg->given)
+		store64_relaxed(&seg->given[owner], word);
+}
+
+enum sabir_error owners_remember(struct segment *seg)
+{
+	if (!seg->given && !(seg->given = calloc(seg->n_owners, sizeof(*seg->given))))
+		return SABIR_NO_MEMORY;
+	for (uint32_t i = 0; i < seg->n_owners; i++) {
+		uint64_t word = load64_acquire(&seg->owners[i].word);
+		remember(seg, i, (word & 15) != SEG_OWNER_FREE ? word : 0);
+	}
+	return SABIR_OK;
+}
+
+uint64_t owner_word(const struct segment *seg, uint32_t owner)
+{
+	uint64_t word = remembered(seg, owner);
+	return word ? word : load64_acquire(&seg->owners[owner].word);
+}
+
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner)
 {
 	for (uint32_t i = 0; i < seg->n_owners; i++) {
 		struct seg_owner *o = &seg->owners[i];
 		uint64_t word = load64_relaxed(&o->word);
-		if ((word & 15) != SEG_OWNER_FREE)
+		if ((word & 15) != SEG_OWNER_FREE || remembered(seg, i))
 			continue;
 		uint64_t live = (((word >> 32) + 1) << 32) | SEG_OWNER_LIVE;
 		if (!cas64(&o->word, &word, live))
 			continue;
+		remember(seg, i, live);
 		o->pid = pid;
 		o->flags = 0;
 		o->attach_time_ns = now_ns();
@@ -56,6 +87,7 @@ void owner_close(struct segment *seg, uint32_t owner)
 	uint64_t word = load64_relaxed(&o->word);
 	/* The next one begins without: between his claim of the entry and his first store somebody may look at it. */
 	store32_relaxed(&o->flags, 0);
+	remember(seg, owner, 0);
 	store64_release(&o->word, (word & ~15ull) | SEG_OWNER_FREE);
 }
 

@@ -86,6 +86,13 @@ static inline void record64(uint64_t *p, uint64_t v)
 		store64_relaxed(p, v);
 }
 
+/*
+ * For a server, when it begins: from now on it knows itself which entries are given out, at first all that are not free. One that a
+ * faulty program has written over is not given to another then, and is recovered as what it was. Once or more. Errors: NO_MEMORY.
+ */
+enum sabir_error owners_remember(struct segment *seg);
+/* An entry's word, for its recovery. */
+uint64_t owner_word(const struct segment *seg, uint32_t owner);
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner);
 /* Returns an owner whose lanes are all closed or recovered. */

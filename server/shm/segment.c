@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -214,5 +215,6 @@ void segment_unmap(struct segment *seg)
 		close(seg->fd);
 	if (seg->bell_fd >= 0)
 		close(seg->bell_fd);
+	free(seg->given);
 	start_empty(seg);
 }

@@ -35,6 +35,7 @@ struct segment {
 	uint64_t hash_seed;
 	uint64_t instance; /* random for each segment */
 	bool light_pins;   /* this process pins epochs with plain stores */
+	uint64_t *given;   /* [n_owners], of a server: the words of those that are given out; else NULL */
 };
 
 struct segment_options {

@@ -221,5 +221,7 @@ struct world *stage_begin(void)
 		make();
 	moment_begin();
 	image_restore(image, &world);
+	if (owners_remember(&world.seg))
+		abort();
 	return &world;
 }
