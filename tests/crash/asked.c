@@ -166,12 +166,12 @@ static uint64_t session_that_asks(const struct act *act, struct world *world)
 	return owner;
 }
 
-/* Of the session's answers, that alone, or all of them where there are no others. */
+/* The dict of the answers goes, or where a setup's are in it too, the one. */
 static void take_away(struct world *world, uint64_t session, uint64_t id)
 {
 	struct lane *lane = &world->lane[SURVIVOR];
 	uint64_t dict = load64_relaxed(&world->seg.sessions[(uint32_t)session - 1].answers), n = 0;
-	if (dict && !answer_drop(lane, session, id) && !dict_len(lane, dict, &n) && !n)
+	if (dict && (id == THE_ID || (!answer_drop(lane, session, id) && !dict_len(lane, dict, &n) && !n)))
 		(void)object_delete(lane, dict);
 }
 
