@@ -109,7 +109,9 @@ void receive_pipe(struct me *me)
 		storm_begin(me, "open pipe", 0);
 		enum sabir_error error = sabir_pipe_open(me->conn, name, 0, &pipe);
 		storm_end(me);
-		if (error != SABIR_NOT_FOUND && storm_fine(me, "open pipe", error, SABIR_CLOSED) && !error)
+		/* Who was late with the one before deletes it between its name and its end. */
+		if (error != SABIR_NOT_FOUND && error != SABIR_DELETED &&
+		    storm_fine(me, "open pipe", error, SABIR_CLOSED) && !error)
 			receive_all(me, pipe, p, life);
 		sabir_pipe_free(pipe);
 		storm_begin(me, "delete pipe", 0);
