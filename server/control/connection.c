@@ -79,8 +79,8 @@ static void recover(void *context)
 	enum sabir_error error = session_recover(control->options.lane, c->owner, &c->n_lost);
 	if (!error) {
 		if (c->n_lost)
-			log_error("a session's items could not go back: they are damaged, or went with a server",
-				  log_u64("owner", c->owner), log_u64("answers", c->n_lost));
+			log_error("a session's items could not go back: they are damaged", log_u64("owner", c->owner),
+				  log_u64("answers", c->n_lost));
 		log_debug("owner recovered", log_u64("owner", c->owner), log_text("label", c->label));
 		connection_forget(c);
 		control->counters.attached--;

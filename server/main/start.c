@@ -89,8 +89,8 @@ static enum sabir_error start_collector(struct server *s)
 static void tell_lost(void *context, uint64_t owner, uint32_t n_answers)
 {
 	(void)context;
-	log_error("a session's items could not go back: they are damaged, or went with a server",
-		  log_u64("session", owner), log_u64("answers", n_answers));
+	log_error("a session's items could not go back: they are damaged", log_u64("session", owner),
+		  log_u64("answers", n_answers));
 }
 
 static enum sabir_error start_sessions(struct server *s)
