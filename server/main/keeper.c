@@ -19,6 +19,10 @@
  * at once, then by pauses that double. It never gives up, and each death is logged with its reason. A server that exits by
  * itself with an error, and was ready before, is treated like one that died, but for those statuses which say that the next
  * one would fare no better.
+ *
+ * The next server is started before the dead one is reaped: to reap a process the kernel takes back what /proc shows of it, and
+ * waits, spinning, for threads of the dead that are at that, too. On a machine with more to do than it has processors those may
+ * have to wait for seconds.
  */
 #include "server/main/keeper.h"
 
@@ -190,16 +194,50 @@ static void server_ended(struct keeper *k, int status)
 	k->over = true;
 }
 
-/* Also of those that were left to process 1. */
+static void child_ended(struct keeper *k, pid_t pid, int status)
+{
+	if (pid == k->server.pid)
+		server_ended(k, status);
+	else if (pid == k->next.pid)
+		upgrade_next_ended(k, status);
+}
+
+/* Whether a child is dead, and of what, as waitpid would tell; it is not reaped. */
+static bool is_dead(pid_t pid, int *status)
+{
+	siginfo_t info = { .si_pid = 0 };
+	if (!pid || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid != pid)
+		return false;
+	if (info.si_code == CLD_EXITED)
+		*status = W_EXITCODE(info.si_status, 0);
+	else
+		*status = W_EXITCODE(0, info.si_status) | (info.si_code == CLD_DUMPED ? WCOREFLAG : 0);
+	return true;
+}
+
+/* One that has died, 0: none. */
+static pid_t dead_child(const struct keeper *k, int *status)
+{
+	if (is_dead(k->server.pid, status))
+		return k->server.pid;
+	return is_dead(k->next.pid, status) ? k->next.pid : 0;
+}
+
+/* One's end may put the other into its place. */
+static void look_at_children(struct keeper *k)
+{
+	int status;
+	for (pid_t pid; !k->over && (pid = dead_child(k, &status));)
+		child_ended(k, pid, status);
+}
+
+/* Those too that were left to process 1. */
 static void reap(struct keeper *k)
 {
 	int status;
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		if (pid == k->server.pid)
-			server_ended(k, status);
-		else if (pid == k->next.pid)
-			upgrade_next_ended(k, status);
-	}
+	k->to_reap = false;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+		child_ended(k, pid, status);
 }
 
 /* A server that is not this one's child: what it has died of is not told. */
@@ -235,7 +273,7 @@ static void on_signal(struct keeper *k)
 	while (read(k->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		int number = (int)info.ssi_signo;
 		if (number == SIGCHLD)
-			reap(k);
+			k->to_reap = true;
 		else if (number == SIGUSR2)
 			upgrade_begin(k);
 		else if ((number == SIGHUP || number == SIGUSR1) && k->server.pid)
@@ -259,11 +297,15 @@ static void turn(struct keeper *k)
 	keeper_hear(k, &k->server);
 	keeper_hear(k, &k->next);
 	on_signal(k);
+	if (k->to_reap)
+		look_at_children(k);
 	look_after_other(k);
 	if (!k->over)
 		upgrade_go_on(k);
 	if (!k->over && k->again_ns <= clock_now())
 		start_server(k);
+	if (!k->over && k->to_reap)
+		reap(k);
 }
 
 static bool catch_signals(struct keeper *k)

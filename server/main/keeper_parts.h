@@ -32,6 +32,7 @@ struct keeper {
 	int signal_fd;
 	sigset_t only_keeper; /* signals that a child must not have blocked */
 	bool ever_ready, ending, over;
+	bool to_reap;      /* a child has died, and may not have been waited for */
 	unsigned n_short;  /* lives that were short, one behind the other */
 	uint64_t again_ns; /* when the next server is started */
 	int exit_status;

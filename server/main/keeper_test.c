@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,15 @@ struct stage {
 
 static struct stage *stage;
 static struct config config;
+
+/* In the C library's place: the kernel may take its time for it. */
+static int reaping_takes_ms;
+
+pid_t waitpid(pid_t pid, int *status, int options)
+{
+	(void)poll(NULL, 0, reaping_takes_ms);
+	return wait4(pid, status, options, NULL);
+}
 
 static int setup(void)
 {
@@ -237,6 +247,31 @@ static void test_kills_from_outside_are_no_crash_loop(void)
 	CU_ASSERT_TRUE(stage->start_ns[11] - stage->start_ns[0] < 5 * CLOCK_SECOND); /* else some 15 s */
 }
 
+/* Who is dead and not waited for can be sent signals yet. */
+static int look_for_the_former(void *context, struct kept *kept, int keeper)
+{
+	pid_t former = stage->pid;
+	uint32_t n = enter(kept, keeper);
+	(void)context;
+	if (n == 1) {
+		notify("READY=1");
+		die_of(SIGKILL);
+	}
+	stage->value = kill(former, 0) == 0;
+	uint64_t deadline = clock_deadline(20 * CLOCK_SECOND);
+	while (kill(former, 0) == 0 && clock_left(deadline))
+		(void)poll(NULL, 0, 1);
+	return kill(former, 0) == 0 ? EXIT_FAILED : EXIT_IN_ORDER;
+}
+
+static void test_the_next_server_does_not_wait_until_the_dead_one_is_reaped(void)
+{
+	reaping_takes_ms = 300;
+	CU_ASSERT_EQUAL(end_of(start(look_for_the_former)), EXIT_IN_ORDER);
+	CU_ASSERT_EQUAL(stage->value, 1);
+	reaping_takes_ms = 0;
+}
+
 static int fail_once_behind_ready(void *context, struct kept *kept, int keeper)
 {
 	uint32_t n = enter(kept, keeper);
@@ -291,6 +326,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_the_last_words_of_the_dead_are_heard);
 	CU_ADD_TEST(suite, test_a_crash_loop_slows_down_and_can_be_ended);
 	CU_ADD_TEST(suite, test_kills_from_outside_are_no_crash_loop);
+	CU_ADD_TEST(suite, test_the_next_server_does_not_wait_until_the_dead_one_is_reaped);
 	CU_ADD_TEST(suite, test_a_later_start_that_fails_is_tried_again_unless_it_is_in_vain);
 	CU_ADD_TEST(suite, test_a_server_sees_that_its_keeper_is_gone);
 	CU_basic_set_mode(CU_BRM_VERBOSE);

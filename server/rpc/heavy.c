@@ -195,6 +195,7 @@ static void run(struct heavy_job *job)
 static void *work(void *arg)
 {
 	struct heavy *heavy = arg;
+	(void)pthread_setname_np(pthread_self(), "heavy"); /* not by who starts it: see rpc.c */
 	pthread_mutex_lock(&heavy->mutex);
 	while (heavy->first || !heavy->ending) {
 		if (!heavy->first) {
@@ -226,7 +227,6 @@ static bool have_thread(struct heavy *heavy)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
 		return heavy->n_threads > 0;
-	(void)pthread_setname_np(heavy->thread[heavy->n_threads], "heavy");
 	heavy->n_threads++;
 	return true;
 }

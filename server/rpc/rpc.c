@@ -91,10 +91,19 @@ static void serve(struct worker *worker)
 	}
 }
 
+/* By the thread itself: by another it would go through /proc, and what the kernel has to clear there holds up its end. */
+static void name_self(const struct worker *worker)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "rpc-%u", (unsigned)(worker - worker->rpc->workers));
+	(void)pthread_setname_np(pthread_self(), name);
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct rpc *rpc = worker->rpc;
+	name_self(worker);
 	for (size_t i = 0; i < rpc->n_methods; i++)
 		call_expect(worker, &rpc->methods[i], rpc->methods[i].n_expected);
 	serve(worker);
@@ -110,9 +119,6 @@ static enum sabir_error start_threads(struct rpc *rpc, char *detail)
 			snprintf(detail, RPC_DETAIL_SIZE, "a serving thread: %s", strerror(err));
 			return SABIR_NO_MEMORY;
 		}
-		char name[16];
-		snprintf(name, sizeof(name), "rpc-%u", rpc->n_running);
-		(void)pthread_setname_np(worker->thread, name);
 	}
 	return SABIR_OK;
 }
