@@ -10,6 +10,7 @@
 #include "server/objects/mutex.h"
 #include "server/objects/queue.h"
 #include "server/objects/turns.h"
+#include "server/shm/test_kit.h"
 
 #define N_THREADS 6
 #define N_ITEMS 30000u
@@ -320,12 +321,12 @@ static void a_turn_is_not_left_in_a_line_that_is_busy(void)
 	pthread_create(&thread, NULL, acquire_once, &a);
 	while (!n_in_line())
 		cpu_relax();
-	CU_ASSERT_EQUAL(lock_acquire(&main_lane.lane, &object->lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&main_lane.lane, &object->lock), SABIR_OK);
 	event_poke(&object->event[SEG_EVENT_ITEMS], UINT32_MAX);
 	pthread_join(thread, NULL);
 	CU_ASSERT_EQUAL(a.end, SABIR_BUSY);
 	CU_ASSERT_EQUAL(n_in_line(), 1);
-	lock_release(&main_lane.lane, &object->lock);
+	kit_let_go(&main_lane.lane, &object->lock);
 	while (n_in_line())
 		cpu_relax();
 	CU_ASSERT_EQUAL(mutex_release(&main_lane.lane, lock), SABIR_OK);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 7u
+#define SEG_LAYOUT_VERSION 8u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -357,7 +357,8 @@ struct seg_object {
 	uint64_t part_of; /* handle of the object that this one is a part of, and ends with; 0 = none */
 
 	/* line 1 */
-	uint64_t lock; /* lane in bits 0-13, 14: somebody sleeps, 15: the server waits; the futex is the low half */
+	/* the holder's lane in bits 0-13, 14: somebody sleeps, 15: the server waits, 16-63: a doubt; the futex is the low half */
+	uint64_t lock;
 	uint64_t expire_ns; /* CLOCK_MONOTONIC: it ends then; 0 = not by itself */
 	uint64_t changes;   /* ref of its seg_changes, 0 = nobody watches it */
 	uint64_t held;      /* the first hold of an object without a name */

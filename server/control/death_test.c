@@ -8,6 +8,7 @@
 
 #include "server/base/fault.h"
 #include "server/objects/queue.h"
+#include "server/shm/test_kit.h"
 
 static void test_a_killed_client_is_recovered(void)
 {
@@ -165,7 +166,7 @@ static void test_goodbye_frees_the_owner_at_once(void)
 static void hold_lock(struct attached *a)
 {
 	lane_begin(&a->lane, SEG_OP_DICT_WRITE, 0);
-	if (lock_acquire(&a->lane, &a->seg.objects[0].lock))
+	if (kit_hold(&a->lane, &a->seg.objects[0].lock))
 		_exit(99);
 	raise(SIGKILL);
 }
@@ -201,7 +202,7 @@ static void test_a_recovery_that_must_wait_does_not_stop_the_front(void)
 			SABIR_OK);
 	CU_ASSERT_EQUAL(queue_put(&kit.lane, queue, &item, 1, &accepted), SABIR_OK);
 	CU_ASSERT_EQUAL_FATAL(lane_open(&kit.seg, kit.owner, &holder), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&holder, &kit.seg.objects[object_index(queue)].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, &kit.seg.objects[object_index(queue)].lock), SABIR_OK);
 	kit.lane.lock_patience_ns = CLOCK_MILLISECOND;
 	pid_t pid = start_child(die_while_getting);
 	say(rope.to_child[1]);
@@ -213,7 +214,7 @@ static void test_a_recovery_that_must_wait_does_not_stop_the_front(void)
 	client_send(&c, ATTACH_PING);
 	CU_ASSERT_EQUAL(client_answer(&c), SABIR_OK);
 	client_close(&c);
-	lock_release(&holder, &kit.seg.objects[object_index(queue)].lock);
+	kit_let_go(&holder, &kit.seg.objects[object_index(queue)].lock);
 	CU_ASSERT_TRUE(kit_await_attached(0));
 	lane_close(&holder);
 	struct bytes out = { 0 };

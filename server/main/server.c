@@ -103,6 +103,8 @@ static void on_tick(void *context)
 	memory_tick(&s->memory);
 	keeping_tick(&s->keeping);
 	control_tick(s->control);
+	park_look_again(s->park);
+	on_bell(s, 0);
 	if (getenv("WATCHDOG_USEC"))
 		notify("WATCHDOG=1");
 	loop_timer_set(&s->loop, &s->tick, clock_deadline(TICK));

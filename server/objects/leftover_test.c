@@ -118,11 +118,11 @@ static void a_later_try_leaves_those_alone_who_came_after_the_start(void)
 	CU_ASSERT(!take(&lane, lock));
 	CU_ASSERT(wait_for(&third, lock, &gone) == SABIR_WOULD_BLOCK);
 	CU_ASSERT_FATAL(leftover_find(&seg, &left) == SABIR_OK);
-	CU_ASSERT(lock_acquire(&other, word) == SABIR_OK);
+	CU_ASSERT(kit_hold(&other, word) == SABIR_OK);
 	lane.lock_patience_ns = 1000000;
 	CU_ASSERT_FALSE(leftover_end(&lane, &left));
 	lane.lock_patience_ns = 0;
-	lock_release(&other, word);
+	kit_let_go(&other, word);
 	CU_ASSERT(wait_for(&third, lock, &again) == SABIR_WOULD_BLOCK);
 	CU_ASSERT_TRUE(leftover_end(&lane, &left));
 	CU_ASSERT_EQUAL(lock_line(lock)->n, 1);

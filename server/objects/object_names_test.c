@@ -38,12 +38,12 @@ static void a_name_that_a_delete_left_goes_with_the_sweep(void)
 {
 	uint64_t handle, found;
 	CU_ASSERT_EQUAL_FATAL(object_create(&lane, name, &spec, false, &handle), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, &seg.objects[0].lock), SABIR_OK);
 	CU_ASSERT_EQUAL(object_delete(&lane, handle), SABIR_OK);
 	CU_ASSERT_EQUAL(object_open(&lane, name, &found), SABIR_NOT_FOUND);
 	object_sweep(&lane);
 	CU_ASSERT_EQUAL(n_names(), 1);
-	lock_release(&holder, &seg.objects[0].lock);
+	kit_let_go(&holder, &seg.objects[0].lock);
 	object_sweep(&lane);
 	CU_ASSERT_EQUAL(n_names(), 0);
 	CU_ASSERT_EQUAL(load64_acquire(&seg.objects[object_index(handle)].word) & 15, SEG_OBJECT_FREE);
@@ -59,17 +59,17 @@ static void act_create(struct lane *by, void *context)
 static void a_create_that_is_refused_leaves_nothing_whenever_its_maker_dies(void)
 {
 	struct kit_steps *steps = kit_shared(sizeof(*steps));
-	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, &seg.objects[0].lock), SABIR_OK);
 	CU_ASSERT(kit_list_steps(steps, act_create, &lane, NULL));
-	lock_release(&holder, &seg.objects[0].lock);
+	kit_let_go(&holder, &seg.objects[0].lock);
 	kit_settle(&lane);
 	uint32_t n = kit_count_objects(&seg);
 	for (unsigned i = 0; i < steps->n; i++) {
 		struct lane victim = kit_lane(&seg);
 		victim.lock_rings = true;
-		CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+		CU_ASSERT_EQUAL(kit_hold(&holder, &seg.objects[0].lock), SABIR_OK);
 		(void)kit_die_at(&steps->at[i], act_create, &victim, NULL);
-		lock_release(&holder, &seg.objects[0].lock);
+		kit_let_go(&holder, &seg.objects[0].lock);
 		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);
 		kit_settle(&lane);
 		CU_ASSERT_EQUAL(kit_count_objects(&seg), n);
@@ -81,9 +81,9 @@ static void a_name_that_was_given_anew_stays(void)
 {
 	uint64_t old, new, found = 0;
 	CU_ASSERT_EQUAL_FATAL(object_create(&lane, name, &spec, false, &old), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, &seg.objects[0].lock), SABIR_OK);
 	CU_ASSERT_EQUAL(object_delete(&lane, old), SABIR_OK);
-	lock_release(&holder, &seg.objects[0].lock);
+	kit_let_go(&holder, &seg.objects[0].lock);
 	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &new), SABIR_OK);
 	object_sweep(&lane);
 	CU_ASSERT_EQUAL(object_open(&lane, name, &found), SABIR_OK);
@@ -101,9 +101,9 @@ static void a_name_that_was_given_anew_stands_behind_the_others(void)
 	uint32_t n = 0;
 	CU_ASSERT_EQUAL_FATAL(object_create(&lane, name, &spec, false, &old), SABIR_OK);
 	CU_ASSERT_EQUAL_FATAL(object_create(&lane, second, &spec, false, &other), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, &seg.objects[0].lock), SABIR_OK);
 	CU_ASSERT_EQUAL(object_delete(&lane, old), SABIR_OK);
-	lock_release(&holder, &seg.objects[0].lock);
+	kit_let_go(&holder, &seg.objects[0].lock);
 	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &new), SABIR_OK);
 	CU_ASSERT_EQUAL(object_list(&lane, (struct span){ NULL, 0 }, 0, &cursor, infos, 4, &n), SABIR_OK);
 	CU_ASSERT_EQUAL_FATAL(n, 2);
@@ -118,10 +118,10 @@ static void a_name_that_was_given_anew_stands_behind_the_others(void)
 static void a_create_that_meets_the_lock_leaves_nothing(void)
 {
 	uint64_t handle;
-	CU_ASSERT_EQUAL(lock_acquire(&holder, &seg.objects[0].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, &seg.objects[0].lock), SABIR_OK);
 	CU_ASSERT_EQUAL(object_create(&lane, name, &spec, false, &handle), SABIR_BUSY);
 	CU_ASSERT_EQUAL(lane.busy_object, 0);
-	lock_release(&holder, &seg.objects[0].lock);
+	kit_let_go(&holder, &seg.objects[0].lock);
 	object_sweep(&lane);
 	CU_ASSERT_EQUAL(object_open(&lane, name, &handle), SABIR_NOT_FOUND);
 	CU_ASSERT_EQUAL(n_names(), 0);

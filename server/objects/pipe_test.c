@@ -356,12 +356,12 @@ static void a_closed_end_is_emptied_when_its_queue_can_be_locked(void)
 	CU_ASSERT_EQUAL(object_part(&a, pipe, 1, &(struct object_spec){ .kind = SEG_KIND_QUEUE }, &queue), SABIR_OK);
 	CU_ASSERT(kit_die_at(&taken, act_get, &dying, &queue));
 	CU_ASSERT_EQUAL(owner_recover(&a, dying.owner), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&a, &seg.objects[object_index(queue)].lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&a, &seg.objects[object_index(queue)].lock), SABIR_OK);
 	b.lock_patience_ns = 1000000;
 	CU_ASSERT_EQUAL(pipe_close(&b, pipe, 1), SABIR_OK);
 	b.lock_patience_ns = 0;
 	CU_ASSERT_EQUAL(n_waiting(pipe, 1), 1);
-	lock_release(&a, &seg.objects[object_index(queue)].lock);
+	kit_let_go(&a, &seg.objects[object_index(queue)].lock);
 	CU_ASSERT_EQUAL(owner_recover(&a, other.owner), SABIR_OK);
 	CU_ASSERT_EQUAL(n_waiting(pipe, 1), 0);
 	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 2), SABIR_BROKEN_PIPE);

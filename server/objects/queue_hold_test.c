@@ -170,12 +170,12 @@ static void nothing_changes_while_somebody_else_has_the_lock(void)
 	struct bytes out = { 0 };
 	uint32_t gone;
 	CU_ASSERT(holds(q, 2, ME, "01"));
-	CU_ASSERT_EQUAL(lock_acquire(&stopped, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&stopped, lock), SABIR_OK);
 	CU_ASSERT_EQUAL(queue_hold(&lane, q, 2, ME, &out), SABIR_BUSY);
 	CU_ASSERT_EQUAL(queue_settle(&lane, q, ME, 1, &gone), SABIR_BUSY);
 	CU_ASSERT_EQUAL(queue_unhold(&lane, q, ME), SABIR_BUSY);
 	CU_ASSERT_EQUAL(out.n_items, 0);
-	lock_release(&stopped, lock);
+	kit_let_go(&stopped, lock);
 	CU_ASSERT_EQUAL(queue_unhold(&lane, q, ME), SABIR_OK);
 	CU_ASSERT(drains(q, "012345"));
 	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);

@@ -83,7 +83,7 @@ static void a_getter_without_memory_leaves_the_item_where_it_is(void)
 	CU_ASSERT_EQUAL_FATAL(object_create(&lane, (struct span){ NULL, 0 }, &spec, false, &q), SABIR_OK);
 	for (; i < N; i++)
 		CU_ASSERT_EQUAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
-	CU_ASSERT_EQUAL(lock_acquire(&stopped, lock_of(q)), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&stopped, lock_of(q)), SABIR_OK);
 	struct bytes out;
 	fill_buffer(&out, memory);
 	alarm(10); /* it used to try for ever */
@@ -91,7 +91,7 @@ static void a_getter_without_memory_leaves_the_item_where_it_is(void)
 	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_NO_MEMORY);
 	alarm(0);
 	CU_ASSERT(holds_from(q, 0)); /* without the lock: nothing was returned */
-	lock_release(&stopped, lock_of(q));
+	kit_let_go(&stopped, lock_of(q));
 	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
 }
 
@@ -127,11 +127,11 @@ static void a_held_lock_is_busy_and_nothing_is_taken(void)
 {
 	struct bytes out = { 0 };
 	uint64_t q = make(), removed = 99;
-	CU_ASSERT_EQUAL(lock_acquire(&stopped, lock_of(q)), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&stopped, lock_of(q)), SABIR_OK);
 	CU_ASSERT_EQUAL(queue_get(&lane, q, N, &out), SABIR_BUSY);
 	CU_ASSERT_EQUAL(queue_clear(&lane, q, &removed), SABIR_BUSY);
 	CU_ASSERT_EQUAL(removed, 99);
-	lock_release(&stopped, lock_of(q));
+	kit_let_go(&stopped, lock_of(q));
 	CU_ASSERT_EQUAL(size_of(q).size, N);
 	CU_ASSERT_EQUAL(queue_clear(&lane, q, &removed), SABIR_OK);
 	CU_ASSERT_EQUAL(removed, N);

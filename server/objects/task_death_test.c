@@ -279,12 +279,12 @@ static void an_open_take_comes_back_when_the_lock_is_free(void)
 	make_scene();
 	CU_ASSERT_EQUAL(task_queue_take_open(&by, scene->q, 3, &out, &places), SABIR_OK);
 	struct seg_object *o = &seg.objects[object_index(scene->q)];
-	CU_ASSERT_EQUAL(lock_acquire(&b, &o->lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&b, &o->lock), SABIR_OK);
 	a.lock_patience_ns = MS;
 	CU_ASSERT_EQUAL(owner_recover(&a, by.owner), SABIR_BUSY);
 	CU_ASSERT_EQUAL(load32_relaxed(&by.shared->op), SEG_OP_TASK_GET);
 	a.lock_patience_ns = 0;
-	lock_release(&b, &o->lock);
+	kit_let_go(&b, &o->lock);
 	CU_ASSERT_EQUAL(owner_recover(&a, by.owner), SABIR_OK);
 	CU_ASSERT(drain(&set) && set == before);
 	end_scene();

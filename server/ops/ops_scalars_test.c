@@ -169,12 +169,12 @@ static void test_a_slice_that_meets_a_lock_leaves_no_response(void)
 	CU_ASSERT(!ops_call("ManagerService/Create", "name='held' array={type_code=6 length=3}"));
 	CU_ASSERT(!object_open(&ops_lane, (struct span){ (const uint8_t *)"held", 4 }, &handle));
 	CU_ASSERT_FATAL(!lane_open(&ops_seg, ops_lane.owner, &holder));
-	CU_ASSERT(!lock_acquire(&holder, &ops_seg.objects[object_index(handle)].lock));
+	CU_ASSERT(!kit_hold(&holder, &ops_seg.objects[object_index(handle)].lock));
 	ops_lane.lock_rings = true;
 	CU_ASSERT_EQUAL(ops_call("ArrayService/GetSlice", "array={name='held'}"), SABIR_BUSY);
 	CU_ASSERT_EQUAL(ops_response.len, 0);
 	ops_lane.lock_rings = false;
-	lock_release(&holder, &ops_seg.objects[object_index(handle)].lock);
+	kit_let_go(&holder, &ops_seg.objects[object_index(handle)].lock);
 	lane_close(&holder);
 }
 

@@ -87,6 +87,13 @@ bool park_cancel(struct park *park, uint64_t id);
 void park_ring(struct park *park, struct lane *lane);
 
 /*
+ * Rings for a part of what is waited for, and for all of it in so many calls: somebody may have written over what tells the others to
+ * ring. A park_ring is to follow, for the same may have happened to the bell itself.
+ */
+#define PARK_LOOKS 8u
+void park_look_again(struct park *park);
+
+/*
  * Ends what has waited long enough, with the error that it was parked with. What has left something in its object has its last
  * chance instead, by the next park_ring.
  */

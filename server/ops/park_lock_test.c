@@ -46,7 +46,7 @@ static void begin(void)
 	dict = make("d", "dict");
 	queue = make("q", "queue");
 	lock = &ops_seg.objects[object_index(dict)].lock;
-	CU_ASSERT_FATAL(lock_acquire(&holder, lock) == SABIR_OK);
+	CU_ASSERT_FATAL(kit_hold(&holder, lock) == SABIR_OK);
 	order = 0;
 	park = park_new(&ops_seg, NULL, NULL);
 	CU_ASSERT_FATAL(park != NULL);
@@ -109,7 +109,7 @@ static void release_rings_and_all_go_on_in_order(void)
 	CU_ASSERT(wait_for("DictService/Increment", "dict={name='d'} key=$'k' delta=$40", &r[2]));
 	park_ring(park, &server);
 	CU_ASSERT(park_count(park) == 3);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	park_ring(park, &server);
 	for (unsigned i = 0; i < 3; i++)
 		CU_ASSERT(r[i].n_done == 1 && r[i].error == SABIR_OK && r[i].order == i + 1);
@@ -124,11 +124,11 @@ static void next_holder_rings_too(void)
 
 	begin();
 	set_waits_for_the_lock(&r);
-	lock_release(&holder, lock);
-	CU_ASSERT(lock_acquire(&holder, lock) == SABIR_OK);
+	kit_let_go(&holder, lock);
+	CU_ASSERT(kit_hold(&holder, lock) == SABIR_OK);
 	park_ring(park, &server);
 	CU_ASSERT(r.n_done == 0);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	park_ring(park, &server);
 	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
 	finish();
@@ -151,7 +151,7 @@ static void release_before_parking_is_not_missed(void)
 				    .done = done,
 				    .context = &r };
 	r = (struct result){ 0 };
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	CU_ASSERT(park_add(park, &server, &entry, &r.id) == SABIR_OK);
 	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
 	finish();
@@ -167,7 +167,7 @@ static void patience_ends_with_busy_and_names_the_object(void)
 	park_expire(park, park_next_deadline(park));
 	CU_ASSERT(r.n_done == 1 && r.error == SABIR_BUSY);
 	CU_ASSERT_STRING_EQUAL(r.detail, "dict 'd'");
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	CU_ASSERT(ops_answers("DictService/Len", "dict={name='d'}", ""));
 	finish();
 }
@@ -180,7 +180,7 @@ static void cancelled_write_is_not_done(void)
 	set_waits_for_the_lock(&r[0]);
 	CU_ASSERT(wait_for(SET, "dict={name='d'} key=$2 value=$2", &r[1]));
 	CU_ASSERT(park_cancel(park, r[0].id));
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	park_ring(park, &server);
 	CU_ASSERT(r[0].n_done == 0 && r[1].n_done == 1 && r[1].error == SABIR_OK);
 	CU_ASSERT(ops_answers("DictService/Len", "dict={name='d'}", "length=1"));
@@ -196,7 +196,7 @@ static void delete_ends_who_waits_for_the_lock(void)
 	CU_ASSERT(ops_answers("ManagerService/Delete", "object={name='d'}", ""));
 	park_ring(park, &server);
 	CU_ASSERT(r.n_done == 1 && r.error == SABIR_DELETED);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	finish();
 }
 
@@ -208,7 +208,7 @@ static void drain_ends_who_waits_for_the_lock(void)
 	set_waits_for_the_lock(&r);
 	park_drain(park, SABIR_UNAVAILABLE);
 	CU_ASSERT(r.n_done == 1 && r.error == SABIR_UNAVAILABLE);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	finish();
 }
 
@@ -218,10 +218,10 @@ static void lock_of_the_directory_is_waited_for(void)
 	uint64_t *of_names = &ops_seg.objects[0].lock;
 
 	begin();
-	lock_release(&holder, lock);
-	CU_ASSERT(lock_acquire(&holder, of_names) == SABIR_OK);
+	kit_let_go(&holder, lock);
+	CU_ASSERT(kit_hold(&holder, of_names) == SABIR_OK);
 	CU_ASSERT(wait_for("ManagerService/Create", "name='new' dict={}", &r));
-	lock_release(&holder, of_names);
+	kit_let_go(&holder, of_names);
 	park_ring(park, &server);
 	CU_ASSERT(r.n_done == 1 && r.error == SABIR_OK);
 	CU_ASSERT(ops_answers("ManagerService/Delete", "object={name='new'}", ""));
@@ -234,7 +234,7 @@ static void lock_of_the_directory_is_waited_for(void)
 static void hold_returned_items(void)
 {
 	lock = &ops_seg.objects[object_index(queue)].lock;
-	CU_ASSERT(lock_acquire(&holder, lock) == SABIR_OK);
+	CU_ASSERT(kit_hold(&holder, lock) == SABIR_OK);
 	struct seg_queue *body = segment_at(&ops_seg, ops_seg.objects[object_index(queue)].body, sizeof(*body));
 	store32_seq(&body->n_returned, 1);
 }
@@ -242,7 +242,7 @@ static void hold_returned_items(void)
 static void begin_with_returned_items(void)
 {
 	begin();
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	hold_returned_items();
 }
 
@@ -253,7 +253,7 @@ static void who_got_the_lock_waits_for_an_item(void)
 	begin_with_returned_items();
 	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'}", &r));
 	CU_ASSERT(park_next_deadline(park) != OP_FOREVER);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	park_ring(park, &server);
 	CU_ASSERT(r.n_done == 0 && park_count(park) == 1);
 	CU_ASSERT(park_next_deadline(park) == OP_FOREVER);
@@ -271,7 +271,7 @@ static void own_timeout_counts_from_the_beginning(void)
 	begin_with_returned_items();
 	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'} timeout={seconds=60}", &r));
 	CU_ASSERT(park_next_deadline(park) < begun + 30 * CLOCK_SECOND);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	park_ring(park, &server);
 	uint64_t ns = park_next_deadline(park);
 	CU_ASSERT(ns >= begun + 60 * CLOCK_SECOND && ns <= clock_now() + 60 * CLOCK_SECOND);
@@ -286,7 +286,7 @@ static void who_waits_for_an_item_may_meet_the_lock(void)
 	struct result r[2];
 
 	begin();
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'} timeout={seconds=1}", &r[0]));
 	CU_ASSERT(wait_for("QueueService/Get", "queue={name='q'}", &r[1]));
 	uint64_t ns = park_next_deadline(park);
@@ -295,7 +295,7 @@ static void who_waits_for_an_item_may_meet_the_lock(void)
 	park_ring(park, &server);
 	CU_ASSERT(r[0].n_done == 0 && r[1].n_done == 0);
 	CU_ASSERT(park_next_deadline(park) == ns); /* a lock gives nobody more time than he had */
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	park_ring(park, &server);
 	CU_ASSERT(r[0].n_done == 1 && r[0].error == SABIR_OK && r[1].n_done == 0);
 	CU_ASSERT(park_cancel(park, r[1].id));
@@ -309,9 +309,9 @@ static void recovery_of_the_holder_rings(void)
 
 	begin();
 	struct lane dead = kit_lane(&ops_seg);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	lane_begin(&dead, SEG_OP_DICT_WRITE, object_index(dict));
-	CU_ASSERT(lock_acquire(&dead, lock) == SABIR_OK);
+	CU_ASSERT(kit_hold(&dead, lock) == SABIR_OK);
 	set_waits_for_the_lock(&r);
 	CU_ASSERT(owner_recover(&holder, dead.owner) == SABIR_OK);
 	park_ring(park, &server);
@@ -323,7 +323,7 @@ static void recovery_of_the_holder_rings(void)
 static void release_and_die(struct lane *by, void *context)
 {
 	lane_begin(by, SEG_OP_DICT_WRITE, object_index(dict));
-	lock_release(by, context);
+	kit_let_go(by, context);
 }
 
 static void ring_that_a_dead_releaser_owes_is_made_good(void)
@@ -336,9 +336,9 @@ static void ring_that_a_dead_releaser_owes_is_made_good(void)
 	for (size_t i = 0; i < 3; i++) {
 		begin();
 		struct lane dead = kit_lane(&ops_seg);
-		lock_release(&holder, lock);
+		kit_let_go(&holder, lock);
 		lane_begin(&dead, SEG_OP_DICT_WRITE, object_index(dict));
-		CU_ASSERT(lock_acquire(&dead, lock) == SABIR_OK);
+		CU_ASSERT(kit_hold(&dead, lock) == SABIR_OK);
 		set_waits_for_the_lock(&r);
 		park_ring(park, &server);
 		CU_ASSERT(kit_die_at(&steps[i], release_and_die, &dead, lock));

@@ -260,3 +260,14 @@ void park_ring(struct park *park, struct lane *lane)
 	}
 	park_call_after(park);
 }
+
+void park_look_again(struct park *park)
+{
+	pthread_mutex_lock(&park->mutex);
+	for (uint32_t i = 0; i < LINES_N_BUCKETS / PARK_LOOKS; i++) {
+		for (struct line *line = park->lines.buckets[park->looked_at]; line; line = line->next)
+			bell_ring(park->seg, line->object);
+		park->looked_at = (park->looked_at + 1) % LINES_N_BUCKETS;
+	}
+	pthread_mutex_unlock(&park->mutex);
+}

@@ -129,6 +129,30 @@ static void test_one_put_completes_one_get_in_order(void)
 	finish();
 }
 
+/* The words by which the server would be told that something is there, written over. */
+static void test_who_waits_is_looked_after_though_the_bell_is_silent(void)
+{
+	struct result r = { 0 };
+	uint32_t object;
+
+	begin("");
+	CU_ASSERT(wait_get(&r) == SABIR_OK);
+	for (uint32_t i = 1; i < seg->n_objects; i++)
+		seg->objects[i].event[SEG_EVENT_ITEMS].waiting = 0;
+	CU_ASSERT(put("a"));
+	while (bell_next(seg, &object))
+		;
+	seg->header->doorbell = 1;
+	park_ring(park, &ops_lane);
+	CU_ASSERT(r.n_done == 0);
+	for (unsigned i = 0; i < PARK_LOOKS; i++) {
+		park_look_again(park);
+		park_ring(park, &ops_lane);
+	}
+	CU_ASSERT(r.n_done == 1 && !strcmp(r.item, "a"));
+	finish();
+}
+
 static void test_putters_wait_for_room_apart_from_getters(void)
 {
 	struct result r[2] = { 0 };
@@ -453,6 +477,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_one_put_completes_one_get_in_order),
+		KIT_TEST(test_who_waits_is_looked_after_though_the_bell_is_silent),
 		KIT_TEST(test_putters_wait_for_room_apart_from_getters),
 		KIT_TEST(test_nothing_is_missed_before_parking),
 		KIT_TEST(test_cancel_takes_the_operation_out),

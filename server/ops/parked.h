@@ -72,6 +72,7 @@ struct park {
 	struct deadlines deadlines;
 	struct tickets tickets;
 	struct lines lines;
+	uint32_t looked_at;   /* the next bucket of lines to look at again */
 	struct alarms alarms; /* of the thread that calls park_ring */
 	struct owned_table owned;
 	struct parked *lasts;

@@ -363,7 +363,7 @@ static void test_who_is_stopped_holds_up_his_own_queue_only(void)
 	uint64_t plain;
 	CU_ASSERT_FATAL(object_open(&ops_lane, text("plain"), &plain) == SABIR_OK);
 	uint64_t *lock = &ops_seg.objects[object_index(plain)].lock;
-	CU_ASSERT_FATAL(lock_acquire(&keeper, lock) == SABIR_OK);
+	CU_ASSERT_FATAL(kit_hold(&keeper, lock) == SABIR_OK);
 	ops_lane.lock_patience_ns = CLOCK_MILLISECOND;
 	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
 	CU_ASSERT(!has_ended());
@@ -371,7 +371,7 @@ static void test_who_is_stopped_holds_up_his_own_queue_only(void)
 	must("LockService/Release", NAMED("lock", "lock"));
 	next_server();
 	CU_ASSERT(!has_ended());
-	lock_release(&keeper, lock);
+	kit_let_go(&keeper, lock);
 	ops_lane.lock_patience_ns = 0;
 	sessions_expire(all, &ops_lane, clock_deadline(CLOCK_SECOND));
 	CU_ASSERT(has_ended() && n_lost == 0 && all_is_there());

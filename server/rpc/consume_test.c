@@ -284,11 +284,11 @@ static void a_lock_in_the_way_is_waited_for(void)
 	consume(&ask, 2, 2);
 	CU_ASSERT(hears(&ask, "ab"));
 	uint64_t *lock = &kit.seg.objects[object_index(queue)].lock;
-	CU_ASSERT_EQUAL(lock_acquire(&holder, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
 	flow_break(&ask);
 	kit_await_waiting(&kit, 1); /* it could not give back what it held */
 	CU_ASSERT_EQUAL(kit_size(&kit, "q", 7), 2);
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	kit_await_outstanding(&kit, "q", 0);
 	kit_await_waiting(&kit, 0);
 	CU_ASSERT_STRING_EQUAL(kit_drain_letters(&kit, "q"), "abc");

@@ -61,14 +61,14 @@ static void a_heavy_call_waits_for_its_lock_and_is_answered(void)
 	uint64_t list = make_list("l", N);
 	uint64_t *lock = &kit.seg.objects[object_index(list)].lock;
 	kit_create_queue(&kit, "q", 0);
-	CU_ASSERT_EQUAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	ask_begin(&kit, &ask, 0, SORT, form_span(&form));
 	kit_await_waiting(&kit, 1);
 	for (int i = 0; i < 10; i++) {
 		CU_ASSERT_EQUAL(kit_ask(&kit, &small, 0, KIT_PUT, form_span(&put)), GRPC_STATUS_OK);
 		CU_ASSERT_EQUAL(kit_ask(&kit, &small, 1, KIT_GET, form_span(&get)), GRPC_STATUS_OK);
 	}
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	CU_ASSERT_EQUAL(ask_finish(&ask), GRPC_STATUS_OK);
 	CU_ASSERT_TRUE(is_sorted(list));
 	kit_await_waiting(&kit, 0);
@@ -99,7 +99,7 @@ static void who_goes_is_not_waited_for(void)
 	struct form form = form_on("n");
 	uint64_t list = make_list("n", N);
 	uint64_t *lock = &kit.seg.objects[object_index(list)].lock;
-	CU_ASSERT_EQUAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	for (int i = 0; i < 3; i++)
 		ask_begin(&kit, &ask[i], 0, SORT, form_span(&form));
 	kit_await_waiting(&kit, 3);
@@ -107,7 +107,7 @@ static void who_goes_is_not_waited_for(void)
 		grpc_call_cancel(ask[i].call, NULL);
 		CU_ASSERT_EQUAL(ask_finish(&ask[i]), GRPC_STATUS_CANCELLED);
 	}
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	kit_await_waiting(&kit, 0);
 	CU_ASSERT_EQUAL(object_delete(&kit.lane, list), SABIR_OK);
 }
@@ -160,7 +160,7 @@ static void a_stream_whose_answer_another_gets_too_goes_on(void)
 	uint64_t *lock = &kit.seg.objects[object_index(list)].lock;
 	talk_open(&kit, &talk, 0, NULL);
 	list_call(&b, 1, 9, SORT, -1);
-	CU_ASSERT_EQUAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	talk_send(&talk, &b);
 	kit_await_waiting(&kit, 1);
 	talk_open(&kit, &other, 1, talk.token);
@@ -168,7 +168,7 @@ static void a_stream_whose_answer_another_gets_too_goes_on(void)
 	b.len = 0;
 	list_call(&b, 2, 0, LEN, -1);
 	talk_send(&talk, &b);
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	talk_await(&talk, 2);
 	talk_await(&other, 1);
 	CU_ASSERT_EQUAL(kit_number((struct span){ talk_result(&talk, 2)->response, 16 }, 1), N);

@@ -227,12 +227,12 @@ static void a_lock_that_is_not_given_back_stops_only_its_dict(void)
 	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_CREATE, form_span(&create)), GRPC_STATUS_OK);
 	CU_ASSERT_EQUAL_FATAL(object_open(&kit.lane, (struct span){ (const uint8_t *)"held", 4 }, &handle), SABIR_OK);
 	uint64_t *lock = &kit.seg.objects[object_index(handle)].lock;
-	CU_ASSERT_EQUAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	ask_begin(&kit, &held, 0, "/sabir.v1.DictService/Set", form_span(&set));
 	kit_await_waiting(&kit, 1);
 	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_PUT, form_span(&put)), GRPC_STATUS_OK);
 	CU_ASSERT_EQUAL(kit_ask(&kit, &ask, 0, KIT_GET, form_span(&get)), GRPC_STATUS_OK);
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	CU_ASSERT_EQUAL(ask_finish(&held), GRPC_STATUS_OK);
 }
 

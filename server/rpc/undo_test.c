@@ -195,9 +195,9 @@ static void what_meets_a_held_lock_goes_back_when_it_is_free(void)
 	put(q, "huge", KIT_HUGE, 0);
 	begin_get(&ask, "held");
 	await_ready(q, 0);
-	CU_ASSERT_EQUAL_FATAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	lose(&ask);
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	await_ready(q, 1);
 	await_undoing(0);
 	CU_ASSERT(next_is(q, "huge"));
@@ -212,9 +212,9 @@ static void what_meets_a_held_lock_of_a_plain_queue_goes_back_too(void)
 	uint64_t *lock = &kit.lane.seg->objects[object_index(q)].lock;
 	begin_get(&ask, "plain");
 	kit_await_size(&kit, "plain", 0);
-	CU_ASSERT_EQUAL_FATAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	lose(&ask);
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	kit_await_size(&kit, "plain", 1);
 	await_undoing(0);
 }
@@ -248,9 +248,9 @@ static void what_can_not_go_back_ends_with_its_object(void)
 	put(q, "huge", KIT_HUGE, 0);
 	begin_get(&ask, "deleted");
 	await_ready(q, 0);
-	CU_ASSERT_EQUAL_FATAL(lock_acquire(&kit.lane, lock), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(kit_hold(&kit.lane, lock), SABIR_OK);
 	lose(&ask);
-	lock_release(&kit.lane, lock);
+	kit_let_go(&kit.lane, lock);
 	CU_ASSERT_EQUAL(object_delete(&kit.lane, q), SABIR_OK);
 	await_undoing(0);
 }

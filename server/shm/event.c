@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/base/clock.h"
 #include "server/base/fault.h"
 
 uint32_t event_prepare(struct seg_event *event, uint32_t who)
@@ -40,16 +41,16 @@ bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t
 		     uint32_t bits)
 {
 	struct seg_event *event = &lane->seg->objects[object].event[side];
-	struct timespec at = { (time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u) };
-	struct timespec *limit = deadline_ns == EVENT_FOREVER ? NULL : &at;
+	uint64_t look_ns = clock_deadline(LANE_LOOK_AGAIN), until_ns = deadline_ns < look_ns ? deadline_ns : look_ns;
+	const struct timespec limit = { (time_t)(until_ns / CLOCK_SECOND), (long)(until_ns % CLOCK_SECOND) };
 
 	store32_relaxed(&lane->shared->object, object);
 	store32_release(&lane->shared->wait_side, side + 1);
 	FAULT("event.waiting");
-	long r = syscall(SYS_futex, &event->seq, FUTEX_WAIT_BITSET, key, limit, NULL, bits);
+	long r = syscall(SYS_futex, &event->seq, FUTEX_WAIT_BITSET, key, &limit, NULL, bits);
 	int error = errno;
 	/* wait_side stays until the next wait or the end of the caller's loop: the wake-up may still have to be passed on. */
-	return !(r < 0 && error == ETIMEDOUT);
+	return !(r < 0 && error == ETIMEDOUT && until_ns == deadline_ns);
 }
 
 void bell_ring(const struct segment *seg, uint32_t object)

@@ -17,7 +17,10 @@
 #define EVENT_FOREVER UINT64_MAX
 
 uint32_t event_prepare(struct seg_event *event, uint32_t who);
-/* Sleeps until notified or until the CLOCK_MONOTONIC time `deadline_ns`; false: the deadline passed. Outside operations only. */
+/*
+ * Sleeps until notified or until the CLOCK_MONOTONIC time `deadline_ns`; false: the deadline passed. It may return true without a
+ * reason, and does so now and then. Outside operations only.
+ */
 bool event_wait(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns);
 /* The same for one who can be called by event_call, with one of `bits`. */
 bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t key, uint64_t deadline_ns,

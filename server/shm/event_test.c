@@ -71,6 +71,17 @@ static void the_other_side_is_another_event(void)
 	CU_ASSERT_NOT_EQUAL(event_of(1)->seq, key);
 }
 
+/* As one would who is attached and writes where he has nothing to write. */
+static void who_sleeps_looks_again_though_nobody_knows_that_he_does(void)
+{
+	uint32_t key = event_prepare(event_of(0), SEG_WAITING_LOCAL);
+	uint64_t begin = in_ms(0);
+	event_of(0)->waiting = 0;
+	CU_ASSERT(event_wait(&lane, OBJECT, 0, key, EVENT_FOREVER));
+	CU_ASSERT(in_ms(0) - begin < 2 * LANE_LOOK_AGAIN);
+	CU_ASSERT(!event_wait(&lane, OBJECT, 0, key, in_ms(1)));
+}
+
 static void a_deadline_ends_the_wait(void)
 {
 	uint32_t key = event_prepare(event_of(0), SEG_WAITING_LOCAL);
@@ -423,6 +434,7 @@ int main(void)
 		KIT_TEST(nobody_waits_nothing_happens),
 		KIT_TEST(a_notification_before_the_sleep_is_not_lost),
 		KIT_TEST(the_other_side_is_another_event),
+		KIT_TEST(who_sleeps_looks_again_though_nobody_knows_that_he_does),
 		KIT_TEST(a_deadline_ends_the_wait),
 		KIT_TEST(who_is_called_wakes_though_the_flags_are_gone),
 		KIT_TEST(ping_pong_loses_no_wake_up),

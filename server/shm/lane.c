@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/base/clock.h"
 #include "server/base/fault.h"
 #include "server/shm/arena.h"
 #include "server/shm/event.h"
@@ -238,6 +239,7 @@ void journal_undo(struct lane *lane)
 #define LOCK_LANE 0x3fffu
 #define LOCK_SLEEPERS 0x4000u
 #define LOCK_RINGS 0x8000u /* the server is to be told of the release */
+#define LOCK_DOUBT_SHIFT 16u
 #define LOCK_SPINS 200
 
 static uint32_t *lock_futex(uint64_t *word)
@@ -255,27 +257,18 @@ static bool lock_try(struct lane *lane, uint64_t *word, uint64_t flags)
 	return cas64(word, &free_word, lane->id | flags);
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Sleeps until the word changes from `seen`; false: the lane's patience is over. */
+/* Sleeps until the word changes from `seen`, or for a while; false: the lane's patience is over. */
 static bool lock_sleep(struct lane *lane, uint64_t *word, uint64_t seen, uint64_t deadline_ns)
 {
-	struct timespec limit;
-	struct timespec *at = NULL;
+	uint64_t length_ns = LANE_LOOK_AGAIN;
 	if (lane->lock_patience_ns) {
-		uint64_t now = monotonic_ns();
+		uint64_t now = clock_now();
 		if (now >= deadline_ns)
 			return false;
-		limit = (struct timespec){ (time_t)((deadline_ns - now) / 1000000000u),
-					   (long)((deadline_ns - now) % 1000000000u) };
-		at = &limit;
+		length_ns = deadline_ns - now < length_ns ? deadline_ns - now : length_ns;
 	}
-	syscall(SYS_futex, lock_futex(word), FUTEX_WAIT, (uint32_t)seen, at, NULL, 0);
+	const struct timespec limit = { (time_t)(length_ns / CLOCK_SECOND), (long)(length_ns % CLOCK_SECOND) };
+	syscall(SYS_futex, lock_futex(word), FUTEX_WAIT, (uint32_t)seen, &limit, NULL, 0);
 	return true;
 }
 
@@ -285,20 +278,44 @@ static uint32_t object_of_lock(const struct segment *seg, const uint64_t *word)
 }
 
 /*
- * Whether somebody has written over the word who had nothing to write there: it names no lane, or one that was free before and
- * behind our look at it, in the same generation, and so all the while. A lane that has a lock is LIVE until it has not.
+ * Puts a number into the word that was in none before: as long as it is there nobody has released the lock. False: the word has
+ * changed meanwhile.
  */
-static bool names_nobody(const struct segment *seg, const uint64_t *word)
+static bool lock_doubt(uint64_t *word, uint64_t *seen)
 {
+	if (*seen >> LOCK_DOUBT_SHIFT)
+		return true;
+	uint64_t doubted = *seen | (clock_now() | 1) << LOCK_DOUBT_SHIFT;
+	if (!cas64(word, seen, doubted))
+		return false;
+	*seen = doubted;
+	return true;
+}
+
+/*
+ * Whether somebody has written over the word who had nothing to write there: it names no lane, or one that was free before and
+ * behind our look at it, in the same generation, and so all the while; or one that was in no operation while it had the lock; or
+ * us, who wait. A lane that has a lock is LIVE, and has pinned an epoch before it took it, until it has released it.
+ */
+static bool names_nobody(const struct lane *by, uint64_t *word)
+{
+	const struct segment *seg = by->seg;
 	uint64_t seen = load64_seq(word);
 	uint32_t id = seen & LOCK_LANE;
 	if (!seen)
 		return false;
-	if (!id || id > seg->n_lanes || seen & ~(uint64_t)(LOCK_LANE | LOCK_SLEEPERS | LOCK_RINGS))
+	if (!id || id > seg->n_lanes || id == by->id)
 		return true;
-	const uint64_t *lane = &seg->lanes[id - 1].word;
-	uint64_t before = load64_seq(lane);
-	return (before & 15) != SEG_LANE_LIVE && (load64_seq(word) & LOCK_LANE) == id && load64_seq(lane) == before;
+	const struct seg_lane *lane = &seg->lanes[id - 1];
+	uint64_t before = load64_seq(&lane->word);
+	if ((before & 15) != SEG_LANE_LIVE)
+		return (load64_seq(word) & LOCK_LANE) == id && load64_seq(&lane->word) == before;
+	if (!lock_doubt(word, &seen))
+		return false;
+	FAULT("lock.doubted");
+	uint64_t epoch = load64_seq(&lane->epoch);
+	FAULT("lock.asked");
+	return !epoch && load64_seq(word) >> LOCK_DOUBT_SHIFT == seen >> LOCK_DOUBT_SHIFT;
 }
 
 /* Nobody will ever release it. The directory goes on for who only looks names up: without it nothing would be found any more. */
@@ -341,18 +358,18 @@ enum sabir_error lock_acquire(struct lane *lane, uint64_t *word)
 	if (lock_acquire_now(lane, word))
 		return SABIR_OK;
 	if (lane->lock_rings)
-		return names_nobody(lane->seg, word) ? lock_lost(lane->seg, word) : lock_or_ask(lane, word);
-	uint64_t deadline_ns = lane->lock_patience_ns ? monotonic_ns() + lane->lock_patience_ns : 0;
+		return names_nobody(lane, word) ? lock_lost(lane->seg, word) : lock_or_ask(lane, word);
+	uint64_t deadline_ns = lane->lock_patience_ns ? clock_now() + lane->lock_patience_ns : 0;
 	/* From here on we may have slept beside others, so we leave the flag for them. */
 	for (;;) {
+		if (names_nobody(lane, word))
+			return lock_lost(lane->seg, word);
 		uint64_t seen = load64_relaxed(word);
 		if (seen == 0) {
 			if (lock_try(lane, word, LOCK_SLEEPERS))
 				return SABIR_OK;
 			continue;
 		}
-		if (names_nobody(lane->seg, word))
-			return lock_lost(lane->seg, word);
 		if (!(seen & LOCK_SLEEPERS) && !cas64(word, &seen, seen | LOCK_SLEEPERS))
 			continue;
 		if (!lock_sleep(lane, word, seen | LOCK_SLEEPERS, deadline_ns))

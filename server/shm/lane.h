@@ -2,6 +2,7 @@
 #ifndef SABIR_SHM_LANE_H
 #define SABIR_SHM_LANE_H
 
+#include "server/base/clock.h"
 #include "server/base/fault.h"
 #include "server/shm/atomic.h"
 #include "server/shm/segment.h"
@@ -44,6 +45,12 @@ struct lane_table {
 	uint32_t mask;      /* cells - 1 */
 	uint32_t part_mask; /* cells of a part - 1 */
 };
+
+/*
+ * Who sleeps looks again after this time: somebody may have written over the words by which he would be woken. It is longer than
+ * anything waits for a wake-up that is only late, so that one that is lost is seen.
+ */
+#define LANE_LOOK_AGAIN (10 * CLOCK_SECOND)
 
 struct lane {
 	struct segment *seg;
@@ -221,10 +228,10 @@ void journal_undo(struct lane *lane);
 /*
  * The object's lock: a word with the lane of its holder, spin, then futex. A dead holder's lock is released by the recovery
  * after the object was repaired. Not re-entrant; nobody waits for a lock while he holds another, except for the
- * directory's below an object's. A holder may be stopped, and a damaged word may name another than him: lanes that serve others (the
+ * directory's below an object's. The holder is in an operation (lane_begin) all the while. He may be stopped: lanes that serve others (the
  * server's) have a patience, or don't sleep at all (lock_rings): BUSY then promises that the doorbell is rung for `busy_object`
- * when the lock has been released, by its holder or in its recovery. Errors: BUSY; DATA_LOSS (it names nobody, and its object
- * counts as damaged, unless it is the directory).
+ * when the lock has been released, by its holder or in its recovery. Errors: BUSY; DATA_LOSS (the word names nobody who has it, and
+ * the object counts as damaged, unless it is the directory).
  */
 enum sabir_error lock_acquire(struct lane *lane, uint64_t *word);
 /* Takes it if it is free, and spins a moment else: for a second lock, which nobody may wait for. */

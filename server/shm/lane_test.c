@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owners, lanes, epochs, the undo journal and the lock; also when their users die. */
+#include <pthread.h>
 #include <sched.h>
 
 #include "server/shm/event.h"
@@ -310,10 +311,10 @@ static void count_under_lock(uint64_t *lock, uint64_t *counter, int rounds)
 {
 	struct lane lane = kit_lane(&seg);
 	for (int i = 0; i < rounds; i++) {
-		if (lock_acquire(&lane, lock))
+		if (kit_hold(&lane, lock))
 			_exit(1);
 		*(volatile uint64_t *)counter += 1; /* no atomic: the lock is what is tested */
-		lock_release(&lane, lock);
+		kit_let_go(&lane, lock);
 	}
 	kit_lane_close(&lane);
 	_exit(0);
@@ -345,18 +346,18 @@ static void a_lane_that_does_not_sleep_has_the_release_ring(void)
 	struct lane holder = kit_lane(&seg), server = kit_lane(&seg);
 	uint64_t *lock = &seg.objects[7].lock;
 	server.lock_rings = true;
-	CU_ASSERT_EQUAL(lock_acquire(&holder, lock), SABIR_OK);
-	lock_release(&holder, lock);
+	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
+	kit_let_go(&holder, lock);
 	CU_ASSERT_FALSE(rung_for(7));
-	CU_ASSERT_EQUAL(lock_acquire(&holder, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
 	for (int i = 0; i < 2; i++)
-		CU_ASSERT_EQUAL(lock_acquire(&server, lock), SABIR_BUSY);
+		CU_ASSERT_EQUAL(kit_hold(&server, lock), SABIR_BUSY);
 	CU_ASSERT_EQUAL(server.busy_object, 7);
 	CU_ASSERT(lock_held_by(lock, holder.id) && !rung_for(7));
-	lock_release(&holder, lock);
+	kit_let_go(&holder, lock);
 	CU_ASSERT(rung_for(7));
-	CU_ASSERT_EQUAL(lock_acquire(&server, lock), SABIR_OK);
-	lock_release(&server, lock);
+	CU_ASSERT_EQUAL(kit_hold(&server, lock), SABIR_OK);
+	kit_let_go(&server, lock);
 	CU_ASSERT(!rung_for(7) && *lock == 0);
 	kit_lane_close(&holder);
 	kit_lane_close(&server);
@@ -367,14 +368,14 @@ static void the_lock_names_its_holder(void)
 	struct lane a = kit_lane(&seg), b = kit_lane(&seg);
 	uint64_t *lock = &seg.objects[7].lock;
 	CU_ASSERT(!lock_held_by(lock, a.id));
-	CU_ASSERT_EQUAL(lock_acquire(&a, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&a, lock), SABIR_OK);
 	CU_ASSERT(lock_held_by(lock, a.id) && !lock_held_by(lock, b.id));
 	b.lock_patience_ns = 2000000;
-	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_BUSY);
+	CU_ASSERT_EQUAL(kit_hold(&b, lock), SABIR_BUSY);
 	CU_ASSERT(lock_held_by(lock, a.id)); /* with the sleepers' flag beside it */
-	lock_release(&a, lock);
-	CU_ASSERT_EQUAL(lock_acquire(&b, lock), SABIR_OK);
-	lock_release(&b, lock);
+	kit_let_go(&a, lock);
+	CU_ASSERT_EQUAL(kit_hold(&b, lock), SABIR_OK);
+	kit_let_go(&b, lock);
 	kit_lane_close(&a);
 	kit_lane_close(&b);
 }
@@ -382,8 +383,10 @@ static void the_lock_names_its_holder(void)
 /* Whoever came would wait for ever, or come again and again. */
 static void a_lock_that_nobody_can_have_is_data_loss(void)
 {
-	struct lane server = kit_lane(&seg), client = kit_lane(&seg), gone = kit_lane(&seg);
-	const uint64_t words[] = { UINT64_MAX, 1ull << 40 | client.id, 0x4000, 0x8000, seg.n_lanes + 1, gone.id };
+	struct lane server = kit_lane(&seg), client = kit_lane(&seg), gone = kit_lane(&seg), idle = kit_lane(&seg);
+	const uint64_t words[] = {
+		UINT64_MAX, 1ull << 40 | client.id, 0x4000, 0x8000, seg.n_lanes + 1, gone.id, idle.id
+	};
 	struct seg_object *o = &seg.objects[9];
 	kit_lane_close(&gone);
 	server.lock_rings = true;
@@ -391,28 +394,116 @@ static void a_lock_that_nobody_can_have_is_data_loss(void)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		o->damaged = 0;
 		o->lock = words[i];
-		CU_ASSERT_EQUAL(lock_acquire(&server, &o->lock), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_DATA_LOSS);
 		CU_ASSERT_EQUAL(o->damaged, 1);
 		o->damaged = 0;
-		CU_ASSERT_EQUAL(lock_acquire(&client, &o->lock), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(kit_hold(&client, &o->lock), SABIR_DATA_LOSS);
 		CU_ASSERT_EQUAL(o->damaged, 1);
 	}
 	alarm(0);
-	o->lock = client.id;
+	o->lock = idle.id;
 	o->damaged = 0;
-	CU_ASSERT_EQUAL(lock_acquire(&server, &o->lock), SABIR_BUSY);
+	lane_begin(&idle, SEG_OP_READ, 0); /* it may be about to release it */
+	CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_BUSY);
 	CU_ASSERT_EQUAL(o->damaged, 0);
-	o->lock = 0;
+	lane_end(&idle); /* but it does not */
+	CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_DATA_LOSS);
+	o->lock = o->damaged = 0;
+	kit_lane_close(&idle);
 	kit_lane_close(&server);
 	kit_lane_close(&client);
+}
+
+static void *overwrite(void *context)
+{
+	uint64_t *lock = context;
+	while (!(load64_seq(lock) & 0x4000))
+		sched_yield();
+	store64_seq(lock, 0);
+	return NULL;
+}
+
+static void who_sleeps_sees_that_the_word_is_another_though_nobody_wakes_him(void)
+{
+	struct lane holder = kit_lane(&seg), client = kit_lane(&seg);
+	uint64_t *lock = &seg.objects[9].lock;
+	pthread_t thread;
+	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, overwrite, lock), 0);
+	alarm(20);
+	CU_ASSERT_EQUAL(kit_hold(&client, lock), SABIR_OK);
+	alarm(0);
+	pthread_join(thread, NULL);
+	kit_let_go(&client, lock);
+	kit_let_go(&holder, lock);
+	kit_lane_close(&holder);
+	kit_lane_close(&client);
+}
+
+/* The holder lets go just before he is asked for, and takes the lock again just behind that. */
+static void change_hands(const char *name, void *context)
+{
+	struct lane *holder = context;
+	if (!strcmp(name, "lock.doubted"))
+		kit_let_go(holder, &seg.objects[9].lock);
+	else if (!strcmp(name, "lock.asked"))
+		CU_ASSERT_EQUAL(kit_hold(holder, &seg.objects[9].lock), SABIR_OK);
+}
+
+static void who_had_let_go_when_he_was_asked_for_is_believed(void)
+{
+	struct lane holder = kit_lane(&seg), server = kit_lane(&seg);
+	struct seg_object *o = &seg.objects[9];
+	server.lock_rings = true;
+	CU_ASSERT_EQUAL(kit_hold(&holder, &o->lock), SABIR_OK);
+	fault_trace(change_hands, &holder);
+	CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_BUSY);
+	fault_trace(NULL, NULL);
+	CU_ASSERT(!o->damaged && lock_held_by(&o->lock, holder.id));
+	kit_let_go(&holder, &o->lock);
+	kit_lane_close(&holder);
+	kit_lane_close(&server);
+}
+
+#define N_TURNS 20000u
+
+/* Two who take turns, and a third who doubts each of them, all the time. */
+static void take_turns(uint64_t *lock, bool doubts, uint64_t *n_turns)
+{
+	struct lane lane = kit_lane(&seg);
+	lane.lock_rings = doubts;
+	for (uint32_t n = 0; doubts ? load64_seq(n_turns) < 2 * N_TURNS : n < N_TURNS; n++) {
+		enum sabir_error error = kit_hold(&lane, lock);
+		if (error && !(doubts && error == SABIR_BUSY))
+			_exit(1);
+		if (!error)
+			kit_let_go(&lane, lock);
+		if (!doubts)
+			fetch_add64(n_turns, 1);
+	}
+	_exit(0);
+}
+
+static void a_doubt_is_never_wrong(void)
+{
+	uint64_t *lock = &seg.objects[9].lock, *n_turns = kit_shared(sizeof(*n_turns));
+	pid_t pids[3];
+	for (int i = 0; i < 3; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			take_turns(lock, i == 2, n_turns);
+	}
+	CU_ASSERT(kit_wait_all(pids, 3));
+	CU_ASSERT_EQUAL(*lock, 0);
+	CU_ASSERT_EQUAL(seg.objects[9].damaged, 0);
 }
 
 static void act_lock(struct lane *by, void *context)
 {
 	uint64_t *lock = context;
-	(void)!lock_acquire(by, lock);
+	(void)!kit_hold(by, lock);
 	FAULT("test.locked");
-	lock_release(by, lock);
+	kit_let_go(by, lock);
 }
 
 static pid_t start_waiter(uint64_t *lock)
@@ -420,8 +511,8 @@ static pid_t start_waiter(uint64_t *lock)
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct lane lane = kit_lane(&seg);
-		enum sabir_error error = lock_acquire(&lane, lock);
-		lock_release(&lane, lock);
+		enum sabir_error error = kit_hold(&lane, lock);
+		kit_let_go(&lane, lock);
 		_exit(error != SABIR_OK);
 	}
 	while (!(load64_seq(lock) & 0x4000))
@@ -456,12 +547,12 @@ static void a_wake_up_that_a_dead_releaser_owes_is_made_good(void)
 	int go[2], status;
 	char byte = 0;
 	CU_ASSERT_EQUAL(pipe(go), 0);
-	CU_ASSERT_EQUAL(lock_acquire(&victim, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&victim, lock), SABIR_OK);
 	pid_t holder = fork();
 	if (holder == 0) {
 		fault_kill_at("lock.released", 1);
 		(void)!read(go[0], &byte, 1);
-		lock_release(&victim, lock);
+		kit_let_go(&victim, lock);
 		_exit(0);
 	}
 	pid_t waiter = start_waiter(lock);
@@ -515,6 +606,9 @@ int main(void)
 		KIT_TEST(the_lock_excludes_between_processes),
 		KIT_TEST(the_lock_names_its_holder),
 		KIT_TEST(a_lock_that_nobody_can_have_is_data_loss),
+		KIT_TEST(who_sleeps_sees_that_the_word_is_another_though_nobody_wakes_him),
+		KIT_TEST(who_had_let_go_when_he_was_asked_for_is_believed),
+		KIT_TEST(a_doubt_is_never_wrong),
 		KIT_TEST(a_lane_that_does_not_sleep_has_the_release_ring),
 		KIT_TEST(a_dead_holders_lock_is_given_to_those_who_wait),
 		KIT_TEST(a_wake_up_that_a_dead_releaser_owes_is_made_good),

@@ -45,6 +45,22 @@ static inline void kit_lane_close(struct lane *lane)
 	owner_close(seg, owner);
 }
 
+/* Takes a lock as one in the midst of an operation, who is left there. */
+static inline enum sabir_error kit_hold(struct lane *lane, uint64_t *lock)
+{
+	store64_seq(&lane->shared->epoch, load64_seq(&lane->seg->header->epoch));
+	enum sabir_error error = lock_acquire(lane, lock);
+	if (error)
+		store64_seq(&lane->shared->epoch, 0);
+	return error;
+}
+
+static inline void kit_let_go(struct lane *lane, uint64_t *lock)
+{
+	lock_release(lane, lock);
+	store64_seq(&lane->shared->epoch, 0);
+}
+
 /* Memory that children share with their parent beside the segment. */
 static inline void *kit_shared(size_t len)
 {
