@@ -26,6 +26,9 @@ struct memory {
 enum sabir_error memory_start(const struct config *config, struct kept *kept, struct memory *memory, char *detail,
 			      size_t size);
 
+/* Owners of a former server whose entries a faulty program has written over are owners again: for memory_start, before it has any. */
+void memory_mend_owners(struct segment *seg, const struct kept *kept);
+
 /* Gives new memory into keeping, when all is in it that it begins with. Errors: UNAVAILABLE (the keeper doesn't take it). */
 enum sabir_error memory_settle(const struct memory *memory, char *detail, size_t size);
 
