@@ -340,6 +340,9 @@ void memory_look_again(struct memory *m)
 
 void memory_tick(struct memory *m)
 {
+	uint32_t n_mended = owners_mend(&m->seg);
+	if (n_mended)
+		log_error("entries of owners were written over, and are mended", log_u64("n", n_mended));
 	lanes_spare(&m->seg, m->owner, N_SPARES);
 }
 

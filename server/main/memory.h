@@ -49,7 +49,7 @@ void memory_heirs(struct memory *memory, struct kept *kept, const struct memory_
 /* Has everybody who waits for the server in an object, and all that has a time, looked at again. */
 void memory_look_again(struct memory *memory);
 
-/* Once in a while: sees that the next server will find a lane. */
+/* Once in a while: sees that the next server will find a lane, and that the entries of owners are what they were. */
 void memory_tick(struct memory *memory);
 
 /* Gives it into keeping, with this process's pidfd. False: it is not taken. */

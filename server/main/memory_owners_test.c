@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A faulty program writes over the entries of owners, and the next server finds them so. Who lives is not given up, who died is let
+ * A faulty program writes over the entries of owners, and a server or the next one finds them so. Who lives is not given up, who died is let
  * go of, and nobody else gets the entry.
  */
 #include "server/main/memory_test_kit.h"
@@ -245,6 +245,25 @@ static void test_a_former_server_is_recovered(void)
 	for_all_garbage(find_server);
 }
 
+static void mend_at_once(uint64_t word)
+{
+	struct memory m;
+	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+	write_over(&m, open_owner(&m, SEG_OWNER_WELCOMED));
+	CU_ASSERT_EQUAL(m.seg.owners[found->owner].word, word);
+	log_set_fd(-1);
+	memory_tick(&m);
+	log_set_fd(STDERR_FILENO);
+	expect_whole(&m);
+	memory_stop(&m);
+}
+
+/* Until then the collector and the like take its owner for dead. */
+static void test_who_writes_over_an_entry_while_there_is_a_server_has_it_mended(void)
+{
+	for_all_garbage(mend_at_once);
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -254,6 +273,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_session_goes_on);
 	CU_ADD_TEST(suite, test_what_is_free_stays_free);
 	CU_ADD_TEST(suite, test_a_former_server_is_recovered);
+	CU_ADD_TEST(suite, test_who_writes_over_an_entry_while_there_is_a_server_has_it_mended);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
