@@ -7,6 +7,7 @@
 #include "server/control/test_child.h"
 
 #include "server/base/fault.h"
+#include "server/objects/mutex.h"
 #include "server/objects/queue.h"
 #include "server/shm/test_kit.h"
 
@@ -223,6 +224,56 @@ static void test_a_recovery_that_must_wait_does_not_stop_the_front(void)
 	end_child(pid);
 }
 
+static uint64_t lock;
+
+static void take_lock_and_wait(struct attached *a)
+{
+	struct mutex_hold hold;
+	if (mutex_take(&a->lane, lock, &hold))
+		_exit(99);
+	say(rope.to_test[1]);
+	wait_for_ever(a);
+}
+
+/* The one beside the server's. */
+static uint32_t owner_attached(void)
+{
+	for (uint32_t i = 0; i < kit.seg.n_owners; i++)
+		if (i != kit.owner && (kit.seg.owners[i].word & 15) == SEG_OWNER_LIVE)
+			return i;
+	return UINT32_MAX;
+}
+
+/* A faulty program has written over it. What its program holds is its own until it dies, and is let go then. */
+static void test_an_owner_that_seems_free_is_not_given_to_another(void)
+{
+	const struct object_spec spec = { .kind = SEG_KIND_LOCK };
+	struct mutex_hold hold;
+	struct client c;
+	CU_ASSERT_EQUAL_FATAL(owners_remember(&kit.seg), SABIR_OK);
+	CU_ASSERT_EQUAL(object_create(&kit.lane, (struct span){ (const uint8_t *)"l", 1 }, &spec, false, &lock),
+			SABIR_OK);
+	pid_t pid = start_child(take_lock_and_wait);
+	hear(rope.to_test[0]);
+	uint32_t owner = owner_attached();
+	CU_ASSERT_FATAL(owner < kit.seg.n_owners);
+	store64_relaxed(&kit.seg.owners[owner].word, SEG_OWNER_FREE);
+	CU_ASSERT_EQUAL(client_attach(&c), SABIR_OK);
+	CU_ASSERT_EQUAL(c.answer.type, ATTACH_WELCOME);
+	CU_ASSERT_NOT_EQUAL(c.answer.welcome.owner_index, owner);
+	CU_ASSERT_EQUAL(mutex_take(&kit.lane, lock, &hold), SABIR_WOULD_BLOCK);
+	kill(pid, SIGKILL);
+	CU_ASSERT_TRUE(kit_await_attached(1));
+	CU_ASSERT_EQUAL(mutex_take(&kit.lane, lock, &hold), SABIR_OK);
+	CU_ASSERT_TRUE(hold.abandoned);
+	CU_ASSERT_EQUAL(kit.seg.owners[owner].word & 15, SEG_OWNER_FREE);
+	client_send(&c, ATTACH_GOODBYE);
+	CU_ASSERT_EQUAL(client_answer(&c), SABIR_CLOSED);
+	client_close(&c);
+	end_child(pid);
+	kit_expect_service();
+}
+
 int main(void)
 {
 	CU_initialize_registry();
@@ -236,6 +287,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_goodbye_frees_the_owner_at_once);
 	CU_ADD_TEST(suite, test_the_death_of_a_lock_holder_frees_the_lock);
 	CU_ADD_TEST(suite, test_a_recovery_that_must_wait_does_not_stop_the_front);
+	CU_ADD_TEST(suite, test_an_owner_that_seems_free_is_not_given_to_another);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();

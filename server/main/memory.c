@@ -4,7 +4,8 @@
  *
  *   new:        make it, become an owner, fill it (restore.c), give it into keeping: a server that dies before leaves nothing that the
  *               next could take for whole
- *   inherited:  map it and check it, become an owner, recover the former servers, the newest first, then look after the others
+ *   inherited:  map it and check it, mend owners' entries that were written over (memory_owners.c), become an owner, recover the
+ *               former servers, the newest first, then look after the others
  *
  * The order among the former servers matters: one that died while it recovered another stands in the middle of that one's
  * repairs, so it is recovered first (objects/recover.c). Their numbers rise from server to server.
@@ -227,9 +228,10 @@ enum sabir_error memory_settle(const struct memory *m, char *detail, size_t size
 
 /* ---------------------------------------------------------------- inherited */
 
-static enum sabir_error inherit(int memfd, int bell_fd, struct memory *m, char *detail, size_t size)
+/* Takes the descriptors. */
+static enum sabir_error inherit(const int fds[2], const struct kept *kept, struct memory *m, char *detail, size_t size)
 {
-	enum sabir_error error = segment_map(memfd, bell_fd, &m->seg);
+	enum sabir_error error = segment_map(fds[0], fds[1], &m->seg);
 	if (error) {
 		snprintf(
 			detail, size,
@@ -238,6 +240,7 @@ static enum sabir_error inherit(int memfd, int bell_fd, struct memory *m, char *
 			SEG_LAYOUT_VERSION);
 		return error;
 	}
+	memory_mend_owners(&m->seg, kept);
 	error = become_owner(m);
 	if (!error)
 		error = open_lane(m, &m->lane);
@@ -265,7 +268,7 @@ enum sabir_error memory_start(const struct config *config, struct kept *kept, st
 		if (bell_fd >= 0)
 			close(bell_fd);
 	} else if (m->inherited) {
-		error = inherit(memfd, bell_fd, m, detail, size);
+		error = inherit((const int[]){ memfd, bell_fd }, kept, m, detail, size);
 	} else {
 		if (bell_fd >= 0)
 			close(bell_fd);
@@ -337,6 +340,9 @@ void memory_look_again(struct memory *m)
 
 void memory_tick(struct memory *m)
 {
+	uint32_t n_mended = owners_mend(&m->seg);
+	if (n_mended)
+		log_error("entries of owners were written over, and are mended", log_u64("n", n_mended));
 	lanes_spare(&m->seg, m->owner, N_SPARES);
 }
 

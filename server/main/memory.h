@@ -26,6 +26,9 @@ struct memory {
 enum sabir_error memory_start(const struct config *config, struct kept *kept, struct memory *memory, char *detail,
 			      size_t size);
 
+/* Owners of a former server whose entries a faulty program has written over are owners again: for memory_start, before it has any. */
+void memory_mend_owners(struct segment *seg, const struct kept *kept);
+
 /* Gives new memory into keeping, when all is in it that it begins with. Errors: UNAVAILABLE (the keeper doesn't take it). */
 enum sabir_error memory_settle(const struct memory *memory, char *detail, size_t size);
 
@@ -46,7 +49,7 @@ void memory_heirs(struct memory *memory, struct kept *kept, const struct memory_
 /* Has everybody who waits for the server in an object, and all that has a time, looked at again. */
 void memory_look_again(struct memory *memory);
 
-/* Once in a while: sees that the next server will find a lane. */
+/* Once in a while: sees that the next server will find a lane, and that the entries of owners are what they were. */
 void memory_tick(struct memory *memory);
 
 /* Gives it into keeping, with this process's pidfd. False: it is not taken. */

@@ -370,23 +370,23 @@ static void death_at_every_step_leaves_it_usable(void)
 /* Sleeps until the wait ends: 0 if it was notified. */
 static int wait_asleep(uint64_t c)
 {
-	struct lane mine = kit_lane(&seg);
 	struct condition_wait w = { 0 };
+	lane = kit_lane(&seg); /* the other one is its parent's */
 	uint32_t lock = object_index(lock_of(c));
 	enum sabir_error error;
-	if (take(&mine, c))
+	if (take(&lane, c))
 		return 9;
 	for (;;) {
 		/* What it waits for may change while it looks: both keys are from before. */
 		uint32_t done = event_prepare(&seg.objects[lock].event[SEG_EVENT_DONE], SEG_WAITING_LOCAL);
 		uint32_t items = event_prepare(&seg.objects[lock].event[SEG_EVENT_ITEMS], SEG_WAITING_LOCAL);
-		error = condition_wait(&mine, c, &w);
+		error = condition_wait(&lane, c, &w);
 		if (error != SABIR_WOULD_BLOCK)
 			break;
-		event_wait_call(&mine, lock, w.locking ? SEG_EVENT_ITEMS : SEG_EVENT_DONE, w.locking ? items : done,
+		event_wait_call(&lane, lock, w.locking ? SEG_EVENT_ITEMS : SEG_EVENT_DONE, w.locking ? items : done,
 				EVENT_FOREVER, turn_bits(w.memory));
 	}
-	return error || !w.notified || depth(&mine, c) != 1;
+	return error || !w.notified || depth(&lane, c) != 1;
 }
 
 static void act_notify_and_release(struct lane *by, void *context)

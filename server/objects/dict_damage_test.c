@@ -3,68 +3,11 @@
 #include "server/base/clock.h"
 #include "server/objects/dict_parts.h"
 #include "server/objects/dict_test_kit.h"
+#include "server/objects/object_damage_test_kit.h"
 #include "server/objects/task_queue.h"
 
 #define N_ENTRIES 300
-#define SECONDS 20u /* a hang, on the slowest machine */
-
-/* ---------------------------------------------------------------- damage */
-
-static uint32_t *nth_live_block(uint32_t index, uint32_t n, uint32_t *len)
-{
-	uint32_t end = (uint32_t)(seg.size >> SEG_REF_SHIFT), seen = 0;
-	for (int round = 0; round < 2; round++) {
-		for (uint32_t ref = (uint32_t)(seg.data_off >> SEG_REF_SHIFT); ref < end; ref++) {
-			uint64_t size = block_size(&seg, ref);
-			struct seg_block *block = size ? segment_at(&seg, ref, size) : NULL;
-			if (!block || block_state(block->word) != SEG_BLOCK_LIVE || block_object(block->word) != index)
-				continue;
-			if (seen++ < n)
-				continue;
-			*len = (uint32_t)(size / 4);
-			return (uint32_t *)block;
-		}
-		n = seen ? n % seen : 0;
-		seen = 0;
-	}
-	return NULL;
-}
-
-static uint32_t strange_number(uint32_t old)
-{
-	switch (rand() % 7) {
-	case 0:
-		return 0;
-	case 1:
-		return UINT32_MAX;
-	case 2:
-		return old ^ 1u << rand() % 32;
-	case 3:
-		return old + 1;
-	case 4:
-		return (uint32_t)((seg.data_off >> SEG_REF_SHIFT) +
-				  (uint32_t)rand() % (uint32_t)((seg.size - seg.data_off) >> SEG_REF_SHIFT));
-	case 5:
-		return (uint32_t)rand() % 100;
-	default:
-		return (uint32_t)rand() << 16 ^ (uint32_t)rand();
-	}
-}
-
-/* Strange numbers in some words of the dict's blocks; in the body, or in the first words of the others, often. */
-static void damage(uint64_t d)
-{
-	uint32_t *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(struct seg_dict));
-	for (int n = 1 + rand() % 4; n > 0; n--) {
-		uint32_t len = sizeof(struct seg_dict) / 4;
-		uint32_t *block = rand() % 3 ? nth_live_block(object_index(d), (uint32_t)rand() % 1000, &len) : body;
-		if (!block)
-			block = body;
-		uint32_t most = rand() % 2 && len > 20 ? 20 : len;
-		uint32_t i = (uint32_t)rand() % most;
-		block[i] = strange_number(block[i]);
-	}
-}
+#define N_OTHERS 40
 
 /* ---------------------------------------------------------------- use */
 
@@ -129,12 +72,6 @@ static void use_pages(uint64_t d)
 	}
 }
 
-static void use_again(uint64_t d)
-{
-	/* Past the mark that the first damaged operation has set. */
-	store64_relaxed(&seg.objects[object_index(d)].damaged, 0);
-}
-
 static void use_all(uint64_t d)
 {
 	struct object_info info;
@@ -155,76 +92,59 @@ static void use_all(uint64_t d)
 		set(&lane, d, key, key);
 }
 
-/* In a process and a segment of its own, so that a crash or a hang is seen. */
-static int one_life(unsigned seed, bool in_the_middle)
+/* ---------------------------------------------------------------- lives */
+
+static uint64_t make_damaged(void)
 {
-	alarm(SECONDS);
-	srand(seed);
-	if (kit_begin(8 << 20))
-		return 1;
-	uint64_t d = make_dict(), other = make_dict(), got = 0;
-	for (uint64_t i = 0; i < 40; i++)
-		set(&lane, other, i, i);
+	uint64_t d = make_dict();
 	for (uint64_t i = 0; i < N_ENTRIES; i++)
 		if (!timed || i % 2 || set_to_end(d, i))
 			set(&lane, d, i, i);
-	struct lane victim = kit_lane(&seg);
-	if (in_the_middle) { /* what the recovery finds is damaged */
-		pid_t pid = fork();
-		if (pid == 0) {
-			fault_kill_at(rand() % 2 ? "journal.stored" : "dict_write.committed",
-				      1 + (unsigned)rand() % 40);
-			lane = victim;
-			use_all(d);
-			_exit(0);
-		}
-		waitpid(pid, NULL, 0);
-	}
-	damage(d);
-	if (owner_recover(&lane, victim.owner))
-		return 2;
-	use_all(d);
-	/* Memory may be lost with a damaged dict; other objects and the server go on. */
-	if (object_delete(&lane, d))
-		return 3;
-	object_sweep(&lane);
-	for (uint64_t i = 0; i < 40; i++)
-		if (get(&lane, other, i, &got) || got != i)
-			return 4;
-	return 0;
+	return d;
 }
 
-static void lives_end_well(unsigned n, bool in_the_middle)
+static uint64_t make_other(void)
 {
-	for (unsigned seed = 1; seed <= n; seed++) {
-		int status = 0;
-		pid_t pid = fork();
-		if (pid == 0)
-			_exit(one_life(seed, in_the_middle));
-		waitpid(pid, &status, 0);
-		CU_ASSERT_EQUAL(status, 0);
-		if (status)
-			printf("\n    seed %u%s: status %x", seed, in_the_middle ? ", in the middle" : "",
-			       (unsigned)status);
-	}
+	uint64_t d = make_dict();
+	for (uint64_t i = 0; i < N_OTHERS; i++)
+		set(&lane, d, i, i);
+	return d;
 }
+
+static bool is_whole(uint64_t other)
+{
+	uint64_t got = 0;
+	for (uint64_t i = 0; i < N_OTHERS; i++)
+		if (get(&lane, other, i, &got) || got != i)
+			return false;
+	return true;
+}
+
+static const struct kind_life life_of_a_dict = {
+	.make = make_damaged,
+	.make_other = make_other,
+	.is_whole = is_whole,
+	.use = use_all,
+	.body_len = sizeof(struct seg_dict),
+	.deaths = { "journal.stored", "dict_write.committed" },
+};
 
 static void damage_stays_where_it_is(void)
 {
-	lives_end_well(400, false);
+	lives_end_well(&life_of_a_dict, 400, false);
 }
 
 static void damage_stays_where_it_is_in_recovery(void)
 {
-	lives_end_well(300, true);
+	lives_end_well(&life_of_a_dict, 300, true);
 }
 
 /* The ends of entries, and the list by which they are found, are damaged as well. */
 static void damage_to_entries_that_end_stays_where_it_is(void)
 {
 	timed = true;
-	lives_end_well(300, false);
-	lives_end_well(200, true);
+	lives_end_well(&life_of_a_dict, 300, false);
+	lives_end_well(&life_of_a_dict, 200, true);
 	timed = false;
 }
 
@@ -325,7 +245,7 @@ static void a_list_of_pending_versions_that_is_a_ring_ends(void)
 		for (uint32_t i = 0; i < n; i++)
 			version[i]->pending_next = segment_ref(&seg, version[(i + 1) % n]);
 		body->pending = segment_ref(&seg, version[0]);
-		alarm(SECONDS);
+		alarm(LIFE_SECONDS);
 		(void)set(&lane, d, 100, 1);
 		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
 		alarm(0);

@@ -73,3 +73,9 @@ bool session_record_read(const struct segment *seg, uint32_t owner, struct sessi
 	snprintf(record->peer, sizeof(record->peer), "%.*s", (int)sizeof(from->peer), from->peer);
 	return true;
 }
+
+uint64_t session_record_owner_word(const struct segment *seg, uint32_t owner)
+{
+	uint64_t word = load64_acquire(&seg->sessions[owner].word);
+	return (word & 15) == SEG_OWNER_LIVE ? (word & 0xffffffff00000000ull) | SEG_OWNER_LIVE : 0;
+}

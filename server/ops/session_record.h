@@ -28,4 +28,7 @@ void session_record_remove(struct segment *seg, uint32_t owner);
 /* False: the owner is no session that was opened and has not ended; it is to be recovered. */
 bool session_record_read(const struct segment *seg, uint32_t owner, struct session_record *record);
 
+/* The word of the owner for which there is a record, whether it is that of its entry yet; 0: there is none. */
+uint64_t session_record_owner_word(const struct segment *seg, uint32_t owner);
+
 #endif

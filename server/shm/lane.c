@@ -59,6 +59,35 @@ uint64_t owner_word(const struct segment *seg, uint32_t owner)
 	return word ? word : load64_acquire(&seg->owners[owner].word);
 }
 
+/* What the server itself stores into an entry that is given out has the same generation, and is LIVE or DEAD. */
+static bool is_written_over(uint64_t word, uint64_t given)
+{
+	uint32_t state = word & 15;
+	return ((word ^ given) & ~15ull) || (state != SEG_OWNER_LIVE && state != SEG_OWNER_DEAD);
+}
+
+static bool owner_mend(struct segment *seg, uint32_t owner)
+{
+	struct seg_owner *o = &seg->owners[owner];
+	uint64_t given = remembered(seg, owner), word = load64_acquire(&o->word);
+	/* Pairs with owner_close: where it is that which has freed the entry, it is seen here too. */
+	if (!given || !is_written_over(word, given) || remembered(seg, owner) != given ||
+	    !cas64(&o->word, &word, given))
+		return false;
+	if (remembered(seg, owner) == given)
+		return true;
+	(void)cas64(&o->word, &given, given & ~15ull); /* it was closed meanwhile, and nobody else can have got it */
+	return false;
+}
+
+uint32_t owners_mend(struct segment *seg)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < seg->n_owners; i++)
+		n += owner_mend(seg, i);
+	return n;
+}
+
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner)
 {
 	for (uint32_t i = 0; i < seg->n_owners; i++) {
@@ -85,7 +114,7 @@ enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label
 void owner_close(struct segment *seg, uint32_t owner)
 {
 	struct seg_owner *o = &seg->owners[owner];
-	uint64_t word = load64_relaxed(&o->word);
+	uint64_t word = owner_word(seg, owner);
 	/* The next one begins without: between his claim of the entry and his first store somebody may look at it. */
 	store32_relaxed(&o->flags, 0);
 	remember(seg, owner, 0);
@@ -115,7 +144,7 @@ static void raise_lanes_used(struct segment *seg, uint32_t n)
 
 uint64_t lane_own_owner(const struct lane *lane)
 {
-	uint64_t generation = load64_relaxed(&lane->seg->owners[lane->owner].word) >> 32;
+	uint64_t generation = owner_word(lane->seg, lane->owner) >> 32;
 	return (uint64_t)lane->owner + 1 + (generation << 32);
 }
 

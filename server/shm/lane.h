@@ -98,6 +98,8 @@ static inline void record64(uint64_t *p, uint64_t v)
  * faulty program has written over is not given to another then, and is recovered as what it was. Once or more. Errors: NO_MEMORY.
  */
 enum sabir_error owners_remember(struct segment *seg);
+/* Gives such entries their words back, so that whoever asks whether an owner lives is told the truth; how many. At any time. */
+uint32_t owners_mend(struct segment *seg);
 /* An entry's word, for its recovery. */
 uint64_t owner_word(const struct segment *seg, uint32_t owner);
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */

@@ -51,6 +51,54 @@ static void a_label_is_cut_and_ends(void)
 	}
 }
 
+/* A segment of a server, which remembers whom it has given an entry. */
+static struct segment of_server(uint32_t owner[3])
+{
+	struct segment its;
+	CU_ASSERT_EQUAL_FATAL(kit_segment(4 << 20, &its), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(owners_remember(&its), SABIR_OK);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(owner_open(&its, 1, "program", &owner[i]), SABIR_OK);
+	return its;
+}
+
+static void an_entry_that_was_written_over_is_mended(void)
+{
+	static const uint64_t garbage[] = { 0, 1, 7, UINT64_MAX, 1ull << 32, 77ull << 32 | SEG_OWNER_LIVE };
+	uint32_t owner[3];
+	struct segment its = of_server(owner);
+	const uint64_t word = its.owners[owner[1]].word;
+	CU_ASSERT_EQUAL(owners_mend(&its), 0);
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		its.owners[owner[1]].word = garbage[i];
+		CU_ASSERT_EQUAL(owners_mend(&its), 1);
+		CU_ASSERT_EQUAL(its.owners[owner[1]].word, word);
+	}
+	its.owners[owner[1]].word = (word & ~15ull) | SEG_OWNER_DEAD; /* as a recovery does */
+	owner_close(&its, owner[2]);
+	CU_ASSERT_EQUAL(owners_mend(&its), 0);
+	CU_ASSERT_EQUAL(its.owners[owner[1]].word & 15, SEG_OWNER_DEAD);
+	CU_ASSERT_EQUAL(its.owners[owner[2]].word & 15, SEG_OWNER_FREE);
+	segment_unmap(&its);
+}
+
+/* Else what it holds, or the next one, could be taken for another's. */
+static void an_entry_that_was_written_over_keeps_its_generation(void)
+{
+	uint32_t owner[3], next = 0;
+	struct segment its = of_server(owner);
+	struct lane lane;
+	const uint64_t generation = its.owners[owner[1]].word >> 32;
+	its.owners[owner[1]].word = UINT64_MAX;
+	CU_ASSERT_EQUAL_FATAL(lane_open(&its, owner[1], &lane), SABIR_OK);
+	CU_ASSERT_EQUAL(lane.actor.owner, generation << 32 | (owner[1] + 1));
+	lane_close(&lane);
+	owner_close(&its, owner[1]);
+	CU_ASSERT_EQUAL(owner_open(&its, 1, "next", &next), SABIR_OK);
+	CU_ASSERT(next == owner[1] && its.owners[next].word >> 32 == generation + 1);
+	segment_unmap(&its);
+}
+
 static void a_full_lane_table_is_an_error_until_one_goes(void)
 {
 	struct lane lanes[64], more = { .id = 4711 };
@@ -594,6 +642,8 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_full_owner_table_is_an_error_until_one_goes),
 		KIT_TEST(a_label_is_cut_and_ends),
+		KIT_TEST(an_entry_that_was_written_over_is_mended),
+		KIT_TEST(an_entry_that_was_written_over_keeps_its_generation),
 		KIT_TEST(a_full_lane_table_is_an_error_until_one_goes),
 		KIT_TEST(a_new_lane_is_clean_whatever_it_was_left_with),
 		KIT_TEST(processes_get_different_owners_and_lanes),
