@@ -16,6 +16,8 @@ struct seed {
 	const struct piece_form *form;
 	uint8_t input[SEED_MAX];
 	uint8_t *end; /* NULL: it has become too long */
+	uint8_t *act; /* where the last piece begins */
+	unsigned how; /* of the next */
 	unsigned long long lease, made;
 	struct world *world;
 };
@@ -75,7 +77,9 @@ static void add(struct seed *seed, enum person who, const char *line)
 		return;
 	struct span span = ops_request(method, blank ? blank + 1 : "", request);
 	uint16_t number = stage_op_number(ops_op(method));
-	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)(PLAY_WAIT | (who == VICTIM)) };
+	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), 
+				 (uint8_t)(PLAY_WAIT | seed->how | (who == VICTIM)) };
+	seed->act = seed->end;
 	seed->end = piece_put(seed->form, seed->end, seed->input + SEED_MAX, head, span);
 	if (!stage_run_front(who, NULL, ops_op(method), span, &answer))
 		note(seed, method, bytes_item(answer.response, 0));
@@ -93,7 +97,7 @@ static void add_line(struct seed *seed, const char *line, size_t len)
 		line += strlen(victim), len -= strlen(victim);
 	}
 	if (len > strlen(undo) && !strncmp(line, undo, strlen(undo)))
-		line += strlen(undo), len -= strlen(undo);
+		line += strlen(undo), len -= strlen(undo), seed->how = PLAY_UNDO;
 	const char *star = memchr(line, '*', len < 8 ? len : 8);
 	if (star) {
 		times = strtoul(line, NULL, 10);
@@ -120,9 +124,35 @@ static void make_seed(struct seed *seed, const struct scenario *scenario)
 		add_line(seed, scenario->act, strlen(scenario->act));
 }
 
+size_t seed_count(void)
+{
+	return n_scenarios;
+}
+
+bool seed_parts(size_t i, struct seed_parts *parts)
+{
+	static struct seed seed;
+	static size_t of = SIZE_MAX;
+	if (of != i) {
+		seed = (struct seed){ .form = &play_form };
+		make_seed(&seed, &scenarios[i]);
+		of = i;
+	}
+	if (!seed.end || !seed.act)
+		return false;
+	struct span rest = { seed.act, (size_t)(seed.end - seed.act) };
+	const uint8_t *head;
+	parts->setup = (struct span){ seed.input, (size_t)(seed.act - seed.input) };
+	bool there = piece_next(seed.form, &rest, &head, &parts->act);
+	if (there)
+		parts->number = (uint16_t)(head[0] | head[1] << 8);
+	return there;
+}
+
 void seeds_of_requests(const struct piece_form *form, const char *folder)
 {
 	static struct seed seed;
+	stories_write(folder);
 	for (size_t i = 0; i < n_scenarios; i++) {
 		seed = (struct seed){ .form = form };
 		make_seed(&seed, &scenarios[i]);
