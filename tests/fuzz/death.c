@@ -47,8 +47,12 @@ static void recover(struct play *p, enum person who)
 		p->unrecovered |= 1u << who;
 }
 
+static void recover_victim(struct play *p);
+
 void death_again(struct play *p)
 {
+	if (p->dies && p->unrecovered & 1u << VICTIM)
+		recover_victim(p);
 	for (unsigned who = 0; who < N_PERSONS; who++)
 		if (p->unrecovered & 1u << who)
 			recover(p, (enum person)who);
@@ -109,7 +113,12 @@ void death_in(struct play *p, const struct op *op, unsigned how, struct span req
 	p->world->lane[VICTIM].actor = own; /* who may have died as another's */
 	p->dies = p->heir_dies;
 	p->heir_dies = 0;
-	death(p);
+	if (how & PLAY_ABANDON) {
+		p->dead = true;
+		p->unrecovered |= 1u << VICTIM;
+	} else {
+		death(p);
+	}
 }
 
 void death_in_upkeep(struct play *p, unsigned event, void (*upkeep)(struct play *p, unsigned event, struct lane *lane))

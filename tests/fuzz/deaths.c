@@ -30,6 +30,9 @@ enum way {
 	WAY_HELD,
 	WAY_HELD_LATER,
 	WAY_FILLED,
+	/* The victim dies in it, and the others go on before he is recovered. */
+	WAY_TORN,
+	WAY_TORN_LATER, /* in the undoing of it */
 	N_WAYS
 };
 #define MOST_HELD 26u /* objects */
@@ -37,17 +40,19 @@ enum way {
 
 static struct {
 	size_t scenario, slices;
-	enum way way;
+	enum way first, way;
 	uint32_t step, heir_step;
 	bool with_heirs, begun;
 } at;
 
-/* "0/4": the first of four parts; "0/4+": the heir dies at each step of the recovery, too. */
+/* "0/4": the first of four parts; "0/4:7": from that way on; "0/4+": the heir dies at each step of the recovery, too. */
 void deaths_begin(const char *which)
 {
 	char *end;
 	at.scenario = strtoul(which, &end, 10);
 	at.slices = *end == '/' ? strtoul(end + 1, &end, 10) : 1;
+	if (*end == ':')
+		at.first = at.way = (enum way)strtoul(end + 1, &end, 10);
 	at.with_heirs = *end == '+';
 	at.slices += at.slices == 0;
 }
@@ -76,12 +81,29 @@ static void put_act(struct out *out, const struct seed_parts *parts, unsigned ho
 	put(out, parts->number, how, parts->act);
 }
 
+/* What reads objects of this kind, with a key and without, and it once more. */
+static void put_others(struct out *out, const struct seed_parts *parts)
+{
+	static const uint8_t request[] = { 10, 3, 10, 1, 'o', 18, 3, 50, 1, 'k' };
+	const char *path = op_path(stage_op(parts->number));
+	size_t len = (size_t)(strrchr(path, '/') - path);
+	for (size_t i = 0; i < op_count(); i++) {
+		if (!op_reads(op_at(i)) || strncmp(op_path(op_at(i)), path, len))
+			continue;
+		put(out, stage_op_number(op_at(i)), 0, (struct span){ request, 5 });
+		put(out, stage_op_number(op_at(i)), 0, (struct span){ request, sizeof(request) });
+	}
+	put_event(out, EVENT_KEEP, 0, 0, 0);
+	put_event(out, EVENT_COLLECT, 0, 0, 0);
+	put_act(out, parts, PLAY_WAIT);
+	put_event(out, EVENT_DEATH, 0, 0, 0);
+}
+
 /* What a server does then. */
 static void put_upkeep(struct out *out)
 {
-	static const enum event all[] = { EVENT_RING, EVENT_DEATH,   EVENT_SWEEP, EVENT_COLLECT,
-					  EVENT_DUE,  EVENT_SETTLE,  EVENT_START, EVENT_KEEP,
-					  EVENT_END,  EVENT_SESSIONS };
+	static const enum event all[] = { EVENT_RING,   EVENT_DEATH, EVENT_SWEEP, EVENT_COLLECT, EVENT_DUE,
+					  EVENT_SETTLE, EVENT_START, EVENT_KEEP,  EVENT_END,     EVENT_SESSIONS };
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		put_event(out, all[i], 0, 0, 0);
 }
@@ -109,9 +131,13 @@ static void put_way(struct out *out, const struct seed_parts *parts)
 	} else if (at.way == WAY_HELD_LATER) {
 		put_act(out, parts, 1 | PLAY_WAIT);
 		put_event(out, EVENT_HOLD, 0, at.step, 0);
-	} else {
+	} else if (at.way == WAY_FILLED) {
 		put_event(out, EVENT_FILL, 0, at.step, 0);
 		put_act(out, parts, 1 | PLAY_WAIT);
+	} else {
+		put_event(out, EVENT_DIES, 0, at.step, 0);
+		put_act(out, parts, 1 | PLAY_ABANDON | (at.way == WAY_TORN_LATER ? PLAY_UNDO : 0));
+		put_others(out, parts);
 	}
 	put_upkeep(out);
 }
@@ -152,7 +178,7 @@ static bool advance(unsigned died)
 		at.heir_step = 0;
 	}
 	if (at.way == N_WAYS) {
-		at.way = 0;
+		at.way = at.first;
 		at.scenario += at.slices;
 	}
 	return at.scenario < seed_count();
@@ -178,7 +204,7 @@ size_t deaths_next(unsigned died, uint8_t *data, size_t max)
 		_exit(0);
 	while (!make(&out)) {
 		at.scenario += at.slices;
-		at.way = 0;
+		at.way = at.first;
 		at.step = at.heir_step = 0;
 		if (at.scenario >= seed_count())
 			_exit(0);

@@ -37,14 +37,15 @@ void hinder_hold(struct play *p, uint32_t number)
 
 #define LARGEST (1u << 20)
 #define MOST_SPARE 64u
+#define MOST_BLOCKS (1u << 18) /* damaged memory may have any number */
 
 /* All blocks of one size but those. They are the directory's, which does not know of them. */
 static void use_up(struct lane *lane, uint64_t size, uint32_t spare)
 {
 	struct seg_block *block, *left[MOST_SPARE];
-	uint32_t n = 0;
+	uint32_t n = 0, most = MOST_BLOCKS;
 	lane_begin(lane, SEG_OP_READ, 0);
-	while (block_alloc(lane, size, 0, &block) == SABIR_OK) {
+	while (most-- && block_alloc(lane, size, 0, &block) == SABIR_OK) {
 		if (n < spare)
 			left[n++] = block;
 		else

@@ -15,11 +15,11 @@
  */
 #define PLAY_HEAD 3u
 /* In the third byte, above two bits that say who: */
-#define PLAY_UNDO 4u     /* it is undone; who was to be answered has gone; of upkeep: it is the heir's, who may die in it */
-#define PLAY_WAIT 8u     /* it is parked if it can't be done now */
-#define PLAY_ASKED 16u   /* it is a request with an id, of a session */
-#define PLAY_ABANDON 32u /* its place in a line is given up at once */
-#define PLAY_LARGE 64u   /* its texts and bytes are large: how large, their lengths tell */
+#define PLAY_UNDO 4u /* it is undone; who was to be answered has gone; of upkeep: it is the heir's, who may die in it */
+#define PLAY_WAIT 8u /* it is parked if it can't be done now */
+#define PLAY_ASKED 16u    /* it is a request with an id, of a session */
+#define PLAY_ABANDON 32u  /* its place in a line is given up at once; who dies in it is not recovered yet */
+#define PLAY_LARGE 64u    /* its texts and bytes are large: how large, their lengths tell */
 #define PLAY_FOLLOWS 128u /* its numbers are those of answers before: which, they tell */
 
 /* Numbers that are no operation's of the table. */
@@ -59,20 +59,20 @@ struct play {
 	struct op_front front;
 	uint64_t parked; /* the last */
 	uint32_t n_waiters;
-	bool dead;       /* the victim */
-	uint32_t dies;   /* not 0: he does at this step of what he does next; or who recovers him, of that */
-	uint64_t asked;  /* the id of the last request that had one */
-	bool ended;      /* the session of those */
+	bool dead;      /* the victim */
+	uint32_t dies;  /* not 0: he does at this step of what he does next; or who recovers him, of that */
+	uint64_t asked; /* the id of the last request that had one */
+	bool ended;     /* the session of those */
 	bool heir_dead;
-	uint32_t heir_dies;   /* as `dies`: who recovers the victim when he has died in something */
-	uint32_t unrecovered; /* bits of persons: something was in the way */
-	unsigned died;        /* result: DIED_* */
-	uint32_t held;        /* the object's index + 1 */
+	uint32_t heir_dies;    /* as `dies`: who recovers the victim when he has died in something */
+	uint32_t unrecovered;  /* bits of persons: something was in the way */
+	unsigned died;         /* result: DIED_* */
+	uint32_t held;         /* the object's index + 1 */
 	const struct op *last; /* what was asked for last */
 	unsigned last_how;
 	struct span last_request;
-	bool damaged;    /* in: whether overwrites of the memory are done */
-	bool saved;      /* there was a snapshot: one in a run, for they take most of its time */
+	bool damaged; /* in: whether overwrites of the memory are done */
+	bool saved;   /* there was a snapshot: one in a run, for they take most of its time */
 };
 
 void play_begin(struct play *play);

@@ -77,7 +77,7 @@ static void add(struct seed *seed, enum person who, const char *line)
 		return;
 	struct span span = ops_request(method, blank ? blank + 1 : "", request);
 	uint16_t number = stage_op_number(ops_op(method));
-	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), 
+	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8),
 				 (uint8_t)(PLAY_WAIT | seed->how | (who == VICTIM)) };
 	seed->act = seed->end;
 	seed->end = piece_put(seed->form, seed->end, seed->input + SEED_MAX, head, span);

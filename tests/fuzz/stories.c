@@ -45,16 +45,18 @@ static const char *const stories[] = {
 	WATCH_ALL "0 #PASS 38\n0 #DUE\n" SET_F RING "0 #PASS 38\n0 #DUE\n",
 	WATCH_ALL "0 #HOLD 6\n" SET_F "0 #LET_GO\n" RING,
 	"0 " WATCH "timeout={}\n" SET_F "0 #AGAIN 300 9\n136 " WATCH "after_sequence=0 timeout={}\n",
-	"0 " WATCH "timeout={}\n" SET_F "0 #AGAIN 100 9\n128 " WATCH "after_sequence=0 max_changes=7 include_values=true\n",
+	"0 " WATCH "timeout={}\n" SET_F "0 #AGAIN 100 9\n128 " WATCH
+	"after_sequence=0 max_changes=7 include_values=true\n",
 	"0 " WATCH "timeout={}\n" FILTERED SET_F RING "0 DictService/Set dict={name='f'} key=$7 value=$'v'\n" RING,
 	"0 " WATCH "timeout={}\n" FILTERED SET_F RING "0 #EXPIRE\n" RING,
 	"0 " WATCH "timeout={}\n" FILTERED SET_F RING "0 #CANCEL\n" RING,
 	"0 " WATCH "timeout={}\n136 " WATCH "after_sequence=0 timeout={seconds=9}\n137 " WATCH
 	"after_sequence=0 timeout={seconds=9} key_prefix='@'\n139 " WATCH
 	"after_sequence=0 timeout={seconds=9} key_prefix='x'\n" SET_F RING "0 #DEATH\n" RING,
-	"0 " WATCH "timeout={}\n0 DictService/Set dict={name='f'} key=$'" BYTES BYTES BYTES BYTES BYTES BYTES BYTES BYTES BYTES BYTES
-	"' value=$'v'\n128 " WATCH "after_sequence=0 timeout={} include_values=true\n",
-	"0 " WATCH "timeout={}\n0 DictService/Update dict={name='f'} entries={key=$1 value=$2} entries={key=$5 value=$2} "
+	"0 " WATCH "timeout={}\n0 DictService/Set dict={name='f'} key=$'" BYTES BYTES BYTES BYTES BYTES BYTES BYTES
+		BYTES BYTES BYTES "' value=$'v'\n128 " WATCH "after_sequence=0 timeout={} include_values=true\n",
+	"0 " WATCH
+	"timeout={}\n0 DictService/Update dict={name='f'} entries={key=$1 value=$2} entries={key=$5 value=$2} "
 	"entries={key=$6 value=$2} entries={key=$7 value=$2} entries={key=$8 value=$2} entries={key=$9 value=$2} "
 	"entries={key=$10 value=$2} entries={key=$11 value=$2} entries={key=$12 value=$2} entries={key=$13 value=$2} "
 	"entries={key=$14 value=$2} entries={key=$15 value=$2} entries={key=$16 value=$2} entries={key=$17 value=$2} "
@@ -63,7 +65,8 @@ static const char *const stories[] = {
 	"0 WatchService/Next object={name='i'} timeout={}\n1 PipeService/Send pipe={name='i'} end=0 item=$7\n"
 	"128 WatchService/Next object={name='i'} after_sequence=0 timeout={}\n0 ManagerService/Delete object={name='i'}\n" RING,
 	"0 WatchService/Next object={name='b'} timeout={}\n136 WatchService/Next object={name='b'} after_sequence=0 timeout={seconds=9}\n"
-	"0 QueueService/Get queue={name='b'} timeout={} lease_duration={seconds=1}\n" RING "0 #PASS 33\n0 #SETTLE\n" RING,
+	"0 QueueService/Get queue={name='b'} timeout={} lease_duration={seconds=1}\n" RING
+	"0 #PASS 33\n0 #SETTLE\n" RING,
 	"0 WatchService/Next object={name='a'} timeout={}\n136 WatchService/Next object={name='a'} after_sequence=0 timeout={seconds=9}\n"
 	"0 QueueService/Put queue={name='a'} item=$7\n" RING,
 
@@ -99,11 +102,11 @@ static const char *const stories[] = {
 	"1 LockService/Release lock={name='j'}\n" RING RING,
 	"40 LockService/Acquire lock={name='j'} timeout={seconds=9}\n40 SemaphoreService/Acquire semaphore={name='l'} timeout={seconds=9}\n"
 	"40 SemaphoreService/Acquire semaphore={name='l'} timeout={seconds=9}\n"
-	"40 SemaphoreService/Acquire semaphore={name='l'} timeout={seconds=9}\n40 BarrierService/Wait barrier={name='r'} timeout={seconds=9}\n"
-	UPKEEP,
+	"40 SemaphoreService/Acquire semaphore={name='l'} timeout={seconds=9}\n40 BarrierService/Wait barrier={name='r'} timeout={seconds=9}\n" UPKEEP,
 	"12 BarrierService/Wait barrier={name='r'} timeout={seconds=9}\n9 BarrierService/Wait barrier={name='r'} timeout={seconds=9}\n" RING,
 	"0 QueueService/Clear queue={name='a'}\n12 QueueService/Get queue={name='a'} timeout={seconds=9}\n"
-	"8 QueueService/GetMany queue={name='a'} max_items=40 timeout={seconds=9}\n0 QueueService/Put queue={name='a'} item=$5\n" RING RING,
+	"8 QueueService/GetMany queue={name='a'} max_items=40 timeout={seconds=9}\n0 QueueService/Put queue={name='a'} item=$5\n" RING
+		RING,
 	"0 #HOLD 1\n8 QueueService/Put queue={name='a'} item=$5\n8 QueueService/GetMany queue={name='a'} max_items=4 timeout={seconds=9}\n"
 	"0 #LET_GO\n" RING,
 	"0 #HOLD 2\n8 QueueService/Put queue={name='b'} item=$5\n8 QueueService/Get queue={name='b'} timeout={seconds=9}\n"
@@ -121,9 +124,10 @@ static const char *const stories[] = {
 	"0 QueueService/Put queue={name='b'} item=$5\n0 #AGAIN 1000\n0 #KEEP\n4 QueueService/GetMany queue={name='b'} max_items=900 timeout={}\n"
 	"0 #SAVE\n",
 	"0 QueueService/Put queue={name='b'} item=$5 dedup_id='@@'\n0 #AGAIN 600 11\n0 #KEEP\n0 #SAVE\n0 #PASS 41\n0 #DUE\n0 #KEEP\n",
-	SET_F "0 #AGAIN 4000 9\n0 #KEEP\n0 DictService/Delete dict={name='f'} key=$'@@'\n0 #AGAIN 4000 9\n" SET_F UPKEEP,
+	SET_F
+	"0 #AGAIN 4000 9\n0 #KEEP\n0 DictService/Delete dict={name='f'} key=$'@@'\n0 #AGAIN 4000 9\n" SET_F UPKEEP,
 	SET_F "0 #AGAIN 4000 9\n0 DictService/Set dict={name='f'} key=$'@@@' value=$'v'\n0 #AGAIN 4000 10\n"
-	"0 DictService/Items dict={name='f'}\n0 DictService/Clear dict={name='f'}\n" UPKEEP,
+	      "0 DictService/Items dict={name='f'}\n0 DictService/Clear dict={name='f'}\n" UPKEEP,
 	"0 DictService/Set dict={name='f'} key=$'@@' value=$'v'\n0 DictService/Update dict={name='f'} entries={key=$'@@' value=$1} ttl={seconds=1}\n"
 	"0 #AGAIN 300 11\n0 #PASS 35\n0 #DUE\n0 #DUE\n0 DictService/Len dict={name='f'}\n",
 	"0 ListService/Append list={name='g'} item=$'@@'\n0 #AGAIN 2000 9\n0 ListService/Sort list={name='g'}\n0 ListService/GetSlice list={name='g'}\n"
@@ -136,7 +140,8 @@ static const char *const stories[] = {
 
 	/* Large. */
 	"64 DictService/Set dict={name='f'} key=$'k' value=$'aaaa'\n64 DictService/Set dict={name='f'} key=$'l' value=$'aaaaaaa'\n"
-	"0 DictService/Items dict={name='f'}\n0 DictService/Values dict={name='f'} page_size=2\n0 DictService/Copy dict={name='f'}\n" UPKEEP "0 #SAVE\n",
+	"0 DictService/Items dict={name='f'}\n0 DictService/Values dict={name='f'} page_size=2\n0 DictService/Copy dict={name='f'}\n" UPKEEP
+	"0 #SAVE\n",
 	"64 DictService/Set dict={name='f'} key=$'aaaaaaa' value=$'aaaaaaaa'\n64 DictService/Set dict={name='f'} key=$'aaaaaaaa' value=$1\n"
 	"64 DictService/SetDefault dict={name='f'} key=$9 value=$'aaaaaaa'\n64 DictService/Increment dict={name='f'} key=$9 delta=$'aaaaaaa'\n"
 	"64 DictService/CompareExchange dict={name='f'} key=$1 expected=$2 desired=$'aaaaaaaa'\n",
@@ -173,11 +178,11 @@ static const struct {
 	const char *name;
 	enum event event;
 } events[] = {
-	{ "RING", EVENT_RING },     { "EXPIRE", EVENT_EXPIRE },     { "SETTLE", EVENT_SETTLE }, { "CANCEL", EVENT_CANCEL },
-	{ "DEATH", EVENT_DEATH },   { "SWEEP", EVENT_SWEEP },       { "DUE", EVENT_DUE },       { "COLLECT", EVENT_COLLECT },
-	{ "START", EVENT_START },   { "KEEP", EVENT_KEEP },         { "SAVE", EVENT_SAVE },     { "DIES", EVENT_DIES },
-	{ "PASS", EVENT_PASS },     { "END", EVENT_END },           { "HOLD", EVENT_HOLD },     { "LET_GO", EVENT_LET_GO },
-	{ "FILL", EVENT_FILL },     { "AGAIN", EVENT_AGAIN },
+	{ "RING", EVENT_RING },   { "EXPIRE", EVENT_EXPIRE }, { "SETTLE", EVENT_SETTLE }, { "CANCEL", EVENT_CANCEL },
+	{ "DEATH", EVENT_DEATH }, { "SWEEP", EVENT_SWEEP },   { "DUE", EVENT_DUE },       { "COLLECT", EVENT_COLLECT },
+	{ "START", EVENT_START }, { "KEEP", EVENT_KEEP },     { "SAVE", EVENT_SAVE },     { "DIES", EVENT_DIES },
+	{ "PASS", EVENT_PASS },   { "END", EVENT_END },       { "HOLD", EVENT_HOLD },     { "LET_GO", EVENT_LET_GO },
+	{ "FILL", EVENT_FILL },   { "AGAIN", EVENT_AGAIN },
 };
 
 static struct span event_message(const char *text, uint16_t *number)
@@ -189,7 +194,8 @@ static struct span event_message(const char *text, uint16_t *number)
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (!strcmp(events[i].name, name))
 			*number = (uint16_t)(EVENT + events[i].event);
-	memcpy(message, (const uint8_t[]){ (uint8_t)first, (uint8_t)(first >> 8), (uint8_t)second, (uint8_t)(second >> 8) }, 4);
+	memcpy(message,
+	       (const uint8_t[]){ (uint8_t)first, (uint8_t)(first >> 8), (uint8_t)second, (uint8_t)(second >> 8) }, 4);
 	return (struct span){ message, n < 1 ? 0 : 2 * (size_t)(n - 1) };
 }
 
