@@ -30,6 +30,11 @@ enum way {
 	WAY_HELD,
 	WAY_HELD_LATER,
 	WAY_FILLED,
+	WAY_FILLED_AND_PINNED, /* nor does what was freed come back, for somebody reads */
+	WAY_FILLED_AND_UNDONE,
+	WAY_FILLED_AND_ASKED,
+	/* It waits, and does not get what it waits for. */
+	WAY_WAITED,
 	/* The victim dies in it, and the others go on before he is recovered. */
 	WAY_TORN,
 	WAY_TORN_LATER, /* in the undoing of it */
@@ -37,6 +42,18 @@ enum way {
 };
 #define MOST_HELD 26u /* objects */
 #define MOST_LEFT 16u /* blocks of each size */
+
+static const struct {
+	enum event event;
+	unsigned how;
+} ends[] = { { EVENT_EXPIRE, 0 },
+	     { EVENT_CANCEL, 0 },
+	     { EVENT_CANCEL, PLAY_WAIT },
+	     { EVENT_CANCEL, PLAY_UNDO | 1 },
+	     { EVENT_DEATH, 0 },
+	     { EVENT_SESSIONS, 0 },
+	     { EVENT_PASS, 0 } };
+#define N_ENDS (sizeof(ends) / sizeof(ends[0]))
 
 static struct {
 	size_t scenario, slices;
@@ -108,6 +125,33 @@ static void put_upkeep(struct out *out)
 		put_event(out, all[i], 0, 0, 0);
 }
 
+/* Held are the locks of the stage's first objects, one after the other, or of an event that nobody asks for. */
+#define OF_NOBODY 13u
+
+static void put_hindered(struct out *out, const struct seed_parts *parts)
+{
+	static const unsigned dying[] = { 1 | PLAY_WAIT, 1 | PLAY_WAIT, 1 | PLAY_UNDO, 1 | PLAY_ASKED };
+	if (at.way == WAY_HELD) {
+		put_event(out, EVENT_HOLD, 0, at.step, 0);
+		put_act(out, parts, 1 | PLAY_WAIT);
+		put_event(out, EVENT_LET_GO, 0, 0, 0);
+	} else if (at.way == WAY_HELD_LATER) {
+		put_act(out, parts, 1 | PLAY_WAIT);
+		put_event(out, EVENT_HOLD, 0, at.step, 0);
+		put_event(out, EVENT_RING, 0, 0, 0);
+		put_event(out, EVENT_EXPIRE, 0, 0, 0);
+	} else if (at.way == WAY_WAITED) {
+		put_act(out, parts, 1 | PLAY_WAIT);
+		put_event(out, ends[at.step].event, ends[at.step].how, 40, 0);
+		put_event(out, EVENT_EXPIRE, 0, 0, 0);
+	} else {
+		if (at.way == WAY_FILLED_AND_PINNED)
+			put_event(out, EVENT_HOLD, 0, OF_NOBODY, 0);
+		put_event(out, EVENT_FILL, 0, at.step, 0);
+		put_act(out, parts, dying[at.way - WAY_FILLED]);
+	}
+}
+
 static void put_way(struct out *out, const struct seed_parts *parts)
 {
 	static const enum event upkeep[] = { EVENT_SWEEP, EVENT_COLLECT, EVENT_START, EVENT_DUE, EVENT_END };
@@ -124,16 +168,8 @@ static void put_way(struct out *out, const struct seed_parts *parts)
 		put_act(out, parts, at.way == WAY_ENDS ? 1 | PLAY_ASKED : 1 | PLAY_WAIT);
 		put_event(out, EVENT_DIES, 0, at.step, 0);
 		put_event(out, upkeep[at.way - WAY_SWEEPS], PLAY_UNDO, 0, 0);
-	} else if (at.way == WAY_HELD) {
-		put_event(out, EVENT_HOLD, 0, at.step, 0);
-		put_act(out, parts, 1 | PLAY_WAIT);
-		put_event(out, EVENT_LET_GO, 0, 0, 0);
-	} else if (at.way == WAY_HELD_LATER) {
-		put_act(out, parts, 1 | PLAY_WAIT);
-		put_event(out, EVENT_HOLD, 0, at.step, 0);
-	} else if (at.way == WAY_FILLED) {
-		put_event(out, EVENT_FILL, 0, at.step, 0);
-		put_act(out, parts, 1 | PLAY_WAIT);
+	} else if (at.way <= WAY_WAITED) {
+		put_hindered(out, parts);
 	} else {
 		put_event(out, EVENT_DIES, 0, at.step, 0);
 		put_act(out, parts, 1 | PLAY_ABANDON | (at.way == WAY_TORN_LATER ? PLAY_UNDO : 0));
@@ -153,7 +189,12 @@ static bool way_is_over(unsigned died)
 	case WAY_HELD_LATER:
 		return at.step >= MOST_HELD;
 	case WAY_FILLED:
+	case WAY_FILLED_AND_PINNED:
+	case WAY_FILLED_AND_UNDONE:
+	case WAY_FILLED_AND_ASKED:
 		return at.step >= MOST_LEFT;
+	case WAY_WAITED:
+		return at.step + 1 >= N_ENDS;
 	case WAY_RECOVERS:
 		return !(died & DIED_RECOVERING);
 	default:

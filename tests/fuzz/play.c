@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "server/base/clock.h"
+#include "server/objects/change.h"
 #include "server/objects/collect.h"
 #include "server/shm/chunk.h"
 #include "tests/fuzz/moment.h"
@@ -23,14 +24,27 @@ static struct waiter {
 	struct actor actor;
 	struct op_receipt receipt;
 	struct lane *lane; /* who undoes what he was not to be told */
+	struct park *park;
 } waiters[256];
 #define N_WAITERS (sizeof(waiters) / sizeof(waiters[0]))
+
+/* What a server may do as soon as it has answered. */
+static void go_on(const struct waiter *w)
+{
+	if (w->how & PLAY_FOLLOWS && w->how & PLAY_LARGE)
+		park_end(w->park, w->actor.owner, SABIR_CANCELLED);
+	else if (w->how & PLAY_FOLLOWS)
+		park_ring(w->park, w->lane);
+	else if (w->how & PLAY_LARGE)
+		park_expire(w->park, UINT64_MAX - 1);
+}
 
 static void on_done(void *context, enum sabir_error error, struct bytes *response, const char *detail)
 {
 	struct waiter *w = context;
 	if (error ? strnlen(detail, OP_DETAIL_SIZE) == OP_DETAIL_SIZE : response->n_items != 1)
 		abort();
+	go_on(w);
 	if (error)
 		return;
 	if (w->how & PLAY_UNDO && op_can_undo(w->op)) {
@@ -67,7 +81,9 @@ void play_begin(struct play *p)
 	park_set_after(p->park, nothing, NULL);
 	p->sessions = sessions_new(&(struct sessions_options){ .seg = &p->world->seg, .admin = SESSION_ADMIN_ALL },
 				   p->park);
-	p->front = (struct op_front){ .sessions = p->sessions, .peer = peer };
+	p->snapshots = snapshots_new(&p->world->seg);
+	park_set_snapshots(p->park, p->snapshots);
+	p->front = (struct op_front){ .sessions = p->sessions, .snapshots = p->snapshots, .peer = peer };
 }
 
 void play_end(struct play *p)
@@ -78,6 +94,7 @@ void play_end(struct play *p)
 	park_ring(p->park, &p->world->lane[SERVER]);
 	sessions_free(p->sessions);
 	park_free(p->park);
+	snapshots_free(p->snapshots);
 }
 
 /* ---------------------------------------------------------------- requests */
@@ -100,7 +117,7 @@ static void wait_for(struct play *p, enum person who, const struct op *op, unsig
 {
 	struct waiter *w = &waiters[p->n_waiters % N_WAITERS];
 	const struct op_wait wait = *answer->wait;
-	*w = (struct waiter){ op, how, false, p->world->lane[who].actor, { 0 }, &p->world->lane[BYSTANDER] };
+	*w = (struct waiter){ op, how, false, p->world->lane[who].actor, { 0 }, &p->world->lane[BYSTANDER], p->park };
 	const struct park_entry entry = {
 		.op = op,
 		.request = request,
@@ -155,9 +172,9 @@ static void ask(struct play *p, const struct op *op, unsigned how, struct span r
 
 static void collect(struct play *p, struct lane *lane)
 {
-	uint32_t stop = 0;
+	uint32_t stop = p->how & PLAY_ASKED ? 1 : 0;
 	struct collect_result result;
-	struct collector *collector = collector_new(&p->world->seg, 0);
+	struct collector *collector = collector_new(&p->world->seg, p->how & PLAY_WAIT ? CLOCK_SECOND : 0);
 	for (int i = 0; i < 2; i++)
 		(void)collect_run(collector, lane, &stop, &result);
 	collector_free(collector);
@@ -188,7 +205,7 @@ static void do_upkeep(struct play *p, unsigned event, struct lane *lane)
 		arena_trim(lane, 1);
 		break;
 	case EVENT_DUE:
-		upkeep_due(lane);
+		upkeep_due(lane, p->how & PLAY_WAIT ? 0 : 2 * CHANGE_IDLE_NS);
 		break;
 	case EVENT_START:
 		upkeep_start(lane);
@@ -207,13 +224,22 @@ static bool is_upkeep(unsigned event)
 	       event == EVENT_START || event == EVENT_KEEP || event == EVENT_END;
 }
 
-static void save(struct play *p)
+static void save(struct play *p, unsigned how)
 {
-	if (p->damaged || p->saved)
-		return;
-	p->saved = true;
-	hinder_let_go(p);
-	upkeep_save(&p->world->lane[SERVER]);
+	struct snapshot_report report = { .file = "a file", .n_objects = 1 };
+	bool begun = snapshots_await(p->snapshots, 0);
+	if (how & PLAY_UNDO)
+		snapshots_close(p->snapshots);
+	if (!p->damaged && !p->saved) {
+		p->saved = true;
+		hinder_let_go(p);
+		death_again(p);
+		upkeep_save(&p->world->lane[SERVER]);
+	} else {
+		report = (struct snapshot_report){ .error = SABIR_UNAVAILABLE, .detail = "one is enough" };
+	}
+	if (begun)
+		snapshots_done(p->snapshots, &report);
 }
 
 /* The n-th number of two bytes. */
@@ -240,7 +266,7 @@ static void happen_to_park(struct play *p, unsigned event, unsigned how)
 
 static void again(struct play *p, struct span payload);
 
-static void happen_otherwise(struct play *p, unsigned event, struct span payload)
+static void happen_otherwise(struct play *p, unsigned event, unsigned how, struct span payload)
 {
 	switch (event) {
 	case EVENT_DEATH:
@@ -254,7 +280,7 @@ static void happen_otherwise(struct play *p, unsigned event, struct span payload
 			damage(&p->world->seg, payload);
 		break;
 	case EVENT_SAVE:
-		save(p);
+		save(p, how);
 		break;
 	case EVENT_SESSIONS:
 		sessions_expire(p->sessions, &p->world->lane[SERVER], clock_now() + SESSION_LEASE_MAX);
@@ -282,12 +308,13 @@ static void happen_otherwise(struct play *p, unsigned event, struct span payload
 
 static void happen(struct play *p, unsigned event, unsigned how, struct span payload)
 {
+	p->how = how;
 	if (event >= EVENT_FLOW && event < EVENT_DUE)
 		ask(p, op_flow((enum op_flow)(event - EVENT_FLOW)), how, payload);
 	else if (event <= EVENT_CANCEL)
 		happen_to_park(p, event, how);
 	else if (!is_upkeep(event))
-		happen_otherwise(p, event, payload);
+		happen_otherwise(p, event, how, payload);
 	else if (p->dies && how & PLAY_UNDO && !p->heir_dead)
 		death_in_upkeep(p, event, do_upkeep);
 	else

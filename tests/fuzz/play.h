@@ -3,6 +3,7 @@
 #define SABIR_TESTS_FUZZ_PLAY_H
 
 #include "server/ops/sessions.h"
+#include "server/ops/snapshots.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/stage.h"
 
@@ -56,6 +57,7 @@ struct play {
 	struct world *world;
 	struct park *park;
 	struct sessions *sessions;
+	struct snapshots *snapshots;
 	struct op_front front;
 	uint64_t parked; /* the last */
 	uint32_t n_waiters;
@@ -64,6 +66,7 @@ struct play {
 	uint64_t asked; /* the id of the last request that had one */
 	bool ended;     /* the session of those */
 	bool heir_dead;
+	unsigned how;          /* the third byte of the last event */
 	uint32_t heir_dies;    /* as `dies`: who recovers the victim when he has died in something */
 	uint32_t unrecovered;  /* bits of persons: something was in the way */
 	unsigned died;         /* result: DIED_* */
@@ -106,7 +109,7 @@ void request_forget(void);
 void request_note(struct span response);
 
 /* What a server does of itself: what is due, what its start finds, what a snapshot reads, and a snapshot. */
-void upkeep_due(struct lane *lane);
+void upkeep_due(struct lane *lane, uint64_t late_ns);
 void upkeep_start(struct lane *lane);
 void upkeep_keep(struct lane *lane);
 void upkeep_save(struct lane *lane);

@@ -35,6 +35,18 @@
 	"3 ConditionService/Notify condition={name='q'} all=true\n" RING
 #define RELEASE_K "3 LockService/Release lock={name='k'}\n" RING
 
+#define AGAIN_THERE(name, spec) "0 ManagerService/Create name='" name "' exist_ok=true " spec "\n"
+
+/* An item of p can't be done twice, and the other behind it waits yet. */
+#define DEAD_LETTER(spec, before)                                                                                                           \
+	"0 ManagerService/Create name='o' " spec                                                                                            \
+	"\n0 ManagerService/Create name='p' queue={max_attempts=1 dead_letter='o'}\n" before                                                \
+	"0 QueueService/PutMany queue={name='p'} items=$1 items=$'some text' items=$3\n"                                                    \
+	"0 QueueService/Get queue={name='p'} timeout={} lease_duration={seconds=9}\n128 QueueService/Nack queue={name='p'} lease_token=0\n" \
+	"0 QueueService/Get queue={name='p'} timeout={} lease_duration={seconds=9}\n128 QueueService/Nack queue={name='p'} lease_token=0\n" \
+	"0 QueueService/Get queue={name='p'} timeout={} lease_duration={seconds=1}\n0 #PASS 34\n0 #SETTLE\n0 #DUE\n0 #LET_GO\n0 #DUE\n"     \
+	"0 QueueService/Get queue={name='o'} timeout={}\n0 QueueService/Requeue queue={name='p'}\n0 QueueService/Requeue queue={name='o'}\n0 #KEEP\n"
+
 static const char *const stories[] = {
 	WATCH_ALL SET_F RING,
 	WATCH_ALL SET_F SET_F "0 #EXPIRE\n" RING,
@@ -162,6 +174,101 @@ static const char *const stories[] = {
 	"0 #FILL 3\n64 QueueService/Put queue={name='a'} item=$'aaaaa'\n0 QueueService/Put queue={name='b'} item=$1\n"
 	"0 DictService/Set dict={name='f'} key=$1 value=$5\n0 ListService/Append list={name='g'} item=$1\n",
 
+	"64 ListService/Append list={name='g'} item=$'aaaaaaa'\n0 #AGAIN 6\n0 ListService/GetSlice list={name='g'}\n"
+	"0 ListService/Copy list={name='g'}\n0 ListService/Copy list={name='g'} to={name='g'}\n0 #SAVE\n",
+	"64 DictService/Set dict={name='f'} key=$'l' value=$'aaaaaaa'\n64 DictService/Set dict={name='f'} key=$'m' value=$'aaaaaaa'\n"
+	"0 DictService/Items dict={name='f'}\n0 DictService/Values dict={name='f'}\n0 WatchService/Next object={name='f'} timeout={}\n"
+	"64 DictService/Set dict={name='f'} key=$'l' value=$'aaaaaaa'\n64 DictService/Set dict={name='f'} key=$'m' value=$'aaaaaaa'\n"
+	"128 WatchService/Next object={name='f'} after_sequence=0 include_values=true\n0 #SAVE\n",
+	"64 QueueService/Put queue={name='a'} item=$'aaaaaaa'\n0 #AGAIN 5\n4 QueueService/GetMany queue={name='a'} max_items=9 timeout={}\n"
+	"64 QueueService/Put queue={name='b'} item=$'aaaaaaa'\n0 #AGAIN 5\n4 QueueService/GetMany queue={name='b'} max_items=9 timeout={}\n0 #SAVE\n",
+	"0 ManagerService/Create name='o' shared_list={items=$'aaaa' items=$'a'}\n64 NamespaceService/Set namespace={name='h'} name='y' value=$'aaaaaaa'\n"
+	"64 NamespaceService/Set namespace={name='h'} name='z' value=$'aaaaaaa'\n0 NamespaceService/List namespace={name='h'}\n",
+
+	"64 DictService/Set dict={name='f'} key=$'@@' value=$'aaaaaaa'\n0 #AGAIN 6 11\n0 DictService/Items dict={name='f'}\n"
+	"0 DictService/Values dict={name='f'}\n0 WatchService/Next object={name='f'} timeout={}\n64 DictService/Set dict={name='f'} key=$'@@' value=$'aaaaaaa'\n"
+	"0 #AGAIN 6 11\n128 WatchService/Next object={name='f'} after_sequence=0 include_values=true\n",
+
+	/* Objects that are there already: the same, and others. */
+	AGAIN_THERE("a", "queue={}") AGAIN_THERE("a", "queue={max_items=7}") AGAIN_THERE(
+		"a", "queue={max_item_bytes=7}") AGAIN_THERE("a", "queue={joinable=true}")
+		AGAIN_THERE("b", "queue={joinable=true max_attempts=2 dead_letter='c' dedup_window={seconds=900}}") AGAIN_THERE(
+			"b", "queue={joinable=true max_attempts=2 dead_letter='d' dedup_window={seconds=900}}")
+			AGAIN_THERE("b",
+				    "queue={joinable=true max_attempts=2 dead_letter='cc' dedup_window={seconds=900}}")
+				AGAIN_THERE(
+					"b",
+					"queue={joinable=true max_attempts=2 dead_letter='c' dedup_window={seconds=901}}")
+					AGAIN_THERE(
+						"b",
+						"queue={joinable=true max_attempts=3 dead_letter='c' dedup_window={seconds=900}}")
+						AGAIN_THERE(
+							"b",
+							"queue={joinable=true max_attempts=2 dead_letter='c' dedup_window={seconds=900} ttl={seconds=9}}")
+							AGAIN_THERE("b", "queue={tasks=true}")
+								AGAIN_THERE("c", "queue={discipline=3}")
+									AGAIN_THERE("c", "queue={discipline=2}"),
+	AGAIN_THERE("d", "value={type_code=10}") AGAIN_THERE("d", "value={type_code=9}") AGAIN_THERE(
+		"e", "array={type_code=6 length=100}") AGAIN_THERE("e", "array={type_code=6 length=99}")
+		AGAIN_THERE("e", "array={type_code=7 length=100}") AGAIN_THERE("f", "dict={}") AGAIN_THERE(
+			"g", "list={}") AGAIN_THERE("h", "namespace={}") AGAIN_THERE("i", "pipe={}")
+			AGAIN_THERE("j", "lock={}") AGAIN_THERE("j", "lock={strict=true}") AGAIN_THERE("k", "rlock={}")
+				AGAIN_THERE("k", "lock={}") AGAIN_THERE(
+					"l", "semaphore={value=3 bounded=true}") AGAIN_THERE("l", "semaphore={value=3}")
+					AGAIN_THERE("l", "semaphore={value=4 bounded=true}") AGAIN_THERE(
+						"m", "event={}") AGAIN_THERE("n", "block={size_bytes=300}")
+						AGAIN_THERE("n", "block={size_bytes=301}") AGAIN_THERE(
+							"z", "shared_list={items=$1 items=$'text'}")
+							AGAIN_THERE("z", "shared_list={items=$1}") AGAIN_THERE(
+								"q", "condition={lock={name='k'}}")
+								AGAIN_THERE("q", "condition={lock={name='j'}}")
+									AGAIN_THERE("q", "condition={}") AGAIN_THERE(
+										"r", "barrier={parties=2}")
+										AGAIN_THERE("r", "barrier={parties=3}"),
+
+	/* Where those go that nobody could do. */
+	DEAD_LETTER("queue={discipline=2}", ""),
+	DEAD_LETTER("queue={discipline=3}", ""),
+	DEAD_LETTER("queue={tasks=true max_items=1}", ""),
+	DEAD_LETTER("queue={tasks=true max_item_bytes=1}", ""),
+	DEAD_LETTER("queue={tasks=true}", "0 QueueService/Close queue={name='o'}\n"),
+	DEAD_LETTER("queue={tasks=true}", "0 #HOLD 20\n"),
+	DEAD_LETTER("queue={}", ""),
+	DEAD_LETTER("dict={}", ""),
+	DEAD_LETTER("queue={tasks=true}", "0 ManagerService/Delete object={name='o'}\n"),
+
+	/* Whose time has come while a lock is held, and behind that. */
+	"0 QueueService/Put queue={name='b'} item=$5 delay={seconds=1} ttl={seconds=9}\n0 #PASS 32\n0 #HOLD 2\n0 #SETTLE\n0 #DUE\n0 #LET_GO\n"
+	"0 #SETTLE\n0 #DUE\n0 #PASS 41\n0 #SETTLE\n8 #DUE\n",
+	"0 DictService/Set dict={name='f'} key=$9 value=$1 ttl={seconds=1}\n0 #PASS 33\n0 #HOLD 6\n0 #DUE\n0 #SETTLE\n0 #LET_GO\n0 #DUE\n",
+	"0 ManagerService/Create name='o' ttl={seconds=1} list={}\n0 #PASS 33\n0 #HOLD 0\n8 #DUE\n0 #LET_GO\n8 #DUE\n0 #DUE\n",
+	"0 WatchService/Next object={name='f'} timeout={}\n8 #DUE\n0 #PASS 36\n8 #DUE\n0 #PASS 37\n8 #DUE\n",
+	"0 ManagerService/Create dict={}\n0 ListService/Append list={name='g'} item=$1\n8 #COLLECT\n0 #PASS 34\n8 #COLLECT\n16 #COLLECT\n0 #COLLECT\n",
+
+	/* Snapshots that are waited for. */
+	"8 AdminService/Snapshot\n11 AdminService/Snapshot\n0 #SAVE\n" RING
+	"0 AdminService/Snapshot\n0 #SAVE\n8 AdminService/Snapshot\n0 #SAVE\n" RING,
+	"8 AdminService/Snapshot\n4 #SAVE\n" RING "8 AdminService/Snapshot\n" RING,
+	"8 AdminService/Snapshot timeout={seconds=1}\n0 #EXPIRE\n0 #SAVE\n" RING "8 AdminService/Snapshot\n0 #CANCEL\n",
+
+	/* Who answers does something else at once. */
+	"0 QueueService/Clear queue={name='a'}\n136 QueueService/Get queue={name='a'} timeout={seconds=9}\n"
+	"139 QueueService/Get queue={name='a'} timeout={seconds=9}\n0 QueueService/PutMany queue={name='a'} items=$5 items=$6\n" RING,
+	"0 QueueService/Clear queue={name='a'}\n72 QueueService/Get queue={name='a'} timeout={seconds=9}\n"
+	"72 QueueService/Get queue={name='a'} timeout={seconds=9}\n0 QueueService/PutMany queue={name='a'} items=$5 items=$6\n" RING,
+	"200 LockService/Acquire lock={name='j'} timeout={seconds=9}\n200 LockService/Acquire lock={name='j'} timeout={seconds=9}\n"
+	"203 LockService/Acquire lock={name='j'} timeout={seconds=9}\n1 LockService/Release lock={name='j'}\n" RING RING
+	"0 #EXPIRE\n" RING,
+
+	/* Names. */
+	"0 ManagerService/Create name='..' event={}\n0 ManagerService/Create name='a/../b' event={}\n0 ManagerService/Create name='./x' event={}\n"
+	"0 ManagerService/Create name='x/.' event={}\n0 ManagerService/Create name='x//y' event={}\n0 ManagerService/Create name='...' event={}\n"
+	"0 ManagerService/Create name='\xed\xa0\x80' event={}\n0 ManagerService/Create name='\xc0\xaf' event={}\n"
+	"0 ManagerService/Create name='\xf4\x90\x80\x80' event={}\n0 ManagerService/Create name='\xf0\x9f\x98\x80' event={}\n"
+	"0 ManagerService/Create name='\xee\x80\x80' event={}\n0 ManagerService/Create name='\xe2\x82\xac' event={}\n"
+	"0 ManagerService/Create name='\xed\x9f\xbf' event={}\n0 ManagerService/Create name='\xef\xbf\xbe' event={}\n"
+	"0 ManagerService/Create name='\xff' event={}\n0 ManagerService/Create name='\xe2\x82' event={}\n",
+
 	/* Values of every kind beside every other. */
 	"0 ListService/Extend list={name='g'} items=$1 items=$1.5 items=$-1 items=$18446744073709551615 items=$-9223372036854775808 "
 	"items=$1e300.0 items=$-1e300.0 items=$18446744073709551616.0 items=$-0.5 items=$true items=$false\n"
@@ -224,7 +331,7 @@ static uint8_t *put_line(const char *line, uint8_t *to, const uint8_t *end)
 void stories_write(const char *folder)
 {
 	static uint8_t input[SEED_MAX];
-	char text[4096], *rest;
+	char text[8192], *rest;
 	for (size_t i = 0; i < N_STORIES; i++) {
 		uint8_t *to = input;
 		snprintf(text, sizeof(text), "%s", stories[i]);
