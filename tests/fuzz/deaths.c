@@ -33,6 +33,11 @@ enum way {
 	WAY_FILLED_AND_PINNED, /* nor does what was freed come back, for somebody reads */
 	WAY_FILLED_AND_UNDONE,
 	WAY_FILLED_AND_ASKED,
+	/* The same behind it: in what is done to end it, its owner, or the session that asked for it. */
+	WAY_FILLED_LATER,
+	WAY_ASKED_FILLED,
+	WAY_ASKED_HELD,
+	WAY_UNWANTED_HELD,
 	/* It waits, and does not get what it waits for. */
 	WAY_WAITED,
 	/* The victim dies in it, and the others go on before he is recovered. */
@@ -128,6 +133,16 @@ static void put_upkeep(struct out *out)
 /* Held are the locks of the stage's first objects, one after the other, or of an event that nobody asks for. */
 #define OF_NOBODY 13u
 
+static void put_late(struct out *out, const struct seed_parts *parts)
+{
+	static const unsigned how[] = { 1 | PLAY_WAIT, PLAY_ASKED, PLAY_ASKED, PLAY_ASKED | PLAY_UNDO };
+	put_act(out, parts, how[at.way - WAY_FILLED_LATER]);
+	put_event(out, at.way <= WAY_ASKED_FILLED ? EVENT_FILL : EVENT_HOLD, 0, at.step, 0);
+	put_event(out, EVENT_END, 0, 0, 0);
+	put_event(out, at.way == WAY_FILLED_LATER ? EVENT_EXPIRE : EVENT_DEATH, 0, 0, 0);
+	put_event(out, EVENT_LET_GO, 0, 0, 0);
+}
+
 static void put_hindered(struct out *out, const struct seed_parts *parts)
 {
 	static const unsigned dying[] = { 1 | PLAY_WAIT, 1 | PLAY_WAIT, 1 | PLAY_UNDO, 1 | PLAY_ASKED };
@@ -140,6 +155,8 @@ static void put_hindered(struct out *out, const struct seed_parts *parts)
 		put_event(out, EVENT_HOLD, 0, at.step, 0);
 		put_event(out, EVENT_RING, 0, 0, 0);
 		put_event(out, EVENT_EXPIRE, 0, 0, 0);
+	} else if (at.way >= WAY_FILLED_LATER && at.way <= WAY_UNWANTED_HELD) {
+		put_late(out, parts);
 	} else if (at.way == WAY_WAITED) {
 		put_act(out, parts, 1 | PLAY_WAIT);
 		put_event(out, ends[at.step].event, ends[at.step].how, 40, 0);
@@ -187,11 +204,15 @@ static bool way_is_over(unsigned died)
 	switch (at.way) {
 	case WAY_HELD:
 	case WAY_HELD_LATER:
+	case WAY_ASKED_HELD:
+	case WAY_UNWANTED_HELD:
 		return at.step >= MOST_HELD;
 	case WAY_FILLED:
 	case WAY_FILLED_AND_PINNED:
 	case WAY_FILLED_AND_UNDONE:
 	case WAY_FILLED_AND_ASKED:
+	case WAY_FILLED_LATER:
+	case WAY_ASKED_FILLED:
 		return at.step >= MOST_LEFT;
 	case WAY_WAITED:
 		return at.step + 1 >= N_ENDS;

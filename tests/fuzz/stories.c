@@ -260,6 +260,16 @@ static const char *const stories[] = {
 	"203 LockService/Acquire lock={name='j'} timeout={seconds=9}\n1 LockService/Release lock={name='j'}\n" RING RING
 	"0 #EXPIRE\n" RING,
 
+	/* Counts of two bytes, and of many waiters. */
+	"0 QueueService/Put queue={name='a'} item=$5\n0 #AGAIN 200\n0 QueueService/Size queue={name='a'}\n0 QueueService/Put queue={name='b'} item=$5\n"
+	"0 #AGAIN 200\n0 QueueService/Size queue={name='b'}\n0 PipeService/State pipe={name='i'}\n",
+	"0 LockService/Acquire lock={name='k'}\n0 #AGAIN 200\n0 LockService/Status lock={name='k'}\n"
+	"8 ConditionService/Wait condition={name='q'} timeout={seconds=9}\n3 ConditionService/Notify condition={name='q'}\n" RING,
+	"8 LockService/Acquire lock={name='j'} timeout={seconds=9}\n0 #AGAIN 100\n0 #EXPIRE\n" RING
+	"8 EventService/Wait event={name='m'} timeout={}\n",
+	"0 QueueService/Clear queue={name='a'}\n8 QueueService/Get queue={name='a'} timeout={seconds=9}\n0 #AGAIN 100\n"
+	"0 QueueService/Put queue={name='a'} item=$5\n0 #AGAIN 60\n" RING "4 #CANCEL\n",
+
 	/* Names. */
 	"0 ManagerService/Create name='..' event={}\n0 ManagerService/Create name='a/../b' event={}\n0 ManagerService/Create name='./x' event={}\n"
 	"0 ManagerService/Create name='x/.' event={}\n0 ManagerService/Create name='x//y' event={}\n0 ManagerService/Create name='...' event={}\n"
