@@ -64,10 +64,10 @@ void asked_run(struct play *p, enum person who, const struct op *op, struct span
 	op_receipt_fini(&answer.wait->receipt);
 }
 
-void asked_end(struct play *p)
+void asked_end(struct play *p, struct lane *lane)
 {
 	uint32_t n_lost = 0;
 	/* Then its owner may be another's. */
 	if (!p->ended)
-		p->ended = !session_recover(&p->world->lane[SERVER], index_of_session, &n_lost);
+		p->ended = !session_recover(lane, index_of_session, &n_lost);
 }

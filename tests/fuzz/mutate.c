@@ -61,6 +61,26 @@ static size_t new_entry(struct dice *dice, unsigned depth, uint8_t *to)
 	return (size_t)(end - to);
 }
 
+static size_t new_element(struct dice *dice, unsigned depth, uint8_t *to)
+{
+	return mutate_value(dice, depth - 1, to);
+}
+
+/* Up to three, as many as fit; the first always does. */
+static size_t new_items(struct dice *dice, unsigned depth, size_t (*make)(struct dice *, unsigned, uint8_t *),
+			uint8_t *to)
+{
+	uint8_t item[192];
+	size_t used = 0;
+	for (uint32_t n = 1 + dice_roll(dice, 3); n; n--) {
+		size_t len = make(dice, depth, item);
+		if (used && used + len > 52)
+			break;
+		used = (size_t)(wire_put_bytes(to + used, 1, item, len) - to);
+	}
+	return used;
+}
+
 size_t mutate_value(struct dice *dice, unsigned depth, uint8_t *to)
 {
 	uint8_t inner[256], *end = to;
@@ -83,10 +103,8 @@ size_t mutate_value(struct dice *dice, unsigned depth, uint8_t *to)
 	case 6:
 		return value_put_int((int64_t)mutate_number(dice), to);
 	case 7: /* a map */
-		inner[0] = WIRE_TAG(1, WIRE_LEN);
-		len = new_entry(dice, depth, inner + 2);
-		inner[1] = (uint8_t)len;
-		return (size_t)(wire_put_bytes(to, VALUE_MAP, inner, len + 2) - to);
+		len = new_items(dice, depth, new_entry, inner);
+		return (size_t)(wire_put_bytes(to, VALUE_MAP, inner, len) - to);
 	case 8: /* a timestamp; what an opaque has is read as one, too */
 		end = wire_put_varint(wire_put_tag(inner, 1, WIRE_VARINT), mutate_number(dice));
 		end = wire_put_varint(wire_put_tag(end, 2, WIRE_VARINT), dice_roll(dice, 1000000000));
@@ -97,10 +115,8 @@ size_t mutate_value(struct dice *dice, unsigned depth, uint8_t *to)
 	case 10:
 		return (size_t)(wire_put_bytes(to, VALUE_BINARY, "some bytes", dice_roll(dice, 11)) - to);
 	default: /* a list */
-		len = mutate_value(dice, depth - 1, inner + 2);
-		inner[0] = WIRE_TAG(1, WIRE_LEN);
-		inner[1] = (uint8_t)len;
-		return (size_t)(wire_put_bytes(to, VALUE_LIST, inner, len + 2) - to);
+		len = new_items(dice, depth, new_element, inner);
+		return (size_t)(wire_put_bytes(to, VALUE_LIST, inner, len) - to);
 	}
 }
 

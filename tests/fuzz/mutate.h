@@ -43,7 +43,7 @@ size_t pieces_cross(const struct piece_form *form, struct span a, struct span b,
 
 /* One at which something changes. */
 uint64_t mutate_number(struct dice *dice);
-/* A Value with lists so deep, at most 64 bytes; a name, at most 3. */
+/* A Value with lists so deep, at most 64 bytes, of two levels 128; a name, at most 3. */
 size_t mutate_value(struct dice *dice, unsigned depth, uint8_t *to);
 size_t mutate_name(struct dice *dice, uint8_t *to);
 

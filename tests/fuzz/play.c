@@ -5,50 +5,66 @@
  */
 #include "tests/fuzz/play.h"
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "server/base/clock.h"
-#include "server/base/fault.h"
+#include "server/objects/change.h"
 #include "server/objects/collect.h"
 #include "server/shm/chunk.h"
 #include "tests/fuzz/moment.h"
 
-/* Numbers that are no operation's of the table. */
-#define EVENT 0xff00u
-enum event {
-	EVENT_RING,
-	EVENT_EXPIRE,
-	EVENT_SETTLE,
-	EVENT_CANCEL,
-	EVENT_DEATH,
-	EVENT_SWEEP,
-	EVENT_COLLECT,
-	EVENT_TRIM,
-	EVENT_DAMAGE,
-	EVENT_FLOW, /* and those of op_flow behind it but the last, which is never the first */
-	EVENT_DUE = EVENT_FLOW + OP_FLOW_AWAIT_LOCK,
-	EVENT_START,
-	EVENT_KEEP,
-	EVENT_SAVE,
-	EVENT_SESSIONS,
-	EVENT_DIES,
-	EVENT_PASS,
-	EVENT_END,
-	N_EVENTS
-};
+/* Who waits for a parked operation. */
+static struct waiter {
+	const struct op *op;
+	unsigned how;
+	bool gone;
+	struct actor actor;
+	struct op_receipt receipt;
+	struct lane *lane; /* who undoes what he was not to be told */
+	struct park *park;
+} waiters[256];
+#define N_WAITERS (sizeof(waiters) / sizeof(waiters[0]))
 
-/* The third byte: who, and */
-#define THEN_UNDO 4u
+/* What a server may do as soon as it has answered. */
+static void go_on(const struct waiter *w)
+{
+	if (w->how & PLAY_FOLLOWS && w->how & PLAY_LARGE)
+		park_end(w->park, w->actor.owner, SABIR_CANCELLED);
+	else if (w->how & PLAY_FOLLOWS)
+		park_ring(w->park, w->lane);
+	else if (w->how & PLAY_LARGE)
+		park_expire(w->park, UINT64_MAX - 1);
+}
 
 static void on_done(void *context, enum sabir_error error, struct bytes *response, const char *detail)
 {
-	(void)context;
+	struct waiter *w = context;
 	if (error ? strnlen(detail, OP_DETAIL_SIZE) == OP_DETAIL_SIZE : response->n_items != 1)
 		abort();
+	go_on(w);
+	if (error)
+		return;
+	if (w->how & PLAY_UNDO && op_can_undo(w->op)) {
+		const struct actor own = w->lane->actor;
+		w->lane->actor = w->actor;
+		(void)op_undo_last(w->op, w->lane, &w->receipt, bytes_item(response, 0));
+		w->lane->actor = own;
+	}
+	op_receipt_fini(&w->receipt);
+}
+
+static bool has_gone(void *context)
+{
+	return ((const struct waiter *)context)->gone;
+}
+
+/* A server would look at its clock again, or at what else there is to do. */
+static void nothing(void *context)
+{
+	(void)context;
 }
 
 static void peer(void *context, char *to, size_t size)
@@ -60,97 +76,28 @@ static void peer(void *context, char *to, size_t size)
 void play_begin(struct play *p)
 {
 	*p = (struct play){ .world = stage_begin() };
-	p->park = park_new(&p->world->seg, NULL, NULL);
+	request_forget();
+	p->park = park_new(&p->world->seg, nothing, NULL);
+	park_set_after(p->park, nothing, NULL);
 	p->sessions = sessions_new(&(struct sessions_options){ .seg = &p->world->seg, .admin = SESSION_ADMIN_ALL },
 				   p->park);
-	p->front = (struct op_front){ .sessions = p->sessions, .peer = peer };
+	p->snapshots = snapshots_new(&p->world->seg);
+	park_set_snapshots(p->park, p->snapshots);
+	p->front = (struct op_front){ .sessions = p->sessions, .snapshots = p->snapshots, .peer = peer };
 }
 
 void play_end(struct play *p)
 {
+	hinder_let_go(p);
+	death_again(p);
 	park_drain(p->park, SABIR_UNAVAILABLE);
 	park_ring(p->park, &p->world->lane[SERVER]);
 	sessions_free(p->sessions);
 	park_free(p->park);
+	snapshots_free(p->snapshots);
 }
 
-/* ---------------------------------------------------------------- death */
-
-/*
- * Who dies in the midst of something does not come back from there. What he had from malloc stays: as much as any process
- * leaves, but it is this one that has it then.
- */
-static sigjmp_buf end_of_life;
-/* The leak sanitizer's: what is made in between is no leak. */
-void __lsan_disable(void);
-void __lsan_enable(void);
-static uint32_t steps_left;
-
-static void step(const char *name, void *context)
-{
-	(void)name, (void)context;
-	if (--steps_left == 0)
-		siglongjmp(end_of_life, 1);
-}
-
-static void live_for(uint32_t steps)
-{
-	steps_left = steps;
-	fault_trace(step, NULL);
-	__lsan_disable();
-}
-
-static void live_no_more(void)
-{
-	__lsan_enable();
-	fault_trace(NULL, NULL);
-}
-
-/* Who recovers him may die of it, too. */
-static void recover(struct play *p, uint32_t owner)
-{
-	struct lane *server = &p->world->lane[SERVER], *heir = &p->world->lane[HEIR];
-	uint32_t steps = p->dies;
-	p->dies = 0;
-	if (steps) {
-		if (!sigsetjmp(end_of_life, 0)) {
-			live_for(steps);
-			(void)owner_recover(heir, owner);
-		}
-		live_no_more();
-		(void)owner_recover(server, heir->owner);
-	}
-	(void)owner_recover(server, owner);
-}
-
-static void die(struct play *p)
-{
-	uint32_t owner = p->world->lane[VICTIM].owner;
-	park_end(p->park, p->world->lane[VICTIM].actor.owner, SABIR_CANCELLED);
-	park_ring(p->park, &p->world->lane[SERVER]);
-	p->dead = true;
-	recover(p, owner);
-}
-
-static void die_in(struct play *p, const struct op *op, unsigned how, struct span request)
-{
-	const struct actor own = p->world->lane[VICTIM].actor;
-	struct stage_answer answer;
-	uint32_t steps = p->dies;
-	p->dies = 0;
-	if (how & PLAY_ASKED)
-		asked_dies_as_a_server(p->world);
-	if (!sigsetjmp(end_of_life, 0)) {
-		live_for(steps);
-		if (how & PLAY_ASKED)
-			asked_run(p, VICTIM, op, request, true);
-		else
-			(void)stage_run_front(VICTIM, NULL, op, request, &answer);
-	}
-	live_no_more();
-	p->world->lane[VICTIM].actor = own; /* who may have died as another's */
-	die(p);
-}
+/* ---------------------------------------------------------------- requests */
 
 /* What has mutexes of the process while it works: with their holder everybody would die. */
 static bool is_of_the_server(const struct op *op)
@@ -158,29 +105,38 @@ static bool is_of_the_server(const struct op *op)
 	return strstr(op_path(op), ".SessionService/") || strstr(op_path(op), ".AdminService/");
 }
 
-/* ---------------------------------------------------------------- requests */
-
 static enum person person_of(const struct play *p, unsigned how)
 {
 	static const enum person persons[] = { SURVIVOR, VICTIM, SERVER, COMPANION };
 	enum person who = persons[how & 3];
-	return who == VICTIM && p->dead ? SURVIVOR : who;
+	return (who == VICTIM && p->dead) || (who == COMPANION && p->held) ? SURVIVOR : who;
 }
 
-static void wait_for(struct play *p, enum person who, const struct op *op, struct span request,
+static void wait_for(struct play *p, enum person who, const struct op *op, unsigned how, struct span request,
 		     const struct stage_answer *answer)
 {
+	struct waiter *w = &waiters[p->n_waiters % N_WAITERS];
 	const struct op_wait wait = *answer->wait;
+	*w = (struct waiter){ op, how, false, p->world->lane[who].actor, { 0 }, &p->world->lane[BYSTANDER], p->park };
 	const struct park_entry entry = {
 		.op = op,
 		.request = request,
-		.actor = p->world->lane[who].actor,
+		.actor = w->actor,
 		.wait = &wait,
 		.error = SABIR_WOULD_BLOCK,
 		.detail = answer->detail,
 		.deadline_ns = park_deadline(wait.timeout_ns),
 		.done = on_done,
+		.gone = has_gone,
+		.context = w,
+		.receipt = &w->receipt,
 	};
+	/* The last one would be another's. */
+	if (how & PLAY_ABANDON || p->n_waiters == N_WAITERS) {
+		park_abandon(p->park, &p->world->lane[SERVER], &entry);
+		return;
+	}
+	p->n_waiters++;
 	if (park_add(p->park, &p->world->lane[SERVER], &entry, &p->parked) == SABIR_NO_MEMORY)
 		abort();
 }
@@ -189,120 +145,180 @@ static void ask(struct play *p, const struct op *op, unsigned how, struct span r
 {
 	enum person who = person_of(p, how);
 	struct stage_answer answer;
+	if (how & PLAY_FOLLOWS)
+		request = request_following(op, request);
+	if (how & PLAY_LARGE)
+		request = request_large(request);
 	if (p->dies && !p->dead && !is_of_the_server(op)) {
-		die_in(p, op, how, request);
+		death_in(p, op, how, request);
 		return;
 	}
 	if (how & PLAY_ASKED) {
-		asked_run(p, who, op, request, !(how & THEN_UNDO));
+		asked_run(p, who, op, request, !(how & PLAY_UNDO));
 		return;
 	}
 	(void)op_is_heavy(op, &p->world->lane[who], request);
 	enum sabir_error error = stage_run_front(who, &p->front, op, request, &answer);
+	if (!error)
+		request_note(bytes_item(answer.response, 0));
 	if (answer.wait->wanted && (how & PLAY_WAIT || op_lasts(op, answer.wait)))
-		wait_for(p, who, op, request, &answer);
-	else if (!error && how & THEN_UNDO && op_can_undo(op))
+		wait_for(p, who, op, how, request, &answer);
+	else if (!error && how & PLAY_UNDO && op_can_undo(op))
 		(void)op_undo(op, &p->world->lane[who], &answer.wait->receipt, bytes_item(answer.response, 0));
 	op_receipt_fini(&answer.wait->receipt);
 }
 
 /* ---------------------------------------------------------------- events */
 
-static void collect(struct play *p)
+static void collect(struct play *p, struct lane *lane)
 {
-	uint32_t stop = 0;
+	uint32_t stop = p->how & PLAY_ASKED ? 1 : 0;
 	struct collect_result result;
-	struct collector *collector = collector_new(&p->world->seg, 0);
+	struct collector *collector = collector_new(&p->world->seg, p->how & PLAY_WAIT ? CLOCK_SECOND : 0);
 	for (int i = 0; i < 2; i++)
-		(void)collect_run(collector, &p->world->lane[SERVER], &stop, &result);
+		(void)collect_run(collector, lane, &stop, &result);
 	collector_free(collector);
 }
 
 static void cancel(struct play *p, unsigned how)
 {
 	struct lane *lane = &p->world->lane[person_of(p, how)];
-	if (how & THEN_UNDO)
+	if (how & PLAY_WAIT && p->n_waiters)
+		waiters[p->n_waiters - 1].gone = true;
+	else if (how & PLAY_UNDO)
 		(void)park_cancel_thread(p->park, lane->actor.owner, lane->actor.thread);
 	else
 		(void)park_cancel(p->park, p->parked);
 }
 
-/* Those of the server alone. */
-static void do_upkeep(struct play *p, unsigned event)
+/* What a server does of itself, all of it in shared memory. */
+static void do_upkeep(struct play *p, unsigned event, struct lane *lane)
 {
-	struct lane *server = &p->world->lane[SERVER];
-	if (event == EVENT_DUE)
-		upkeep_due(server);
-	else if (event == EVENT_START)
-		upkeep_start(server);
-	else if (event == EVENT_KEEP)
-		upkeep_keep(server);
-	else if (event == EVENT_SESSIONS)
-		sessions_expire(p->sessions, server, clock_now() + SESSION_LEASE_MAX);
-	else if (!p->damaged && !p->saved) {
-		p->saved = true;
-		upkeep_save(server);
+	switch (event) {
+	case EVENT_SWEEP:
+		object_sweep(lane);
+		break;
+	case EVENT_COLLECT:
+		collect(p, lane);
+		break;
+	case EVENT_TRIM:
+		arena_trim(lane, 1);
+		break;
+	case EVENT_DUE:
+		upkeep_due(lane, p->how & PLAY_WAIT ? 0 : 2 * CHANGE_IDLE_NS);
+		break;
+	case EVENT_START:
+		upkeep_start(lane);
+		break;
+	case EVENT_KEEP:
+		upkeep_keep(lane);
+		break;
+	case EVENT_END:
+		asked_end(p, lane);
 	}
 }
 
-#define STEPS_MOST 512u
-
-static uint32_t number_in_payload(struct span payload)
+static bool is_upkeep(unsigned event)
 {
-	uint32_t n = 0;
-	for (size_t i = 0; i < 2 && i < payload.len; i++)
-		n |= (uint32_t)payload.data[i] << 8 * i;
-	return n;
+	return event == EVENT_SWEEP || event == EVENT_COLLECT || event == EVENT_TRIM || event == EVENT_DUE ||
+	       event == EVENT_START || event == EVENT_KEEP || event == EVENT_END;
 }
 
-static void happen(struct play *p, unsigned event, unsigned how, struct span request)
+static void save(struct play *p, unsigned how)
+{
+	struct snapshot_report report = { .file = "a file", .n_objects = 1 };
+	bool begun = snapshots_await(p->snapshots, 0);
+	if (how & PLAY_UNDO)
+		snapshots_close(p->snapshots);
+	if (!p->damaged && !p->saved) {
+		p->saved = true;
+		hinder_let_go(p);
+		death_again(p);
+		upkeep_save(&p->world->lane[SERVER]);
+	} else {
+		report = (struct snapshot_report){ .error = SABIR_UNAVAILABLE, .detail = "one is enough" };
+	}
+	if (begun)
+		snapshots_done(p->snapshots, &report);
+}
+
+/* The n-th number of two bytes. */
+static uint32_t number_in(struct span payload, size_t n)
+{
+	uint32_t number = 0;
+	for (size_t i = 2 * n; i < 2 * n + 2 && i < payload.len; i++)
+		number |= (uint32_t)payload.data[i] << 8 * (i - 2 * n);
+	return number;
+}
+
+static void happen_to_park(struct play *p, unsigned event, unsigned how)
 {
 	struct lane *server = &p->world->lane[SERVER];
-	switch (event % N_EVENTS) {
-	case EVENT_RING:
+	if (event == EVENT_RING)
 		park_ring(p->park, server);
-		break;
-	case EVENT_EXPIRE:
+	else if (event == EVENT_EXPIRE)
 		park_expire(p->park, UINT64_MAX - 1);
-		break;
-	case EVENT_SETTLE:
+	else if (event == EVENT_SETTLE)
 		park_settle(p->park, server, clock_now());
-		break;
-	case EVENT_CANCEL:
+	else
 		cancel(p, how);
-		break;
+}
+
+static void again(struct play *p, struct span payload);
+
+static void happen_otherwise(struct play *p, unsigned event, unsigned how, struct span payload)
+{
+	switch (event) {
 	case EVENT_DEATH:
-		if (!p->dead)
-			die(p);
-		break;
-	case EVENT_SWEEP:
-		object_sweep(server);
-		break;
-	case EVENT_COLLECT:
-		collect(p);
-		break;
-	case EVENT_TRIM:
-		arena_trim(server, 1);
+		if (p->dead)
+			death_again(p);
+		else
+			death(p);
 		break;
 	case EVENT_DAMAGE:
 		if (p->damaged)
-			damage(&p->world->seg, request);
+			damage(&p->world->seg, payload);
+		break;
+	case EVENT_SAVE:
+		save(p, how);
+		break;
+	case EVENT_SESSIONS:
+		sessions_expire(p->sessions, &p->world->lane[SERVER], clock_now() + SESSION_LEASE_MAX);
 		break;
 	case EVENT_DIES:
-		p->dies = 1 + number_in_payload(request) % STEPS_MOST;
+		p->dies = 1 + number_in(payload, 0) % STEPS_MOST;
+		p->heir_dies = number_in(payload, 1) % STEPS_MOST;
 		break;
 	case EVENT_PASS:
-		moment_pass(1ull << number_in_payload(request) % 64);
+		moment_pass(1ull << number_in(payload, 0) % 64);
 		break;
-	case EVENT_END:
-		asked_end(p);
+	case EVENT_HOLD:
+		hinder_hold(p, number_in(payload, 0));
 		break;
-	default:
-		if (event % N_EVENTS >= EVENT_DUE)
-			do_upkeep(p, event % N_EVENTS);
-		else
-			ask(p, op_flow((enum op_flow)(event % N_EVENTS - EVENT_FLOW)), how, request);
+	case EVENT_LET_GO:
+		hinder_let_go(p);
+		break;
+	case EVENT_FILL:
+		hinder_fill(p, number_in(payload, 0));
+		break;
+	case EVENT_AGAIN:
+		again(p, payload);
 	}
+}
+
+static void happen(struct play *p, unsigned event, unsigned how, struct span payload)
+{
+	p->how = how;
+	if (event >= EVENT_FLOW && event < EVENT_DUE)
+		ask(p, op_flow((enum op_flow)(event - EVENT_FLOW)), how, payload);
+	else if (event <= EVENT_CANCEL)
+		happen_to_park(p, event, how);
+	else if (!is_upkeep(event))
+		happen_otherwise(p, event, how, payload);
+	else if (p->dies && how & PLAY_UNDO && !p->heir_dead)
+		death_in_upkeep(p, event, do_upkeep);
+	else
+		do_upkeep(p, event, &p->world->lane[SERVER]);
 }
 
 /* ---------------------------------------------------------------- inputs */
@@ -330,6 +346,30 @@ static bool has_grown(const struct segment *seg)
 	return n >= GROWN_CHUNKS;
 }
 
+/* Bytes of its end, so that a key is another each time. */
+#define AGAIN_MOST 4096u
+
+static void again(struct play *p, struct span payload)
+{
+	static uint8_t request[UINT16_MAX];
+	uint32_t n = number_in(payload, 0) % AGAIN_MOST, at = number_in(payload, 1);
+	struct span from = p->last_request;
+	bool varies = payload.len > 2 && from.len >= 2;
+	uint64_t begin = spent();
+	if (!p->last)
+		return;
+	if (from.len)
+		memcpy(request, from.data, from.len);
+	for (uint32_t i = 1; i <= n && (i % 16 || spent() - begin < BUDGET_NS) && !has_grown(&p->world->seg); i++) {
+		if (varies) {
+			/* Of a letter, or of a number, it is the lower bits. */
+			request[at % (from.len - 1)] = from.data[at % (from.len - 1)] ^ (i & 0x3f);
+			request[at % (from.len - 1) + 1] = from.data[at % (from.len - 1) + 1] ^ (i >> 6 & 0x3f);
+		}
+		ask(p, p->last, p->last_how, (struct span){ request, from.len });
+	}
+}
+
 void play_pieces(struct play *p, struct span input)
 {
 	struct span request;
@@ -339,83 +379,12 @@ void play_pieces(struct play *p, struct span input)
 	while ((++n % LOOK_EACH || spent() - begin < BUDGET_NS) && grown < GROWN_PIECES &&
 	       piece_next(&play_form, &input, &head, &request)) {
 		uint16_t number = (uint16_t)(head[0] | head[1] << 8);
-		if (number >= EVENT)
-			happen(p, number - EVENT, head[2], request);
-		else
-			ask(p, stage_op(number), head[2], request);
+		if (number >= EVENT) {
+			happen(p, (number - EVENT) % N_EVENTS, head[2], request);
+		} else {
+			p->last = stage_op(number), p->last_how = head[2], p->last_request = request;
+			ask(p, p->last, p->last_how, request);
+		}
 		grown += has_grown(&p->world->seg);
 	}
 }
-
-static void new_head(struct dice *dice, bool damages, uint8_t *head)
-{
-	uint16_t number = stage_op_number(op_at(dice_roll(dice, (uint32_t)op_count())));
-	if (dice_roll(dice, 5) == 0)
-		number = (uint16_t)(EVENT + dice_roll(dice, N_EVENTS));
-	if (damages ? dice_roll(dice, 3) == 0 : number == EVENT + EVENT_DAMAGE)
-		number = damages ? EVENT + EVENT_DAMAGE : EVENT;
-	head[0] = (uint8_t)number;
-	head[1] = (uint8_t)(number >> 8);
-	head[2] = (uint8_t)(dice_roll(dice, 3) ? PLAY_WAIT : dice_roll(dice, 32));
-}
-
-static void new_honest_head(struct dice *dice, uint8_t *head)
-{
-	new_head(dice, false, head);
-}
-
-static void new_damaging_head(struct dice *dice, uint8_t *head)
-{
-	new_head(dice, true, head);
-}
-
-/* Of an event that has a number: mostly a low one. */
-static void new_number(struct dice *dice, struct bytes_out *to)
-{
-	uint32_t n = dice_roll(dice, dice_roll(dice, 3) ? 48 : STEPS_MOST);
-	to->data[0] = (uint8_t)n;
-	to->data[1] = (uint8_t)(n >> 8);
-	to->len = 2;
-}
-
-/* Now and then all of it is new. */
-static bool mutate_request(struct dice *dice, const uint8_t *head, struct span from, size_t max, struct bytes_out *to)
-{
-	unsigned number = head[0] | (unsigned)head[1] << 8;
-	if (number == EVENT + EVENT_DIES || number == EVENT + EVENT_PASS) {
-		new_number(dice, to);
-		return true;
-	}
-	if (number >= EVENT || max < REQUEST_NEW_MAX || (from.len && dice_roll(dice, 6)))
-		return false;
-	to->len = request_new(dice, stage_op((uint16_t)number), to->data);
-	return true;
-}
-
-/* Another change, or one change more, or less. */
-static bool mutate_damage(struct dice *dice, const uint8_t *head, struct span from, size_t max, struct bytes_out *to)
-{
-	if ((head[0] | head[1] << 8) != (EVENT | EVENT_DAMAGE))
-		return mutate_request(dice, head, from, max, to);
-	size_t n = from.len / DAMAGE_LEN, which = n ? dice_roll(dice, (uint32_t)n) : 0;
-	if (n)
-		memcpy(to->data, from.data, n * DAMAGE_LEN);
-	uint8_t *at = to->data + which * DAMAGE_LEN;
-	uint32_t what = dice_roll(dice, 8);
-	if (n == 0 || (what == 0 && (n + 1) * DAMAGE_LEN <= max)) {
-		damage_new(dice, to->data + n * DAMAGE_LEN);
-		n++;
-	} else if (what == 1) {
-		memmove(at, at + DAMAGE_LEN, (n - which - 1) * DAMAGE_LEN);
-		n--;
-	} else if (what == 2) {
-		damage_new(dice, at);
-	} else {
-		damage_mutate(dice, at);
-	}
-	to->len = n * DAMAGE_LEN;
-	return true;
-}
-
-const struct piece_form play_form = { PLAY_HEAD, new_honest_head, mutate_request };
-const struct piece_form play_damage_form = { PLAY_HEAD, new_damaging_head, mutate_damage };

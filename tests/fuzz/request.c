@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "server/ops/call.h"
-#include "tests/fuzz/stage.h"
+#include "tests/fuzz/play.h"
 
 /* The names that stage.c gives. */
 static const struct {
@@ -124,4 +124,111 @@ size_t request_new(struct dice *dice, const struct op *op, uint8_t *to)
 			end = put_field(dice, op, f, end);
 	}
 	return (size_t)(end - to);
+}
+
+/* ---------------------------------------------------------------- large ones */
+
+static const uint32_t sizes[] = { 60, 250, 1000, 5000, 20000, 66000, 131000, 299990, 310000 };
+
+/* Short ones, so that a request has one or two. */
+static uint32_t large_size(struct span text)
+{
+	return sizes[text.len % (sizeof(sizes) / sizeof(sizes[0]))];
+}
+
+static uint8_t *put_large(uint8_t *to, const uint8_t *end, const struct wire_field *f)
+{
+	static uint8_t value[400000];
+	struct value_view v = { 0 };
+	if (f->type != WIRE_LEN || value_view(f->bytes, &v) || (v.kind != VALUE_TEXT && v.kind != VALUE_BINARY) ||
+	    (size_t)(end - to) < sizeof(value))
+		return NULL;
+	uint32_t n = large_size(v.bytes);
+	uint8_t *content = wire_put_varint(wire_put_tag(value, v.kind, WIRE_LEN), n);
+	memset(content, 'a', n);
+	if (v.bytes.len)
+		memcpy(content, v.bytes.data, v.bytes.len < n ? v.bytes.len : n);
+	return wire_put_bytes(to, f->number, value, (size_t)(content + n - value));
+}
+
+struct span request_large(struct span request)
+{
+	static uint8_t grown[1 << 20];
+	uint8_t *to = grown, *put;
+	const uint8_t *at = request.data, *end = at + request.len;
+	struct wire_field f;
+	while (at < end && to + (1 << 16) < grown + sizeof(grown)) {
+		const uint8_t *begin = at;
+		if (!wire_next(&at, end, &f))
+			break;
+		if ((put = put_large(to, grown + sizeof(grown), &f)) != NULL) {
+			to = put;
+		} else {
+			memcpy(to, begin, (size_t)(at - begin));
+			to += at - begin;
+		}
+	}
+	return (struct span){ grown, (size_t)(to - grown) };
+}
+
+/* ---------------------------------------------------------------- what answers have said */
+
+#define N_SAID 8u
+static uint64_t said[N_SAID];
+static uint32_t n_said;
+
+void request_forget(void)
+{
+	n_said = 0;
+}
+
+static void note_fields(struct span message, unsigned depth)
+{
+	const uint8_t *at = message.data, *end = at + message.len;
+	struct wire_field f;
+	while (at < end && wire_next(&at, end, &f)) {
+		/* What is no count, nor anything else that comes up by itself. */
+		if (f.type != WIRE_LEN && f.bits >> 32 && (!n_said || said[(n_said - 1) % N_SAID] != f.bits))
+			said[n_said++ % N_SAID] = f.bits;
+		else if (f.type == WIRE_LEN && depth && f.bytes.len)
+			note_fields(f.bytes, depth - 1);
+	}
+}
+
+void request_note(struct span response)
+{
+	if (response.len)
+		note_fields(response, 1);
+}
+
+static bool is_token(const struct op *op, uint32_t number)
+{
+	const struct request_field *f = op->fields;
+	while (f->number && f->number != number)
+		f++;
+	return f->kind == FIELD_U64 && f->number;
+}
+
+struct span request_following(const struct op *op, struct span request)
+{
+	static uint8_t changed[2 * UINT16_MAX];
+	uint8_t *to = changed;
+	const uint8_t *at = request.data, *end = at + request.len;
+	uint32_t n = n_said < N_SAID ? n_said : N_SAID;
+	struct wire_field f;
+	if (!n || request.len > UINT16_MAX / 2)
+		return request;
+	while (at < end) {
+		const uint8_t *begin = at;
+		if (!wire_next(&at, end, &f))
+			return request;
+		if (f.type == WIRE_VARINT && is_token(op, f.number)) {
+			to = wire_put_varint(wire_put_tag(to, f.number, WIRE_VARINT),
+					     said[(n_said - 1 - f.bits % n) % N_SAID]);
+			continue;
+		}
+		memcpy(to, begin, (size_t)(at - begin));
+		to += at - begin;
+	}
+	return (struct span){ changed, (size_t)(to - changed) };
 }

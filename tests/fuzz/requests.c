@@ -8,8 +8,14 @@
 #include "tests/fuzz/play.h"
 #include "tests/fuzz/seeds.h"
 
+/* DEATHS: the inputs are those of deaths.c. */
+static bool deaths;
+static unsigned died;
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
+	if (deaths)
+		return deaths_next(died, data, max);
 	return pieces_mutate(&play_form, data, size, max, seed);
 }
 
@@ -28,6 +34,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		seeds_of_requests(&play_form, getenv("SEEDS"));
 		exit(0);
 	}
+	if (getenv("DEATHS")) {
+		deaths = true;
+		deaths_begin(getenv("DEATHS"));
+	}
 	return 0;
 }
 
@@ -37,5 +47,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play_begin(&play);
 	play_pieces(&play, (struct span){ data, size });
 	play_end(&play);
+	died = play.died;
 	return 0;
 }

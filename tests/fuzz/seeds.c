@@ -15,7 +15,10 @@
 struct seed {
 	const struct piece_form *form;
 	uint8_t input[SEED_MAX];
-	uint8_t *end; /* NULL: it has become too long */
+	uint8_t *end;        /* NULL: it has become too long */
+	uint8_t *act;        /* where the last piece begins */
+	unsigned how;        /* of the next */
+	const struct op *op; /* of the last request, NULL: there is no such */
 	unsigned long long lease, made;
 	struct world *world;
 };
@@ -64,27 +67,70 @@ static void note(struct seed *seed, const char *method, struct span response)
 		seed->made = strtoull(at + strlen("handle="), NULL, 10);
 }
 
-static void add(struct seed *seed, enum person who, const char *line)
+static void put(struct seed *seed, uint16_t number, unsigned how, struct span message)
 {
-	static uint8_t request[8192];
+	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)how };
+	seed->act = seed->end;
+	seed->end = piece_put(seed->form, seed->end, seed->input + SEED_MAX, head, message);
+}
+
+/* What it is answered is known when it has been run. */
+static struct span run(struct seed *seed, enum person who, const char *line)
+{
+	static uint8_t request[2][8192];
+	static unsigned which;
 	struct stage_answer answer;
 	const char *blank = strchr(line, ' ');
 	char method[64];
 	snprintf(method, sizeof(method), "%.*s", (int)strcspn(line, " "), line);
-	if (!strchr(method, '/') || !ops_op(method))
-		return;
-	struct span span = ops_request(method, blank ? blank + 1 : "", request);
-	uint16_t number = stage_op_number(ops_op(method));
-	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)(PLAY_WAIT | (who == VICTIM)) };
-	seed->end = piece_put(seed->form, seed->end, seed->input + SEED_MAX, head, span);
-	if (!stage_run_front(who, NULL, ops_op(method), span, &answer))
+	seed->op = strchr(method, '/') ? ops_op(method) : NULL;
+	if (!seed->op)
+		return (struct span){ NULL, 0 };
+	struct span span = ops_request(method, blank ? blank + 1 : "", request[++which % 2]);
+	if (!stage_run_front(who, NULL, seed->op, span, &answer))
 		note(seed, method, bytes_item(answer.response, 0));
 	op_receipt_fini(&answer.wait->receipt);
+	return span;
+}
+
+#define FEW 8u /* as pieces of their own */
+
+/* Where they differ, as far as that can be said in one piece for many (EVENT_AGAIN). */
+static uint32_t difference(struct span a, struct span b)
+{
+	uint32_t at = 0;
+	while (at + 1 < a.len && at + 1 < b.len && a.data[at] == b.data[at])
+		at++;
+	return at;
+}
+
+/* A line of the scenario, so many times. */
+static void add(struct seed *seed, enum person who, const char *line, size_t len, unsigned long times)
+{
+	static char text[16384];
+	unsigned how = PLAY_WAIT | seed->how | (who == VICTIM);
+	struct span first = { NULL, 0 }, next;
+	uint32_t varies = 0;
+	for (unsigned i = 0; i < times && seed->end; i++) {
+		expand(seed, line, len, i, text, sizeof(text));
+		next = run(seed, who, text);
+		if (!seed->op)
+			return;
+		if (i == 0 || times <= FEW)
+			put(seed, stage_op_number(seed->op), how, next);
+		else if (i == 1)
+			varies = difference(first, next);
+		first = i == 0 ? next : first;
+	}
+	if (times <= FEW || !seed->end)
+		return;
+	uint32_t n = (uint32_t)times - 1;
+	const uint8_t numbers[] = { (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)varies, (uint8_t)(varies >> 8) };
+	put(seed, EVENT + EVENT_AGAIN, 0, (struct span){ numbers, memchr(line, '%', len) ? 4 : 2 });
 }
 
 static void add_line(struct seed *seed, const char *line, size_t len)
 {
-	static char text[16384];
 	static const char victim[] = "victim ", undo[] = "undo:";
 	enum person who = SURVIVOR;
 	unsigned long times = 1;
@@ -93,17 +139,14 @@ static void add_line(struct seed *seed, const char *line, size_t len)
 		line += strlen(victim), len -= strlen(victim);
 	}
 	if (len > strlen(undo) && !strncmp(line, undo, strlen(undo)))
-		line += strlen(undo), len -= strlen(undo);
+		line += strlen(undo), len -= strlen(undo), seed->how = PLAY_UNDO;
 	const char *star = memchr(line, '*', len < 8 ? len : 8);
 	if (star) {
 		times = strtoul(line, NULL, 10);
 		len -= (size_t)(star + 1 - line);
 		line = star + 1;
 	}
-	for (unsigned i = 0; i < times && seed->end; i++) {
-		expand(seed, line, len, i, text, sizeof(text));
-		add(seed, who, text);
-	}
+	add(seed, who, line, len, times);
 }
 
 static void make_seed(struct seed *seed, const struct scenario *scenario)
@@ -120,9 +163,35 @@ static void make_seed(struct seed *seed, const struct scenario *scenario)
 		add_line(seed, scenario->act, strlen(scenario->act));
 }
 
+size_t seed_count(void)
+{
+	return n_scenarios;
+}
+
+bool seed_parts(size_t i, struct seed_parts *parts)
+{
+	static struct seed seed;
+	static size_t of = SIZE_MAX;
+	if (of != i) {
+		seed = (struct seed){ .form = &play_form };
+		make_seed(&seed, &scenarios[i]);
+		of = i;
+	}
+	if (!seed.end || !seed.act)
+		return false;
+	struct span rest = { seed.act, (size_t)(seed.end - seed.act) };
+	const uint8_t *head;
+	parts->setup = (struct span){ seed.input, (size_t)(seed.act - seed.input) };
+	bool there = piece_next(seed.form, &rest, &head, &parts->act);
+	if (there)
+		parts->number = (uint16_t)(head[0] | head[1] << 8);
+	return there;
+}
+
 void seeds_of_requests(const struct piece_form *form, const char *folder)
 {
 	static struct seed seed;
+	stories_write(folder);
 	for (size_t i = 0; i < n_scenarios; i++) {
 		seed = (struct seed){ .form = form };
 		make_seed(&seed, &scenarios[i]);

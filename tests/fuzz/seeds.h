@@ -3,7 +3,7 @@
 #define SABIR_TESTS_FUZZ_SEEDS_H
 
 #include "server/shm/lane.h"
-#include "tests/fuzz/mutate.h"
+#include "tests/fuzz/play.h"
 
 /*
  * Inputs that nobody has to keep: each scenario of the crash sweep, setup and act, as an input of `requests`; so a new
@@ -13,6 +13,22 @@ void seeds_of_requests(const struct piece_form *form, const char *folder);
 
 /* The memory of the stage, number 0, and as it is behind each of them. */
 void seeds_of_memory(void (*write)(void *context, size_t number, struct lane *lane), void *context);
+
+/* One of them, valid until the next: what is before the last request, and that. False: it is too long. */
+struct seed_parts {
+	struct span setup;
+	uint16_t number; /* stage_op_number */
+	struct span act;
+};
+size_t seed_count(void);
+bool seed_parts(size_t i, struct seed_parts *parts);
+
+/* stories.c: those that are told in full. */
+void stories_write(const char *folder);
+
+/* deaths.c: which part of them; the next, when in the last these died (play.died). When there is none more, exits. */
+void deaths_begin(const char *which);
+size_t deaths_next(unsigned died, uint8_t *data, size_t max);
 
 #define SEED_MAX 4096u /* -max_len */
 

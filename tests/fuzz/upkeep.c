@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "server/base/clock.h"
-#include "server/objects/change.h"
 #include "server/objects/dict.h"
 #include "server/objects/keep.h"
 #include "server/objects/leftover.h"
@@ -15,7 +14,8 @@
 #include "server/snapshot/save.h"
 #include "tests/fuzz/play.h"
 
-void upkeep_due(struct lane *lane)
+/* So late that logs of changes may be idle. */
+void upkeep_due(struct lane *lane, uint64_t late_ns)
 {
 	uint64_t handle, at;
 	for (uint32_t i = 0; i < lane->seg->n_objects; i++) {
@@ -25,8 +25,7 @@ void upkeep_due(struct lane *lane)
 			(void)dict_remove_due(lane, handle);
 	}
 	(void)object_ttl_next(lane->seg);
-	/* So late that logs of changes are idle. */
-	object_ttl_expire(lane, clock_now() + 2 * CHANGE_IDLE_NS);
+	object_ttl_expire(lane, clock_now() + late_ns);
 }
 
 void upkeep_start(struct lane *lane)
