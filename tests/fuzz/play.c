@@ -245,6 +245,11 @@ static void do_upkeep(struct play *p, unsigned event)
 	}
 }
 
+static bool is_exact(unsigned how)
+{
+	return (how & 0xe0) == PLAY_EXACT;
+}
+
 #define STEPS_MOST 512u
 
 static uint32_t number_in_payload(struct span payload)
@@ -286,7 +291,7 @@ static void happen(struct play *p, unsigned event, unsigned how, struct span req
 		break;
 	case EVENT_DAMAGE:
 		if (p->damaged)
-			damage(&p->world->seg, request);
+			damage(&p->world->seg, request, is_exact(how));
 		break;
 	case EVENT_DIES:
 		p->dies = 1 + number_in_payload(request) % STEPS_MOST;
@@ -357,6 +362,8 @@ static void new_head(struct dice *dice, bool damages, uint8_t *head)
 	head[0] = (uint8_t)number;
 	head[1] = (uint8_t)(number >> 8);
 	head[2] = (uint8_t)(dice_roll(dice, 3) ? PLAY_WAIT : dice_roll(dice, 32));
+	if (number == EVENT + EVENT_DAMAGE && dice_roll(dice, 2))
+		head[2] |= PLAY_EXACT;
 }
 
 static void new_honest_head(struct dice *dice, uint8_t *head)
@@ -402,16 +409,17 @@ static bool mutate_damage(struct dice *dice, const uint8_t *head, struct span fr
 		memcpy(to->data, from.data, n * DAMAGE_LEN);
 	uint8_t *at = to->data + which * DAMAGE_LEN;
 	uint32_t what = dice_roll(dice, 8);
+	bool exact = is_exact(head[2]);
 	if (n == 0 || (what == 0 && (n + 1) * DAMAGE_LEN <= max)) {
-		damage_new(dice, to->data + n * DAMAGE_LEN);
+		damage_new(dice, exact, to->data + n * DAMAGE_LEN);
 		n++;
 	} else if (what == 1) {
 		memmove(at, at + DAMAGE_LEN, (n - which - 1) * DAMAGE_LEN);
 		n--;
 	} else if (what == 2) {
-		damage_new(dice, at);
+		damage_new(dice, exact, at);
 	} else {
-		damage_mutate(dice, at);
+		damage_mutate(dice, exact, at);
 	}
 	to->len = n * DAMAGE_LEN;
 	return true;

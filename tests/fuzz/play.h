@@ -14,8 +14,9 @@
  * byte), the request's length (2 bytes), the request.
  */
 #define PLAY_HEAD 3u
-#define PLAY_WAIT 8u   /* in the third byte: it is parked if it can't be done now */
-#define PLAY_ASKED 16u /* the same: it is a request with an id, of a session */
+#define PLAY_WAIT 8u     /* in the third byte: it is parked if it can't be done now */
+#define PLAY_ASKED 16u   /* the same: it is a request with an id, of a session */
+#define PLAY_EXACT 0xa0u /* its highest three, of damage: the words are told by where they stand, not by region */
 
 struct play {
 	struct world *world;
@@ -52,13 +53,13 @@ void asked_dies_as_a_server(struct world *world);
 /* The session ends, or goes on to end. */
 void asked_end(struct play *play);
 
-/* An overwrite's message is a list of these, of 12 bytes: the word, how, and what. */
+/* An overwrite's message is a list of these, of 12 bytes: the word, by region or exactly, how, and what. */
 #define DAMAGE_LEN 12u
-void damage(const struct segment *seg, struct span changes);
+void damage(const struct segment *seg, struct span changes, bool exact);
 /* Remembers which words of the stage have something in them. */
 void damage_init(const struct segment *seg);
-/* A change that is new, or one that is like it. */
-void damage_new(struct dice *dice, uint8_t change[DAMAGE_LEN]);
-void damage_mutate(struct dice *dice, uint8_t change[DAMAGE_LEN]);
+/* A change that is new, or one that is like it. An exact one is mostly of a word that means something, to what it could almost be. */
+void damage_new(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN]);
+void damage_mutate(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN]);
 
 #endif
