@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Words of the memory are overwritten, as a program that is attached could: the low bits of `where` choose a region,
- * the next an offset in it, the highest how. Or, exactly: all but the highest are the number of the word in the segment.
+ * the next an offset in it, the highest how. Or, exactly: all but the highest are the number of the word in the
+ * segment.
  */
 #include <string.h>
 
@@ -154,7 +155,7 @@ static uint64_t word_behind(uint64_t off)
 	return word;
 }
 
-/* What could stand where `word` does, but for one thing: a state, a number, a half, or what another of its kind has there. */
+/* What could stand there, but for one thing: a state, a number, a half, or what another of its kind has. */
 static uint64_t near_what(struct dice *dice, uint64_t off)
 {
 	static const uint64_t low = UINT32_MAX, high = ~(uint64_t)UINT32_MAX;

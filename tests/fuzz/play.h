@@ -58,7 +58,10 @@ void asked_end(struct play *play);
 void damage(const struct segment *seg, struct span changes, bool exact);
 /* Remembers which words of the stage have something in them. */
 void damage_init(const struct segment *seg);
-/* A change that is new, or one that is like it. An exact one is mostly of a word that means something, to what it could almost be. */
+/*
+ * A change that is new, or one that is like it. An exact one is mostly of a word that means something, to what it could
+ * almost be.
+ */
 void damage_new(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN]);
 void damage_mutate(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN]);
 
