@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Words of the memory are overwritten, as a program that is attached could: the low bits of `where` choose a region,
- * the next an offset in it, the highest how.
+ * the next an offset in it, the highest how. Or, exactly: all but the highest are the number of the word in the
+ * segment.
  */
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "tests/fuzz/play.h"
 
 #define MAX_FILLED (1u << 16)
+#define WHERE_MASK 0x3fffffffu /* the rest of `where` is how */
 
 /* Offsets of words of the stage with something in them, those of the header's geometry left out. */
 static uint32_t filled[MAX_FILLED], n_filled;
@@ -61,9 +63,23 @@ static uint64_t *word_at(const struct segment *seg, uint32_t where)
 	}
 }
 
-static void apply(const struct segment *seg, const struct change *change)
+/* The word of that number in the segment; NULL: there is none that anybody has. */
+static uint64_t *exact_word(const struct segment *seg, uint32_t number)
 {
-	uint64_t *word = word_at(seg, change->where);
+	uint64_t off = (uint64_t)number * sizeof(uint64_t);
+	if (off < 192)
+		return NULL;
+	if (off >= seg->data_off) {
+		uint64_t chunk = (off - seg->data_off) >> SEG_CHUNK_SHIFT;
+		if (chunk >= seg->n_chunks || chunk_state(seg->chunks[chunk].word) == SEG_CHUNK_FREE)
+			return NULL;
+	}
+	return (uint64_t *)(seg->base + off);
+}
+
+static void apply(const struct segment *seg, const struct change *change, bool exact)
+{
+	uint64_t *word = exact ? exact_word(seg, change->where & WHERE_MASK) : word_at(seg, change->where);
 	if (!word)
 		return;
 	switch (change->where >> 30) {
@@ -81,13 +97,13 @@ static void apply(const struct segment *seg, const struct change *change)
 	}
 }
 
-void damage(const struct segment *seg, struct span changes)
+void damage(const struct segment *seg, struct span changes, bool exact)
 {
 	struct change change;
 	for (; changes.len >= DAMAGE_LEN; changes.data += DAMAGE_LEN, changes.len -= DAMAGE_LEN) {
 		memcpy(&change.where, changes.data, 4);
 		memcpy(&change.what, changes.data + 4, 8);
-		apply(seg, &change);
+		apply(seg, &change, exact);
 	}
 }
 
@@ -132,16 +148,65 @@ static uint64_t new_what(struct dice *dice)
 	}
 }
 
-void damage_new(struct dice *dice, uint8_t change[DAMAGE_LEN])
+static uint64_t word_behind(uint64_t off)
+{
+	uint64_t word;
+	memcpy(&word, known->base + off, sizeof(word));
+	return word;
+}
+
+/* What could stand there, but for one thing: a state, a number, a half, or what another of its kind has. */
+static uint64_t near_what(struct dice *dice, uint64_t off)
+{
+	static const uint64_t low = UINT32_MAX, high = ~(uint64_t)UINT32_MAX;
+	uint64_t word = word_behind(off), other = n_filled ? word_behind(filled[dice_roll(dice, n_filled)]) : 0;
+	switch (dice_roll(dice, 12)) {
+	case 0:
+		return 0;
+	case 1:
+		return UINT64_MAX;
+	case 2: /* states stand in the low bits */
+		return word ^ (1 + dice_roll(dice, 15));
+	case 3:
+		return word + dice_roll(dice, 17) - 8;
+	case 4: /* generations, tags and ordinals in the high ones */
+		return word + ((uint64_t)dice_roll(dice, 17) << 32) - (8ull << 32);
+	case 5:
+		return (word & high) | (other & low);
+	case 6:
+		return (word & low) | (other & high);
+	case 7:
+		return (word & high) | (uint32_t)mutate_number(dice);
+	case 8:
+		return (word & low) | mutate_number(dice) << 32;
+	case 9:
+		return word ^ 1ull << dice_roll(dice, 64);
+	case 10: /* of another row of the table, or another block */
+		off += 64 * (uint64_t)(1 + dice_roll(dice, 8));
+		return off < known->size ? word_behind(off) : other;
+	default:
+		return other;
+	}
+}
+
+static uint64_t another_what(struct dice *dice, bool exact, uint32_t where)
+{
+	uint64_t off = (uint64_t)(where & WHERE_MASK) * sizeof(uint64_t);
+	return exact && off < known->size ? near_what(dice, off) : new_what(dice);
+}
+
+void damage_new(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN])
 {
 	uint32_t where = dice_roll(dice, UINT32_MAX) << 4;
-	uint64_t what = new_what(dice);
 	where |= dice_roll(dice, 2) ? 15 : dice_roll(dice, 16);
+	if (exact && n_filled)
+		where = filled[dice_roll(dice, n_filled)] / (uint32_t)sizeof(uint64_t);
+	uint64_t what = another_what(dice, exact, where);
 	memcpy(change, &where, 4);
 	memcpy(change + 4, &what, 8);
 }
 
-void damage_mutate(struct dice *dice, uint8_t change[DAMAGE_LEN])
+void damage_mutate(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN])
 {
 	uint32_t where;
 	uint64_t what;
@@ -149,7 +214,7 @@ void damage_mutate(struct dice *dice, uint8_t change[DAMAGE_LEN])
 	memcpy(&what, change + 4, 8);
 	switch (dice_roll(dice, 6)) {
 	case 0: /* a neighbour */
-		where += (dice_roll(dice, 9) - 4) << 4;
+		where += (dice_roll(dice, 9) - 4) << (exact ? 0 : 4);
 		break;
 	case 1: /* in another way */
 		where ^= (1 + dice_roll(dice, 3)) << 30;
@@ -161,7 +226,7 @@ void damage_mutate(struct dice *dice, uint8_t change[DAMAGE_LEN])
 		what += dice_roll(dice, 33) - 16ull;
 		break;
 	default:
-		what = new_what(dice);
+		what = another_what(dice, exact, where);
 	}
 	memcpy(change, &where, 4);
 	memcpy(change + 4, &what, 8);

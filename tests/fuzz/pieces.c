@@ -16,6 +16,8 @@ static void new_head(struct dice *dice, bool damages, uint8_t *head)
 	head[2] = (uint8_t)(dice_roll(dice, 3) ? PLAY_WAIT : dice_roll(dice, 32));
 	if (dice_roll(dice, 6) == 0)
 		head[2] |= (uint8_t)(PLAY_ABANDON << dice_roll(dice, 3));
+	if (number == EVENT + EVENT_DAMAGE)
+		head[2] = (uint8_t)((head[2] & 0x1f) | (dice_roll(dice, 2) ? PLAY_EXACT : 0));
 }
 
 static void new_honest_head(struct dice *dice, uint8_t *head)
@@ -69,16 +71,17 @@ static bool mutate_damage(struct dice *dice, const uint8_t *head, struct span fr
 		memcpy(to->data, from.data, n * DAMAGE_LEN);
 	uint8_t *at = to->data + which * DAMAGE_LEN;
 	uint32_t what = dice_roll(dice, 8);
+	bool exact = play_is_exact(head[2]);
 	if (n == 0 || (what == 0 && (n + 1) * DAMAGE_LEN <= max)) {
-		damage_new(dice, to->data + n * DAMAGE_LEN);
+		damage_new(dice, exact, to->data + n * DAMAGE_LEN);
 		n++;
 	} else if (what == 1) {
 		memmove(at, at + DAMAGE_LEN, (n - which - 1) * DAMAGE_LEN);
 		n--;
 	} else if (what == 2) {
-		damage_new(dice, at);
+		damage_new(dice, exact, at);
 	} else {
-		damage_mutate(dice, at);
+		damage_mutate(dice, exact, at);
 	}
 	to->len = n * DAMAGE_LEN;
 	return true;

@@ -277,7 +277,7 @@ static void happen_otherwise(struct play *p, unsigned event, unsigned how, struc
 		break;
 	case EVENT_DAMAGE:
 		if (p->damaged)
-			damage(&p->world->seg, payload);
+			damage(&p->world->seg, payload, play_is_exact(how));
 		break;
 	case EVENT_SAVE:
 		save(p, how);

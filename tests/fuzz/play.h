@@ -23,6 +23,13 @@
 #define PLAY_LARGE 64u    /* its texts and bytes are large: how large, their lengths tell */
 #define PLAY_FOLLOWS 128u /* its numbers are those of answers before: which, they tell */
 
+/* All three highest, of damage: its words are told by where they stand, not by region. */
+#define PLAY_EXACT 0xa0u
+static inline bool play_is_exact(unsigned how)
+{
+	return (how & 0xe0) == PLAY_EXACT;
+}
+
 /* Numbers that are no operation's of the table. */
 #define EVENT 0xff00u
 enum event {
@@ -123,13 +130,16 @@ void asked_dies_as_a_server(struct world *world);
 /* The session ends, or goes on to end. */
 void asked_end(struct play *play, struct lane *lane);
 
-/* An overwrite's message is a list of these, of 12 bytes: the word, how, and what. */
+/* An overwrite's message is a list of these, of 12 bytes: the word, by region or exactly, how, and what. */
 #define DAMAGE_LEN 12u
-void damage(const struct segment *seg, struct span changes);
+void damage(const struct segment *seg, struct span changes, bool exact);
 /* Remembers which words of the stage have something in them. */
 void damage_init(const struct segment *seg);
-/* A change that is new, or one that is like it. */
-void damage_new(struct dice *dice, uint8_t change[DAMAGE_LEN]);
-void damage_mutate(struct dice *dice, uint8_t change[DAMAGE_LEN]);
+/*
+ * A change that is new, or one that is like it. An exact one is mostly of a word that means something, to what it could
+ * almost be.
+ */
+void damage_new(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN]);
+void damage_mutate(struct dice *dice, bool exact, uint8_t change[DAMAGE_LEN]);
 
 #endif
