@@ -61,6 +61,7 @@ struct lane {
 	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
 	bool lock_rings;           /* it does not sleep for a lock: the lock's release rings the server's doorbell */
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
+	uint64_t n_doubts;         /* put into locks' words, from some number on */
 	struct actor actor;
 	uint32_t *
 		returned; /* not NULL: each item that an undoing puts back is counted there, in the transaction that does it */
