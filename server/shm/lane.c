@@ -287,6 +287,10 @@ static bool lock_try(struct lane *lane, uint64_t *word, uint64_t flags)
 	return cas64(word, &free_word, lane->id | flags);
 }
 
+#ifdef SABIR_FAULTS
+uint64_t lane_look_again = 10 * CLOCK_SECOND;
+#endif
+
 /* Sleeps until the word changes from `seen`, or for a while; false: the lane's patience is over. */
 static bool lock_sleep(struct lane *lane, uint64_t *word, uint64_t seen, uint64_t deadline_ns)
 {
