@@ -20,7 +20,9 @@
 /* A wake-up that is lost is one for good: who waits for it is to be stopped by the test's end, not helped by himself. */
 static inline void kit_look_again_never(void)
 {
+#ifdef SABIR_FAULTS
 	lane_look_again = 3600 * CLOCK_SECOND;
+#endif
 }
 
 static inline enum sabir_error kit_segment(uint64_t memory_limit, struct segment *seg)
