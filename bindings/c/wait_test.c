@@ -35,6 +35,7 @@ static int setup(void)
 		.memory_limit = 32 << 20, .n_owners = 16, .n_lanes = 64, .n_objects = 64, .max_item_bytes = 1 << 16
 	};
 	alarm(120); /* a lost wake-up must not hang the run */
+	kit_look_again_never();
 	if (segment_create(&options, &seg) || owner_open(&seg, (uint32_t)getpid(), "test", &owner))
 		return -1;
 	open_lane(&main_lane);

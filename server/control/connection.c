@@ -224,7 +224,7 @@ static enum sabir_error claim_owner(struct connection *c, char *detail)
 		close(pidfd);
 		return error;
 	}
-	c->generation = (uint32_t)(load64_acquire(&options->seg->owners[c->owner].word) >> 32);
+	c->generation = (uint32_t)(owner_word(options->seg, c->owner) >> 32);
 	error = loop_add(options->loop, &c->pidfd, pidfd, EPOLLIN);
 	if (error) {
 		snprintf(detail, ATTACH_DETAIL_SIZE, "the server can't watch another process");

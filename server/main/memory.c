@@ -47,7 +47,7 @@ static uint32_t flags_of(const struct segment *seg, uint32_t owner)
 
 static bool is_free(const struct segment *seg, uint32_t owner)
 {
-	return (load64_acquire(&seg->owners[owner].word) & 15) == SEG_OWNER_FREE;
+	return (owner_word(seg, owner) & 15) == SEG_OWNER_FREE;
 }
 
 /* The newest of the servers that are numbered below `below` and that are not this one; false: there is none. */
@@ -286,7 +286,7 @@ enum sabir_error memory_start(const struct config *config, struct kept *kept, st
 static bool adopt_client(struct memory *m, struct kept *kept, uint32_t owner, const struct memory_heir *heir)
 {
 	char name[NOTIFY_NAME_SIZE];
-	uint32_t generation = (uint32_t)(load64_acquire(&m->seg.owners[owner].word) >> 32);
+	uint32_t generation = (uint32_t)(owner_word(&m->seg, owner) >> 32);
 	snprintf(name, sizeof(name), "client-%u-%u", owner, generation);
 	int pidfd = kept_take(kept, name, false), socket = kept_take(kept, name, true);
 	if (pidfd < 0) {
@@ -313,13 +313,14 @@ static void forget_gone(struct kept *kept)
 
 void memory_heirs(struct memory *m, struct kept *kept, const struct memory_heir *heir)
 {
+	(void)owners_mend(&m->seg); /* it has taken a while to come here */
 	for (uint32_t i = 0; m->inherited && i < m->seg.n_owners; i++) {
 		uint32_t flags = flags_of(&m->seg, i);
 		if (i == m->owner || is_free(&m->seg, i) || adopt_client(m, kept, i, heir))
 			continue;
 		if ((flags & SEG_OWNER_REMOTE) && heir->resume(heir->context, i))
 			continue;
-		if ((flags & SEG_OWNER_WELCOMED) && (load64_acquire(&m->seg.owners[i].word) & 15) == SEG_OWNER_LIVE)
+		if ((flags & SEG_OWNER_WELCOMED) && (owner_word(&m->seg, i) & 15) == SEG_OWNER_LIVE)
 			log_error("a local program's descriptor was not kept: its death will not be noticed",
 				  log_u64("owner", i), log_u64("pid", m->seg.owners[i].pid));
 		else

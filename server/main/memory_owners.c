@@ -8,7 +8,7 @@
  *   session         its record has the owner's word
  *   server          its flags, which are taken off before an entry is free
  *
- * So a free entry with flags, or with lanes, was written over.
+ * So a free entry with flags, or with lanes, was written over; and so was one in no state that there is.
  */
 #include "server/main/memory.h"
 
@@ -19,9 +19,10 @@
 
 #define NO_PROGRAM (SEG_OWNER_REMOTE | SEG_OWNER_SERVER)
 
+/* Between the state and the generation there is nothing: few things but words of owners look so. */
 static bool is_written_over(const struct segment *seg, uint32_t owner)
 {
-	uint32_t state = load64_acquire(&seg->owners[owner].word) & 15;
+	uint32_t state = (uint32_t)load64_acquire(&seg->owners[owner].word);
 	return state != SEG_OWNER_LIVE && state != SEG_OWNER_DEAD;
 }
 

@@ -11,8 +11,9 @@ static struct found {
 	uint64_t word; /* before it was written over */
 } * found;
 
-/* What is written over it. */
+/* What is written over it, and whether it is once more, while the next server starts. */
 static uint64_t garbage;
+static bool twice;
 
 static int begin_suite(void)
 {
@@ -127,6 +128,8 @@ static struct heirs succeed(void (*act)(struct memory *m), struct memory *m)
 	log_set_fd(-1);
 	CU_ASSERT_EQUAL_FATAL(memory_start(&config, &copy, m, detail, sizeof(detail)), SABIR_OK);
 	hear();
+	if (twice)
+		m->seg.owners[found->owner].word = garbage;
 	memory_heirs(m, &copy, &heir);
 	log_set_fd(STDERR_FILENO);
 	hear();
@@ -144,7 +147,9 @@ static void expect_whole(struct memory *m)
 	CU_ASSERT_EQUAL(n, 0);
 }
 
-static const uint64_t garbages[] = { 0, 7, UINT64_MAX << 32, UINT64_MAX, 0xdeadbeef12345678ull };
+static const uint64_t garbages[] = { 0, 7, UINT64_MAX << 32, UINT64_MAX, 0xdeadbeef12345678ull,
+				     /* of which the last bits are those of a state */
+				     0x6161616161616161ull, 0x7272727272727272ull };
 
 static void for_all_garbage(void (*act)(uint64_t word))
 {
@@ -245,6 +250,14 @@ static void test_a_former_server_is_recovered(void)
 	for_all_garbage(find_server);
 }
 
+static void test_what_is_written_over_while_a_server_starts_is_mended_too(void)
+{
+	twice = true;
+	for_all_garbage(find_program);
+	for_all_garbage(find_session);
+	twice = false;
+}
+
 static void mend_at_once(uint64_t word)
 {
 	struct memory m;
@@ -273,6 +286,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_session_goes_on);
 	CU_ADD_TEST(suite, test_what_is_free_stays_free);
 	CU_ADD_TEST(suite, test_a_former_server_is_recovered);
+	CU_ADD_TEST(suite, test_what_is_written_over_while_a_server_starts_is_mended_too);
 	CU_ADD_TEST(suite, test_who_writes_over_an_entry_while_there_is_a_server_has_it_mended);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();

@@ -31,7 +31,7 @@ void session_record_write(struct segment *seg, uint32_t owner, const struct sess
 	memcpy(to->peer, record->peer, sizeof(to->peer));
 	FAULT("session.written");
 	/* Whoever reads it is a later server: only the order of the stores counts. */
-	store64_release(&to->word, load64_relaxed(&seg->owners[owner].word));
+	store64_release(&to->word, owner_word(seg, owner));
 	FAULT("session.published");
 }
 

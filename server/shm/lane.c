@@ -269,6 +269,7 @@ void journal_undo(struct lane *lane)
 #define LOCK_SLEEPERS 0x4000u
 #define LOCK_RINGS 0x8000u /* the server is to be told of the release */
 #define LOCK_DOUBT_SHIFT 16u
+#define LOCK_NUMBER_SHIFT 34u /* of a doubt: the lane that has it, in front of what it counts */
 #define LOCK_SPINS 200
 
 static uint32_t *lock_futex(uint64_t *word)
@@ -285,6 +286,10 @@ static bool lock_try(struct lane *lane, uint64_t *word, uint64_t flags)
 	uint64_t free_word = 0;
 	return cas64(word, &free_word, lane->id | flags);
 }
+
+#ifdef SABIR_FAULTS
+uint64_t lane_look_again = 10 * CLOCK_SECOND;
+#endif
 
 /* Sleeps until the word changes from `seen`, or for a while; false: the lane's patience is over. */
 static bool lock_sleep(struct lane *lane, uint64_t *word, uint64_t seen, uint64_t deadline_ns)
@@ -306,15 +311,22 @@ static uint32_t object_of_lock(const struct segment *seg, const uint64_t *word)
 	return (uint32_t)(((const uint8_t *)word - (const uint8_t *)seg->objects) / sizeof(*seg->objects));
 }
 
+/* One that no other lane uses, and this one not again for as long as anybody may remember it; 48 bits. */
+static uint64_t lock_number(struct lane *lane)
+{
+	lane->n_doubts = lane->n_doubts ? lane->n_doubts + 1 : clock_now() | 1;
+	return (lane->n_doubts & ((1ull << LOCK_NUMBER_SHIFT) - 1)) | (uint64_t)lane->id << LOCK_NUMBER_SHIFT;
+}
+
 /*
  * Puts a number into the word that was in none before: as long as it is there nobody has released the lock. False: the word has
  * changed meanwhile.
  */
-static bool lock_doubt(uint64_t *word, uint64_t *seen)
+static bool lock_doubt(struct lane *by, uint64_t *word, uint64_t *seen)
 {
 	if (*seen >> LOCK_DOUBT_SHIFT)
 		return true;
-	uint64_t doubted = *seen | (clock_now() | 1) << LOCK_DOUBT_SHIFT;
+	uint64_t doubted = *seen | lock_number(by) << LOCK_DOUBT_SHIFT;
 	if (!cas64(word, seen, doubted))
 		return false;
 	*seen = doubted;
@@ -322,11 +334,29 @@ static bool lock_doubt(uint64_t *word, uint64_t *seen)
 }
 
 /*
+ * Whether a lane that lives does not have the lock of which the word says that it has. The first look is for those who wait for
+ * somebody who works: they write nothing into a word that he is about to need.
+ */
+static bool is_in_no_operation(struct lane *by, const struct seg_lane *lane, uint64_t *word, uint64_t seen)
+{
+	FAULT("lock.named");
+	if (load64_seq(&lane->epoch))
+		return false;
+	FAULT("lock.suspected");
+	if (!lock_doubt(by, word, &seen))
+		return false;
+	FAULT("lock.doubted");
+	uint64_t epoch = load64_seq(&lane->epoch);
+	FAULT("lock.asked");
+	return !epoch && load64_seq(word) >> LOCK_DOUBT_SHIFT == seen >> LOCK_DOUBT_SHIFT;
+}
+
+/*
  * Whether somebody has written over the word who had nothing to write there: it names no lane, or one that was free before and
  * behind our look at it, in the same generation, and so all the while; or one that was in no operation while it had the lock; or
  * us, who wait. A lane that has a lock is LIVE, and has pinned an epoch before it took it, until it has released it.
  */
-static bool names_nobody(const struct lane *by, uint64_t *word)
+static bool names_nobody(struct lane *by, uint64_t *word)
 {
 	const struct segment *seg = by->seg;
 	uint64_t seen = load64_seq(word);
@@ -339,12 +369,7 @@ static bool names_nobody(const struct lane *by, uint64_t *word)
 	uint64_t before = load64_seq(&lane->word);
 	if ((before & 15) != SEG_LANE_LIVE)
 		return (load64_seq(word) & LOCK_LANE) == id && load64_seq(&lane->word) == before;
-	if (!lock_doubt(word, &seen))
-		return false;
-	FAULT("lock.doubted");
-	uint64_t epoch = load64_seq(&lane->epoch);
-	FAULT("lock.asked");
-	return !epoch && load64_seq(word) >> LOCK_DOUBT_SHIFT == seen >> LOCK_DOUBT_SHIFT;
+	return is_in_no_operation(by, lane, word, seen);
 }
 
 /* Nobody will ever release it. The directory goes on for who only looks names up: without it nothing would be found any more. */

@@ -47,10 +47,15 @@ struct lane_table {
 };
 
 /*
- * Who sleeps looks again after this time: somebody may have written over the words by which he would be woken. It is longer than
- * anything waits for a wake-up that is only late, so that one that is lost is seen.
+ * Who sleeps looks again after this time: somebody may have written over the words by which he would be woken. Test builds can
+ * change it: in a test of waking nobody may find out by himself what he should have been told.
  */
+#ifdef SABIR_FAULTS
+extern uint64_t lane_look_again;
+#define LANE_LOOK_AGAIN lane_look_again
+#else
 #define LANE_LOOK_AGAIN (10 * CLOCK_SECOND)
+#endif
 
 struct lane {
 	struct segment *seg;
@@ -61,6 +66,7 @@ struct lane {
 	uint64_t lock_patience_ns; /* how long to wait for a lock; 0 = until its holder releases it or is recovered */
 	bool lock_rings;           /* it does not sleep for a lock: the lock's release rings the server's doorbell */
 	uint32_t busy_object;      /* lock_rings: the object whose lock was BUSY last */
+	uint64_t n_doubts;         /* put into locks' words, from some number on */
 	struct actor actor;
 	uint32_t *
 		returned; /* not NULL: each item that an undoing puts back is counted there, in the transaction that does it */

@@ -2,6 +2,10 @@
 /* Owners, lanes, epochs, the undo journal and the lock; also when their users die. */
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "server/shm/event.h"
 #include "server/shm/test_kit.h"
@@ -462,6 +466,8 @@ static void a_lock_that_nobody_can_have_is_data_loss(void)
 	kit_lane_close(&client);
 }
 
+static bool clock_stands;
+
 static void *overwrite(void *context)
 {
 	uint64_t *lock = context;
@@ -478,9 +484,11 @@ static void who_sleeps_sees_that_the_word_is_another_though_nobody_wakes_him(voi
 	pthread_t thread;
 	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, overwrite, lock), 0);
+	lane_look_again = 50 * CLOCK_MILLISECOND;
 	alarm(20);
 	CU_ASSERT_EQUAL(kit_hold(&client, lock), SABIR_OK);
 	alarm(0);
+	kit_look_again_never();
 	pthread_join(thread, NULL);
 	kit_let_go(&client, lock);
 	kit_let_go(&holder, lock);
@@ -488,13 +496,13 @@ static void who_sleeps_sees_that_the_word_is_another_though_nobody_wakes_him(voi
 	kit_lane_close(&client);
 }
 
-/* The holder lets go just before he is asked for, and takes the lock again just behind that. */
+/* The holder lets go just before he is asked for, each time, and takes the lock again just behind that. */
 static void change_hands(const char *name, void *context)
 {
 	struct lane *holder = context;
-	if (!strcmp(name, "lock.doubted"))
+	if (!strcmp(name, "lock.named") || !strcmp(name, "lock.doubted"))
 		kit_let_go(holder, &seg.objects[9].lock);
-	else if (!strcmp(name, "lock.asked"))
+	else if (!strcmp(name, "lock.suspected") || !strcmp(name, "lock.asked"))
 		CU_ASSERT_EQUAL(kit_hold(holder, &seg.objects[9].lock), SABIR_OK);
 }
 
@@ -513,17 +521,126 @@ static void who_had_let_go_when_he_was_asked_for_is_believed(void)
 	kit_lane_close(&server);
 }
 
+struct doubters {
+	struct lane *holder, *other;
+	bool is_inside;
+};
+
+/* The same, and another comes to doubt him too, as soon as he has it again. */
+static void change_hands_and_doubt(const char *name, void *context)
+{
+	struct doubters *d = context;
+	uint64_t *lock = &seg.objects[9].lock;
+	if (d->is_inside)
+		return;
+	change_hands(name, d->holder);
+	if (strcmp(name, "lock.asked") != 0)
+		return;
+	d->is_inside = true;
+	store64_seq(&d->holder->shared->epoch, 0); /* so that he is doubted */
+	CU_ASSERT_EQUAL(kit_hold(d->other, lock), SABIR_DATA_LOSS);
+	store64_seq(&d->holder->shared->epoch, 1);
+	d->is_inside = false;
+}
+
+/* The clock stands still for them, or is too coarse for two who look at it at once. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	long stopped = syscall(SYS_clock_gettime, id, t);
+	if (clock_stands)
+		*t = (struct timespec){ 0 };
+	return (int)stopped;
+}
+
+static void two_who_doubt_at_the_same_time_are_told_apart(void)
+{
+	struct lane holder = kit_lane(&seg), server = kit_lane(&seg), other = kit_lane(&seg);
+	struct doubters d = { &holder, &other, false };
+	struct seg_object *o = &seg.objects[9];
+	server.lock_rings = other.lock_rings = clock_stands = true;
+	CU_ASSERT_EQUAL(kit_hold(&holder, &o->lock), SABIR_OK);
+	fault_trace(change_hands_and_doubt, &d);
+	CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_BUSY);
+	fault_trace(NULL, NULL);
+	clock_stands = false;
+	CU_ASSERT(lock_held_by(&o->lock, holder.id));
+	kit_let_go(&holder, &o->lock);
+	o->damaged = 0;
+	kit_lane_close(&holder);
+	kit_lane_close(&server);
+	kit_lane_close(&other);
+}
+
+/* Nobody writes into the word of one who works: he needs it soon. */
+static void who_works_is_not_doubted(void)
+{
+	struct lane holder = kit_lane(&seg), client = kit_lane(&seg);
+	uint64_t *lock = &seg.objects[9].lock;
+	client.lock_patience_ns = CLOCK_MILLISECOND;
+	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
+	CU_ASSERT_EQUAL(kit_hold(&client, lock), SABIR_BUSY);
+	CU_ASSERT_EQUAL(*lock >> 16, 0);
+	kit_let_go(&holder, lock);
+	kit_lane_close(&holder);
+	kit_lane_close(&client);
+}
+
+struct company {
+	struct lane lane[3]; /* the last of them only doubts */
+	bool is_inside;
+	unsigned short seed[3];
+};
+
+/* Whatever the others may do between two steps of a doubt. */
+static void go_on_at_random(const char *name, void *context)
+{
+	struct company *c = context;
+	uint64_t *lock = &seg.objects[9].lock;
+	if (c->is_inside || strncmp(name, "lock.", 5) != 0)
+		return;
+	c->is_inside = true;
+	for (long n = nrand48(c->seed) % 4; n > 0; n--) {
+		struct lane *lane = &c->lane[nrand48(c->seed) % 3];
+		if (lock_held_by(lock, lane->id))
+			kit_let_go(lane, lock);
+		else if (!lock_holder(lock) || lane->lock_rings)
+			CU_ASSERT_NOT_EQUAL(kit_hold(lane, lock), SABIR_DATA_LOSS);
+	}
+	c->is_inside = false;
+}
+
+static void no_order_of_steps_makes_a_doubt_wrong(void)
+{
+	struct lane server = kit_lane(&seg);
+	struct company c = { .lane = { kit_lane(&seg), kit_lane(&seg), kit_lane(&seg) } };
+	uint64_t *lock = &seg.objects[9].lock;
+	server.lock_rings = c.lane[2].lock_rings = true;
+	fault_trace(go_on_at_random, &c);
+	for (int i = 0; i < 20000 && !seg.objects[9].damaged; i++)
+		if (kit_hold(&server, lock) == SABIR_OK)
+			kit_let_go(&server, lock);
+	fault_trace(NULL, NULL);
+	CU_ASSERT_EQUAL(seg.objects[9].damaged, 0);
+	for (int i = 0; i < 3; i++) {
+		if (lock_held_by(lock, c.lane[i].id))
+			kit_let_go(&c.lane[i], lock);
+		kit_lane_close(&c.lane[i]);
+	}
+	kit_lane_close(&server);
+}
+
 #define N_TURNS 20000u
 
 /* Two who take turns, and a third who doubts each of them, all the time. */
 static void take_turns(uint64_t *lock, bool doubts, uint64_t *n_turns)
 {
 	struct lane lane = kit_lane(&seg);
+	alarm(120);
 	lane.lock_rings = doubts;
 	for (uint32_t n = 0; doubts ? load64_seq(n_turns) < 2 * N_TURNS : n < N_TURNS; n++) {
 		enum sabir_error error = kit_hold(&lane, lock);
 		if (error && !(doubts && error == SABIR_BUSY))
-			_exit(1);
+			_exit(1); /* the others end too, by their alarms */
 		if (!error)
 			kit_let_go(&lane, lock);
 		if (!doubts)
@@ -566,6 +683,23 @@ static pid_t start_waiter(uint64_t *lock)
 	while (!(load64_seq(lock) & 0x4000))
 		sched_yield();
 	return pid;
+}
+
+static void a_release_wakes_who_sleeps(void)
+{
+	uint64_t *lock = &seg.objects[7].lock;
+	struct lane holder = kit_lane(&seg);
+	CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
+	for (int i = 0; i < 20; i++) {
+		pid_t waiter = start_waiter(lock);
+		const struct timespec moment = { 0, 5000000 };
+		nanosleep(&moment, NULL); /* he may not sleep yet, and need not be woken then; he does mostly */
+		kit_let_go(&holder, lock);
+		CU_ASSERT_EQUAL(kit_wait(waiter), 0);
+		CU_ASSERT_EQUAL(kit_hold(&holder, lock), SABIR_OK);
+	}
+	kit_let_go(&holder, lock);
+	kit_lane_close(&holder);
 }
 
 static void a_dead_holders_lock_is_given_to_those_who_wait(void)
@@ -658,8 +792,12 @@ int main(void)
 		KIT_TEST(a_lock_that_nobody_can_have_is_data_loss),
 		KIT_TEST(who_sleeps_sees_that_the_word_is_another_though_nobody_wakes_him),
 		KIT_TEST(who_had_let_go_when_he_was_asked_for_is_believed),
+		KIT_TEST(two_who_doubt_at_the_same_time_are_told_apart),
+		KIT_TEST(who_works_is_not_doubted),
+		KIT_TEST(no_order_of_steps_makes_a_doubt_wrong),
 		KIT_TEST(a_doubt_is_never_wrong),
 		KIT_TEST(a_lane_that_does_not_sleep_has_the_release_ring),
+		KIT_TEST(a_release_wakes_who_sleeps),
 		KIT_TEST(a_dead_holders_lock_is_given_to_those_who_wait),
 		KIT_TEST(a_wake_up_that_a_dead_releaser_owes_is_made_good),
 		KIT_TEST(deaths_among_many_do_not_stop_the_others),

@@ -61,6 +61,7 @@ struct ledger {
 	uint64_t lock_token;
 	uint64_t protected[2]; /* by the lock: the holder alone writes them, and makes them equal */
 	uint32_t in_semaphore[N_SLOTS_MAX];
+	uint64_t n_into_semaphore; /* how often somebody has come to be there, or is about to */
 	uint64_t counts_started[N_SLOTS_MAX], counts_done[N_SLOTS_MAX]; /* increments of the dict and of the value */
 	/* Of REMOTE and LIST: getters that were killed in a get, each of whom may have taken one item with him. */
 	uint64_t unsaid[N_ACCOUNTS];
