@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model of the lock in lane.c: one word with its holder and two flags, a futex, the server's doorbell, and deaths.
+ * Model of the lock in lock.c: one word with its holder and two flags, a futex, the server's doorbell, and deaths.
  *
  * Two local lanes and the server's lane, which does not sleep but asks to be told, each take the lock and release it.
  * One local lane (they are alike) may be killed in front of any of its steps; the server then releases what it held

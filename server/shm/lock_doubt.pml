@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model of names_nobody in lane.c: whether a lane that a lock's word names has the lock at all.
+ * Model of names_nobody in lock.c: whether a lane that a lock's word names has the lock at all.
  *
  * One lane takes the lock and releases it a few times, each time in an operation: it pins an epoch, takes the lock, releases it,
  * unpins. It may be killed in front of any of its steps, and is recovered then: the lock is released, and last its epoch unpinned.
