@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "server/base/clock.h"
+#include "server/shm/lane.h"
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *t);
 int __real_clock_gettime(clockid_t id, struct timespec *t);
@@ -33,6 +34,8 @@ static struct moment {
 
 void moment_begin(void)
 {
+	/* Who sleeps without an end does not look again: wait_on finds him. */
+	lane_look_again = CLOCK_NEVER;
 	if (first.ns)
 		now = first;
 	else
@@ -69,14 +72,14 @@ int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
 	return 0;
 }
 
-/* FUTEX_WAIT has a length, FUTEX_WAIT_BITSET a moment; without either it would last for ever. */
+/* FUTEX_WAIT has a length, FUTEX_WAIT_BITSET a moment; with neither, or with one that never comes, it would last for ever. */
 static long wait_on(const uint32_t *word, int how, uint32_t value, const struct timespec *limit)
 {
 	if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != value) {
 		errno = EAGAIN;
 		return -1;
 	}
-	if (!limit)
+	if (!limit || (uint64_t)limit->tv_sec == CLOCK_NEVER / CLOCK_SECOND)
 		__builtin_trap();
 	uint64_t before = now.ns;
 	if (how == FUTEX_WAIT_BITSET)
