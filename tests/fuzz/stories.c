@@ -2,7 +2,7 @@
 /*
  * Seeds that chance hardly tells: several have to do the right thing one behind the other. In front of each request the
  * third byte of its piece (play.h) stands: 0 the survivor, 1 the victim, 2 the server, 3 the companion, and the bits above.
- * What begins with # is an event, with its numbers.
+ * What begins with # is an event, with its numbers. % is the page token of the answer to the request before.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +34,14 @@
 	"3 LockService/Acquire lock={name='k'} timeout={}\n"                                                           \
 	"3 ConditionService/Notify condition={name='q'} all=true\n" RING
 #define RELEASE_K "3 LockService/Release lock={name='k'}\n" RING
+
+#define PAGES(line)                                                                                                    \
+	MORE_ENTRIES "0 " line " page_size=1\n0 " line " page_size=1 page_token='%'\n0 " line                          \
+		     " page_size=1 page_token='%'\n0 " line " page_token='%'\n0 " line " page_token='%x'\n" SET_F      \
+		     "0 DictService/Clear dict={name='f'}\n0 " line " page_token='%'\n0 " line " page_token=' %'\n"
+#define MORE_ENTRIES                                                                                                   \
+	SET_F "0 DictService/Set dict={name='f'} key=$1.5 value=$'v'\n0 NamespaceService/Set namespace={name='h'} "    \
+	      "name='y' value=$2\n0 NamespaceService/Set namespace={name='h'} name='z' value=$3\n"
 
 #define AGAIN_THERE(name, spec) "0 ManagerService/Create name='" name "' exist_ok=true " spec "\n"
 
@@ -279,6 +287,23 @@ static const char *const stories[] = {
 	"0 ManagerService/Create name='\xed\x9f\xbf' event={}\n0 ManagerService/Create name='\xef\xbf\xbe' event={}\n"
 	"0 ManagerService/Create name='\xff' event={}\n0 ManagerService/Create name='\xe2\x82' event={}\n",
 
+	/* Pages, one behind the other, and with another's token. */
+	PAGES("DictService/Keys dict={name='f'}"),
+	PAGES("DictService/Values dict={name='f'}"),
+	PAGES("DictService/Items dict={name='f'}"),
+	PAGES("NamespaceService/Dir namespace={name='h'}"),
+	PAGES("NamespaceService/List namespace={name='h'}"),
+	PAGES("ManagerService/List"),
+	"0 DictService/Keys dict={name='f'} page_size=1 reverse=true\n0 DictService/Keys dict={name='f'} page_size=1 reverse=true page_token='%'\n"
+	"0 DictService/Keys dict={name='f'} page_token='%'\n0 DictService/Values dict={name='f'} reverse=true page_token='%'\n"
+	"0 DictService/Items dict={name='f'} page_size=1 reverse=true\n0 DictService/Items dict={name='f'} reverse=true page_token='%'\n",
+	"0 ManagerService/List page_size=1 prefix='f'\n0 ManagerService/List page_size=1 kind=4\n0 ManagerService/List page_size=1 kind=4 page_token='%'\n"
+	"0 ManagerService/List prefix='q' page_token='%'\n",
+
+	/* Who has no sessions, no snapshots. */
+	"17 SessionService/Open label='x'\n17 SessionService/KeepAlive token='x'\n17 SessionService/Close token='x'\n"
+	"17 SessionService/Cancel token='x'\n17 SessionService/List\n17 SessionService/End session_id=1\n17 AdminService/Snapshot\n",
+
 	/* Values of every kind beside every other. */
 	"0 ListService/Extend list={name='g'} items=$1 items=$1.5 items=$-1 items=$18446744073709551615 items=$-9223372036854775808 "
 	"items=$1e300.0 items=$-1e300.0 items=$18446744073709551616.0 items=$-0.5 items=$true items=$false\n"
@@ -316,39 +341,117 @@ static struct span event_message(const char *text, uint16_t *number)
 	return (struct span){ message, n < 1 ? 0 : 2 * (size_t)(n - 1) };
 }
 
-static struct span request_message(const char *text, uint16_t *number)
+static char page_token[64];
+
+/* What a token is, is known when the request before it has been run. */
+static void note_page(const char *method, struct span request)
+{
+	static const char name[] = "next_page_token='";
+	struct stage_answer answer;
+	const char *at = NULL;
+	if (!stage_run_front(SURVIVOR, NULL, ops_op(method), request, &answer)) {
+		FILE *out = fmemopen(ops_text, sizeof(ops_text), "w");
+		ops_decode(ops_method(method)->output, bytes_item(answer.response, 0), out);
+		fclose(out);
+		at = strstr(ops_text, name);
+	}
+	if (at)
+		snprintf(page_token, sizeof(page_token), "%.*s", (int)strcspn(at + strlen(name), "'"),
+			 at + strlen(name));
+	op_receipt_fini(&answer.wait->receipt);
+}
+
+static struct span request_message(const char *text, bool is_run, uint16_t *number)
 {
 	static uint8_t request[8192];
-	const char *blank = strchr(text, ' ');
-	char method[64];
+	const char *blank = strchr(text, ' '), *mark = strchr(text, '%');
+	char method[64], line[8192];
 	snprintf(method, sizeof(method), "%.*s", (int)strcspn(text, " "), text);
 	if (!ops_op(method))
 		abort();
 	*number = stage_op_number(ops_op(method));
-	return ops_request(method, blank ? blank + 1 : "", request);
+	snprintf(line, sizeof(line), "%.*s%s%s", (int)strcspn(blank ? blank + 1 : "", "%"), blank ? blank + 1 : "",
+		 mark ? page_token : "", mark ? mark + 1 : "");
+	struct span message = ops_request(method, line, request);
+	if (is_run)
+		note_page(method, message);
+	return message;
 }
 
-static uint8_t *put_line(const char *line, uint8_t *to, const uint8_t *end)
+static uint8_t *put_line(const char *line, bool is_run, uint8_t *to, const uint8_t *end)
 {
 	char *text;
 	unsigned long how = strtoul(line, &text, 10);
 	uint16_t number = EVENT;
-	struct span message = text[1] == '#' ? event_message(text + 2, &number) : request_message(text + 1, &number);
+	struct span message = text[1] == '#' ? event_message(text + 2, &number)
+					     : request_message(text + 1, is_run, &number);
 	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)how };
 	return piece_put(&play_form, to, end, head, message);
 }
 
-void stories_write(const char *folder)
+/* Of the story, so many lines, and where the last of them begins. False: it has no more. */
+static bool put_story(const char *story, size_t n_lines, struct span *told, const uint8_t **last)
 {
 	static uint8_t input[SEED_MAX];
 	char text[8192], *rest;
-	for (size_t i = 0; i < N_STORIES; i++) {
-		uint8_t *to = input;
-		snprintf(text, sizeof(text), "%s", stories[i]);
-		for (char *line = strtok_r(text, "\n", &rest); line && to; line = strtok_r(NULL, "\n", &rest))
-			to = put_line(line, to, input + sizeof(input));
-		if (!to)
-			abort();
-		seed_write(folder, "story", i, (struct span){ input, (size_t)(to - input) });
+	uint8_t *to = input;
+	bool is_run = strchr(story, '%');
+	snprintf(text, sizeof(text), "%s", story);
+	if (is_run)
+		stage_begin();
+	*last = input;
+	for (char *line = strtok_r(text, "\n", &rest); line && to && n_lines;
+	     line = strtok_r(NULL, "\n", &rest), n_lines--) {
+		*last = to;
+		to = put_line(line, is_run, to, input + sizeof(input));
 	}
+	if (!to)
+		abort();
+	*told = (struct span){ input, (size_t)(to - input) };
+	return n_lines == 0;
+}
+
+void stories_write(const char *folder)
+{
+	struct span told;
+	const uint8_t *last;
+	for (size_t i = 0; i < N_STORIES; i++) {
+		(void)put_story(stories[i], SIZE_MAX, &told, &last);
+		seed_write(folder, "story", i, told);
+	}
+}
+
+static size_t count_lines(const char *story)
+{
+	size_t n = 0;
+	for (; *story; story++)
+		n += *story == '\n';
+	return n;
+}
+
+size_t stories_count(void)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < N_STORIES; i++)
+		n += count_lines(stories[i]);
+	return n;
+}
+
+/* What comes many times takes too long to be told again for each step. */
+bool story_parts(size_t i, struct seed_parts *parts)
+{
+	size_t which = 0, n;
+	struct span told, rest;
+	const uint8_t *last, *head;
+	while (i >= (n = count_lines(stories[which])))
+		i -= n, which++;
+	if (strstr(stories[which], "#AGAIN") || !put_story(stories[which], i + 1, &told, &last))
+		return false;
+	parts->setup = (struct span){ told.data, (size_t)(last - told.data) };
+	rest = (struct span){ last, told.len - parts->setup.len };
+	if (!piece_next(&play_form, &rest, &head, &parts->act))
+		return false;
+	parts->number = (uint16_t)(head[0] | head[1] << 8);
+	parts->how = head[2] & (PLAY_LARGE | PLAY_FOLLOWS);
+	return parts->number < EVENT;
 }
