@@ -27,7 +27,10 @@ struct seed_parts {
 size_t seed_count(void);
 bool seed_parts(size_t i, struct seed_parts *parts);
 
-/* stories.c: those that are told in full. Each of their lines is counted. */
+/* stories.c: those that are told in full. */
+extern const char *const stories[];
+extern const size_t n_stories;
+/* story.c. Each of their lines is counted. */
 void stories_write(const char *folder);
 size_t stories_count(void);
 bool story_parts(size_t i, struct seed_parts *parts);
