@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inputs that are told one behind the other and not by chance: every scenario, with a death at each step of it, in each
+ * Inputs that are told one behind the other and not by chance: every scenario, and every request of a story, with a death at each step of it, in each
  * way; with each lock held by somebody who is stopped; and with so little memory that one allocation after the other
  * fails. What is new of them belongs into the corpus, where chance goes on from it.
  */
@@ -100,7 +100,7 @@ static void put_event(struct out *out, enum event event, unsigned how, uint32_t 
 
 static void put_act(struct out *out, const struct seed_parts *parts, unsigned how)
 {
-	put(out, parts->number, how, parts->act);
+	put(out, parts->number, how | parts->how, parts->act);
 }
 
 /* What reads objects of this kind, with a key and without, and it once more. */

@@ -165,13 +165,15 @@ static void make_seed(struct seed *seed, const struct scenario *scenario)
 
 size_t seed_count(void)
 {
-	return n_scenarios;
+	return n_scenarios + stories_count();
 }
 
 bool seed_parts(size_t i, struct seed_parts *parts)
 {
 	static struct seed seed;
 	static size_t of = SIZE_MAX;
+	if (i >= n_scenarios)
+		return story_parts(i - n_scenarios, parts);
 	if (of != i) {
 		seed = (struct seed){ .form = &play_form };
 		make_seed(&seed, &scenarios[i]);
@@ -183,6 +185,7 @@ bool seed_parts(size_t i, struct seed_parts *parts)
 	const uint8_t *head;
 	parts->setup = (struct span){ seed.input, (size_t)(seed.act - seed.input) };
 	bool there = piece_next(seed.form, &rest, &head, &parts->act);
+	parts->how = 0;
 	if (there)
 		parts->number = (uint16_t)(head[0] | head[1] << 8);
 	return there;

@@ -2,14 +2,8 @@
 /*
  * Seeds that chance hardly tells: several have to do the right thing one behind the other. In front of each request the
  * third byte of its piece (play.h) stands: 0 the survivor, 1 the victim, 2 the server, 3 the companion, and the bits above.
- * What begins with # is an event, with its numbers.
+ * What begins with # is an event, with its numbers. % is the page token of the answer to the request before.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "server/ops/test_kit.h"
-#include "tests/fuzz/play.h"
 #include "tests/fuzz/seeds.h"
 
 #define RING "0 #RING\n"
@@ -35,6 +29,14 @@
 	"3 ConditionService/Notify condition={name='q'} all=true\n" RING
 #define RELEASE_K "3 LockService/Release lock={name='k'}\n" RING
 
+#define PAGES(line)                                                                                                    \
+	MORE_ENTRIES "0 " line " page_size=1\n0 " line " page_size=1 page_token='%'\n0 " line                          \
+		     " page_size=1 page_token='%'\n0 " line " page_token='%'\n0 " line " page_token='%x'\n" SET_F      \
+		     "0 DictService/Clear dict={name='f'}\n0 " line " page_token='%'\n0 " line " page_token=' %'\n"
+#define MORE_ENTRIES                                                                                                   \
+	SET_F "0 DictService/Set dict={name='f'} key=$1.5 value=$'v'\n0 NamespaceService/Set namespace={name='h'} "    \
+	      "name='y' value=$2\n0 NamespaceService/Set namespace={name='h'} name='z' value=$3\n"
+
 #define AGAIN_THERE(name, spec) "0 ManagerService/Create name='" name "' exist_ok=true " spec "\n"
 
 /* An item of p can't be done twice, and the other behind it waits yet. */
@@ -47,7 +49,7 @@
 	"0 QueueService/Get queue={name='p'} timeout={} lease_duration={seconds=1}\n0 #PASS 34\n0 #SETTLE\n0 #DUE\n0 #LET_GO\n0 #DUE\n"     \
 	"0 QueueService/Get queue={name='o'} timeout={}\n0 QueueService/Requeue queue={name='p'}\n0 QueueService/Requeue queue={name='o'}\n0 #KEEP\n"
 
-static const char *const stories[] = {
+const char *const stories[] = {
 	WATCH_ALL SET_F RING,
 	WATCH_ALL SET_F SET_F "0 #EXPIRE\n" RING,
 	WATCH_ALL "0 #EXPIRE\n" RING,
@@ -279,6 +281,23 @@ static const char *const stories[] = {
 	"0 ManagerService/Create name='\xed\x9f\xbf' event={}\n0 ManagerService/Create name='\xef\xbf\xbe' event={}\n"
 	"0 ManagerService/Create name='\xff' event={}\n0 ManagerService/Create name='\xe2\x82' event={}\n",
 
+	/* Pages, one behind the other, and with another's token. */
+	PAGES("DictService/Keys dict={name='f'}"),
+	PAGES("DictService/Values dict={name='f'}"),
+	PAGES("DictService/Items dict={name='f'}"),
+	PAGES("NamespaceService/Dir namespace={name='h'}"),
+	PAGES("NamespaceService/List namespace={name='h'}"),
+	PAGES("ManagerService/List"),
+	"0 DictService/Keys dict={name='f'} page_size=1 reverse=true\n0 DictService/Keys dict={name='f'} page_size=1 reverse=true page_token='%'\n"
+	"0 DictService/Keys dict={name='f'} page_token='%'\n0 DictService/Values dict={name='f'} reverse=true page_token='%'\n"
+	"0 DictService/Items dict={name='f'} page_size=1 reverse=true\n0 DictService/Items dict={name='f'} reverse=true page_token='%'\n",
+	"0 ManagerService/List page_size=1 prefix='f'\n0 ManagerService/List page_size=1 kind=4\n0 ManagerService/List page_size=1 kind=4 page_token='%'\n"
+	"0 ManagerService/List prefix='q' page_token='%'\n",
+
+	/* Who has no sessions, no snapshots. */
+	"17 SessionService/Open label='x'\n17 SessionService/KeepAlive token='x'\n17 SessionService/Close token='x'\n"
+	"17 SessionService/Cancel token='x'\n17 SessionService/List\n17 SessionService/End session_id=1\n17 AdminService/Snapshot\n",
+
 	/* Values of every kind beside every other. */
 	"0 ListService/Extend list={name='g'} items=$1 items=$1.5 items=$-1 items=$18446744073709551615 items=$-9223372036854775808 "
 	"items=$1e300.0 items=$-1e300.0 items=$18446744073709551616.0 items=$-0.5 items=$true items=$false\n"
@@ -289,66 +308,4 @@ static const char *const stories[] = {
 	"0 DictService/Increment dict={name='f'} key=$'i' delta=$-9223372036854775808\n0 DictService/Increment dict={name='f'} key=$'i' delta=$-1\n"
 	"0 DictService/Increment dict={name='f'} key=$'i' delta=$1.5\n0 DictService/CompareExchange dict={name='f'} key=$1 expected=$2.0 desired=$null\n",
 };
-#define N_STORIES (sizeof(stories) / sizeof(stories[0]))
-
-static const struct {
-	const char *name;
-	enum event event;
-} events[] = {
-	{ "RING", EVENT_RING },   { "EXPIRE", EVENT_EXPIRE }, { "SETTLE", EVENT_SETTLE }, { "CANCEL", EVENT_CANCEL },
-	{ "DEATH", EVENT_DEATH }, { "SWEEP", EVENT_SWEEP },   { "DUE", EVENT_DUE },       { "COLLECT", EVENT_COLLECT },
-	{ "START", EVENT_START }, { "KEEP", EVENT_KEEP },     { "SAVE", EVENT_SAVE },     { "DIES", EVENT_DIES },
-	{ "PASS", EVENT_PASS },   { "END", EVENT_END },       { "HOLD", EVENT_HOLD },     { "LET_GO", EVENT_LET_GO },
-	{ "FILL", EVENT_FILL },   { "AGAIN", EVENT_AGAIN },
-};
-
-static struct span event_message(const char *text, uint16_t *number)
-{
-	static uint8_t message[4];
-	char name[16];
-	unsigned first = 0, second = 0;
-	int n = sscanf(text, "%15[A-Z_] %u %u", name, &first, &second);
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (!strcmp(events[i].name, name))
-			*number = (uint16_t)(EVENT + events[i].event);
-	memcpy(message,
-	       (const uint8_t[]){ (uint8_t)first, (uint8_t)(first >> 8), (uint8_t)second, (uint8_t)(second >> 8) }, 4);
-	return (struct span){ message, n < 1 ? 0 : 2 * (size_t)(n - 1) };
-}
-
-static struct span request_message(const char *text, uint16_t *number)
-{
-	static uint8_t request[8192];
-	const char *blank = strchr(text, ' ');
-	char method[64];
-	snprintf(method, sizeof(method), "%.*s", (int)strcspn(text, " "), text);
-	if (!ops_op(method))
-		abort();
-	*number = stage_op_number(ops_op(method));
-	return ops_request(method, blank ? blank + 1 : "", request);
-}
-
-static uint8_t *put_line(const char *line, uint8_t *to, const uint8_t *end)
-{
-	char *text;
-	unsigned long how = strtoul(line, &text, 10);
-	uint16_t number = EVENT;
-	struct span message = text[1] == '#' ? event_message(text + 2, &number) : request_message(text + 1, &number);
-	const uint8_t head[] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)how };
-	return piece_put(&play_form, to, end, head, message);
-}
-
-void stories_write(const char *folder)
-{
-	static uint8_t input[SEED_MAX];
-	char text[8192], *rest;
-	for (size_t i = 0; i < N_STORIES; i++) {
-		uint8_t *to = input;
-		snprintf(text, sizeof(text), "%s", stories[i]);
-		for (char *line = strtok_r(text, "\n", &rest); line && to; line = strtok_r(NULL, "\n", &rest))
-			to = put_line(line, to, input + sizeof(input));
-		if (!to)
-			abort();
-		seed_write(folder, "story", i, (struct span){ input, (size_t)(to - input) });
-	}
-}
+const size_t n_stories = sizeof(stories) / sizeof(stories[0]);
