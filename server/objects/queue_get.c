@@ -39,11 +39,14 @@ uint32_t *queue_returned_link(struct queue *q, uint32_t *from, uint64_t ordinal)
 	return from;
 }
 
-/* Puts an item in front of those with higher ordinals; one journaled transaction that also takes it off the chain of `of`. */
-static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *item, uint32_t ref)
+/*
+ * Puts an item in front of those with higher ordinals, at or behind `from`; one journaled transaction that also takes it off the chain
+ * of `of`.
+ */
+static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *item, uint32_t ref, uint32_t *from)
 {
 	struct lane *lane = q->lane;
-	uint32_t *link = queue_returned_link(q, &q->body->returned, load64_relaxed(&item->ordinal));
+	uint32_t *link = queue_returned_link(q, from, load64_relaxed(&item->ordinal));
 	uint64_t word = load64_relaxed(&item->block.word);
 	uint32_t len;
 	if (!link)
@@ -66,15 +69,23 @@ static bool return_item(struct queue *q, struct seg_lane *of, struct seg_item *i
 enum sabir_error queue_give_back_locked(struct queue *q, struct seg_lane *of, uint32_t of_id)
 {
 	enum sabir_error error = SABIR_OK;
-	uint32_t ref;
+	uint32_t ref, *from = &q->body->returned;
+	uint64_t last = 0;
 	while ((ref = load32_relaxed(&of->chain)) != 0) {
 		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
 		uint64_t word = item ? load64_acquire(&item->block.word) : 0;
 		bool taken = block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == of_id;
-		if (!taken || !return_item(q, of, item, ref)) {
+		uint64_t ordinal = taken ? load64_relaxed(&item->ordinal) : 0;
+		/* Mostly they stand in their order: the next one belongs behind this one. */
+		if (ordinal < last)
+			from = &q->body->returned;
+		if (!taken || !return_item(q, of, item, ref, from)) {
 			error = queue_damaged(q);
 			queue_drop_chain(q, of, of_id, &of->chain);
+			continue;
 		}
+		from = &item->block.next;
+		last = ordinal;
 	}
 	return error;
 }

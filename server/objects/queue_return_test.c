@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items that dead getters gave back, getters without memory, and the lock that stands in their way. */
+#include <stdlib.h>
+
 #include "server/objects/queue_test_kit.h"
 
 #define N 5 /* items; the first two are returned ones */
@@ -313,9 +315,40 @@ static void what_is_counted_goes_back_once(void)
 	munmap(steps, sizeof(*steps));
 }
 
+#define MANY 60000u
+
+/* Others wait for the lock meanwhile: each must not be looked for from the beginning. */
+static void many_go_back_in_no_time(void)
+{
+	uint64_t q = make_queue(0);
+	struct bytes out = { 0 }, ordinals = { 0 };
+	struct span *items = calloc(MANY, sizeof(*items));
+	for (uint32_t i = 0, accepted; i < MANY; i++) {
+		struct queue_item item = { .body = { (const uint8_t *)&i, sizeof(i) } };
+		CU_ASSERT_EQUAL_FATAL(queue_put(&lane, q, &item, 1, &accepted), SABIR_OK);
+	}
+	CU_ASSERT_EQUAL(queue_get_noted(&lane, q, MANY, &out, &ordinals), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(out.n_items, MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		items[i] = bytes_item(&out, i);
+	alarm(20);
+	CU_ASSERT_EQUAL(unget(&lane, q, (const uint64_t *)ordinals.data, items, MANY), SABIR_OK);
+	alarm(0);
+	bytes_fini(&out);
+	CU_ASSERT_EQUAL(queue_get(&lane, q, MANY, &out), SABIR_OK);
+	for (uint32_t i = 0; i < out.n_items; i++)
+		CU_ASSERT_FATAL(!memcmp(bytes_item(&out, i).data, &i, sizeof(i)));
+	CU_ASSERT_EQUAL(out.n_items, MANY);
+	bytes_fini(&out);
+	bytes_fini(&ordinals);
+	free(items);
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
+		KIT_TEST(many_go_back_in_no_time),
 		KIT_TEST(a_getter_without_memory_leaves_the_item_where_it_is),
 		KIT_TEST(a_returned_item_stays_too),
 		KIT_TEST(a_batch_that_runs_out_of_memory_ends_there),
