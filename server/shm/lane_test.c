@@ -5,20 +5,7 @@
 #include <unistd.h>
 
 #include "server/shm/event.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-
-static int setup(void)
-{
-	return kit_segment(4 << 20, &seg) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	segment_unmap(&seg);
-	return 0;
-}
+#include "server/shm/segment_test_kit.h"
 
 /* ---------------------------------------------------------------- owners and lanes */
 
@@ -371,5 +358,5 @@ int main(void)
 		KIT_TEST(death_before_the_commit_undoes_everything),
 		KIT_TEST(a_damaged_journal_touches_nothing_outside),
 	};
-	return kit_run("lane", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("lane", segment_setup, segment_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -8,20 +8,7 @@
 #include <unistd.h>
 
 #include "server/shm/event.h"
-#include "server/shm/test_kit.h"
-
-static struct segment seg;
-
-static int setup(void)
-{
-	return kit_segment(4 << 20, &seg) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	segment_unmap(&seg);
-	return 0;
-}
+#include "server/shm/segment_test_kit.h"
 
 static void count_under_lock(uint64_t *lock, uint64_t *counter, int rounds)
 {
@@ -453,5 +440,5 @@ int main(void)
 		KIT_TEST(a_wake_up_that_a_dead_releaser_owes_is_made_good),
 		KIT_TEST(deaths_among_many_do_not_stop_the_others),
 	};
-	return kit_run("lock", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("lock", segment_setup, segment_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -7,22 +7,9 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
-#include "server/shm/test_kit.h"
+#include "server/shm/segment_test_kit.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-static struct segment seg;
-
-static int setup(void)
-{
-	return kit_segment(4 << 20, &seg) ? -1 : 0;
-}
-
-static int teardown(void)
-{
-	segment_unmap(&seg);
-	return 0;
-}
 
 static bool is_open(int fd)
 {
@@ -258,5 +245,5 @@ int main(void)
 		KIT_TEST(a_magic_is_written_last),
 		KIT_TEST(refs_outside_the_data_area_are_nothing),
 	};
-	return kit_run("segment", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
+	return kit_run("segment", segment_setup, segment_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
