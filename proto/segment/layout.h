@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 8u
+#define SEG_LAYOUT_VERSION 9u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -190,12 +190,15 @@ struct seg_undo {
 	uint64_t old;
 };
 
+/* In seg_lane.epoch, so that one who is in an operation never has 0 there, whatever somebody has written into the header. */
+#define SEG_PINNED (1ull << 63)
+
 struct seg_lane {
 	uint64_t word;
 	uint8_t pad0[56];
 
 	/* line 1: the intent, written by the lane, read by its recovery and by whoever retires memory */
-	uint64_t epoch;      /* the epoch in which the running operation began, 0 outside */
+	uint64_t epoch;      /* SEG_PINNED and the epoch in which the running operation began, 0 outside */
 	uint32_t op;         /* SEG_OP_* */
 	uint32_t object;     /* index of the object that the operation works on */
 	uint64_t handle;     /* its handle */
@@ -243,7 +246,7 @@ struct seg_lane {
 
 /*
  * seg_chunk.word: state in bits 0-3, size class in bits 4-11, lane in bits 12-25 (FORMING, RUN), epoch in bits 26-63
- * (LIMBO). A chunk is claimed by the compare-and-swap that writes its lane.
+ * (LIMBO), of which these are the lower 38 bits. A chunk is claimed by the compare-and-swap that writes its lane.
  */
 #define SEG_CHUNK_FREE 0u    /* not committed */
 #define SEG_CHUNK_IDLE 1u    /* committed, unused */

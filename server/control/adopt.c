@@ -121,7 +121,7 @@ void control_adopt(struct control *control, uint32_t owner, int socket, int pidf
 	}
 	if (!watch(c, socket, pidfd))
 		return;
-	if ((load64_acquire(&o->word) & 15) == SEG_OWNER_DEAD) {
+	if ((owner_now(control->options.seg, owner) & 15) == SEG_OWNER_DEAD) {
 		connection_release(c, "the former server had begun");
 		return;
 	}

@@ -98,7 +98,7 @@ static void list(const struct control *control, uint32_t from, attach_OwnerList 
 	uint32_t i = from;
 	*to = (attach_OwnerList)attach_OwnerList_init_zero;
 	for (; i < seg->n_owners && to->owners_count < sizeof(to->owners) / sizeof(to->owners[0]); i++) {
-		uint64_t word = load64_acquire(&seg->owners[i].word);
+		uint64_t word = owner_now(seg, i);
 		if ((word & 15) != SEG_OWNER_FREE)
 			describe(control, i, word, &to->owners[to->owners_count++]);
 	}

@@ -344,6 +344,8 @@ void memory_tick(struct memory *m)
 	uint32_t n_mended = owners_mend(&m->seg);
 	if (n_mended)
 		log_error("entries of owners were written over, and are mended", log_u64("n", n_mended));
+	if (epoch_mend(&m->seg))
+		log_error("the epoch was written over, and is mended");
 	lanes_spare(&m->seg, m->owner, N_SPARES);
 }
 

@@ -8,7 +8,8 @@
  *   session         its record has the owner's word
  *   server          its flags, which are taken off before an entry is free
  *
- * So a free entry with flags, or with lanes, was written over; and so was one in no state that there is.
+ * So a free entry with flags, or with lanes, was written over; and so was one in no state that there is, or of a program that has been
+ * told of another generation.
  */
 #include "server/main/memory.h"
 
@@ -58,20 +59,25 @@ static uint64_t newest_generation(const struct kept *kept, uint32_t owner)
 	return newest;
 }
 
+static void mend_program(struct segment *seg, const struct kept *kept, uint32_t owner)
+{
+	uint64_t word = load64_acquire(&seg->owners[owner].word), generation = newest_generation(kept, owner);
+	uint32_t flags = load32_relaxed(&seg->owners[owner].flags);
+	/* It is kept before it is told. */
+	bool is_another = flags && word >> 32 != generation;
+	if (flags & NO_PROGRAM || !(is_another || is_written_over(seg, owner)) || (!flags && !has_lanes(seg, owner)))
+		return;
+	/* It has been told of it: it has lanes. */
+	fetch_or32(&seg->owners[owner].flags, SEG_OWNER_WELCOMED);
+	mend(seg, owner, generation << 32 | SEG_OWNER_LIVE);
+}
+
 static void mend_programs(struct segment *seg, const struct kept *kept)
 {
 	uint32_t owner, generation;
-	for (size_t i = 0; kept_find(kept, "client-", &i); i++) {
-		if (!read_name(kept->fds[i].name, &owner, &generation) || owner >= seg->n_owners ||
-		    !is_written_over(seg, owner))
-			continue;
-		uint32_t flags = load32_relaxed(&seg->owners[owner].flags);
-		if (flags & NO_PROGRAM || (!flags && !has_lanes(seg, owner)))
-			continue;
-		/* It has been told of it: it has lanes. */
-		fetch_or32(&seg->owners[owner].flags, SEG_OWNER_WELCOMED);
-		mend(seg, owner, newest_generation(kept, owner) << 32 | SEG_OWNER_LIVE);
-	}
+	for (size_t i = 0; kept_find(kept, "client-", &i); i++)
+		if (read_name(kept->fds[i].name, &owner, &generation) && owner < seg->n_owners)
+			mend_program(seg, kept, owner);
 }
 
 /* All that is known of the others: what is left of the word must do where there is no record. */

@@ -181,6 +181,22 @@ static void test_a_local_program_is_watched_on(void)
 	for_all_garbage(find_program);
 }
 
+/* Words that other owners could have. */
+static void test_another_generation_is_not_believed(void)
+{
+	static const uint64_t words[] = { SEG_OWNER_LIVE, 1ull << 32 | SEG_OWNER_LIVE, 99ull << 32 | SEG_OWNER_LIVE,
+					  99ull << 32 | SEG_OWNER_DEAD };
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct memory m;
+		garbage = words[i];
+		struct heirs h = succeed(write_over_a_program, &m);
+		CU_ASSERT(h.n_adopted == 1 && h.adopted[0] == found->owner && h.n_recovered == 0);
+		expect_whole(&m);
+		memory_stop(&m);
+		kept_fini(&kept);
+	}
+}
+
 static void find_unkept(uint64_t word)
 {
 	struct memory m;
@@ -271,10 +287,23 @@ static void mend_at_once(uint64_t word)
 	memory_stop(&m);
 }
 
-/* Until then the collector and the like take its owner for dead. */
 static void test_who_writes_over_an_entry_while_there_is_a_server_has_it_mended(void)
 {
 	for_all_garbage(mend_at_once);
+}
+
+static void test_who_writes_over_the_epoch_has_it_mended(void)
+{
+	struct memory m;
+	CU_ASSERT_EQUAL_FATAL(start(&m), SABIR_OK);
+	uint64_t before = epoch_retire(&m.seg);
+	memory_tick(&m);
+	m.seg.header->epoch = 0;
+	log_set_fd(-1);
+	memory_tick(&m);
+	log_set_fd(STDERR_FILENO);
+	CU_ASSERT(m.seg.header->epoch > before && epoch_oldest(&m.seg) > before);
+	memory_stop(&m);
 }
 
 int main(void)
@@ -282,12 +311,14 @@ int main(void)
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite_with_setup_and_teardown("memory, owners", begin_suite, NULL, setup, teardown);
 	CU_ADD_TEST(suite, test_a_local_program_is_watched_on);
+	CU_ADD_TEST(suite, test_another_generation_is_not_believed);
 	CU_ADD_TEST(suite, test_a_local_program_that_was_not_kept_has_its_entry_yet);
 	CU_ADD_TEST(suite, test_a_session_goes_on);
 	CU_ADD_TEST(suite, test_what_is_free_stays_free);
 	CU_ADD_TEST(suite, test_a_former_server_is_recovered);
 	CU_ADD_TEST(suite, test_what_is_written_over_while_a_server_starts_is_mended_too);
 	CU_ADD_TEST(suite, test_who_writes_over_an_entry_while_there_is_a_server_has_it_mended);
+	CU_ADD_TEST(suite, test_who_writes_over_the_epoch_has_it_mended);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();

@@ -56,7 +56,7 @@ static struct seg_session *session_of(const struct segment *seg, uint64_t owner)
 	uint32_t index = (uint32_t)owner - 1;
 	if (index >= seg->n_owners)
 		return NULL;
-	uint64_t word = load64_acquire(&seg->owners[index].word), its = load64_acquire(&seg->sessions[index].word);
+	uint64_t word = owner_now(seg, index), its = load64_acquire(&seg->sessions[index].word);
 	bool alive = (word & 15) != SEG_OWNER_FREE && word >> 32 == owner >> 32;
 	return alive && its >> 32 == owner >> 32 && (its & 15) == SEG_OWNER_LIVE ? &seg->sessions[index] : NULL;
 }
@@ -69,7 +69,7 @@ bool answers_hold_items(const struct segment *seg, uint64_t owner)
 
 uint64_t answers_kept(const struct segment *seg, uint32_t index)
 {
-	uint64_t word = index < seg->n_owners ? load64_acquire(&seg->owners[index].word) : 0;
+	uint64_t word = index < seg->n_owners ? owner_now(seg, index) : 0;
 	const struct seg_session *session = session_of(seg, (word & 0xffffffff00000000ull) | (index + 1));
 	bool remote = session && load32_relaxed(&seg->owners[index].flags) & SEG_OWNER_REMOTE;
 	return remote ? load64_acquire(&session->answers) : 0;

@@ -320,8 +320,8 @@ bool queue_is_lent(const struct segment *seg, const struct seg_item *item, uint3
 	/* Pairs with queue_loan_over. */
 	uint64_t holder = load64_acquire(&item->last);
 	uint32_t owner = (uint32_t)(holder & ((1u << OWNER_BITS) - 1)) - 1;
-	return holder & BORROWER && owner < seg->n_owners &&
-	       (load64_seq(&seg->owners[owner].word) & 15) == SEG_OWNER_LIVE && is_of(item, index);
+	return holder & BORROWER && owner < seg->n_owners && (owner_now(seg, owner) & 15) == SEG_OWNER_LIVE &&
+	       is_of(item, index);
 }
 
 void queue_loan_over(struct lane *lane, uint64_t handle, uint64_t holder, struct span value)

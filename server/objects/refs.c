@@ -89,7 +89,7 @@ static bool counts(const struct segment *seg, uint64_t hold)
 	uint32_t index = (uint32_t)(hold & (ONE_MORE - 1)) - 1;
 	if (!count_in(hold) || index >= seg->n_owners)
 		return false;
-	uint64_t word = load64_acquire(&seg->owners[index].word);
+	uint64_t word = owner_now(seg, index);
 	return (word & 15) == SEG_OWNER_LIVE && word >> 32 == hold >> 32;
 }
 

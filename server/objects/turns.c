@@ -240,6 +240,6 @@ bool turn_owner_is_live(const struct segment *seg, uint64_t owner)
 	uint32_t index = (uint32_t)owner - 1;
 	if (!owner || index >= seg->n_owners)
 		return false;
-	uint64_t word = load64_acquire(&seg->owners[index].word);
+	uint64_t word = owner_now(seg, index);
 	return (word & 15) == SEG_OWNER_LIVE && word >> 32 == owner >> 32;
 }

@@ -61,7 +61,7 @@ bool session_record_read(const struct segment *seg, uint32_t owner, struct sessi
 	if (owner >= seg->n_owners)
 		return false;
 	const struct seg_session *from = &seg->sessions[owner];
-	uint64_t owner_word = load64_acquire(&seg->owners[owner].word), word = load64_acquire(&from->word);
+	uint64_t owner_word = owner_now(seg, owner), word = load64_acquire(&from->word);
 	if (!is_session(word, owner_word) || !(load32_relaxed(&seg->owners[owner].flags) & SEG_OWNER_REMOTE))
 		return false;
 	*record = (struct session_record){

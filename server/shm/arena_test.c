@@ -310,7 +310,7 @@ static void blocks_that_others_free_are_used_again(void)
 
 /* ---------------------------------------------------------------- retired memory */
 
-static void retired_blocks_stay_as_they_are_until_their_epoch_has_passed(void)
+static void retire_all_sizes(void)
 {
 	static const uint64_t sizes[] = { 64, 1024, 30000, 86016, 300000 };
 	struct lane reader = kit_lane(&seg);
@@ -336,6 +336,21 @@ static void retired_blocks_stay_as_they_are_until_their_epoch_has_passed(void)
 	}
 	kit_lane_close(&reader);
 	expect_empty();
+}
+
+static void retired_blocks_stay_as_they_are_until_their_epoch_has_passed(void)
+{
+	retire_all_sizes();
+}
+
+/* A chunk's word has a part of it. */
+static void the_epoch_goes_round_in_chunks_and_nowhere_else(void)
+{
+	static const uint64_t starts[] = { (1ull << 37) - 2, (1ull << 38) - 6, (1ull << 38) - 1, (5ull << 38) + 3 };
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		store64_seq(&seg.header->epoch, starts[i]);
+		retire_all_sizes();
+	}
 }
 
 static void retired_memory_comes_back(void)
@@ -458,6 +473,7 @@ int main(void)
 		KIT_TEST(blocks_of_several_processes_never_overlap),
 		KIT_TEST(blocks_that_others_free_are_used_again),
 		KIT_TEST(retired_blocks_stay_as_they_are_until_their_epoch_has_passed),
+		KIT_TEST(the_epoch_goes_round_in_chunks_and_nowhere_else),
 		KIT_TEST(retired_memory_comes_back),
 		KIT_TEST(trim_keeps_what_is_wanted_and_gives_back_the_rest),
 		KIT_TEST(a_long_run_ends_where_it_began),

@@ -161,20 +161,23 @@ static bool dissolve_slab(struct lane *lane, uint32_t chunk)
 	return won;
 }
 
-/* Looks for chunks that can be had. Returns the lowest epoch that has to pass for one, 0 if some are free already, UINT64_MAX if none. */
-static uint64_t wanted_epoch(const struct segment *seg)
+enum room { NO_ROOM, ROOM_SOON, ROOM_NOW };
+
+/* Whether chunks can be had; soon: when the operations have ended that are running. */
+static enum room look_for_chunks(const struct segment *seg)
 {
-	uint64_t oldest = epoch_oldest(seg), lowest = UINT64_MAX;
+	uint64_t oldest = epoch_oldest(seg);
+	enum room room = NO_ROOM;
 	for (uint32_t chunk = 0; chunk < seg->n_chunks; chunk++) {
 		uint64_t word = load64_relaxed(&seg->chunks[chunk].word);
 		uint32_t state = chunk_state(word);
-		bool free = state == SEG_CHUNK_IDLE || state == SEG_CHUNK_FREE;
-		if (free || (state == SEG_CHUNK_LIMBO && chunk_epoch(word) < oldest))
-			return 0;
-		if (state == SEG_CHUNK_LIMBO && chunk_epoch(word) < lowest)
-			lowest = chunk_epoch(word);
+		bool retired = state == SEG_CHUNK_LIMBO;
+		if (state == SEG_CHUNK_IDLE || state == SEG_CHUNK_FREE || (retired && chunk_has_passed(word, oldest)))
+			return ROOM_NOW;
+		if (retired)
+			room = ROOM_SOON;
 	}
-	return lowest;
+	return room;
 }
 
 /*
@@ -184,11 +187,9 @@ static uint64_t wanted_epoch(const struct segment *seg)
 static bool wait_for_chunks(const struct segment *seg)
 {
 	for (uint32_t tries = 0; tries < RECLAIM_TRIES; tries++) {
-		uint64_t epoch = wanted_epoch(seg);
-		if (epoch == 0)
-			return true;
-		if (epoch == UINT64_MAX)
-			return false;
+		enum room room = look_for_chunks(seg);
+		if (room != ROOM_SOON)
+			return room == ROOM_NOW;
 		struct timespec pause = { 0, 200000 };
 		nanosleep(&pause, NULL);
 	}
@@ -221,7 +222,7 @@ bool arena_reclaim(struct lane *lane)
 		any |= dissolve_slab(lane, chunk);
 		lane_end(lane);
 	}
-	return any || wanted_epoch(seg) != UINT64_MAX;
+	return any || look_for_chunks(seg) != NO_ROOM;
 }
 
 bool arena_make_room(struct lane *lane)

@@ -34,7 +34,7 @@ static bool claim_one(struct lane *lane, uint32_t chunk, uint64_t oldest)
 		committed = WAS_COMMITTED;
 		break;
 	case SEG_CHUNK_LIMBO:
-		if (chunk_epoch(word) >= oldest)
+		if (!chunk_has_passed(word, oldest))
 			return false;
 		committed = WAS_COMMITTED;
 		break;

@@ -18,6 +18,9 @@
 
 #include "server/shm/lane.h"
 
+#define EPOCH_LEAP (1ull << 27) /* more than pass between two looks of a server */
+#define EPOCH_MOST (1ull << 62) /* no segment lives so long */
+
 bool epoch_register(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
@@ -29,6 +32,19 @@ uint64_t epoch_retire(struct segment *seg)
 	return fetch_add64(&seg->header->epoch, 1);
 }
 
+bool epoch_mend(struct segment *seg)
+{
+	uint64_t *epoch = &seg->header->epoch, found = load64_seq(epoch);
+	if (found >= seg->epoch_seen && found < EPOCH_MOST) {
+		seg->epoch_seen = found;
+		return false;
+	}
+	seg->epoch_seen += EPOCH_LEAP;
+	while (!cas64(epoch, &found, seg->epoch_seen))
+		;
+	return true;
+}
+
 uint64_t epoch_oldest(const struct segment *seg)
 {
 	uint64_t oldest = load64_seq(&seg->header->epoch);
@@ -37,8 +53,14 @@ uint64_t epoch_oldest(const struct segment *seg)
 		return 0; /* this process is not allowed to: somebody else will reclaim */
 	uint32_t n = load32_seq(&seg->header->n_lanes_used);
 	for (uint32_t i = 0; i < n && i < seg->n_lanes; i++) {
-		uint64_t pinned = load64_seq(&seg->lanes[i].epoch);
-		if (pinned && pinned < oldest)
+		uint64_t word = load64_seq(&seg->lanes[i].epoch), pinned = word & ~SEG_PINNED;
+		/* What stands in a lane that nobody has is garbage, and would stay. */
+		if (!word || (load64_seq(&seg->lanes[i].word) & 15) != SEG_LANE_LIVE)
+			continue;
+		/* Pinned while the epoch was written over: it tells nothing of when. */
+		if (pinned >= EPOCH_MOST)
+			return 0;
+		if (pinned < oldest)
 			oldest = pinned;
 	}
 	return oldest;

@@ -57,6 +57,12 @@ static bool is_written_over(uint64_t word, uint64_t given)
 	return ((word ^ given) & ~15ull) || (state != SEG_OWNER_LIVE && state != SEG_OWNER_DEAD);
 }
 
+uint64_t owner_now(const struct segment *seg, uint32_t owner)
+{
+	uint64_t given = remembered(seg, owner), word = load64_seq(&seg->owners[owner].word);
+	return given && is_written_over(word, given) ? given : word;
+}
+
 static bool owner_mend(struct segment *seg, uint32_t owner)
 {
 	struct seg_owner *o = &seg->owners[owner];

@@ -108,6 +108,8 @@ enum sabir_error owners_remember(struct segment *seg);
 uint32_t owners_mend(struct segment *seg);
 /* An entry's word, for its recovery. */
 uint64_t owner_word(const struct segment *seg, uint32_t owner);
+/* The same with the state of this moment, for who asks whether the owner lives: in a server also where the word is written over. */
+uint64_t owner_now(const struct segment *seg, uint32_t owner);
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner);
 /* Returns an owner whose lanes are all closed or recovered. */
@@ -142,7 +144,7 @@ static inline void lane_begin(struct lane *lane, uint32_t op, uint32_t object)
 	record32(&s->object, object);
 	record32(&s->op, op);
 	/* Pairs with epoch_oldest(): either it sees this epoch, or we see what was retired. */
-	uint64_t epoch = load64_acquire(&seg->header->epoch);
+	uint64_t epoch = load64_acquire(&seg->header->epoch) | SEG_PINNED;
 	if (__builtin_expect(seg->light_pins, 1)) {
 		store64_release(&s->epoch, epoch);
 		fence_compiler();
@@ -163,6 +165,11 @@ static inline void lane_end(struct lane *lane)
 bool epoch_register(void);
 /* Raises the epoch and returns the number that memory retired now is marked with. */
 uint64_t epoch_retire(struct segment *seg);
+/*
+ * For a server, now and then: an epoch that a faulty program has set back, or close to the end of its word, is set to one that lies
+ * behind all that there were; memory that was retired could not be used again before. True: it was so.
+ */
+bool epoch_mend(struct segment *seg);
 /* No lane can be in an operation that began in an epoch below this: memory retired with a smaller number is free. */
 uint64_t epoch_oldest(const struct segment *seg);
 

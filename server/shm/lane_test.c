@@ -70,6 +70,24 @@ static void an_entry_that_was_written_over_is_mended(void)
 	segment_unmap(&its);
 }
 
+/* Not for a moment. */
+static void whose_entry_was_written_over_lives(void)
+{
+	static const uint64_t garbage[] = { 0, 1, 7, UINT64_MAX, 77ull << 32 | SEG_OWNER_LIVE };
+	uint32_t owner[3];
+	struct segment its = of_server(owner);
+	const uint64_t word = its.owners[owner[1]].word;
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		its.owners[owner[1]].word = garbage[i];
+		CU_ASSERT_EQUAL(owner_now(&its, owner[1]), word);
+	}
+	its.owners[owner[1]].word = (word & ~15ull) | SEG_OWNER_DEAD;
+	CU_ASSERT_EQUAL(owner_now(&its, owner[1]) & 15, SEG_OWNER_DEAD);
+	owner_close(&its, owner[1]);
+	CU_ASSERT_EQUAL(owner_now(&its, owner[1]) & 15, SEG_OWNER_FREE);
+	segment_unmap(&its);
+}
+
 /* Else what it holds, or the next one, could be taken for another's. */
 static void an_entry_that_was_written_over_keeps_its_generation(void)
 {
@@ -171,6 +189,42 @@ static void an_operation_holds_back_what_is_retired_meanwhile(void)
 	CU_ASSERT(later < epoch_oldest(&seg));
 	kit_lane_close(&a);
 	kit_lane_close(&b);
+}
+
+static void a_lane_that_nobody_has_holds_nothing_back(void)
+{
+	static const uint64_t garbage[] = { 1, SEG_PINNED, SEG_PINNED | 1, UINT64_MAX };
+	struct lane lane = kit_lane(&seg);
+	struct seg_lane *s = lane.shared;
+	kit_lane_close(&lane);
+	uint64_t retired = epoch_retire(&seg);
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		store64_seq(&s->epoch, garbage[i]);
+		CU_ASSERT(retired < epoch_oldest(&seg));
+	}
+	store64_seq(&s->epoch, 0);
+}
+
+/* What was retired before comes back, and what is retired from then on is held back as ever. */
+static void an_epoch_that_was_written_over_is_mended(void)
+{
+	static const uint64_t garbage[] = { 0, 1, 1ull << 62, SEG_PINNED, UINT64_MAX };
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		struct segment its;
+		CU_ASSERT_EQUAL_FATAL(kit_segment(4 << 20, &its), SABIR_OK);
+		struct lane lane = kit_lane(&its);
+		its.header->epoch = 4711;
+		CU_ASSERT(!epoch_mend(&its) && its.header->epoch == 4711);
+		uint64_t retired = epoch_retire(&its);
+		its.header->epoch = garbage[i];
+		lane_begin(&lane, SEG_OP_READ, 0);
+		CU_ASSERT(epoch_mend(&its) && !epoch_mend(&its));
+		CU_ASSERT(epoch_retire(&its) >= epoch_oldest(&its));
+		lane_end(&lane);
+		CU_ASSERT(retired < epoch_oldest(&its));
+		kit_lane_close(&lane);
+		segment_unmap(&its);
+	}
 }
 
 /*
@@ -347,11 +401,14 @@ int main(void)
 		KIT_TEST(a_full_owner_table_is_an_error_until_one_goes),
 		KIT_TEST(a_label_is_cut_and_ends),
 		KIT_TEST(an_entry_that_was_written_over_is_mended),
+		KIT_TEST(whose_entry_was_written_over_lives),
 		KIT_TEST(an_entry_that_was_written_over_keeps_its_generation),
 		KIT_TEST(a_full_lane_table_is_an_error_until_one_goes),
 		KIT_TEST(a_new_lane_is_clean_whatever_it_was_left_with),
 		KIT_TEST(processes_get_different_owners_and_lanes),
 		KIT_TEST(an_operation_holds_back_what_is_retired_meanwhile),
+		KIT_TEST(a_lane_that_nobody_has_holds_nothing_back),
+		KIT_TEST(an_epoch_that_was_written_over_is_mended),
 		KIT_TEST(what_a_reader_holds_is_never_reused),
 		KIT_TEST(a_damaged_journal_count_leads_nowhere),
 		KIT_TEST(journaled_stores_are_undone_in_reverse),

@@ -172,6 +172,28 @@ static void who_had_let_go_when_he_was_asked_for_is_believed(void)
 	kit_lane_close(&server);
 }
 
+/* The number that an operation pins is nobody's proof that there is none. */
+static void who_works_is_believed_whatever_the_epoch_is(void)
+{
+	static const uint64_t epochs[] = { 0, SEG_PINNED, UINT64_MAX };
+	struct lane holder = kit_lane(&seg), server = kit_lane(&seg);
+	struct seg_object *o = &seg.objects[9];
+	uint64_t before = load64_seq(&seg.header->epoch);
+	server.lock_rings = true;
+	for (size_t i = 0; i < sizeof(epochs) / sizeof(epochs[0]); i++) {
+		store64_seq(&seg.header->epoch, epochs[i]);
+		lane_begin(&holder, SEG_OP_READ, 9);
+		CU_ASSERT_EQUAL(lock_acquire(&holder, &o->lock), SABIR_OK);
+		CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_BUSY);
+		CU_ASSERT(!o->damaged);
+		lock_release(&holder, &o->lock);
+		lane_end(&holder);
+	}
+	store64_seq(&seg.header->epoch, before);
+	kit_lane_close(&holder);
+	kit_lane_close(&server);
+}
+
 struct doubters {
 	struct lane *holder, *other;
 	bool is_inside;
@@ -432,6 +454,7 @@ int main(void)
 		KIT_TEST(who_had_let_go_when_he_was_asked_for_is_believed),
 		KIT_TEST(two_who_doubt_at_the_same_time_are_told_apart),
 		KIT_TEST(who_works_is_not_doubted),
+		KIT_TEST(who_works_is_believed_whatever_the_epoch_is),
 		KIT_TEST(no_order_of_steps_makes_a_doubt_wrong),
 		KIT_TEST(a_doubt_is_never_wrong),
 		KIT_TEST(a_lane_that_does_not_sleep_has_the_release_ring),

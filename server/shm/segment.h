@@ -33,9 +33,10 @@ struct segment {
 	uint64_t data_len; /* a chunk at least */
 	uint64_t max_item_bytes;
 	uint64_t hash_seed;
-	uint64_t instance; /* random for each segment */
-	bool light_pins;   /* this process pins epochs with plain stores */
-	uint64_t *given;   /* [n_owners], of a server: the words of those that are given out; else NULL */
+	uint64_t instance;   /* random for each segment */
+	bool light_pins;     /* this process pins epochs with plain stores */
+	uint64_t *given;     /* [n_owners], of a server: the words of those that are given out; else NULL */
+	uint64_t epoch_seen; /* of a server: the epoch at its last epoch_mend */
 };
 
 struct segment_options {

@@ -57,7 +57,7 @@ static inline void kit_lane_close(struct lane *lane)
 /* Takes a lock as one in the midst of an operation, who is left there. */
 static inline enum sabir_error kit_hold(struct lane *lane, uint64_t *lock)
 {
-	store64_seq(&lane->shared->epoch, load64_seq(&lane->seg->header->epoch));
+	store64_seq(&lane->shared->epoch, SEG_PINNED | load64_seq(&lane->seg->header->epoch));
 	enum sabir_error error = lock_acquire(lane, lock);
 	if (error)
 		store64_seq(&lane->shared->epoch, 0);
