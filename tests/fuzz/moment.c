@@ -32,8 +32,16 @@ static struct moment {
 	uint64_t chance;
 } now = { .ns = 1000 * CLOCK_SECOND, .chance = 1 }, first;
 
+static uint64_t committed; /* chunks of the file, a bit each */
+
+static uint64_t chunk_bit(uint64_t offset)
+{
+	return 1ull << (offset >> SEG_CHUNK_SHIFT) % 64;
+}
+
 void moment_begin(void)
 {
+	committed = 0;
 	/* Who sleeps without an end does not look again: wait_on finds him. */
 	lane_look_again = CLOCK_NEVER;
 	if (first.ns)
@@ -111,7 +119,15 @@ long __wrap_syscall(long number, ...)
 /* The stage has its pages already: only to empty them is something to be done. */
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t len)
 {
-	return mode ? __real_fallocate(fd, mode, offset, len) : 0;
+	if (mode)
+		return __real_fallocate(fd, mode, offset, len);
+	committed |= chunk_bit((uint64_t)offset);
+	return 0;
+}
+
+bool moment_committed(uint64_t offset)
+{
+	return committed & chunk_bit(offset);
 }
 
 /* splitmix64. */

@@ -2,6 +2,7 @@
 #ifndef SABIR_TESTS_FUZZ_MOMENT_H
 #define SABIR_TESTS_FUZZ_MOMENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -14,5 +15,8 @@
 void moment_begin(void);
 /* So much of it passes. */
 void moment_pass(uint64_t ns);
+
+/* Whether the segment's memory at this offset was committed since moment_begin; that of others is taken for its own. */
+bool moment_committed(uint64_t offset);
 
 #endif

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/base/clock.h"
 #include "server/objects/change.h"
@@ -323,20 +322,15 @@ static void happen(struct play *p, unsigned event, unsigned how, struct span pay
 
 /* ---------------------------------------------------------------- inputs */
 
-/* What has cost so much ends there: large lists that are sorted again and again find nothing new. */
-#define BUDGET_NS 40000000ull
-#define LOOK_EACH 4
-
-static uint64_t spent(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * CLOCK_SECOND + (uint64_t)t.tv_nsec;
-}
-
-/* Where memory is short there is something to find, but everything takes long: a few pieces are enough. */
+/*
+ * Where memory is short there is something to find, but everything takes long: a few pieces are enough. So it is with long lists,
+ * which cost memory or not: most of their nodes may be the same. How long it takes is not asked for: an input has to do the same
+ * each time, on every machine.
+ */
 #define GROWN_CHUNKS 24u
 #define GROWN_PIECES 6u
+#define LONG_LIST 100000u
+#define LONGEST_LIST 2000000u
 
 static bool has_grown(const struct segment *seg)
 {
@@ -346,8 +340,29 @@ static bool has_grown(const struct segment *seg)
 	return n >= GROWN_CHUNKS;
 }
 
+static uint64_t list_length(const struct segment *seg, const struct seg_object *o)
+{
+	bool is_list = (load64_relaxed(&o->word) & 15) == SEG_OBJECT_LIVE && load32_relaxed(&o->kind) == SEG_KIND_LIST;
+	const struct seg_list *list = is_list ? segment_at(seg, load32_relaxed(&o->body), sizeof(*list)) : NULL;
+	const struct seg_list_node *top = list ? segment_at(seg, (uint32_t)load64_relaxed(&list->top), sizeof(*top))
+					       : NULL;
+	return top ? load64_relaxed(&top->total) : 0;
+}
+
+/* What a piece on this memory counts for, of GROWN_PIECES. */
+static uint32_t weight(const struct segment *seg)
+{
+	uint64_t longest = 0;
+	for (uint32_t i = 0; i < seg->n_objects; i++) {
+		uint64_t length = list_length(seg, &seg->objects[i]);
+		longest = length > longest ? length : longest;
+	}
+	return longest > LONGEST_LIST ? GROWN_PIECES : longest > LONG_LIST || has_grown(seg);
+}
+
 /* Bytes of its end, so that a key is another each time. */
 #define AGAIN_MOST 4096u
+#define AGAIN_IN_ALL (4 * AGAIN_MOST)
 
 static void again(struct play *p, struct span payload)
 {
@@ -355,12 +370,11 @@ static void again(struct play *p, struct span payload)
 	uint32_t n = number_in(payload, 0) % AGAIN_MOST, at = number_in(payload, 1);
 	struct span from = p->last_request;
 	bool varies = payload.len > 2 && from.len >= 2;
-	uint64_t begin = spent();
 	if (!p->last)
 		return;
 	if (from.len)
 		memcpy(request, from.data, from.len);
-	for (uint32_t i = 1; i <= n && (i % 16 || spent() - begin < BUDGET_NS) && !has_grown(&p->world->seg); i++) {
+	for (uint32_t i = 1; i <= n && p->n_again < AGAIN_IN_ALL && !weight(&p->world->seg); i++, p->n_again++) {
 		if (varies) {
 			/* Of a letter, or of a number, it is the lower bits. */
 			request[at % (from.len - 1)] = from.data[at % (from.len - 1)] ^ (i & 0x3f);
@@ -374,10 +388,8 @@ void play_pieces(struct play *p, struct span input)
 {
 	struct span request;
 	const uint8_t *head;
-	uint64_t begin = spent();
-	uint32_t n = 0, grown = 0;
-	while ((++n % LOOK_EACH || spent() - begin < BUDGET_NS) && grown < GROWN_PIECES &&
-	       piece_next(&play_form, &input, &head, &request)) {
+	uint32_t grown = 0;
+	while (grown < GROWN_PIECES && piece_next(&play_form, &input, &head, &request)) {
 		uint16_t number = (uint16_t)(head[0] | head[1] << 8);
 		if (number >= EVENT) {
 			happen(p, (number - EVENT) % N_EVENTS, head[2], request);
@@ -385,6 +397,6 @@ void play_pieces(struct play *p, struct span input)
 			p->last = stage_op(number), p->last_how = head[2], p->last_request = request;
 			ask(p, p->last, p->last_how, request);
 		}
-		grown += has_grown(&p->world->seg);
+		grown += weight(&p->world->seg);
 	}
 }

@@ -81,6 +81,7 @@ struct play {
 	const struct op *last; /* what was asked for last */
 	unsigned last_how;
 	struct span last_request;
+	uint32_t n_again; /* how often it was asked for once more */
 	bool damaged; /* in: whether overwrites of the memory are done */
 	bool saved;   /* there was a snapshot: one in a run, for they take most of its time */
 };

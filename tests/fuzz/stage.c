@@ -9,6 +9,7 @@
 
 #include "server/objects/keep.h"
 #include "server/ops/test_kit.h"
+#include "server/shm/chunk.h"
 #include "tests/fuzz/moment.h"
 #include "tests/fuzz/play.h"
 
@@ -215,10 +216,20 @@ static void make(void)
 	image_keep_pages(image);
 }
 
+/* A restore empties what is in use. Of what was, and of which a faulty program has written that it isn't, it has to be told. */
+static void tell_what_was_used(void)
+{
+	struct segment *seg = &world.seg;
+	for (uint32_t i = 0; i < seg->n_chunks; i++)
+		if (moment_committed((uint64_t)(chunk_base(seg, i) - seg->base)))
+			store64_relaxed(&seg->chunks[i].word, SEG_CHUNK_IDLE);
+}
+
 struct world *stage_begin(void)
 {
 	if (!image)
 		make();
+	tell_what_was_used();
 	moment_begin();
 	image_restore(image, &world);
 	if (owners_remember(&world.seg))
