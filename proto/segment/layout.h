@@ -60,7 +60,9 @@ struct seg_header {
 
 	/* line 3: read by every operation, written when memory is retired */
 	uint64_t epoch;
-	uint8_t pad1[56];
+	uint64_t
+		epoch_floor; /* what it was at least, a while ago: it can be told by that whether it was written over */
+	uint8_t pad1[48];
 
 	/* line 4: the server's doorbell */
 	uint32_t doorbell; /* 1 from the first ring until the server looks */
@@ -68,7 +70,7 @@ struct seg_header {
 	uint64_t ready_summary; /* bit i: one of the words 64*i..64*i+63 of the ready set is not 0 */
 	uint8_t pad3[48];
 
-	/* line 5: hints for allocation; any value is correct */
+	/* line 5: hints for allocation, of which any value is correct; and what a server mends */
 	uint32_t chunk_hint;
 	uint32_t object_hint;
 	uint32_t lane_hint;
@@ -245,8 +247,8 @@ struct seg_lane {
 /* ------------------------------------------------------------------ chunks and blocks */
 
 /*
- * seg_chunk.word: state in bits 0-3, size class in bits 4-11, lane in bits 12-25 (FORMING, RUN), epoch in bits 26-63
- * (LIMBO), of which these are the lower 38 bits. A chunk is claimed by the compare-and-swap that writes its lane.
+ * seg_chunk.word: state in bits 0-3, size class in bits 4-11, lane in bits 12-25 (FORMING, RUN); of LIMBO the epoch in bits
+ * 4-63. A chunk is claimed by the compare-and-swap that writes its lane.
  */
 #define SEG_CHUNK_FREE 0u    /* not committed */
 #define SEG_CHUNK_IDLE 1u    /* committed, unused */

@@ -71,7 +71,7 @@ static struct connection *heir(struct control *control, uint32_t owner, const st
 	utf8_show((struct span){ (const uint8_t *)label, strnlen(label, sizeof(label) - 1) }, c->label,
 		  sizeof(c->label));
 	c->owner = owner;
-	c->generation = (uint32_t)(load64_acquire(&o->word) >> 32);
+	c->generation = (uint32_t)(owner_now(control->options.seg, owner) >> 32);
 	c->state = CONNECTION_ORPHANED;
 	control->counters.attached++;
 	return c;

@@ -120,7 +120,7 @@ static enum sabir_error evict(const struct control *control, uint64_t id, char *
 {
 	const struct control_options *o = &control->options;
 	const struct connection *c = find(control, id);
-	if (id == owner_id(load64_relaxed(&o->seg->owners[o->lane->owner].word), o->lane->owner)) {
+	if (id == owner_id(owner_now(o->seg, o->lane->owner), o->lane->owner)) {
 		snprintf(detail, ATTACH_DETAIL_SIZE, "this is the server itself");
 		return SABIR_INVALID_ARGUMENT;
 	}

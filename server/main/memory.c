@@ -346,6 +346,7 @@ void memory_tick(struct memory *m)
 		log_error("entries of owners were written over, and are mended", log_u64("n", n_mended));
 	if (epoch_mend(&m->seg))
 		log_error("the epoch was written over, and is mended");
+	lanes_mend(&m->seg);
 	lanes_spare(&m->seg, m->owner, N_SPARES);
 }
 

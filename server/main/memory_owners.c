@@ -19,6 +19,7 @@
 #include "server/ops/session_record.h"
 
 #define NO_PROGRAM (SEG_OWNER_REMOTE | SEG_OWNER_SERVER)
+#define MOST_UNKEPT 16u /* programs, one behind the other in an entry, of whom nothing could be kept */
 
 /* Between the state and the generation there is nothing: few things but words of owners look so. */
 static bool is_written_over(const struct segment *seg, uint32_t owner)
@@ -63,9 +64,15 @@ static void mend_program(struct segment *seg, const struct kept *kept, uint32_t 
 {
 	uint64_t word = load64_acquire(&seg->owners[owner].word), generation = newest_generation(kept, owner);
 	uint32_t flags = load32_relaxed(&seg->owners[owner].flags);
-	/* It is kept before it is told. */
-	bool is_another = flags && word >> 32 != generation;
-	if (flags & NO_PROGRAM || !(is_another || is_written_over(seg, owner)) || (!flags && !has_lanes(seg, owner)))
+	bool has_state = !is_written_over(seg, owner);
+	uint32_t ahead = (uint32_t)(word >> 32) - (uint32_t)generation;
+	if (has_state && !ahead) {
+		if (flags & NO_PROGRAM) /* no session or server is kept by such a name */
+			store32_relaxed(&seg->owners[owner].flags, SEG_OWNER_WELCOMED);
+		return;
+	}
+	/* The name may have been left from one that had the entry before, and who has it now be kept by none. */
+	if (flags & NO_PROGRAM || (!flags && !has_lanes(seg, owner)) || (has_state && (!flags || ahead <= MOST_UNKEPT)))
 		return;
 	/* It has been told of it: it has lanes. */
 	fetch_or32(&seg->owners[owner].flags, SEG_OWNER_WELCOMED);

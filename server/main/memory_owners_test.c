@@ -197,6 +197,46 @@ static void test_another_generation_is_not_believed(void)
 	}
 }
 
+/* The name of one that had the entry before has not been forgotten, and of who has it now nothing could be kept. */
+static void leave_a_name_of_another(struct memory *m)
+{
+	uint32_t owner = open_owner(m, SEG_OWNER_WELCOMED);
+	keep(m, owner, (uint32_t)(m->seg.owners[owner].word >> 32) - 1);
+	*found = (struct found){ owner, m->seg.owners[owner].word };
+}
+
+static void test_who_came_later_than_the_name_is_not_taken_for_its_program(void)
+{
+	struct memory m;
+	struct heirs h = succeed(leave_a_name_of_another, &m);
+	CU_ASSERT(h.n_adopted == 0 && h.n_recovered == 0);
+	expect_whole(&m);
+	memory_stop(&m);
+	kept_fini(&kept);
+}
+
+static void write_over_the_flags(struct memory *m)
+{
+	uint32_t owner = open_program(m);
+	*found = (struct found){ owner, m->seg.owners[owner].word };
+	m->seg.owners[owner].flags = (uint32_t)garbage;
+}
+
+static void test_a_program_is_none_of_the_former_servers(void)
+{
+	static const uint32_t flags[] = { SEG_OWNER_SERVER, SEG_OWNER_SERVER | 1u << SEG_OWNER_NUMBER_SHIFT,
+					  SEG_OWNER_REMOTE, UINT32_MAX };
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		struct memory m;
+		garbage = flags[i];
+		struct heirs h = succeed(write_over_the_flags, &m);
+		CU_ASSERT(h.n_adopted == 1 && h.adopted[0] == found->owner && h.n_recovered == 0);
+		expect_whole(&m);
+		memory_stop(&m);
+		kept_fini(&kept);
+	}
+}
+
 static void find_unkept(uint64_t word)
 {
 	struct memory m;
@@ -312,6 +352,8 @@ int main(void)
 	CU_pSuite suite = CU_add_suite_with_setup_and_teardown("memory, owners", begin_suite, NULL, setup, teardown);
 	CU_ADD_TEST(suite, test_a_local_program_is_watched_on);
 	CU_ADD_TEST(suite, test_another_generation_is_not_believed);
+	CU_ADD_TEST(suite, test_who_came_later_than_the_name_is_not_taken_for_its_program);
+	CU_ADD_TEST(suite, test_a_program_is_none_of_the_former_servers);
 	CU_ADD_TEST(suite, test_a_local_program_that_was_not_kept_has_its_entry_yet);
 	CU_ADD_TEST(suite, test_a_session_goes_on);
 	CU_ADD_TEST(suite, test_what_is_free_stays_free);

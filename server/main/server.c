@@ -98,9 +98,9 @@ static void on_sooner(void *context, uint32_t events)
 static void on_tick(void *context)
 {
 	struct server *s = context;
+	memory_tick(&s->memory);
 	object_sweep(&s->memory.lane);
 	arena_trim(&s->memory.lane, KEEP_CHUNKS);
-	memory_tick(&s->memory);
 	keeping_tick(&s->keeping);
 	control_tick(s->control);
 	park_look_again(s->park);

@@ -197,7 +197,7 @@ enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 	uint64_t word = owner_word(seg, owner);
 	if ((word & 15) == SEG_OWNER_FREE)
 		return SABIR_OK;
-	store64_release(&seg->owners[owner].word, (word & ~15ull) | SEG_OWNER_DEAD);
+	owner_dies(seg, owner);
 	/* What became of a request is known when every answer that was being kept is there or not. */
 	error = recover_lanes(by, owner, false);
 	enum sabir_error asked = recover_lanes(by, owner, true);

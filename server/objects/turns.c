@@ -82,7 +82,7 @@ static uint64_t owner_of(const struct lane *lane)
 {
 	if (lane->actor.owner)
 		return lane->actor.owner;
-	uint64_t word = load64_acquire(&lane->seg->owners[lane->owner].word);
+	uint64_t word = owner_now(lane->seg, lane->owner);
 	return (word & 0xffffffff00000000ull) | (lane->owner + 1);
 }
 

@@ -333,7 +333,7 @@ static void enter(struct sessions *all, struct session *s, bool *sooner)
 {
 	const struct seg_owner *o = &all->options.seg->owners[s->index];
 
-	s->owner = (load64_relaxed(&o->word) & 0xffffffff00000000ull) | (s->index + 1);
+	s->owner = (owner_now(all->options.seg, s->index) & 0xffffffff00000000ull) | (s->index + 1);
 	s->open_time_ns = load64_relaxed(&o->attach_time_ns);
 	all->by_owner[s->index] = s;
 	all->count++;

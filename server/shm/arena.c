@@ -202,7 +202,7 @@ static enum sabir_error form_slab(struct lane *lane, uint32_t class_index, uint3
 		slab->free_bits[i / 64] |= 1ull << (i % 64);
 	}
 	FAULT("arena.slab_formed");
-	store64_release(&seg->chunks[made].word, chunk_word(SEG_CHUNK_SLAB, class_index, 0, 0));
+	store64_release(&seg->chunks[made].word, chunk_word(SEG_CHUNK_SLAB, class_index, 0));
 	FAULT("arena.slab_published");
 	hint_set(seg, class_index, made);
 	*chunk = made;
@@ -342,10 +342,10 @@ static enum sabir_error large_alloc(struct lane *lane, uint64_t size, uint32_t h
 	store32_relaxed(&seg->chunks[first].run, (uint32_t)n);
 	for (uint32_t distance = 1; distance < n; distance++) {
 		store32_relaxed(&seg->chunks[first + distance].run, distance);
-		store64_release(&seg->chunks[first + distance].word, chunk_word(SEG_CHUNK_RUN, 0, lane->id, 0));
+		store64_release(&seg->chunks[first + distance].word, chunk_word(SEG_CHUNK_RUN, 0, lane->id));
 		FAULT("arena.run_marked");
 	}
-	store64_release(&seg->chunks[first].word, chunk_word(SEG_CHUNK_LARGE, 0, 0, 0));
+	store64_release(&seg->chunks[first].word, chunk_word(SEG_CHUNK_LARGE, 0, 0));
 	FAULT("arena.large_formed");
 	*block = made;
 	return SABIR_OK;
@@ -359,7 +359,7 @@ static void large_free(struct lane *lane, uint32_t chunk)
 	if (chunk_state(word) != SEG_CHUNK_LARGE || n == 0 || n > lane->seg->n_chunks - chunk)
 		return;
 	/* The class field says that it is committed. */
-	if (!cas64(&c->word, &word, chunk_word(SEG_CHUNK_FORMING, 1, lane->id, 0)))
+	if (!cas64(&c->word, &word, chunk_word(SEG_CHUNK_FORMING, 1, lane->id)))
 		return;
 	FAULT("arena.large_unmaking");
 	chunk_retire(lane, chunk, n);

@@ -343,8 +343,8 @@ static void retired_blocks_stay_as_they_are_until_their_epoch_has_passed(void)
 	retire_all_sizes();
 }
 
-/* A chunk's word has a part of it. */
-static void the_epoch_goes_round_in_chunks_and_nowhere_else(void)
+/* As long as there are programs. */
+static void chunks_remember_the_whole_epoch(void)
 {
 	static const uint64_t starts[] = { (1ull << 37) - 2, (1ull << 38) - 6, (1ull << 38) - 1, (5ull << 38) + 3 };
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
@@ -473,7 +473,7 @@ int main(void)
 		KIT_TEST(blocks_of_several_processes_never_overlap),
 		KIT_TEST(blocks_that_others_free_are_used_again),
 		KIT_TEST(retired_blocks_stay_as_they_are_until_their_epoch_has_passed),
-		KIT_TEST(the_epoch_goes_round_in_chunks_and_nowhere_else),
+		KIT_TEST(chunks_remember_the_whole_epoch),
 		KIT_TEST(retired_memory_comes_back),
 		KIT_TEST(trim_keeps_what_is_wanted_and_gives_back_the_rest),
 		KIT_TEST(a_long_run_ends_where_it_began),

@@ -142,7 +142,7 @@ static bool dissolve_slab(struct lane *lane, uint32_t chunk)
 		FAULT("arena.dissolving");
 	}
 	bool won = n == n_blocks &&
-		   cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id, 0));
+		   cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id));
 	if (won) {
 		clear_hint(seg, chunk_class(chunk_now), chunk);
 		store32_relaxed(&seg->chunks[chunk].run, 1);
@@ -248,7 +248,7 @@ void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id)
 	uint32_t chunk = chunk_of(seg, ref);
 	uint64_t chunk_now = load64_acquire(&seg->chunks[chunk].word);
 	if (chunk_state(chunk_now) == SEG_CHUNK_LARGE) {
-		if (cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, by->id, 0)))
+		if (cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, by->id)))
 			chunk_retire(by, chunk, load32_relaxed(&seg->chunks[chunk].run));
 		return;
 	}

@@ -41,7 +41,7 @@ static bool claim_one(struct lane *lane, uint32_t chunk, uint64_t oldest)
 	default:
 		return false;
 	}
-	return cas64(&c->word, &word, chunk_word(SEG_CHUNK_FORMING, committed, lane->id, 0));
+	return cas64(&c->word, &word, chunk_word(SEG_CHUNK_FORMING, committed, lane->id));
 }
 
 static void note_free(struct segment *seg, uint32_t chunk)
@@ -70,7 +70,7 @@ static bool commit(struct lane *lane, uint32_t first, uint32_t n)
 		if (fallocate(seg->fd, 0, (off_t)(chunk_base(seg, i) - seg->base), SEG_CHUNK_SIZE))
 			return false;
 		FAULT("chunk.committed");
-		store64_release(&seg->chunks[i].word, chunk_word(SEG_CHUNK_FORMING, WAS_COMMITTED, lane->id, 0));
+		store64_release(&seg->chunks[i].word, chunk_word(SEG_CHUNK_FORMING, WAS_COMMITTED, lane->id));
 	}
 	return true;
 }
@@ -118,10 +118,10 @@ static void retire_run(struct segment *seg, uint32_t first, uint32_t n, uint64_t
 		struct seg_chunk *c = &seg->chunks[first + distance];
 		if (chunk_state(load64_acquire(&c->word)) != SEG_CHUNK_RUN || load32_relaxed(&c->run) != distance)
 			continue; /* retired by a lane that died on the way here */
-		store64_release(&c->word, chunk_word(SEG_CHUNK_LIMBO, 0, 0, epoch));
+		store64_release(&c->word, chunk_limbo(epoch));
 		FAULT("chunk.run_retired");
 	}
-	store64_release(&seg->chunks[first].word, chunk_word(SEG_CHUNK_LIMBO, 0, 0, epoch));
+	store64_release(&seg->chunks[first].word, chunk_limbo(epoch));
 	note_free(seg, first);
 }
 
@@ -156,7 +156,7 @@ void chunk_recover(struct lane *by, uint32_t dead_id)
 			continue;
 		/* A swap: whoever frees the block meanwhile retires this chunk in a later epoch, and that has to stand. */
 		if (chunk_state(word) == SEG_CHUNK_RUN && run_is_orphan(seg, i, dead_id))
-			(void)cas64(&c->word, &word, chunk_word(SEG_CHUNK_LIMBO, 0, 0, epoch));
+			(void)cas64(&c->word, &word, chunk_limbo(epoch));
 		if (chunk_state(word) != SEG_CHUNK_FORMING)
 			continue;
 		if (chunk_class(word) != WAS_COMMITTED) /* perhaps, perhaps not: commit it, so that LIMBO is true */
@@ -178,7 +178,7 @@ void arena_trim(struct lane *lane, uint32_t keep_chunks)
 		if (!claim_one(lane, i, oldest))
 			continue;
 		/* Not committed any more, should we die behind the next step. */
-		store64_release(&seg->chunks[i].word, chunk_word(SEG_CHUNK_FORMING, 0, lane->id, 0));
+		store64_release(&seg->chunks[i].word, chunk_word(SEG_CHUNK_FORMING, 0, lane->id));
 		int failed = fallocate(seg->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				       (off_t)(chunk_base(seg, i) - seg->base), SEG_CHUNK_SIZE);
 		FAULT("chunk.punched");

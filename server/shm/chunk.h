@@ -18,19 +18,19 @@ static inline uint32_t chunk_lane(uint64_t word)
 {
 	return (word >> 12) & 0x3fff;
 }
-static inline uint64_t chunk_word(uint32_t state, uint32_t class_index, uint32_t lane, uint64_t epoch)
+static inline uint64_t chunk_word(uint32_t state, uint32_t class_index, uint32_t lane)
 {
-	return state | class_index << 4 | (uint64_t)lane << 12 | epoch << 26;
+	return state | class_index << 4 | (uint64_t)lane << 12;
 }
 
-/*
- * LIMBO: whether every operation has ended that began before it was retired. Its number has 38 bits, and goes round: a chunk that is
- * not looked at for half a round is taken for younger than it is.
- */
+static inline uint64_t chunk_limbo(uint64_t epoch)
+{
+	return SEG_CHUNK_LIMBO | epoch << 4;
+}
+/* LIMBO: whether every operation has ended that began before it was retired. */
 static inline bool chunk_has_passed(uint64_t word, uint64_t oldest)
 {
-	uint64_t age = (oldest << 26) - (word & ~0ull << 26);
-	return age && age < 1ull << 63;
+	return word >> 4 < oldest;
 }
 
 static inline uint8_t *chunk_base(const struct segment *seg, uint32_t chunk)

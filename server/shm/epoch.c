@@ -18,50 +18,87 @@
 
 #include "server/shm/lane.h"
 
-#define EPOCH_LEAP (1ull << 27) /* more than pass between two looks of a server */
-#define EPOCH_MOST (1ull << 62) /* no segment lives so long */
+#define EPOCH_LEAP (1ull << 27) /* more than pass while a process looks elsewhere */
+#define EPOCH_JUMP (1ull << 58) /* no segment lives so long; chunks remember 60 bits */
 
 bool epoch_register(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
 }
 
+/* It never falls. */
+static bool is_written_over(uint64_t epoch, uint64_t lowest)
+{
+	return epoch - lowest > EPOCH_JUMP;
+}
+
+/* What the epoch is at least, by what this process has seen and the server has written down; 1 or more. */
+static uint64_t lowest_epoch(const struct segment *seg)
+{
+	uint64_t seen = load64_acquire(&seg->epoch_seen), floor = load64_relaxed(&seg->header->epoch_floor);
+	if (floor - seen < EPOCH_JUMP / 2)
+		seen = floor;
+	else if (!seen)
+		seen = load64_relaxed(&seg->header->epoch);
+	return seen ? seen : 1;
+}
+
+/* Behind all that there were since it was the lowest. */
+static void leap(struct segment *seg, uint64_t lowest)
+{
+	uint64_t *epoch = &seg->header->epoch, found = load64_seq(epoch);
+	while (is_written_over(found, lowest) && !cas64(epoch, &found, lowest + EPOCH_LEAP))
+		;
+}
+
 uint64_t epoch_retire(struct segment *seg)
 {
-	/* The number before the increase: operations that begin from now on pin a higher one. */
-	return fetch_add64(&seg->header->epoch, 1);
+	for (;;) {
+		/* Before the epoch is read: so it is no higher, whatever the other threads of this process see. */
+		uint64_t lowest = lowest_epoch(seg);
+		/* The number before the increase: operations that begin from now on pin a higher one. */
+		uint64_t epoch = fetch_add64(&seg->header->epoch, 1);
+		if (!is_written_over(epoch, lowest)) {
+			store64_release(&seg->epoch_seen, epoch);
+			return epoch;
+		}
+		leap(seg, lowest);
+	}
 }
 
 bool epoch_mend(struct segment *seg)
 {
-	uint64_t *epoch = &seg->header->epoch, found = load64_seq(epoch);
-	if (found >= seg->epoch_seen && found < EPOCH_MOST) {
-		seg->epoch_seen = found;
-		return false;
+	uint64_t lowest = lowest_epoch(seg), epoch = load64_seq(&seg->header->epoch);
+	bool over = is_written_over(epoch, lowest);
+	if (over) {
+		leap(seg, lowest);
+		epoch = lowest + EPOCH_LEAP;
 	}
-	seg->epoch_seen += EPOCH_LEAP;
-	while (!cas64(epoch, &found, seg->epoch_seen))
-		;
-	return true;
+	store64_release(&seg->epoch_seen, epoch);
+	store64_relaxed(&seg->header->epoch_floor, epoch);
+	return over;
+}
+
+/* What stands there in a lane that is nobody's, or is not used, is garbage, and would stay. */
+static bool can_pin(const struct seg_lane *lane)
+{
+	return (load64_seq(&lane->word) & 15) != SEG_LANE_FREE && load32_seq(&lane->op) != SEG_OP_SPARE;
 }
 
 uint64_t epoch_oldest(const struct segment *seg)
 {
-	uint64_t oldest = load64_seq(&seg->header->epoch);
+	uint64_t oldest = load64_seq(&seg->header->epoch), newest = 0;
 	/* Behind what retired the memory, in front of the look at the pins; pairs with lane_begin's plain store. */
 	if (load32_seq(&seg->header->light_pins) && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) != 0)
 		return 0; /* this process is not allowed to: somebody else will reclaim */
 	uint32_t n = load32_seq(&seg->header->n_lanes_used);
 	for (uint32_t i = 0; i < n && i < seg->n_lanes; i++) {
 		uint64_t word = load64_seq(&seg->lanes[i].epoch), pinned = word & ~SEG_PINNED;
-		/* What stands in a lane that nobody has is garbage, and would stay. */
-		if (!word || (load64_seq(&seg->lanes[i].word) & 15) != SEG_LANE_LIVE)
+		if (!word || !can_pin(&seg->lanes[i]))
 			continue;
-		/* Pinned while the epoch was written over: it tells nothing of when. */
-		if (pinned >= EPOCH_MOST)
-			return 0;
-		if (pinned < oldest)
-			oldest = pinned;
+		oldest = pinned < oldest ? pinned : oldest;
+		newest = pinned > newest ? pinned : newest;
 	}
-	return oldest;
+	/* Pinned before the epoch was set back, or while it was too high: nothing tells what he may see. */
+	return newest > load64_seq(&seg->header->epoch) ? 0 : oldest;
 }

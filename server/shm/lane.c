@@ -50,17 +50,21 @@ uint64_t owner_word(const struct segment *seg, uint32_t owner)
 	return word ? word : load64_acquire(&seg->owners[owner].word);
 }
 
-/* What the server itself stores into an entry that is given out has the same generation, and is LIVE or DEAD. */
-static bool is_written_over(uint64_t word, uint64_t given)
-{
-	uint32_t state = word & 15;
-	return ((word ^ given) & ~15ull) || (state != SEG_OWNER_LIVE && state != SEG_OWNER_DEAD);
-}
-
 uint64_t owner_now(const struct segment *seg, uint32_t owner)
 {
-	uint64_t given = remembered(seg, owner), word = load64_seq(&seg->owners[owner].word);
-	return given && is_written_over(word, given) ? given : word;
+	for (;;) {
+		uint64_t given = remembered(seg, owner), word = load64_seq(&seg->owners[owner].word);
+		if (given == remembered(seg, owner))
+			return given ? given : word;
+	}
+}
+
+void owner_dies(struct segment *seg, uint32_t owner)
+{
+	uint64_t dead = (owner_word(seg, owner) & ~15ull) | SEG_OWNER_DEAD;
+	if (remembered(seg, owner))
+		remember(seg, owner, dead);
+	store64_release(&seg->owners[owner].word, dead);
 }
 
 static bool owner_mend(struct segment *seg, uint32_t owner)
@@ -68,8 +72,7 @@ static bool owner_mend(struct segment *seg, uint32_t owner)
 	struct seg_owner *o = &seg->owners[owner];
 	uint64_t given = remembered(seg, owner), word = load64_acquire(&o->word);
 	/* Pairs with owner_close: where it is that which has freed the entry, it is seen here too. */
-	if (!given || !is_written_over(word, given) || remembered(seg, owner) != given ||
-	    !cas64(&o->word, &word, given))
+	if (!given || word == given || remembered(seg, owner) != given || !cas64(&o->word, &word, given))
 		return false;
 	if (remembered(seg, owner) == given)
 		return true;
@@ -212,6 +215,16 @@ void lanes_spare(struct segment *seg, uint32_t owner, uint32_t n)
 		n -= is_spare_of(&seg->lanes[i], load64_acquire(&seg->lanes[i].word), owner);
 	for (; n && open_free(seg, owner, &lane) == SABIR_OK; n--)
 		store32_relaxed(&lane.shared->op, SEG_OP_SPARE);
+}
+
+void lanes_mend(struct segment *seg)
+{
+	uint32_t n = seg->n_lanes;
+	while (n && (load64_relaxed(&seg->lanes[n - 1].word) & 15) == SEG_LANE_FREE)
+		n--;
+	raise_lanes_used(seg, n);
+	if (seg->light_pins)
+		store32_seq(&seg->header->light_pins, 1);
 }
 
 void lane_make_spare(struct lane *by, struct seg_lane *s)

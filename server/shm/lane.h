@@ -108,8 +108,10 @@ enum sabir_error owners_remember(struct segment *seg);
 uint32_t owners_mend(struct segment *seg);
 /* An entry's word, for its recovery. */
 uint64_t owner_word(const struct segment *seg, uint32_t owner);
-/* The same with the state of this moment, for who asks whether the owner lives: in a server also where the word is written over. */
+/* The same for who asks whether the owner lives: in a server what it is, whatever is written there. */
 uint64_t owner_now(const struct segment *seg, uint32_t owner);
+/* Its death is proved. */
+void owner_dies(struct segment *seg, uint32_t owner);
 /* Claims an owner entry for this process. Errors: TOO_MANY_OWNERS. */
 enum sabir_error owner_open(struct segment *seg, uint32_t pid, const char *label, uint32_t *owner);
 /* Returns an owner whose lanes are all closed or recovered. */
@@ -123,6 +125,8 @@ enum sabir_error lane_open(struct segment *seg, uint32_t owner, struct lane *lan
  * first, to the server alone. The lanes of a dead server become its successor's spares when they have been recovered.
  */
 void lanes_spare(struct segment *seg, uint32_t owner, uint32_t n); /* so many, if there are */
+/* Has epochs be looked for in all lanes that may have some, whatever has become of what says so. */
+void lanes_mend(struct segment *seg);
 void lane_make_spare(struct lane *by, struct seg_lane *s);
 /* Takes a dead owner's over; its other lanes need not have been recovered yet. Errors: TOO_MANY_OWNERS. */
 enum sabir_error lane_take_spare(struct segment *seg, uint32_t from_owner, uint32_t owner, struct lane *lane);
@@ -163,11 +167,11 @@ static inline void lane_end(struct lane *lane)
 
 /* Once in each process that maps a segment: whether its lanes may pin with a plain store; see epoch.c. */
 bool epoch_register(void);
-/* Raises the epoch and returns the number that memory retired now is marked with. */
+/* Raises the epoch and returns the number, not 0, that memory retired now is marked with. */
 uint64_t epoch_retire(struct segment *seg);
 /*
- * For a server, now and then: an epoch that a faulty program has set back, or close to the end of its word, is set to one that lies
- * behind all that there were; memory that was retired could not be used again before. True: it was so.
+ * For a server, now and then: an epoch that a faulty program has set back, or far ahead, is set to one that lies behind all that
+ * there were; else memory that was retired could not be used again. True: it was so.
  */
 bool epoch_mend(struct segment *seg);
 /* No lane can be in an operation that began in an epoch below this: memory retired with a smaller number is free. */

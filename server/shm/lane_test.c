@@ -52,17 +52,17 @@ static struct segment of_server(uint32_t owner[3])
 
 static void an_entry_that_was_written_over_is_mended(void)
 {
-	static const uint64_t garbage[] = { 0, 1, 7, UINT64_MAX, 1ull << 32, 77ull << 32 | SEG_OWNER_LIVE };
 	uint32_t owner[3];
 	struct segment its = of_server(owner);
 	const uint64_t word = its.owners[owner[1]].word;
+	const uint64_t garbage[] = { 0, 1, 7, UINT64_MAX, 1ull << 32, 77ull << 32 | SEG_OWNER_LIVE, word + 1 };
 	CU_ASSERT_EQUAL(owners_mend(&its), 0);
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
 		its.owners[owner[1]].word = garbage[i];
 		CU_ASSERT_EQUAL(owners_mend(&its), 1);
 		CU_ASSERT_EQUAL(its.owners[owner[1]].word, word);
 	}
-	its.owners[owner[1]].word = (word & ~15ull) | SEG_OWNER_DEAD; /* as a recovery does */
+	owner_dies(&its, owner[1]);
 	owner_close(&its, owner[2]);
 	CU_ASSERT_EQUAL(owners_mend(&its), 0);
 	CU_ASSERT_EQUAL(its.owners[owner[1]].word & 15, SEG_OWNER_DEAD);
@@ -73,15 +73,15 @@ static void an_entry_that_was_written_over_is_mended(void)
 /* Not for a moment. */
 static void whose_entry_was_written_over_lives(void)
 {
-	static const uint64_t garbage[] = { 0, 1, 7, UINT64_MAX, 77ull << 32 | SEG_OWNER_LIVE };
 	uint32_t owner[3];
 	struct segment its = of_server(owner);
 	const uint64_t word = its.owners[owner[1]].word;
+	const uint64_t garbage[] = { 0, 1, 7, UINT64_MAX, 77ull << 32 | SEG_OWNER_LIVE, word + 1 };
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
 		its.owners[owner[1]].word = garbage[i];
 		CU_ASSERT_EQUAL(owner_now(&its, owner[1]), word);
 	}
-	its.owners[owner[1]].word = (word & ~15ull) | SEG_OWNER_DEAD;
+	owner_dies(&its, owner[1]);
 	CU_ASSERT_EQUAL(owner_now(&its, owner[1]) & 15, SEG_OWNER_DEAD);
 	owner_close(&its, owner[1]);
 	CU_ASSERT_EQUAL(owner_now(&its, owner[1]) & 15, SEG_OWNER_FREE);
@@ -205,23 +205,106 @@ static void a_lane_that_nobody_has_holds_nothing_back(void)
 	store64_seq(&s->epoch, 0);
 }
 
-/* What was retired before comes back, and what is retired from then on is held back as ever. */
+static void a_spare_lane_holds_nothing_back(void)
+{
+	struct segment its;
+	CU_ASSERT_EQUAL_FATAL(kit_segment(4 << 20, &its), SABIR_OK);
+	struct lane lane = kit_lane(&its);
+	lanes_spare(&its, lane.owner, 1);
+	for (uint32_t i = 0; i < its.n_lanes; i++)
+		if (its.lanes[i].op == SEG_OP_SPARE)
+			its.lanes[i].epoch = 1;
+	CU_ASSERT(epoch_retire(&its) < epoch_oldest(&its));
+	kit_lane_close(&lane);
+	segment_unmap(&its);
+}
+
+/* Whatever is written over the word of who is in an operation, or over what says how many there are. */
+static void who_reads_holds_it_back_whatever_is_written_beside(void)
+{
+	struct lane lane = kit_lane(&seg);
+	uint64_t word = lane.shared->word;
+	lane_begin(&lane, SEG_OP_READ, 0);
+	uint64_t retired = epoch_retire(&seg);
+	lane.shared->word = UINT64_MAX;
+	CU_ASSERT(retired >= epoch_oldest(&seg));
+	lane.shared->word = word;
+	seg.header->n_lanes_used = seg.header->light_pins = 0;
+	lanes_mend(&seg);
+	CU_ASSERT(retired >= epoch_oldest(&seg) && seg.header->light_pins == seg.light_pins);
+	lane_end(&lane);
+	kit_lane_close(&lane);
+}
+
+static const uint64_t epoch_garbage[] = {
+	0, 1, 4000, 1ull << 57, 1ull << 58, (1ull << 62) - 1, SEG_PINNED, UINT64_MAX
+};
+
+/* What was retired before comes back, what is retired from then on is held back as ever: until it is mended, and behind that. */
 static void an_epoch_that_was_written_over_is_mended(void)
 {
-	static const uint64_t garbage[] = { 0, 1, 1ull << 62, SEG_PINNED, UINT64_MAX };
-	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+	for (size_t i = 0; i < sizeof(epoch_garbage) / sizeof(epoch_garbage[0]); i++) {
 		struct segment its;
+		CU_ASSERT_EQUAL_FATAL(kit_segment(4 << 20, &its), SABIR_OK);
+		struct lane old = kit_lane(&its), young = kit_lane(&its);
+		its.header->epoch = 4711;
+		CU_ASSERT(!epoch_mend(&its) && its.header->epoch == 4711);
+		uint64_t before = epoch_retire(&its);
+		lane_begin(&old, SEG_OP_READ, 0);
+		its.header->epoch = epoch_garbage[i];
+		lane_begin(&young, SEG_OP_READ, 0);
+		uint64_t during = epoch_retire(&its);
+		CU_ASSERT(during && during >= epoch_oldest(&its));
+		(void)epoch_mend(&its);
+		CU_ASSERT(!epoch_mend(&its));
+		CU_ASSERT(during >= epoch_oldest(&its));
+		lane_end(&old);
+		lane_end(&young);
+		CU_ASSERT(before < epoch_oldest(&its) && during < epoch_oldest(&its));
+		kit_lane_close(&old);
+		kit_lane_close(&young);
+		segment_unmap(&its);
+	}
+}
+
+/* The former server wrote down what it was. */
+static void the_next_server_sees_that_the_epoch_was_written_over(void)
+{
+	for (size_t i = 0; i < sizeof(epoch_garbage) / sizeof(epoch_garbage[0]); i++) {
+		struct segment its;
+		CU_ASSERT_EQUAL_FATAL(kit_segment(4 << 20, &its), SABIR_OK);
+		its.header->epoch = 4711;
+		uint64_t before = epoch_retire(&its);
+		(void)epoch_mend(&its);
+		its.header->epoch = epoch_garbage[i];
+		its.epoch_seen = 0;
+		(void)epoch_mend(&its);
+		CU_ASSERT(before < epoch_oldest(&its));
+		CU_ASSERT(epoch_retire(&its) >= 4711);
+		segment_unmap(&its);
+	}
+}
+
+/* It is believed as far as that does no harm. */
+static void a_floor_that_was_written_over_harms_nobody(void)
+{
+	for (size_t i = 0; i < sizeof(epoch_garbage) / sizeof(epoch_garbage[0]); i++) {
+		struct segment its, another;
 		CU_ASSERT_EQUAL_FATAL(kit_segment(4 << 20, &its), SABIR_OK);
 		struct lane lane = kit_lane(&its);
 		its.header->epoch = 4711;
-		CU_ASSERT(!epoch_mend(&its) && its.header->epoch == 4711);
-		uint64_t retired = epoch_retire(&its);
-		its.header->epoch = garbage[i];
+		(void)epoch_mend(&its);
 		lane_begin(&lane, SEG_OP_READ, 0);
-		CU_ASSERT(epoch_mend(&its) && !epoch_mend(&its));
-		CU_ASSERT(epoch_retire(&its) >= epoch_oldest(&its));
+		its.header->epoch_floor = epoch_garbage[i];
+		another = its;
+		another.epoch_seen = 0; /* a process that comes now */
+		for (int n = 0; n < 3; n++) {
+			uint64_t first = epoch_retire(&another), second = epoch_retire(&its);
+			CU_ASSERT(first >= 4711 && second > first && first >= epoch_oldest(&its));
+			(void)epoch_mend(&its);
+		}
 		lane_end(&lane);
-		CU_ASSERT(retired < epoch_oldest(&its));
+		CU_ASSERT(!epoch_mend(&its));
 		kit_lane_close(&lane);
 		segment_unmap(&its);
 	}
@@ -408,7 +491,11 @@ int main(void)
 		KIT_TEST(processes_get_different_owners_and_lanes),
 		KIT_TEST(an_operation_holds_back_what_is_retired_meanwhile),
 		KIT_TEST(a_lane_that_nobody_has_holds_nothing_back),
+		KIT_TEST(a_spare_lane_holds_nothing_back),
+		KIT_TEST(who_reads_holds_it_back_whatever_is_written_beside),
 		KIT_TEST(an_epoch_that_was_written_over_is_mended),
+		KIT_TEST(the_next_server_sees_that_the_epoch_was_written_over),
+		KIT_TEST(a_floor_that_was_written_over_harms_nobody),
 		KIT_TEST(what_a_reader_holds_is_never_reused),
 		KIT_TEST(a_damaged_journal_count_leads_nowhere),
 		KIT_TEST(journaled_stores_are_undone_in_reverse),

@@ -126,7 +126,9 @@ static enum sabir_error make_memfd(struct segment *seg, const struct seg_header 
 enum sabir_error segment_create(const struct segment_options *options, struct segment *seg)
 {
 	struct timespec now;
-	struct seg_header h = { .layout_version = SEG_LAYOUT_VERSION, .header_size = sizeof(h), .epoch = 1 };
+	struct seg_header h = {
+		.layout_version = SEG_LAYOUT_VERSION, .header_size = sizeof(h), .epoch = 1, .epoch_floor = 1
+	};
 	uint64_t n_chunks = (options->memory_limit + SEG_CHUNK_SIZE - 1) >> SEG_CHUNK_SHIFT;
 
 	h.n_owners = options->n_owners;

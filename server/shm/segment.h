@@ -36,7 +36,7 @@ struct segment {
 	uint64_t instance;   /* random for each segment */
 	bool light_pins;     /* this process pins epochs with plain stores */
 	uint64_t *given;     /* [n_owners], of a server: the words of those that are given out; else NULL */
-	uint64_t epoch_seen; /* of a server: the epoch at its last epoch_mend */
+	uint64_t epoch_seen; /* that this process has got last; 0 = none */
 };
 
 struct segment_options {

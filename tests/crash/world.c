@@ -186,6 +186,7 @@ static void adopt(struct world *world, const struct image *image)
 	struct segment *seg = &world->seg;
 	seg->hash_seed = seg->header->hash_seed;
 	seg->instance = seg->header->instance;
+	seg->epoch_seen = 0;
 	for (int i = 0; i < N_PERSONS; i++) {
 		struct lane *lane = &world->lane[i];
 		*lane = image->lane[i];

@@ -82,8 +82,8 @@ struct play {
 	unsigned last_how;
 	struct span last_request;
 	uint32_t n_again; /* how often it was asked for once more */
-	bool damaged; /* in: whether overwrites of the memory are done */
-	bool saved;   /* there was a snapshot: one in a run, for they take most of its time */
+	bool damaged;     /* in: whether overwrites of the memory are done */
+	bool saved;       /* there was a snapshot: one in a run, for they take most of its time */
 };
 
 void play_begin(struct play *play);

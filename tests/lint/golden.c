@@ -192,6 +192,7 @@ static void print_header(void)
 	FIELD(seg_header, sessions_off);
 	FIELD(seg_header, pad0);
 	FIELD(seg_header, epoch);
+	FIELD(seg_header, epoch_floor);
 	FIELD(seg_header, pad1);
 	FIELD(seg_header, doorbell);
 	FIELD(seg_header, pad2);
