@@ -237,7 +237,7 @@ static enum sabir_error descend(const struct dict *d, uint64_t root, uint64_t *f
 		if (!block)
 			return SABIR_DATA_LOSS;
 		uint64_t base = load64_relaxed(&block->base);
-		uint32_t first = *from > base ? (uint32_t)((*from - base) >> shift_of(level)) : 0;
+		uint64_t first = *from > base ? (*from - base) >> shift_of(level) : 0;
 		uint64_t used = first < SEG_ORDER_FAN ? load64_acquire(&block->used) >> first << first : 0;
 		if (!used) {
 			*from = after;

@@ -119,6 +119,26 @@ static void any_cursor_is_harmless(void)
 	object_delete(&lane, d);
 }
 
+/* However far: of a number that is too large for the last block no lower half is looked at. */
+static void a_cursor_behind_the_last_entry_finds_none(void)
+{
+	uint64_t d = make_dict(), cursor;
+	struct bytes out;
+	for (uint64_t i = 0; i < 5; i++)
+		set(&lane, d, i, i);
+	bytes_init(&out, NULL, 0);
+	for (unsigned shift = 3; shift < 64; shift++) {
+		for (uint64_t more = 0; more < 3; more++) {
+			bytes_truncate(&out, 0);
+			cursor = (1ull << shift) + more;
+			CU_ASSERT_EQUAL(dict_page(&lane, d, DICT_KEYS, 3, &cursor, &out), SABIR_OK);
+			CU_ASSERT(out.n_items == 0 && cursor == 0);
+		}
+	}
+	bytes_fini(&out);
+	object_delete(&lane, d);
+}
+
 /* A value that looks like an entry, and cursors that lead to every place in memory. */
 static void a_cursor_cannot_lead_to_what_a_client_wrote(void)
 {
@@ -299,6 +319,7 @@ int main(void)
 		KIT_TEST(a_page_goes_on_behind_what_was_deleted),
 		KIT_TEST(pages_lead_back_too),
 		KIT_TEST(any_cursor_is_harmless),
+		KIT_TEST(a_cursor_behind_the_last_entry_finds_none),
 		KIT_TEST(a_cursor_cannot_lead_to_what_a_client_wrote),
 		KIT_TEST(a_page_is_a_consistent_cut),
 		KIT_TEST(what_stays_is_on_the_pages_once),
