@@ -302,6 +302,9 @@ struct seg_block {
 #define SEG_OBJECT_DYING 3u /* deleted; its memory is returned once its epoch has passed */
 #define SEG_OBJECT_SWEEPING 4u
 
+/* seg_object.flags */
+#define SEG_OBJECT_HIDDEN 1u /* no client's: who asks for it by its handle does not get it */
+
 /* seg_object.refs */
 #define SEG_OBJECT_REFERS 1u /* it holds, or has held, a Value with the handle of an object */
 

@@ -80,7 +80,7 @@ uint64_t answers_kept(const struct segment *seg, uint32_t index)
 /* The session's dict, made if it has none. Two who make it at once: one of the dicts is given up. */
 static enum sabir_error dict_of(struct lane *lane, uint64_t owner, struct seg_session *session, uint64_t *dict)
 {
-	const struct object_spec spec = { .kind = SEG_KIND_DICT };
+	const struct object_spec spec = { .kind = SEG_KIND_DICT, .hidden = true };
 	const struct actor own = lane->actor;
 	uint64_t none = 0, made;
 	*dict = load64_acquire(&session->answers);
@@ -308,6 +308,18 @@ uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t ow
 			*may_come = true;
 	}
 	return n;
+}
+
+bool answers_are_given(const struct segment *seg, uint32_t server, uint64_t owner)
+{
+	uint32_t its;
+	for (uint32_t i = 0; i < seg->n_lanes; i++) {
+		const struct seg_lane *s = &seg->lanes[i];
+		if (is_server(seg, s, &its) && its != server && load32_acquire(&s->asked_state) == SEG_ASKED_GIVING &&
+		    load64_relaxed(&s->asked_owner) == owner)
+			return true;
+	}
+	return false;
 }
 
 /* ---------------------------------------------------------------- the record of what is performed */

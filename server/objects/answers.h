@@ -80,6 +80,11 @@ uint32_t *answer_returning(struct segment *seg, uint64_t owner, uint64_t id);
  * wait. When they have become fewer there may be answers that were not there before. *may_come: one may have performed this one.
  */
 uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *may_come);
+/*
+ * Whether one of them was giving items to this owner, and has not been told yet whether he has got them: by whether the answer is
+ * kept. Until then the session's answers have to stay.
+ */
+bool answers_are_given(const struct segment *seg, uint32_t server, uint64_t owner);
 
 /*
  * What a lane is doing for lane->actor.request, if that is not 0: set around an operation.

@@ -104,6 +104,15 @@ bool object_is_other(const struct segment *seg, uint64_t handle, uint32_t kind)
 	return load64_acquire(&o->word) == ((handle & 0xffffffff00000000ull) | SEG_OBJECT_LIVE) && found != kind;
 }
 
+bool object_is_hidden(const struct segment *seg, uint64_t handle)
+{
+	if (object_index(handle) >= seg->n_objects)
+		return false;
+	const struct seg_object *o = &seg->objects[object_index(handle)];
+	/* As its kind; of another than the handle's nobody is told anything else. */
+	return load32_relaxed(&o->flags) & SEG_OBJECT_HIDDEN && load64_acquire(&o->word) >> 32 == handle >> 32;
+}
+
 void object_leave(struct lane *lane)
 {
 	lane_end(lane);
@@ -187,7 +196,7 @@ static void fill_entry(struct lane *lane, struct seg_object *o, const struct obj
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	store32_relaxed(&o->kind, spec->kind); /* who has an old handle may look at it; see object_is_other */
-	o->flags = 0;
+	o->flags = spec->hidden ? SEG_OBJECT_HIDDEN : 0;
 	o->name = 0;
 	o->body = 0;
 	o->owner = bind ? lane->actor.owner : 0;

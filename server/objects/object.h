@@ -35,6 +35,7 @@ struct object_spec {
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 	bool one_way;            /* pipe: end 0 receives and end 1 sends */
 	uint64_t part_of;        /* for object_part alone */
+	bool hidden;             /* of what a server keeps for itself, and of a pipe's queues: see object_is_hidden */
 	/* Not NULL: fills the object with what it begins with, before anybody can find it. An error undoes the create. */
 	enum sabir_error (*fill)(struct lane *lane, uint64_t handle, const void *context);
 	const void *fill_context;
@@ -99,6 +100,8 @@ enum sabir_error object_create(struct lane *lane, struct span name, const struct
 enum sabir_error object_open(struct lane *lane, struct span name, uint64_t *handle);
 /* Whether the handle leads to a living object, and that is of another kind. */
 bool object_is_other(const struct segment *seg, uint64_t handle, uint32_t kind);
+/* Whether it leads to one that is no client's; whoever uses it for himself has it from elsewhere than from a client. */
+bool object_is_hidden(const struct segment *seg, uint64_t handle);
 /* From now on every use of the handle answers DELETED, and all who wait are woken to learn it. */
 enum sabir_error object_delete(struct lane *lane, uint64_t handle);
 /*

@@ -63,6 +63,8 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 	struct object_spec own = *spec;
 	uint64_t found, made;
 	own.part_of = whole;
+	/* The lock of a value is its users'; the queues of a pipe are its own. */
+	own.hidden = load32_relaxed(&lane->seg->objects[object_index(whole)].kind) == SEG_KIND_PIPE;
 	for (;;) {
 		enum sabir_error error = find(lane, whole, n, &found);
 		if (error)

@@ -218,6 +218,9 @@ static enum sabir_error find_object(struct op_call *c, uint64_t known)
 	}
 	if (ref->name.data)
 		return object_open(c->lane, ref->name, &c->handle);
+	/* Handles can be guessed. */
+	if (object_is_hidden(c->lane->seg, ref->handle))
+		return op_fail_object(c, SABIR_NOT_FOUND, "%s", "");
 	c->handle = ref->handle;
 	return SABIR_OK;
 }

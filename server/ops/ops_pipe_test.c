@@ -149,12 +149,36 @@ static void test_blocks_are_read_and_written_by_range(void)
 	CU_ASSERT(ops_call("BlockService/Read", B " count=1048576") == SABIR_OK);
 }
 
+/* Whoever puts there, or closes one, would break the pipe. */
+static void test_the_queues_of_a_pipe_are_nobodys(void)
+{
+	unsigned n = 0;
+	open_both("pipe={}");
+	for (uint32_t i = 0; i < ops_seg.n_objects; i++) {
+		const struct seg_object *o = &ops_seg.objects[i];
+		char request[64];
+		if ((o->word & 15) != SEG_OBJECT_LIVE || o->kind != SEG_KIND_QUEUE || !o->part_of)
+			continue;
+		uint64_t handle = (o->word & 0xffffffff00000000ull) | i;
+		n++;
+		snprintf(request, sizeof(request), "queue={handle=%" PRIu64 "}", handle);
+		CU_ASSERT(ops_call("QueueService/Close", request) == SABIR_NOT_FOUND && strstr(ops_detail, "queue #"));
+		CU_ASSERT(ops_call("QueueService/Size", request) == SABIR_NOT_FOUND);
+		snprintf(request, sizeof(request), "object={handle=%" PRIu64 "}", handle);
+		CU_ASSERT(ops_call("ManagerService/Delete", request) == SABIR_NOT_FOUND);
+	}
+	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT(ops_answers("PipeService/Send", END(0) " item=$42", ""));
+	CU_ASSERT(ops_answers("PipeService/Recv", END(1), "item=$42"));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_messages_go_both_ways),
 		KIT_TEST(test_who_may_wait_is_told_where),
 		KIT_TEST(test_the_end_of_an_end),
+		KIT_TEST(test_the_queues_of_a_pipe_are_nobodys),
 		KIT_TEST(test_what_a_message_must_be),
 		KIT_TEST(test_whose_the_ends_are),
 		KIT_TEST(test_pipes_and_blocks_are_described),

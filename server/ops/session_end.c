@@ -93,6 +93,9 @@ enum sabir_error session_recover(struct lane *lane, uint32_t owner, uint32_t *n_
 	if (session_record_read(seg, owner, &record)) {
 		const struct ending e = { lane, record.owner, n_lost };
 		session_record_end(seg, owner);
+		/* The recovery of a dead server goes first. */
+		if (answers_are_given(seg, lane->owner, record.owner))
+			return SABIR_BUSY;
 		error = answers_hold_items(seg, record.owner) ? give_all_back(&e) : SABIR_OK;
 		if (!error)
 			session_record_remove(seg, owner);

@@ -161,6 +161,32 @@ static bool all_is_there(void)
 	return fine;
 }
 
+static bool items_are_there(void)
+{
+	return ops_answers("QueueService/GetMany", NAMED("queue", "plain") " max_items=9 timeout={}",
+			   "items=$1 items=$2 items=$3 items=$4 items=$5") &&
+	       ops_answers("QueueService/GetMany", NAMED("queue", "tasks") " max_items=9 timeout={}",
+			   "items=$1 items=$2 items=$3");
+}
+
+/* Answers are the server's: also who knows where they are does not get them. */
+static void test_nobody_gets_at_the_answers(void)
+{
+	char request[64];
+	make_objects();
+	open_one();
+	take_all();
+	uint64_t dict = answers_kept(&ops_seg, entry());
+	snprintf(request, sizeof(request), "dict={handle=%" PRIu64 "}", dict);
+	CU_ASSERT(dict && ops_call("DictService/Items", request) == SABIR_NOT_FOUND && strstr(ops_detail, "dict #"));
+	CU_ASSERT(ops_call("DictService/Clear", request) == SABIR_NOT_FOUND);
+	snprintf(request, sizeof(request), "object={handle=%" PRIu64 "}", dict);
+	CU_ASSERT(ops_call("ManagerService/Delete", request) == SABIR_NOT_FOUND);
+	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK && has_ended());
+	CU_ASSERT(all_is_there());
+	delete_objects();
+}
+
 static void test_what_was_not_acknowledged_goes_back(void)
 {
 	make_objects();
@@ -299,6 +325,34 @@ static void test_what_a_server_took_that_died_before_it_kept_the_answer(void)
 			      "items=$1 items=$2 items=$3 items=$4 items=$5 items=$6"));
 	CU_ASSERT(ops_answers("QueueService/GetMany", NAMED("queue", "tasks") " max_items=9 timeout={}",
 			      "items=$1 items=$2 items=$3 items=$4"));
+	delete_objects();
+}
+
+/* A server dies between the keeping of an answer and what follows it, and the session ends before he is recovered. */
+static void test_what_a_dead_server_was_giving_goes_back_once(void)
+{
+	static const char *const queues[] = { NAMED("queue", "plain"), NAMED("queue", "tasks") };
+	make_objects();
+	for (size_t i = 0; i < 2; i++) {
+		char request[64];
+		snprintf(request, sizeof(request), "%s max_items=2", queues[i]);
+		open_one();
+		former = kit_lane(&ops_seg);
+		store32_relaxed(&ops_seg.owners[former.owner].flags, SEG_OWNER_SERVER);
+		struct op_wait wait = perform(&former, "QueueService/GetMany", request);
+		const struct answer_body body = { ops_op("QueueService/GetMany"), wait.receipt,
+						  bytes_item(&ops_response, 0) };
+		struct span made = answer_body_encode(&body);
+		keep(&keeper, next_id++, made);
+		free((void *)made.data);
+		free(wait.receipt.places);
+		(void)sessions_close(all, text(opened.token), &ops_lane);
+		CU_ASSERT(!has_ended());
+		CU_ASSERT(owner_recover(&ops_lane, former.owner) == SABIR_OK);
+		sessions_expire(all, &ops_lane, clock_now() + 60 * CLOCK_SECOND);
+		CU_ASSERT(has_ended() && n_lost == 0);
+	}
+	CU_ASSERT(items_are_there());
 	delete_objects();
 }
 
@@ -500,6 +554,8 @@ int main(void)
 		KIT_TEST(test_wherever_the_server_dies_it_goes_back_once),
 		KIT_TEST(test_also_where_the_next_one_dies),
 		KIT_TEST(test_what_a_server_took_that_died_before_it_kept_the_answer),
+		KIT_TEST(test_what_a_dead_server_was_giving_goes_back_once),
+		KIT_TEST(test_nobody_gets_at_the_answers),
 		KIT_TEST(test_without_memory_it_goes_back_later),
 		KIT_TEST(test_who_is_stopped_holds_up_his_own_queue_only),
 		KIT_TEST(test_one_that_is_not_adopted_loses_nothing),
