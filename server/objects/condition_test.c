@@ -187,6 +187,24 @@ static void a_late_comer_does_not_inherit(void)
 }
 
 /* The memory can't be had as long as somebody may be in it; who waits has to know before. */
+/* Of a lock that was made anew the turns are others', in the same places perhaps. */
+static void who_waits_takes_nobodys_turn(void)
+{
+	uint64_t c = make(0);
+	struct condition_wait w, its = { 0 };
+	begin(&other, c, &w);
+	begin(&third, c, &its);
+	CU_ASSERT_EQUAL(take(&lane, c), SABIR_OK);
+	uint64_t n;
+	CU_ASSERT(!condition_notify(&lane, c, 2, &n) && n == 2);
+	CU_ASSERT(condition_wait(&third, c, &its) == SABIR_WOULD_BLOCK && its.locking);
+	w.memory = its.memory;
+	CU_ASSERT(condition_wait(&other, c, &w) == SABIR_DELETED);
+	CU_ASSERT_EQUAL(release(&lane, c), SABIR_OK);
+	CU_ASSERT(condition_wait(&third, c, &its) == SABIR_OK && its.notified && depth(&third, c) == 1);
+	object_delete(&lane, c);
+}
+
 static void its_end_is_told_though_somebody_is_inside(void)
 {
 	uint64_t lock = kit_make(&(struct object_spec){ .kind = SEG_KIND_RLOCK }), c = make(lock);
@@ -429,6 +447,7 @@ int main(void)
 		KIT_TEST(a_late_comer_does_not_inherit),
 		KIT_TEST(the_end_of_either_ends_the_wait),
 		KIT_TEST(the_end_of_its_own_lock_ends_the_waits),
+		KIT_TEST(who_waits_takes_nobodys_turn),
 		KIT_TEST(its_end_is_told_though_somebody_is_inside),
 		KIT_TEST(death_at_every_step_leaves_it_usable),
 		KIT_TEST(who_sleeps_is_woken_though_the_one_who_notified_him_died),

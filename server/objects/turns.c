@@ -31,14 +31,6 @@ uint64_t turns_place(const struct turns *t, const struct seg_turn *turn)
 	return segment_ref(t->lane->seg, turn) | (uint64_t)(load32_relaxed(&turn->ticket) & SEG_TURN_TICKET) << 32;
 }
 
-struct seg_turn *turns_find(const struct turns *t, uint64_t place)
-{
-	struct seg_turn *turn = place ? segment_at(t->lane->seg, (uint32_t)place, sizeof(*turn)) : NULL;
-	bool there = turn && block_is_of(&turn->block, t->index) && block_size(t->lane->seg, (uint32_t)place) &&
-		     load32_relaxed(&turn->ticket) == (place >> 32 & SEG_TURN_TICKET);
-	return there ? turn : NULL;
-}
-
 struct seg_turn *turns_first(const struct turns *t)
 {
 	uint32_t ref = load32_relaxed(&t->line->waiting);
@@ -84,6 +76,15 @@ static uint64_t owner_of(const struct lane *lane)
 		return lane->actor.owner;
 	uint64_t word = owner_now(lane->seg, lane->owner);
 	return (word & 0xffffffff00000000ull) | (lane->owner + 1);
+}
+
+struct seg_turn *turns_find(const struct turns *t, uint64_t place)
+{
+	struct seg_turn *turn = place ? segment_at(t->lane->seg, (uint32_t)place, sizeof(*turn)) : NULL;
+	bool there = turn && block_is_of(&turn->block, t->index) && block_size(t->lane->seg, (uint32_t)place) &&
+		     load32_relaxed(&turn->ticket) == (place >> 32 & SEG_TURN_TICKET) &&
+		     load64_relaxed(&turn->owner) == owner_of(t->lane);
+	return there ? turn : NULL;
 }
 
 static void count(struct turns *t, uint32_t *n, int32_t change)

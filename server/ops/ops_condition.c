@@ -43,11 +43,14 @@ static enum sabir_error condition_service_get_lock(struct op_call *c)
 	return bytes_add(c->response, ref, (size_t)(respond_put_number(ref, 2, lock) - ref));
 }
 
-/* The object that it waited for when it was run last: the lock, as long as no object's own lock was in the way. */
+/* The lock: what it waited for when it was run last, unless that was the condition's own word. */
 static uint64_t waited_for(const struct op_call *c)
 {
 	const struct seg_object *object = &c->lane->seg->objects[c->wait->object];
+	uint64_t lock;
 
+	if (c->wait->object == object_index(c->handle) && !condition_lock(c->lane, c->handle, &lock))
+		return lock;
 	return c->wait->object | (load64_acquire(&object->word) & 0xffffffff00000000ull);
 }
 

@@ -3,7 +3,10 @@
  * Operations that wait for a lock: a local program holds it, and the server's lanes don't sleep. In what order they go
  * on, and how else they end.
  */
+#include <time.h>
+
 #include "server/base/clock.h"
+#include "server/objects/turns.h"
 #include "server/ops/park.h"
 #include "server/ops/test_kit.h"
 
@@ -349,9 +352,56 @@ static void ring_that_a_dead_releaser_owes_is_made_good(void)
 	}
 }
 
+/* ConditionService/Wait, once more. */
+static enum sabir_error wait_on(enum op_over over, struct op_wait *wait)
+{
+	uint8_t encoded[64];
+	char detail[OP_DETAIL_SIZE];
+	struct bytes response = { 0 };
+	struct span request = ops_request("ConditionService/Wait", "condition={name='c'}", encoded);
+	wait->over = over;
+	enum sabir_error error = op_run_front_again(ops_op("ConditionService/Wait"), &server, NULL, request, &response,
+						    wait, detail);
+	bytes_fini(&response);
+	return error;
+}
+
+/* The condition was the last thing that it waited for, and the lock's line is where it has its turn. */
+static void who_gives_up_a_wait_gives_up_the_lock_too(void)
+{
+	const struct timespec long_enough = { 0, 3 * TURN_FAIR_NS };
+	struct op_wait wait = { 0 };
+	begin();
+	uint64_t *inside = &ops_seg.objects[object_index(make("c", "condition"))].lock;
+	CU_ASSERT(ops_call("ConditionService/GetLock", "condition={name='c'}") == SABIR_OK);
+	char lock_of_it[64];
+	snprintf(lock_of_it, sizeof(lock_of_it), "lock={handle=%" PRIu64 "}",
+		 (uint64_t)strtoull(strstr(ops_text, "handle=") + 7, NULL, 10));
+	struct lane own = ops_lane;
+	ops_lane = server;
+	CU_ASSERT(ops_call("LockService/Acquire", lock_of_it) == SABIR_OK);
+	ops_lane = own;
+	CU_ASSERT(wait_on(OP_GOES_ON, &wait) == SABIR_WOULD_BLOCK);
+	CU_ASSERT(ops_call("LockService/Acquire", lock_of_it) == SABIR_OK);
+	CU_ASSERT(ops_call("ConditionService/Notify", "condition={name='c'}") == SABIR_OK);
+	CU_ASSERT(wait_on(OP_GOES_ON, &wait) == SABIR_WOULD_BLOCK && wait.side == SEG_EVENT_ITEMS);
+	CU_ASSERT(kit_hold(&holder, inside) == SABIR_OK);
+	CU_ASSERT(wait_on(OP_GOES_ON, &wait) == SABIR_BUSY);
+	kit_let_go(&holder, inside);
+	nanosleep(&long_enough, NULL);
+	CU_ASSERT(wait_on(OP_ABANDONED, &wait) == SABIR_OK);
+	CU_ASSERT(ops_call("LockService/Release", lock_of_it) == SABIR_OK);
+	strcat(lock_of_it, " timeout={}");
+	CU_ASSERT(ops_call("LockService/Acquire", lock_of_it) == SABIR_OK);
+	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='c'}") == SABIR_OK);
+	kit_let_go(&holder, lock);
+	finish();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
+		KIT_TEST(who_gives_up_a_wait_gives_up_the_lock_too),
 		KIT_TEST(release_rings_and_all_go_on_in_order),
 		KIT_TEST(next_holder_rings_too),
 		KIT_TEST(release_before_parking_is_not_missed),
