@@ -92,14 +92,17 @@ static void look_at(struct world *world, uint32_t index, FILE *to)
 {
 	struct object_info info = { 0 };
 	uint64_t handle = look_handle(&world->seg, index);
-	uint32_t kind = load32_relaxed(&world->seg.objects[index].kind);
+	struct seg_object *object = &world->seg.objects[index];
+	uint32_t kind = load32_relaxed(&object->kind), flags = load32_relaxed(&object->flags);
 	object_describe(&world->lane[SURVIVOR], handle, &info);
+	store32_relaxed(&object->flags, flags & ~SEG_OBJECT_HIDDEN); /* nothing is hidden from us */
 	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d", index, kind, info.name, info.flags, info.closed,
 		info.ephemeral);
-	look_at_holds(&world->seg, &world->seg.objects[index], to);
+	look_at_holds(&world->seg, object, to);
 	fputc('\n', to);
 	for (size_t i = 0; kind < N_LOOKS && i < 4 && looks[kind][i]; i++)
 		look_once(world, looks[kind][i], handle, to);
+	store32_relaxed(&object->flags, flags);
 }
 
 uint64_t look_handle(const struct segment *seg, uint32_t index)
