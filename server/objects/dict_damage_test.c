@@ -254,10 +254,31 @@ static void a_list_of_pending_versions_that_is_a_ring_ends(void)
 	}
 }
 
+/* Its parts would be whatever stands behind it, or lead to the same cells again and again. */
+static void a_table_is_no_larger_than_its_block(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+	uint64_t d = make_dict(), got;
+	set(&lane, d, 1, 1);
+	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	struct seg_table *table = segment_at(&seg, (uint32_t)body->tables, sizeof(*table));
+	for (uint32_t log2 = 18; log2 < 29; log2++) {
+		table->log2_cells = log2;
+		for (uint64_t key = 0; key < 50; key++) {
+			memset(&lane.table, 0, sizeof(lane.table));
+			seg.objects[object_index(d)].damaged = 0;
+			CU_ASSERT_EQUAL(get(&lane, d, key, &got), SABIR_DATA_LOSS);
+		}
+	}
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	kit_end();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
+		KIT_TEST(a_table_is_no_larger_than_its_block),
 		KIT_TEST(a_strange_first_end_is_data_loss),
 		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),
 		KIT_TEST(a_node_that_is_its_own_version_is_freed_once),

@@ -51,7 +51,8 @@ static bool read_table(const struct dict *d, uint32_t ref, struct lane_table *t)
 		return false;
 	t->mask = (1u << log2) - 1;
 	t->part_mask = (1u << (log2 < PART_LOG2 ? log2 : PART_LOG2)) - 1;
-	return segment_at(d->seg, ref, sizeof(*t->at) + 4ull * n_parts_of(log2)) != NULL;
+	/* Else what stands behind the block would be parts of it, or all of them the same cells, more than there is memory for. */
+	return block_size(d->seg, ref) >= sizeof(*t->at) + 4ull * n_parts_of(log2) && 8ull << log2 <= d->seg->data_len;
 }
 
 static inline bool open_table(const struct dict *d, uint32_t ref, struct lane_table *t)
