@@ -229,6 +229,49 @@ static void a_node_that_is_its_own_version_is_freed_once(void)
 	}
 }
 
+/* Whether nobody is given a block of the order's size twice. */
+static bool blocks_differ(void)
+{
+	struct seg_block *block;
+	static uint32_t refs[200];
+	bool differ = true;
+	lane_begin(&lane, SEG_OP_READ, 0);
+	for (unsigned i = 0; i < 200; i++) {
+		CU_ASSERT_EQUAL_FATAL(block_alloc(&lane, sizeof(struct seg_order), 0, &block), SABIR_OK);
+		refs[i] = segment_ref(&seg, block);
+		block_publish(block, 1);
+		for (unsigned k = 0; k < i; k++)
+			differ &= refs[k] != refs[i];
+	}
+	lane_end(&lane);
+	return differ;
+}
+
+static void a_leaf_that_leads_to_itself_is_freed_once(void)
+{
+	for (unsigned way = 0; way < 3; way++) {
+		CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+		uint64_t d = make_dict();
+		for (uint64_t key = 0; key < 5; key++)
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+		const struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+		uint32_t ref = (uint32_t)body->order;
+		struct seg_order *leaf = segment_at(&seg, ref, sizeof(*leaf));
+		struct seg_node *node = node_of(d, 1);
+		struct seg_version *version = segment_at(&seg, node->block.next, sizeof(*version));
+		uint32_t *const words[] = { &leaf->slot[__builtin_ctzll(leaf->used) + 1], &node->block.next,
+					    &version->block.next };
+		*words[way] = ref;
+		uint64_t removed;
+		(void)dict_clear(&lane, d, &removed);
+		for (int i = 0; i < 40; i++)
+			(void)set(&lane, d, 100, 1);
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		CU_ASSERT(blocks_differ());
+		kit_end();
+	}
+}
+
 /* A write of many has a list of its versions, which who takes the lock next works off. */
 static void a_list_of_pending_versions_that_is_a_ring_ends(void)
 {
@@ -282,6 +325,7 @@ int main(void)
 		KIT_TEST(a_strange_first_end_is_data_loss),
 		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),
 		KIT_TEST(a_node_that_is_its_own_version_is_freed_once),
+		KIT_TEST(a_leaf_that_leads_to_itself_is_freed_once),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),

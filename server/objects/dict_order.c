@@ -344,12 +344,14 @@ enum sabir_error dict_order_last(const struct dict *d, uint32_t *node)
 static void free_entry(const struct dict *d, struct seg_order *leaf, uint32_t slot)
 {
 	struct seg_node *node = dict_block(d, load32_relaxed(&leaf->slot[slot]), sizeof(*node));
+	/* Each once, where damaged links lead back to one of them; the leaf is freed by who calls us. */
+	if ((void *)node == (void *)leaf)
+		node = NULL;
 	struct seg_version *version = node ? dict_version(d, load32_relaxed(&node->block.next)) : NULL;
-	/* Each once, where damaged links lead back to one of them. */
-	if ((void *)version == (void *)node)
+	if ((void *)version == (void *)node || (void *)version == (void *)leaf)
 		version = NULL;
 	struct seg_version *older = version ? dict_version(d, load32_relaxed(&version->block.next)) : NULL;
-	if (older == version || (void *)older == (void *)node)
+	if (older == version || (void *)older == (void *)node || (void *)older == (void *)leaf)
 		older = NULL;
 	bool inside = older && dict_is_inside(older);
 	if (older) { /* of a damaged dict alone */
