@@ -35,7 +35,7 @@ struct object_spec {
 	struct span initial;     /* value: 0 or 1 element, array: up to `length` elements, little-endian */
 	bool one_way;            /* pipe: end 0 receives and end 1 sends */
 	uint64_t part_of;        /* for object_part alone */
-	bool hidden;             /* of what a server keeps for itself, and of a pipe's queues: see object_is_hidden */
+	bool hidden; /* of what a server keeps for itself: see object_is_hidden; of a part its whole's kind says it */
 	/* Not NULL: fills the object with what it begins with, before anybody can find it. An error undoes the create. */
 	enum sabir_error (*fill)(struct lane *lane, uint64_t handle, const void *context);
 	const void *fill_context;
@@ -195,6 +195,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
  *          needs a lock that somebody else holds: it is called again later
  * describe fills length, memory_bytes and its own fields
  * part     NULL, or the word with the handle of the object's n-th part; NULL behind the last, and in a body that is damaged
+ * hides_parts  its parts are its own, as a pipe's queues, and not its users', as the lock of a value
  * owner_gone NULL, or: the owner (as in lane->actor.owner) has died or left, and all its lanes are recovered: release what it
  *          holds, and notify who waits for that. Called for every live object of the kind and outside of any operation: it
  *          enters the object itself, as any operation of `by` does, so that the death of `by` is repaired as usual. Can be
@@ -222,6 +223,7 @@ struct object_kind {
 				    struct seg_object *object);
 	void (*describe)(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info);
 	uint64_t *(*part)(const struct segment *seg, struct seg_object *object, uint32_t n);
+	bool hides_parts;
 	enum sabir_error (*owner_gone)(struct lane *by, uint64_t handle, uint64_t owner);
 	enum sabir_error (*waits_gone)(struct lane *by, uint64_t handle, uint32_t before);
 	uint32_t line;

@@ -20,6 +20,13 @@ static uint64_t *link_of(const struct segment *seg, uint64_t whole, uint32_t n)
 	return kind && kind->part ? kind->part(seg, o, n) : NULL;
 }
 
+/* Of a whole that was found. */
+static bool hides_parts(const struct segment *seg, uint64_t whole)
+{
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&seg->objects[object_index(whole)].kind));
+	return kind && kind->hides_parts;
+}
+
 static enum sabir_error find(struct lane *lane, uint64_t whole, uint32_t n, uint64_t *found)
 {
 	struct seg_object *o;
@@ -63,8 +70,6 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 	struct object_spec own = *spec;
 	uint64_t found, made;
 	own.part_of = whole;
-	/* The lock of a value is its users'; the queues of a pipe are its own. */
-	own.hidden = load32_relaxed(&lane->seg->objects[object_index(whole)].kind) == SEG_KIND_PIPE;
 	for (;;) {
 		enum sabir_error error = find(lane, whole, n, &found);
 		if (error)
@@ -73,6 +78,7 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 			*part = found;
 			return SABIR_OK;
 		}
+		own.hidden = hides_parts(lane->seg, whole);
 		error = object_make(lane, &own, &made);
 		if (error)
 			return error;

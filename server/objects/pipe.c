@@ -314,6 +314,7 @@ const struct object_kind pipe_kind = {
 	.recover = pipe_recover,
 	.describe = describe,
 	.part = part,
+	.hides_parts = true,
 	.owner_gone = pipe_owner_gone,
 	.held = pipe_held,
 };

@@ -40,7 +40,7 @@ static inline uint32_t turn_bits(uint64_t place)
 }
 
 uint64_t turns_place(const struct turns *t, const struct seg_turn *turn);
-/* NULL: it is not there (any more); in a line that was made anew another's may be there instead. */
+/* The turn of the lane's actor. NULL: it is not there (any more), or it is another's, in a line that was made anew. */
 struct seg_turn *turns_find(const struct turns *t, uint64_t place);
 /* The first who waits, or NULL. */
 struct seg_turn *turns_first(const struct turns *t);

@@ -16,7 +16,7 @@ void moment_begin(void);
 /* So much of it passes. */
 void moment_pass(uint64_t ns);
 
-/* Whether the segment's memory at this offset was committed since moment_begin; that of others is taken for its own. */
+/* Whether memory of the segment was committed at this offset since moment_begin. */
 bool moment_committed(uint64_t offset);
 
 #endif
