@@ -30,7 +30,7 @@ endif
 G := build/gen
 O := build$(if $(VARIANT),/$(VARIANT))
 
-CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
+CC := $(if $(filter fuzz twice,$(VARIANT)),clang,gcc)
 INCLUDES := -I. -Ibindings/c -I$(G) -I$(G)/wire
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -38,9 +38,12 @@ SANITIZE_tsan := -fsanitize=thread -Wno-tsan
 # Compared constants are for libFuzzer's own mutators; ours know the form, and tracing them costs up to half of the time.
 SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
+SANITIZE_twice := -fsanitize=address,undefined -fsanitize-coverage=func,trace-pc-guard,trace-loads,trace-stores -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer -fno-builtin
 SANITIZE := $(SANITIZE_$(VARIANT))
 DEFINE_bare := -DSABIR_BARE
 DEFINE_fuzz := -DSABIR_FAULTS
+DEFINE_twice := -DSABIR_FAULTS
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -DSABIR_VERSION='"$(VERSION)"' $(CFLAGS) $(DEFINE_$(VARIANT)) -fPIC -fno-plt -fvisibility=hidden \
 	-ffunction-sections -pthread $(SANITIZE)
@@ -74,6 +77,7 @@ NEEDS_tsan := python
 NEEDS_bench := bench python
 NEEDS_models := models
 NEEDS_fuzz := fuzz
+NEEDS_twice := fuzz
 NEEDS_images := images
 NEEDS := $(if $(filter-out images,$(MAKECMDGOALS)),build) $(sort $(foreach goal,$(MAKECMDGOALS),$(NEEDS_$(goal))))
 
@@ -281,13 +285,25 @@ $(SWEEP): $(call OBJ,$(CORE_C) $(CLIENT_C) $(CRASH_C)) $(WIRE_O) $(ATTACH_O)
 ##@ Fuzzers
 
 FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c)
-FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C),$(FUZZ_C)))
+TWICE := $(O)/tests/fuzz/twice
+FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C) tests/fuzz/twice.c,$(FUZZ_C)))
 FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O)
-FUZZ_WRAP := $(addprefix -Xlinker --wrap=,clock_gettime nanosleep syscall getrandom fallocate)
+FUZZ_WRAP := $(addprefix -Xlinker --wrap=,clock_gettime nanosleep syscall getrandom fallocate mmap)
 # A path is one of the product, not of what makes the inputs.
 ifeq ($(VARIANT),fuzz)
 $(O)/obj/tests/%.o $(O)/obj/gen/%.o: NO_COVERAGE := -fno-sanitize=fuzzer-no-link
 endif
+ifeq ($(VARIANT),twice)
+$(O)/obj/tests/%.o $(O)/obj/gen/%.o: NO_COVERAGE := -fno-sanitize-coverage=func,trace-pc-guard,trace-loads,trace-stores
+endif
+TWICE_WRAP := $(FUZZ_WRAP) $(addprefix -Xlinker --wrap=,memcpy memmove memcmp __asan_memcpy __asan_memmove)
+$(TWICE): $(O)/obj/tests/fuzz/twice.o $(FUZZ_O)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(TWICE_WRAP) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)
+.PHONY: twice
+twice: $(TWICE)
+
 $(FUZZ_PROGRAMS): $(O)/%: $(O)/obj/%.o $(FUZZ_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -390,6 +406,7 @@ crash-sample: $(SWEEP) ## some of it, at random
 
 fuzz: | packages ## coverage-guided fuzzers; SECONDS_EACH=60, FUZZERS="names"
 	@$(MAKE) VARIANT=fuzz fuzzers
+	@$(MAKE) VARIANT=twice twice
 	@tests/fuzz/run
 
 models: | packages ## the protocols of queue, lock and event, checked with spin

@@ -72,6 +72,8 @@ static void peer(void *context, char *to, size_t size)
 	snprintf(to, size, "a fuzzer");
 }
 
+void (*play_on_piece)(void);
+
 void play_begin(struct play *p)
 {
 	*p = (struct play){ .world = stage_begin() };
@@ -391,6 +393,8 @@ void play_pieces(struct play *p, struct span input)
 	uint32_t grown = 0;
 	while (grown < GROWN_PIECES && piece_next(&play_form, &input, &head, &request)) {
 		uint16_t number = (uint16_t)(head[0] | head[1] << 8);
+		if (play_on_piece)
+			play_on_piece();
 		if (number >= EVENT) {
 			happen(p, (number - EVENT) % N_EVENTS, head[2], request);
 		} else {

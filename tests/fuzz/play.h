@@ -89,6 +89,8 @@ struct play {
 void play_begin(struct play *play);
 void play_pieces(struct play *play, struct span input);
 void play_end(struct play *play);
+/* Called in front of each piece, if it is not NULL. */
+extern void (*play_on_piece)(void);
 
 extern const struct piece_form play_form, play_damage_form;
 
