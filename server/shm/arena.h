@@ -42,6 +42,11 @@ void block_free(struct lane *lane, struct seg_block *block);
 void block_retire(struct lane *lane, struct seg_block *block);
 /* Bytes that the block really has, header included; 0 for a ref that is not the start of a block: a check of untrusted refs. */
 uint64_t block_size(const struct segment *seg, uint32_t ref);
+/*
+ * The same by its chunk's word, as the caller has read it: so that what is done next is done by the word that was checked, whatever
+ * somebody writes there meanwhile. The ref has passed segment_at.
+ */
+uint64_t block_size_by(const struct segment *seg, uint32_t ref, uint64_t chunk_word);
 
 static inline uint64_t block_word(uint32_t state, uint32_t lane, uint32_t object, uint64_t tag)
 {
