@@ -239,24 +239,35 @@ void park_serve(struct park *park, struct lane *lane, struct line *line)
 	lines_drop_if_unused(&park->lines, line);
 }
 
+static void serve_object(struct park *park, struct lane *lane, uint32_t object)
+{
+	struct line *line;
+
+	alarms_note(&park->alarms, lane, object);
+	pthread_mutex_lock(&park->mutex);
+	uint64_t round = ++park->round;
+	while ((line = lines_unserved(&park->lines, object, round))) {
+		line->round = round;
+		park_serve(park, lane, line);
+	}
+	pthread_mutex_unlock(&park->mutex);
+}
+
+/* Through the ready set: what is served may ring for what is in front. What is left behind them has rung the bell again. */
+#define WALKS 8u
+
 void park_ring(struct park *park, struct lane *lane)
 {
-	uint32_t object;
-	struct line *line;
+	bool any = true;
 
 	bell_answer(park->seg);
 	pthread_mutex_lock(&park->mutex);
 	serve_lasts(park, lane);
 	pthread_mutex_unlock(&park->mutex);
-	while (bell_next(park->seg, &object)) {
-		alarms_note(&park->alarms, lane, object);
-		pthread_mutex_lock(&park->mutex);
-		uint64_t round = ++park->round;
-		while ((line = lines_unserved(&park->lines, object, round))) {
-			line->round = round;
-			park_serve(park, lane, line);
-		}
-		pthread_mutex_unlock(&park->mutex);
+	for (uint32_t n = 0; any && n < WALKS; n++) {
+		any = false;
+		for (uint32_t object; bell_next(park->seg, &object); any = true)
+			serve_object(park, lane, object);
 	}
 	park_call_after(park);
 }
