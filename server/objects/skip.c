@@ -23,17 +23,6 @@ static bool is_before(int64_t key, uint64_t ordinal, int64_t other_key, uint64_t
 	return key < other_key || (key == other_key && ordinal < other_ordinal);
 }
 
-/* Where a node stands, as it was when it was read: by that it is compared, and by that the walk goes on. */
-struct stand {
-	int64_t key;
-	uint64_t ordinal;
-};
-
-static struct stand stand_of(const struct seg_skip *node)
-{
-	return (struct stand){ (int64_t)load64_relaxed((const uint64_t *)&node->key), load64_relaxed(&node->ordinal) };
-}
-
 struct seg_skip *skip_node(const struct skip *s, uint32_t ref)
 {
 	struct seg_block *block = segment_at(s->lane->seg, ref, s->offset + sizeof(struct seg_skip));
@@ -49,7 +38,8 @@ struct seg_skip *skip_node(const struct skip *s, uint32_t ref)
 static bool find_links(const struct skip *s, int64_t key, uint64_t ordinal, uint32_t *links[SEG_SKIP_LEVELS])
 {
 	uint32_t *from = s->head;
-	struct stand at = { INT64_MIN, 0 };
+	int64_t at_key = INT64_MIN;
+	uint64_t at_ordinal = 0;
 
 	for (uint32_t level = SEG_SKIP_LEVELS; level-- > 0;) {
 		uint32_t ref;
@@ -57,13 +47,13 @@ static bool find_links(const struct skip *s, int64_t key, uint64_t ordinal, uint
 			struct seg_skip *node = skip_node(s, ref);
 			if (!node)
 				return false;
-			struct stand its = stand_of(node);
-			if (!is_before(its.key, its.ordinal, key, ordinal))
+			if (!is_before(node->key, node->ordinal, key, ordinal))
 				break;
-			if (from != s->head && !is_before(at.key, at.ordinal, its.key, its.ordinal))
+			if (from != s->head && !is_before(at_key, at_ordinal, node->key, node->ordinal))
 				return false;
 			from = node->next;
-			at = its;
+			at_key = node->key;
+			at_ordinal = node->ordinal;
 		}
 		links[level] = &from[level];
 	}
@@ -81,11 +71,12 @@ enum sabir_error skip_find(const struct skip *s, int64_t key, uint64_t ordinal, 
 
 bool skip_pass(const struct seg_skip *node, int64_t *key, uint64_t *ordinal)
 {
-	const struct stand at = stand_of(node);
-	if (is_before(at.key, at.ordinal, *key, *ordinal) || (at.key == INT64_MAX && at.ordinal == UINT64_MAX))
+	int64_t at_key = node->key;
+	uint64_t at_ordinal = node->ordinal;
+	if (is_before(at_key, at_ordinal, *key, *ordinal) || (at_key == INT64_MAX && at_ordinal == UINT64_MAX))
 		return false;
-	*key = at.ordinal == UINT64_MAX ? at.key + 1 : at.key;
-	*ordinal = at.ordinal + 1;
+	*key = at_ordinal == UINT64_MAX ? at_key + 1 : at_key;
+	*ordinal = at_ordinal + 1;
 	return true;
 }
 
