@@ -30,6 +30,9 @@ bool parked_is_ready(const struct park *park, const struct parked *w)
 {
 	if (w->wait.side == OP_WAIT_END)
 		return !names_is_live(park->seg, w->wait.handle);
+	/* What `memory` leads to in it is gone, or is another's by now. */
+	if (w->wait.also && !names_is_live(park->seg, w->wait.also))
+		return true;
 	if (w->wait.side == SEG_EVENT_CHANGED)
 		return change_ready(park->seg, w->wait.handle, w->wait.memory);
 	if (w->wait.side == OP_WAIT_SNAPSHOT)
