@@ -17,6 +17,8 @@
 #include "server/ops/snapshots.h"
 
 #define RESPONSE_ON_STACK 1024u
+#define MOST_RUNG                                                                                                      \
+	4096u /* objects in one call: somebody may ring all the while, and who answers has other things to do */
 
 /* `place` comes first, so NULL stays NULL. */
 #define PARKED_AT(waiter) ((struct parked *)(waiter))
@@ -244,14 +246,15 @@ void park_serve(struct park *park, struct lane *lane, struct line *line)
 
 void park_ring(struct park *park, struct lane *lane)
 {
-	uint32_t object;
+	uint32_t object = 0;
 	struct line *line;
+	bool more = true;
 
 	bell_answer(park->seg);
 	pthread_mutex_lock(&park->mutex);
 	serve_lasts(park, lane);
 	pthread_mutex_unlock(&park->mutex);
-	while (bell_next(park->seg, &object)) {
+	for (uint32_t n = 0; n < MOST_RUNG && (more = bell_next(park->seg, &object)); n++) {
 		alarms_note(&park->alarms, lane, object);
 		pthread_mutex_lock(&park->mutex);
 		uint64_t round = ++park->round;
@@ -261,6 +264,9 @@ void park_ring(struct park *park, struct lane *lane)
 		}
 		pthread_mutex_unlock(&park->mutex);
 	}
+	/* The next call goes on. */
+	if (more)
+		bell_ring(park->seg, object);
 	park_call_after(park);
 }
 

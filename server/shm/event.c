@@ -23,6 +23,8 @@
 #include "server/base/clock.h"
 #include "server/base/fault.h"
 
+#define MOST_LOOKS 256u /* at the bits of the bell; with 64 each of them is seen */
+
 uint32_t event_prepare(struct seg_event *event, uint32_t who)
 {
 	/* Read first: waiters that come back must not pull the line away from each other. */
@@ -123,7 +125,8 @@ bool bell_next(struct segment *seg, uint32_t *object)
 {
 	uint32_t n_words = (seg->n_objects + 63) / 64;
 	uint64_t summary;
-	while ((summary = load64_seq(&seg->header->ready_summary)) != 0) {
+	/* Who sets bits all the while has rung the bell for them, too. */
+	for (uint32_t n = 0; n < MOST_LOOKS && (summary = load64_seq(&seg->header->ready_summary)) != 0; n++) {
 		uint32_t group = (uint32_t)__builtin_ctzll(summary);
 		fetch_and64(&seg->header->ready_summary, ~(1ull << group));
 		for (uint32_t w = group * 64; w < group * 64 + 64 && w < n_words; w++) {
