@@ -17,6 +17,8 @@
 #include "server/ops/snapshots.h"
 
 #define RESPONSE_ON_STACK 1024u
+/* Walks through the ready set: what is served may ring for what is in front. What is left behind the last rings the bell again. */
+#define WALKS 8u
 
 /* `place` comes first, so NULL stays NULL. */
 #define PARKED_AT(waiter) ((struct parked *)(waiter))
@@ -30,6 +32,9 @@ bool parked_is_ready(const struct park *park, const struct parked *w)
 {
 	if (w->wait.side == OP_WAIT_END)
 		return !names_is_live(park->seg, w->wait.handle);
+	/* What `memory` leads to in it is gone, or is another's by now. */
+	if (w->wait.also && !names_is_live(park->seg, w->wait.also))
+		return true;
 	if (w->wait.side == SEG_EVENT_CHANGED)
 		return change_ready(park->seg, w->wait.handle, w->wait.memory);
 	if (w->wait.side == OP_WAIT_SNAPSHOT)
@@ -252,9 +257,6 @@ static void serve_object(struct park *park, struct lane *lane, uint32_t object)
 	}
 	pthread_mutex_unlock(&park->mutex);
 }
-
-/* Through the ready set: what is served may ring for what is in front. What is left behind them has rung the bell again. */
-#define WALKS 8u
 
 void park_ring(struct park *park, struct lane *lane)
 {
