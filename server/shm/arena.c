@@ -375,14 +375,17 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 		return large_alloc(lane, size, hand_slot, block);
 
 	struct seg_cache *cache = &lane->shared->cache[class_index];
-	if (load32_relaxed(&cache->n) - 1 >= SEG_CACHE_REFS) {
-		store32_relaxed(&cache->n, 0);
-		enum sabir_error error = refill(lane, class_index);
-		if (error)
-			return error;
-	}
+	struct seg_block *made = NULL;
 	uint64_t tag;
-	struct seg_block *made = cache_take(lane, class_index, class_size[class_index], hand_slot, &tag);
+	for (uint32_t n = 0; !made && n <= SEG_CACHE_REFS; n++) {
+		if (load32_relaxed(&cache->n) - 1 >= SEG_CACHE_REFS) {
+			store32_relaxed(&cache->n, 0);
+			enum sabir_error error = refill(lane, class_index);
+			if (error)
+				return error;
+		}
+		made = cache_take(lane, class_index, class_size[class_index], hand_slot, &tag);
+	}
 	if (!made)
 		return SABIR_DATA_LOSS;
 	*block = made;

@@ -135,12 +135,48 @@ static void a_slab_of_no_class_gets_no_hint(void)
 	rings_nobody("arena.reaping", alloc(2000), reap);
 }
 
+/* Whoever gets it next would share it with the first. */
+static void what_is_in_the_cache_twice_is_given_out_once(void)
+{
+	struct seg_block *first = alloc(500), *second = alloc(500);
+	struct seg_cache *cache = NULL;
+	release(second);
+	release(first);
+	for (uint32_t c = 0; c < SEG_N_CLASSES; c++)
+		if (lane.shared->cache[c].n &&
+		    lane.shared->cache[c].refs[lane.shared->cache[c].n - 1] == segment_ref(&seg, first))
+			cache = &lane.shared->cache[c];
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
+	CU_ASSERT_FATAL(cache->n >= 2);
+	cache->refs[cache->n - 2] = cache->refs[cache->n - 1];
+	CU_ASSERT_PTR_EQUAL(alloc(500), first);
+	uint64_t live = block_publish(first, 7);
+	struct seg_block *next = alloc(500);
+	CU_ASSERT(next != first && first->word == live);
+	block_retract(&lane, first);
+	release(first);
+	release(next);
+}
+
+/* Nor is a ref that leads nowhere there for ever. */
+static void what_is_no_block_leaves_the_cache(void)
+{
+	for (uint32_t c = 0; c < SEG_N_CLASSES; c++) {
+		lane.shared->cache[c].n = SEG_CACHE_REFS;
+		memset(lane.shared->cache[c].refs, 0xff, sizeof(lane.shared->cache[c].refs));
+	}
+	release(alloc(64));
+	release(alloc(500));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_large_block_that_is_a_slab_for_a_moment_is_not_retired),
 		KIT_TEST(a_large_block_that_becomes_a_slab_is_not_freed_as_one_of_its_blocks),
 		KIT_TEST(a_slab_of_no_class_gets_no_hint),
+		KIT_TEST(what_is_in_the_cache_twice_is_given_out_once),
+		KIT_TEST(what_is_no_block_leaves_the_cache),
 	};
 	return kit_run("arena damage", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
