@@ -114,6 +114,8 @@ static enum sabir_error stale_tree(struct list_write *w, uint64_t entry, uint32_
 	enum sabir_error error = list_node(w->l, entry, level, &node, &n);
 	if (!error && elements_of(level, node->entry, n) != list_elements(entry))
 		return SABIR_DATA_LOSS;
+	if (!error && level == 0)
+		error = list_see_leaf(&w->seen, w->l->seg, list_ref(entry));
 	for (uint32_t i = 0; !error && i < n; i++) {
 		if (level)
 			error = stale_tree(w, node->entry[i], level - 1);
