@@ -32,24 +32,31 @@ enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 	return object_enter(lane, op, handle, kind, sizeof(*d->body), &d->object, &d->body);
 }
 
+/* Without what is due, which is removed. */
+static enum sabir_error count_locked(const struct dict *d, uint64_t *count)
+{
+	enum sabir_error error = dict_lock_current(d);
+	if (error)
+		return error;
+	*count = load64_relaxed(&d->body->count[load64_relaxed(&d->body->committed) & 1]);
+	dict_unlock(d);
+	return SABIR_OK;
+}
+
 enum sabir_error dict_count(const struct dict *d, uint64_t *count)
 {
-	for (;;) {
+	for (uint32_t tries = 0; tries < MOST_CHANGED; tries++) {
 		uint64_t seq = load64_acquire(&d->body->committed);
 		uint64_t n = load64_acquire(&d->body->count[seq & 1]);
-		if (dict_is_due(d)) {
-			enum sabir_error error = dict_lock_current(d);
-			if (error)
-				return error;
-			dict_unlock(d);
-			continue;
-		}
+		if (dict_is_due(d))
+			return count_locked(d, count);
 		fence_acquire();
 		if (load64_acquire(&d->body->committed) == seq) {
 			*count = n;
 			return SABIR_OK;
 		}
 	}
+	return object_damaged(d->object);
 }
 
 /* ---------------------------------------------------------------- one key */
