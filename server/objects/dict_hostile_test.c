@@ -111,6 +111,24 @@ static void what_is_due_again_and_again_is_counted_once(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
 }
 
+static void strike_tag(struct strike *s)
+{
+	store64_relaxed(s->at, load64_relaxed(s->at) + (1ull << 34));
+}
+
+static void a_value_that_never_rests_is_data_loss(void)
+{
+	uint64_t d = make_with(3), other = make_with(5), got;
+	struct strike s = { "dict_read.copied", strike_tag, NULL, 0, 0 };
+	s.at = segment_at(&seg, first_node(d)->block.next, sizeof(struct seg_version));
+	strike_begin(&s);
+	CU_ASSERT_EQUAL(get(&lane, d, 0, &got), SABIR_DATA_LOSS);
+	strike_end();
+	CU_ASSERT(s.n < 10000);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	is_whole_and_goes(other, 5);
+}
+
 static void a_leaf_that_is_filled_while_it_is_freed_goes(void)
 {
 	uint64_t d = make_with(3), other = make_with(5), n;
@@ -188,6 +206,7 @@ int main(void)
 		KIT_TEST(a_table_that_goes_behind_the_look_is_none),
 		KIT_TEST(a_version_is_freed_as_what_it_was_found),
 		KIT_TEST(what_is_due_again_and_again_is_counted_once),
+		KIT_TEST(a_value_that_never_rests_is_data_loss),
 		KIT_TEST(a_leaf_that_is_filled_while_it_is_freed_goes),
 		KIT_TEST(trash_that_comes_back_is_left),
 		KIT_TEST(versions_that_pend_again_are_data_loss),

@@ -33,8 +33,8 @@ struct dict_found {
 
 /*
  * Looks without a lock answer OK, KEY_NOT_FOUND, BUSY (something changed under the look: again) or DATA_LOSS (nothing
- * changed and yet it makes no sense: after some more looks the memory is damaged). Under the lock BUSY and DATA_LOSS
- * are damage at once.
+ * changed and yet it makes no sense: again, and at last under the lock). Under the lock BUSY and DATA_LOSS are damage at
+ * once.
  */
 
 /* Hand slots: an operation's blocks, by role. The last slot is object_free_block's. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list while a hostile program writes over its nodes: what was checked is what is used, and every walk ends. */
+/* Lists while a hostile program writes over their words: what was checked is what is used, and every walk ends. */
 #include "server/base/value.h"
+#include "server/base/wire.h"
 #include "server/objects/list_parts.h"
 #include "server/objects/object_hostile_test_kit.h"
+#include "server/objects/shared_list.h"
 
 static int setup(void)
 {
@@ -135,6 +137,28 @@ static void a_list_that_never_rests_is_described(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, list), SABIR_OK);
 }
 
+static void strike_slot(struct strike *s)
+{
+	store64_relaxed(s->at, load64_relaxed(s->at) + (1ull << 32));
+}
+
+static void an_element_of_a_shared_list_that_never_rests_is_data_loss(void)
+{
+	static const uint8_t seven[] = { WIRE_TAG(1, WIRE_LEN), 2, WIRE_TAG(VALUE_INT, WIRE_VARINT), 7 };
+	struct object_spec spec = { .kind = SEG_KIND_SHARED_LIST, .initial = { seven, sizeof(seven) } };
+	uint64_t list = kit_make(&spec);
+	struct seg_shared_list *body = segment_at(&seg, seg.objects[object_index(list)].body, sizeof(*body));
+	struct strike s = { "shared_list.copied", strike_slot, body + 1, 0, 0 };
+	struct bytes out = { 0 };
+	CU_ASSERT(shared_list_get(&lane, list, 0, &out) == SABIR_OK && out.len == 2);
+	strike_begin(&s);
+	CU_ASSERT_EQUAL(shared_list_get(&lane, list, 0, &out), SABIR_DATA_LOSS);
+	strike_end();
+	CU_ASSERT(s.n < 10000);
+	CU_ASSERT_EQUAL(object_delete(&lane, list), SABIR_OK);
+	bytes_fini(&out);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -142,6 +166,7 @@ int main(void)
 		KIT_TEST(a_place_behind_all_children_is_data_loss),
 		KIT_TEST(the_body_is_no_node),
 		KIT_TEST(a_list_that_never_rests_is_described),
+		KIT_TEST(an_element_of_a_shared_list_that_never_rests_is_data_loss),
 		KIT_TEST(
 			a_chain_without_end_is_data_loss), /* the last: what was freed so often is in the lane's hands */
 	};
