@@ -10,7 +10,7 @@
 /* Bytes of the character that begins here, 0 if it is none. */
 static size_t sequence_len(const uint8_t *p, size_t left)
 {
-	uint8_t first = p[0];
+	uint8_t first = byte_once(p);
 	uint8_t low = 0x80, high = 0xbf;
 	size_t len;
 

@@ -8,8 +8,8 @@
 #include "server/base/bytes.h"
 
 /*
- * The protobuf wire format, read in place: no copy, no allocation, every length checked against what is left. For bytes
- * that come from outside; what a field means is the caller's business.
+ * The protobuf wire format, read in place: no copy, no allocation, every length read once and checked against what is left.
+ * For bytes that come from outside, and for such as change meanwhile; what a field means is the caller's business.
  */
 enum wire_type {
 	WIRE_VARINT = 0,
@@ -33,14 +33,15 @@ struct wire_field {
 static inline bool wire_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
 {
 	const uint8_t *at = *p;
-	if (at < end && *at < 0x80) {
-		*value = *at;
-		*p = at + 1;
+	uint8_t byte = at < end ? byte_once(at++) : 0x80;
+	if (byte < 0x80) {
+		*value = byte;
+		*p = at;
 		return true;
 	}
-	uint64_t v = 0;
-	for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
-		uint8_t byte = *at++;
+	uint64_t v = byte & 0x7f;
+	for (unsigned shift = 7; at < end && shift < 64; shift += 7) {
+		byte = byte_once(at++);
 		v |= (uint64_t)(byte & 0x7f) << shift;
 		if (byte >= 0x80)
 			continue;
