@@ -17,8 +17,8 @@
 #include "server/ops/snapshots.h"
 
 #define RESPONSE_ON_STACK 1024u
-#define MOST_RUNG                                                                                                      \
-	4096u /* objects in one call: somebody may ring all the while, and who answers has other things to do */
+/* Objects in one call: somebody may ring all the while, and who answers has other things to do. */
+#define MOST_RUNG 4096u
 
 /* `place` comes first, so NULL stays NULL. */
 #define PARKED_AT(waiter) ((struct parked *)(waiter))
