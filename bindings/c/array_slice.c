@@ -19,6 +19,18 @@ static enum sabir_error empty_slice(sabir_array *array, uint64_t start)
 	return error;
 }
 
+/* The bytes of so many elements. */
+static enum sabir_error slice_len(sabir_array *array, uint64_t count, size_t *len)
+{
+	size_t width = sabir_array_width(array);
+	if (!width) /* it was opened by a description of damaged memory */
+		return fail_object(&array->h, SABIR_DATA_LOSS);
+	if (count > SIZE_MAX / width)
+		return fail_object(&array->h, SABIR_OUT_OF_RANGE);
+	*len = count * width;
+	return SABIR_OK;
+}
+
 static enum sabir_error copy_slice(const struct handle *h, struct span data, uint64_t count, void *elements)
 {
 	if (data.len != count * scalar_width(h->type_code))
@@ -54,19 +66,20 @@ enum sabir_error sabir_array_get_slice(sabir_array *array, uint64_t start, uint6
 	struct bytes out;
 	struct lane *lane;
 	uint32_t type_code;
+	size_t len = 0;
 
 	if (!array || (!elements && count))
 		return FAIL_NULL();
 	if (!count)
 		return empty_slice(array, start);
-	if (count > SIZE_MAX / sabir_array_width(array))
-		return fail_object(&array->h, SABIR_OUT_OF_RANGE);
-	enum sabir_error error = conn_enter(array->h.conn, &lane);
+	enum sabir_error error = slice_len(array, count, &len);
+	if (!error)
+		error = conn_enter(array->h.conn, &lane);
 	if (error)
 		return error;
 	if (!lane)
 		return get_remote(&array->h, start, count, elements);
-	bytes_init(&out, elements, count * sabir_array_width(array));
+	bytes_init(&out, elements, len);
 	error = array_get_slice(lane, array->h.id, start, count, &out, &type_code);
 	if (!error && out.data != elements)
 		error = copy_slice(&array->h, bytes_item(&out, 0), count, elements);
@@ -99,10 +112,10 @@ enum sabir_error sabir_array_set_slice(sabir_array *array, uint64_t start, uint6
 		return FAIL_NULL();
 	if (!count)
 		return empty_slice(array, start);
-	if (count > SIZE_MAX / sabir_array_width(array))
-		return fail_object(&array->h, SABIR_OUT_OF_RANGE);
-	struct span data = { elements, count * sabir_array_width(array) };
-	enum sabir_error error = conn_enter(array->h.conn, &lane);
+	struct span data = { elements, 0 };
+	enum sabir_error error = slice_len(array, count, &data.len);
+	if (!error)
+		error = conn_enter(array->h.conn, &lane);
 	if (error)
 		return error;
 	if (!lane)

@@ -15,6 +15,15 @@ struct span {
 	size_t len;
 };
 
+/*
+ * One look at a byte that may lie where others write: by which it is decided how much is read behind it, so that it must not
+ * be fetched again for what follows from the decision.
+ */
+static inline uint8_t byte_once(const uint8_t *at)
+{
+	return *(const volatile uint8_t *)at;
+}
+
 /* The first and the last `part` bytes of `len`, at most twice as many: together all of them. */
 #define COPY_ENDS(part)                                                                                                \
 	do {                                                                                                           \

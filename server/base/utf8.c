@@ -10,8 +10,7 @@
 /* Bytes of the character that begins here, 0 if it is none. */
 static size_t sequence_len(const uint8_t *p, size_t left)
 {
-	uint8_t first =
-		*(const volatile uint8_t *)p; /* once, also where somebody writes over it meanwhile: see wire.h */
+	uint8_t first = byte_once(p);
 	uint8_t low = 0x80, high = 0xbf;
 	size_t len;
 

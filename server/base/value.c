@@ -31,7 +31,7 @@ static bool check_entry(struct span entry, unsigned depth)
 	unsigned seen = 0;
 
 	while (p < end) {
-		uint8_t tag = wire_byte(p++);
+		uint8_t tag = byte_once(p++);
 		unsigned field = tag == WIRE_TAG(1, WIRE_LEN) ? 1 : tag == WIRE_TAG(2, WIRE_LEN) ? 2 : 0;
 		struct span v;
 		if (!field || (seen & field) || !wire_len(&p, end, &v) || !check_value(v, depth + 1))
@@ -63,7 +63,7 @@ static bool check_timestamp(struct span message)
 	unsigned seen = 0;
 
 	while (p < end) {
-		uint8_t tag = wire_byte(p++);
+		uint8_t tag = byte_once(p++);
 		if (!wire_varint(&p, end, &v))
 			return false;
 		if (tag == WIRE_TAG(1, WIRE_VARINT) && !(seen & 1)) {
@@ -90,7 +90,7 @@ static bool check_object(struct span message)
 
 	if (p == end)
 		return false;
-	uint8_t tag = wire_byte(p++);
+	uint8_t tag = byte_once(p++);
 	if (tag == WIRE_TAG(1, WIRE_LEN))
 		return wire_len(&p, end, &name) && p == end && utf8_valid(name);
 	return tag == WIRE_TAG(2, WIRE_VARINT) && read_last_varint(p, end, &handle);
@@ -102,7 +102,7 @@ static bool check_opaque(struct span message)
 	struct span type = { NULL, 0 }, data = { NULL, 0 };
 
 	while (p < end) {
-		uint8_t tag = wire_byte(p++);
+		uint8_t tag = byte_once(p++);
 		struct span *field = tag == WIRE_TAG(1, WIRE_LEN) ? &type : &data;
 		if ((tag != WIRE_TAG(1, WIRE_LEN) && tag != WIRE_TAG(2, WIRE_LEN)) || field->data ||
 		    !wire_len(&p, end, field))
@@ -142,7 +142,7 @@ static bool check_value(struct span v, unsigned depth)
 
 	if (p == end || depth > VALUE_MAX_DEPTH)
 		return false;
-	uint8_t tag = wire_byte(p++);
+	uint8_t tag = byte_once(p++);
 	switch (tag) {
 	case WIRE_TAG(VALUE_NULL, WIRE_VARINT):
 		return read_last_varint(p, end, &bits) && bits == 0;
@@ -191,7 +191,7 @@ enum sabir_error value_view(struct span encoded, struct value_view *view)
 	if (!encoded.len) /* perhaps without data */
 		return SABIR_INVALID_VALUE;
 	const uint8_t *p = encoded.data, *end = p + encoded.len;
-	uint8_t tag = wire_byte(p++);
+	uint8_t tag = byte_once(p++);
 	v.kind = tag >> 3;
 	if (v.kind >= VALUE_TEXT) {
 		if (v.kind > VALUE_OPAQUE || (tag & 7) != WIRE_LEN || !wire_len(&p, end, &v.bytes) || p != end)

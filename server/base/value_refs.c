@@ -53,7 +53,7 @@ static void walk(const struct refs *r, struct span v, unsigned depth)
 
 	if (p == end || depth > VALUE_MAX_DEPTH)
 		return;
-	uint8_t tag = wire_byte(p++);
+	uint8_t tag = byte_once(p++);
 	if (!value_may_refer(tag) || !wire_len(&p, end, &content))
 		return;
 	if (tag == WIRE_TAG(VALUE_OBJECT, WIRE_LEN))

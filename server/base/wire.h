@@ -8,8 +8,8 @@
 #include "server/base/bytes.h"
 
 /*
- * The protobuf wire format, read in place: no copy, no allocation, every length checked against what is left. For bytes
- * that come from outside; what a field means is the caller's business.
+ * The protobuf wire format, read in place: no copy, no allocation, every length read once and checked against what is left.
+ * For bytes that come from outside, and for such as change meanwhile; what a field means is the caller's business.
  */
 enum wire_type {
 	WIRE_VARINT = 0,
@@ -29,28 +29,19 @@ struct wire_field {
 	struct span bytes; /* LEN; else empty */
 };
 
-/*
- * A byte, read once: it may lie where somebody writes over it meanwhile, and what a tag or a length was found to be it has to be
- * for all that follows from it.
- */
-static inline uint8_t wire_byte(const uint8_t *p)
-{
-	return *(const volatile uint8_t *)p;
-}
-
 /* Moves *p behind a varint; false: cut short, or more than 64 bits. */
 static inline bool wire_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
 {
 	const uint8_t *at = *p;
-	uint8_t first = at < end ? wire_byte(at) : 0x80;
-	if (first < 0x80) {
-		*value = first;
-		*p = at + 1;
+	uint8_t byte = at < end ? byte_once(at++) : 0x80;
+	if (byte < 0x80) {
+		*value = byte;
+		*p = at;
 		return true;
 	}
-	uint64_t v = 0;
-	for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
-		uint8_t byte = wire_byte(at++);
+	uint64_t v = byte & 0x7f;
+	for (unsigned shift = 7; at < end && shift < 64; shift += 7) {
+		byte = byte_once(at++);
 		v |= (uint64_t)(byte & 0x7f) << shift;
 		if (byte >= 0x80)
 			continue;

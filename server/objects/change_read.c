@@ -22,6 +22,7 @@
 /* How long a reader waits for a record that is being written. */
 #define WRITE_SPINS 200
 #define WRITE_YIELDS 50
+#define OPEN_TRIES 1000u /* each means that another log was made and ended */
 
 /* ---------------------------------------------------------------- beginning and ending */
 
@@ -75,9 +76,10 @@ static enum sabir_error open_log(struct lane *lane, uint32_t index, struct seg_o
 {
 	struct seg_changes *log;
 	uint64_t word;
+	uint32_t tries = 0;
 	/* One that ends just now is followed by another. */
 	while ((word = load64_seq(&object->changes)) == 0 || !(log = change_log(lane->seg, index))) {
-		if (word && word == load64_seq(&object->changes))
+		if ((word && word == load64_seq(&object->changes)) || ++tries > OPEN_TRIES)
 			return object_damaged(object);
 		enum sabir_error error = word ? SABIR_OK : make_log(lane, index);
 		if (error)

@@ -323,10 +323,14 @@ enum sabir_error dict_clear(struct lane *lane, uint64_t handle, uint64_t *remove
 	if (error)
 		return error;
 	*removed = job.number;
-	/* It is done; giving back the memory must not keep other writers out for long. */
+	/*
+	 * It is done; giving back the memory must not keep other writers out for long. More rounds than there can be entries are
+	 * somebody else's: he clears it too, or writes over it.
+	 */
+	uint64_t rounds = (lane->seg->data_len >> SEG_REF_SHIFT) / TRASH_PER_ROUND;
 	do {
 		error = run(lane, handle, &rest);
-	} while (!error && rest.number);
+	} while (!error && rest.number && rounds-- > 0);
 	return SABIR_OK;
 }
 

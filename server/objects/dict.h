@@ -7,9 +7,9 @@
 /*
  * Insertion-ordered map from bytes to bytes. Keys are equal if their bytes are (callers bring encoded Values into
  * their canonical form first: server/base/value.h). A key and its value have at most max_item_bytes together. Readers
- * take no lock; a write is visible in one step, with all its entries. Every change notifies SEG_EVENT_ITEMS. Errors of
- * all beside the common ones: TOO_LARGE, RESOURCE_EXHAUSTED (writes; never what removes), NO_MEMORY, BUSY (writes and
- * pages, for lanes that have a patience or don't sleep for locks).
+ * take no lock, unless they meet one change after the other; a write is visible in one step, with all its entries. Every
+ * change notifies SEG_EVENT_ITEMS. Errors of all beside the common ones: TOO_LARGE, RESOURCE_EXHAUSTED (writes; never what
+ * removes), NO_MEMORY, BUSY (of what takes the lock, for lanes that have a patience or don't sleep for locks).
  */
 
 /*

@@ -58,6 +58,8 @@ static bool read_table(const struct dict *d, uint32_t ref, struct lane_table *t)
 static inline bool open_table(const struct dict *d, uint32_t ref, struct lane_table *t)
 {
 	struct lane_table *known = &d->lane->table;
+	if (!ref)
+		return false; /* the lane may know of none either */
 	if (known->ref == ref && load64_acquire(&known->at->block.word) == known->word &&
 	    dict_word_is_live(d, known->word)) {
 		*t = *known;
@@ -408,13 +410,14 @@ enum sabir_error dict_free_cell(const struct dict *d, uint32_t hash, uint64_t co
 	enum sabir_error error = SABIR_OK;
 	if (!load64_relaxed(&d->body->tables))
 		error = start_table(d, 0);
+	/* It is read anew, for that has changed it, and may be anything. */
 	if (!error && !open_table(d, (uint32_t)load64_relaxed(&d->body->tables), &t))
 		error = SABIR_DATA_LOSS;
 	if (error)
 		return error;
 	/* Only when memory was short for so long that the moving lags far behind. */
 	if ((load64_relaxed(&d->body->n_used) + 1) * 8 > (t.mask + 1ull) * 7) {
-		while (!error && load64_relaxed(&d->body->tables) >> 32)
+		if (load64_relaxed(&d->body->tables) >> 32)
 			error = move_cells(d, UINT32_MAX);
 		if (!error)
 			error = start_table(d, count + 1);
@@ -445,13 +448,15 @@ static void free_parts(const struct dict *d, struct lane_table *t)
 void dict_free_tables(const struct dict *d)
 {
 	uint64_t trash;
-	while ((trash = load64_relaxed(&d->body->trash_tables)) != 0) {
+	/* There are no more than two, however often the word says so. */
+	for (int i = 0; i < 2 && (trash = load64_relaxed(&d->body->trash_tables)) != 0; i++) {
 		bool low = (uint32_t)trash != 0;
 		uint32_t ref = low ? (uint32_t)trash : (uint32_t)(trash >> 32);
-		struct seg_block *block = dict_block(d, ref, sizeof(struct seg_table));
 		struct lane_table t;
-		if (block && open_table(d, ref, &t))
+		if (dict_block(d, ref, sizeof(struct seg_table)) && open_table(d, ref, &t))
 			free_parts(d, &t);
+		/* Behind its parts: a damaged one may have been one of them. */
+		struct seg_block *block = dict_block(d, ref, sizeof(struct seg_table));
 		journal_store64(d->lane, &d->body->trash_tables, low ? trash & 0xffffffff00000000ull : 0);
 		if (block)
 			dict_disown(d, block, DICT_HAND_FREED);

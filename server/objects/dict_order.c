@@ -38,7 +38,8 @@ static uint32_t slot_of(uint64_t order, uint32_t level)
 static struct seg_order *block_at(const struct dict *d, uint32_t ref, uint32_t level)
 {
 	struct seg_order *block = segment_at(d->seg, ref, sizeof(*block));
-	if (!block || level >= MOST_LEVELS || !dict_word_is_live(d, load64_acquire(&block->block.word)))
+	if (!block || (void *)block == (void *)d->body || level >= MOST_LEVELS ||
+	    !dict_word_is_live(d, load64_acquire(&block->block.word)))
 		return NULL;
 	return load32_relaxed(&block->level) == level ? block : NULL;
 }
@@ -80,10 +81,10 @@ static enum sabir_error new_block(const struct dict *d, uint32_t level, uint64_t
 	return SABIR_OK;
 }
 
-/* A root that covers the number: the first one, or one above those that cover less. */
-static enum sabir_error reserve_root(const struct dict *d, uint64_t order, struct seg_order **found)
+/* A root that covers the number, and its level: the first one, or one above those that cover less. */
+static enum sabir_error reserve_root(const struct dict *d, uint64_t order, struct seg_order **found, uint32_t *at)
 {
-	for (;;) {
+	for (uint32_t n = 0; n <= MOST_LEVELS; n++) {
 		uint64_t root = load64_relaxed(&d->body->order);
 		uint32_t level = (uint32_t)(root >> 32);
 		struct seg_order *below = root ? root_of(d, root) : NULL, *made;
@@ -91,6 +92,7 @@ static enum sabir_error reserve_root(const struct dict *d, uint64_t order, struc
 			return SABIR_DATA_LOSS;
 		if (below && covers(below, level, order)) {
 			*found = below;
+			*at = level;
 			return SABIR_OK;
 		}
 		level = root ? level + 1 : 0;
@@ -109,18 +111,21 @@ static enum sabir_error reserve_root(const struct dict *d, uint64_t order, struc
 		dict_end_transaction(d);
 		FAULT("dict_order.root_made");
 	}
+	return SABIR_DATA_LOSS;
 }
 
 enum sabir_error dict_order_reserve(const struct dict *d, uint64_t order, struct seg_order **leaf)
 {
-	struct seg_order *block, *child;
+	struct seg_order *block = NULL, *child;
+	uint32_t level = 0;
 	/* From here on the path may have a block without entries. */
 	store64_relaxed(&d->body->trim, order);
 	fence_compiler();
-	enum sabir_error error = reserve_root(d, order, &block);
+	enum sabir_error error = reserve_root(d, order, &block, &level);
 	if (error)
 		return error;
-	for (uint32_t level = load32_relaxed(&block->level); level > 0; level--, block = child) {
+	FAULT("dict_order.rooted");
+	for (; level > 0; level--, block = child) {
 		uint32_t slot = slot_of(order, level);
 		if (has(block, slot)) {
 			child = child_of(d, block, level, slot);
@@ -217,7 +222,7 @@ void dict_order_trim(const struct dict *d)
 	uint64_t order = load64_relaxed(&d->body->trim);
 	if (!order)
 		return;
-	while (trim_once(d, order))
+	for (uint32_t n = 0; n < MOST_LEVELS && trim_once(d, order); n++)
 		;
 	store64_relaxed(&d->body->trim, 0);
 }
@@ -343,29 +348,30 @@ enum sabir_error dict_order_last(const struct dict *d, uint32_t *node)
 /* One entry of a leaf that is out of use. What is no node of ours is only forgotten. */
 static void free_entry(const struct dict *d, struct seg_order *leaf, uint32_t slot)
 {
+	bool inside = false, older_inside = false;
 	struct seg_node *node = dict_block(d, load32_relaxed(&leaf->slot[slot]), sizeof(*node));
 	/* Each once, where damaged links lead back to one of them; the leaf is freed by who calls us. */
 	if ((void *)node == (void *)leaf)
 		node = NULL;
-	struct seg_version *version = node ? dict_version(d, load32_relaxed(&node->block.next)) : NULL;
+	struct seg_version *version = node ? dict_version(d, load32_relaxed(&node->block.next), &inside) : NULL;
 	if ((void *)version == (void *)node || (void *)version == (void *)leaf)
 		version = NULL;
-	struct seg_version *older = version ? dict_version(d, load32_relaxed(&version->block.next)) : NULL;
+	struct seg_version *older = NULL;
+	if (version)
+		older = dict_version(d, load32_relaxed(&version->block.next), &older_inside);
 	if (older == version || (void *)older == (void *)node || (void *)older == (void *)leaf)
 		older = NULL;
-	bool inside = older && dict_is_inside(older);
 	if (older) { /* of a damaged dict alone */
 		journal_store32(d->lane, &version->block.next, 0);
-		dict_disown_version(d, older, DICT_HAND_FREED);
+		dict_disown_version(d, older, older_inside, DICT_HAND_FREED);
 		dict_end_transaction(d);
-		dict_free_version(d, older, inside);
+		dict_free_version(d, older, older_inside);
 	}
-	inside = version && dict_is_inside(version);
 	journal_store64(d->lane, &leaf->used, load64_relaxed(&leaf->used) & ~(1ull << slot));
 	if (node)
 		dict_disown(d, &node->block, DICT_HAND_FREED);
 	if (version)
-		dict_disown_version(d, version, DICT_HAND_FREED_TOO);
+		dict_disown_version(d, version, inside, DICT_HAND_FREED_TOO);
 	dict_end_transaction(d);
 	FAULT("dict_order.entry_freed");
 	if (version)
@@ -380,8 +386,10 @@ static struct seg_order *first_leaf(const struct dict *d, uint64_t root, uint64_
 	struct seg_order *block = root_of(d, root);
 	*word = &d->body->trash_order;
 	*left = 0;
-	for (uint32_t level = (uint32_t)(root >> 32); block && level > 0 && load64_relaxed(&block->used); level--) {
+	for (uint32_t level = (uint32_t)(root >> 32); block && level > 0; level--) {
 		uint64_t used = load64_relaxed(&block->used);
+		if (!used)
+			break;
 		*word = &block->used;
 		*left = used & (used - 1);
 		block = child_of(d, block, level, (uint32_t)__builtin_ctzll(used));
@@ -392,13 +400,15 @@ static struct seg_order *first_leaf(const struct dict *d, uint64_t root, uint64_
 bool dict_free_trash(const struct dict *d, uint32_t n)
 {
 	uint64_t root, *word, left, used;
-	while ((root = load64_relaxed(&d->body->trash_order)) != 0 && n > 0) {
+	/* Each round frees a block or forgets one, and no more than there can be: somebody may bring some back meanwhile. */
+	uint64_t rounds = d->seg->data_len / sizeof(struct seg_order);
+	while ((root = load64_relaxed(&d->body->trash_order)) != 0 && n > 0 && rounds-- > 0) {
 		struct seg_order *leaf = first_leaf(d, root, &word, &left);
 		if (!leaf) {
 			store64_relaxed(word, left); /* damaged: a branch is lost */
 			continue;
 		}
-		while ((used = load64_relaxed(&leaf->used)) != 0) {
+		for (uint32_t i = 0; i < SEG_ORDER_FAN && (used = load64_relaxed(&leaf->used)) != 0; i++) {
 			free_entry(d, leaf, (uint32_t)__builtin_ctzll(used));
 			n -= n > 0;
 		}

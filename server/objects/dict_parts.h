@@ -33,8 +33,8 @@ struct dict_found {
 
 /*
  * Looks without a lock answer OK, KEY_NOT_FOUND, BUSY (something changed under the look: again) or DATA_LOSS (nothing
- * changed and yet it makes no sense: after some more looks the memory is damaged). Under the lock BUSY and DATA_LOSS
- * are damage at once.
+ * changed and yet it makes no sense: again, and at last under the lock). Under the lock BUSY and DATA_LOSS are damage at
+ * once.
  */
 
 /* Hand slots: an operation's blocks, by role. The last slot is object_free_block's. */
@@ -53,12 +53,13 @@ static inline bool dict_word_is_live(const struct dict *d, uint64_t word)
 
 /*
  * A block of this dict, or NULL if the ref leads to none of at least `size` bytes. For what is not validated
- * afterwards.
+ * afterwards. Not its body, which goes with the object and never before.
  */
 static inline void *dict_block(const struct dict *d, uint32_t ref, uint64_t size)
 {
 	struct seg_block *block = segment_at(d->seg, ref, size);
-	if (!block || block_size(d->seg, ref) < size || !dict_word_is_live(d, load64_acquire(&block->word)))
+	if (!block || (void *)block == (void *)d->body || block_size(d->seg, ref) < size ||
+	    !dict_word_is_live(d, load64_acquire(&block->word)))
 		return NULL;
 	return block;
 }
@@ -75,27 +76,24 @@ static inline size_t dict_inside_off(size_t key_len)
 {
 	return (sizeof(struct seg_node) + key_len + SEG_LINE - 1) & ~(size_t)(SEG_LINE - 1);
 }
-static inline bool dict_is_inside(const struct seg_version *version)
-{
-	uint64_t word = load64_relaxed(&version->block.word);
-	return block_state(word) == SEG_BLOCK_LIVE && block_lane(word) == DICT_INSIDE;
-}
 /* Where the value of a version begins. */
 static inline size_t dict_head_len(uint64_t ends)
 {
 	return ends ? sizeof(struct seg_timed) : sizeof(struct seg_version);
 }
-/* dict_block for versions of both sorts; under the lock. */
-static inline struct seg_version *dict_version(const struct dict *d, uint32_t ref)
+/*
+ * dict_block for versions of both sorts; under the lock. `inside` is told once: what was found in its node's block must not be
+ * freed as a block of its own, whatever its word says by then.
+ */
+static inline struct seg_version *dict_version(const struct dict *d, uint32_t ref, bool *inside)
 {
 	struct seg_version *version = segment_at(d->seg, ref, sizeof(*version));
 	uint64_t word = version ? load64_acquire(&version->block.word) : 0;
-	if (version && dict_word_is_live(d, word) && block_lane(word) == DICT_INSIDE)
-		return version;
-	return dict_block(d, ref, sizeof(*version));
+	*inside = version && dict_word_is_live(d, word) && block_lane(word) == DICT_INSIDE;
+	return *inside ? version : dict_block(d, ref, sizeof(*version));
 }
 /* In a transaction: a version goes out of the dict. Behind the commit dict_free_version, if it has a block of its own. */
-void dict_disown_version(const struct dict *d, struct seg_version *version, uint32_t hand);
+void dict_disown_version(const struct dict *d, struct seg_version *version, bool inside, uint32_t hand);
 void dict_free_version(const struct dict *d, struct seg_version *version, bool inside);
 
 /* In a transaction: a block that is in the lane's hand becomes part of the dict. */

@@ -6,7 +6,7 @@
  * than that number, copies the value, and looks at the blocks' words again: the same LIVE word means the same
  * incarnation, so what it copied is what the key had at that number. Otherwise it starts again; each new start means
  * that somebody else has got further, so a stopped writer stops no reader. A page of entries counts if no write was
- * finished while it was read; after some attempts it is read under the lock.
+ * finished while it was read. After some attempts both are read under the lock: whatever still changes then is damaged.
  */
 #include "server/objects/dict_parts.h"
 
@@ -15,8 +15,7 @@
 #include "server/base/fault.h"
 #include "server/objects/task_queue.h"
 
-#define MOST_BROKEN 1000u       /* looks that made no sense, before the memory counts as damaged */
-#define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
+#define MOST_LOOKS 1000u /* that met a change, or made no sense, before one is made under the lock */
 #define PAGE_TRIES 4u
 #define PAGE_BYTES (1u << 30) /* of a buffer without a limit, which holds less than 4 GiB */
 
@@ -32,24 +31,31 @@ enum sabir_error dict_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 	return object_enter(lane, op, handle, kind, sizeof(*d->body), &d->object, &d->body);
 }
 
+/* Without what is due, which is removed. */
+static enum sabir_error count_locked(const struct dict *d, uint64_t *count)
+{
+	enum sabir_error error = dict_lock_current(d);
+	if (error)
+		return error;
+	*count = load64_relaxed(&d->body->count[load64_relaxed(&d->body->committed) & 1]);
+	dict_unlock(d);
+	return SABIR_OK;
+}
+
 enum sabir_error dict_count(const struct dict *d, uint64_t *count)
 {
-	for (;;) {
+	for (uint32_t tries = 0; tries < MOST_LOOKS; tries++) {
 		uint64_t seq = load64_acquire(&d->body->committed);
 		uint64_t n = load64_acquire(&d->body->count[seq & 1]);
-		if (dict_is_due(d)) {
-			enum sabir_error error = dict_lock_current(d);
-			if (error)
-				return error;
-			dict_unlock(d);
-			continue;
-		}
+		if (dict_is_due(d))
+			return count_locked(d, count);
 		fence_acquire();
 		if (load64_acquire(&d->body->committed) == seq) {
 			*count = n;
 			return SABIR_OK;
 		}
 	}
+	return count_locked(d, count);
 }
 
 /* ---------------------------------------------------------------- one key */
@@ -141,6 +147,7 @@ static enum sabir_error copy_value(const struct dict *d, const struct dict_found
 	if (!to)
 		return SABIR_NO_MEMORY;
 	copy_few(to, (const uint8_t *)version + head_len, len);
+	FAULT("dict_read.copied");
 	fence_acquire();
 	if (load64_relaxed(&version->block.word) != found->version_word ||
 	    load64_relaxed(&found->node->block.word) != found->node_word)
@@ -155,7 +162,30 @@ static bool again(enum sabir_error error, uint32_t *tries)
 	if (error != SABIR_BUSY && error != SABIR_DATA_LOSS)
 		return false;
 	cpu_relax();
-	return ++*tries < (error == SABIR_BUSY ? MOST_CHANGED : MOST_BROKEN);
+	return ++*tries < MOST_LOOKS;
+}
+
+static inline enum sabir_error look_once(const struct dict *d, const struct dict_key *key, struct dict_found *found,
+					 struct bytes *out)
+{
+	uint64_t seq = load64_acquire(&d->body->committed);
+	found->now = 0;
+	enum sabir_error error = dict_look(d, key, found);
+	if (!error)
+		error = dict_visible(d, seq, found);
+	return !error && out ? copy_value(d, found, out) : error;
+}
+
+/* Nobody changes anything meanwhile, or he must not. */
+static __attribute__((noinline, cold)) enum sabir_error look_locked(const struct dict *d, const struct dict_key *key,
+								    struct dict_found *found, struct bytes *out)
+{
+	enum sabir_error error = dict_lock(d);
+	if (error)
+		return error;
+	error = look_once(d, key, found, out);
+	dict_unlock(d);
+	return error == SABIR_BUSY || error == SABIR_DATA_LOSS ? object_damaged(d->object) : error;
 }
 
 /* The value of a key, without `out` only whether there is one, and with `ttl_ns` what is left to it. */
@@ -170,18 +200,14 @@ static enum sabir_error read_key(struct lane *lane, uint64_t handle, struct span
 		return error;
 	struct dict_key k = { key, dict_hash(&d, key) };
 	do {
-		uint64_t seq = load64_acquire(&d.body->committed);
-		found.now = 0;
-		error = dict_look(&d, &k, &found);
-		if (!error)
-			error = dict_visible(&d, seq, &found);
-		if (!error && out)
-			error = copy_value(&d, &found, out);
+		error = look_once(&d, &k, &found, out);
 	} while (again(error, &tries));
+	if (error == SABIR_BUSY || error == SABIR_DATA_LOSS)
+		error = look_locked(&d, &k, &found, out);
 	object_leave(lane);
 	if (!error && ttl_ns)
 		*ttl_ns = found.ends ? found.ends - found.now : 0;
-	return error == SABIR_BUSY || error == SABIR_DATA_LOSS ? object_damaged(d.object) : error;
+	return error;
 }
 
 enum sabir_error dict_get(struct lane *lane, uint64_t handle, struct span key, struct bytes *out)

@@ -33,10 +33,10 @@ void dict_disown(const struct dict *d, struct seg_block *block, uint32_t hand)
 	journal_store64(d->lane, &block->word, block_word(SEG_BLOCK_PRIVATE, d->lane->id, 0, tag));
 }
 
-void dict_disown_version(const struct dict *d, struct seg_version *version, uint32_t hand)
+void dict_disown_version(const struct dict *d, struct seg_version *version, bool inside, uint32_t hand)
 {
 	uint64_t tag = block_tag(load64_relaxed(&version->block.word));
-	if (dict_is_inside(version))
+	if (inside)
 		journal_store64(d->lane, &version->block.word, block_word(SEG_BLOCK_FREE, DICT_INSIDE, 0, tag));
 	else
 		dict_disown(d, &version->block, hand);
@@ -58,23 +58,23 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 {
 	uint32_t len = load32_relaxed(&node->block.len);
 	uint64_t order = load64_relaxed(&node->order);
-	struct seg_version *version = dict_version(d, load32_relaxed(&node->block.next));
 	struct seg_order *leaf;
 	struct dict_cell cell;
+	bool inside;
+	struct seg_version *version = dict_version(d, load32_relaxed(&node->block.next), &inside);
 	if (!version || (void *)version == (void *)node ||
 	    !segment_at(d->seg, segment_ref(d->seg, node), sizeof(*node) + (uint64_t)len))
 		return SABIR_DATA_LOSS;
 	uint32_t hash = dict_hash(d, (struct span){ (const uint8_t *)(node + 1), len });
 	if (dict_cell_of(d, segment_ref(d->seg, node), hash, &cell) || dict_order_leaf(d, order, &leaf))
 		return SABIR_DATA_LOSS;
-	bool inside = dict_is_inside(version);
 
 	dict_empty_cell(d, &cell);
 	dict_order_remove(d, leaf, order);
 	journal_store32(d->lane, list, rest);
 	dict_time_remove(d, version);
 	dict_disown(d, &node->block, DICT_HAND_FREED);
-	dict_disown_version(d, version, DICT_HAND_FREED_TOO);
+	dict_disown_version(d, version, inside, DICT_HAND_FREED_TOO);
 	dict_end_transaction(d);
 	FAULT("dict_settle.entry_removed");
 	dict_free_version(d, version, inside);
@@ -84,14 +84,14 @@ static enum sabir_error remove_entry(const struct dict *d, struct seg_node *node
 }
 
 /* Takes the first pending version off the list, and `old` (it or the one that it replaced) out of the dict. */
-static void drop_version(const struct dict *d, struct seg_version *version, struct seg_version *old, uint32_t *link)
+static void drop_version(const struct dict *d, struct seg_version *version, struct seg_version *old, bool inside,
+			 uint32_t *link)
 {
-	bool inside = dict_is_inside(old);
 	if (link)
 		journal_store32(d->lane, link, version == old ? load32_relaxed(&version->block.next) : 0);
 	journal_store32(d->lane, &d->body->pending, load32_relaxed(&version->pending_next));
 	dict_time_remove(d, old);
-	dict_disown_version(d, old, DICT_HAND_FREED);
+	dict_disown_version(d, old, inside, DICT_HAND_FREED);
 	dict_end_transaction(d);
 	FAULT("dict_settle.version_dropped");
 	dict_free_version(d, old, inside);
@@ -108,38 +108,42 @@ static enum sabir_error finish_version(const struct dict *d, struct seg_version 
 			store32_relaxed(&version->pending_next, 0);
 		return SABIR_OK;
 	}
-	struct seg_version *old = dict_version(d, old_ref);
+	bool inside;
+	struct seg_version *old = dict_version(d, old_ref, &inside);
 	if (!old)
 		return SABIR_DATA_LOSS;
-	drop_version(d, version, old, &version->block.next);
+	drop_version(d, version, old, inside, &version->block.next);
 	return SABIR_OK;
 }
 
-static enum sabir_error undo_version(const struct dict *d, struct seg_version *version)
+static enum sabir_error undo_version(const struct dict *d, struct seg_version *version, bool inside)
 {
 	struct seg_node *node = dict_block(d, load32_relaxed(&version->node), sizeof(*node));
 	if (!node || load32_relaxed(&node->block.next) != segment_ref(d->seg, version))
 		return SABIR_DATA_LOSS;
 	if (!load32_relaxed(&version->block.next))
 		return remove_entry(d, node, &d->body->pending, load32_relaxed(&version->pending_next));
-	drop_version(d, version, version, &node->block.next);
+	drop_version(d, version, version, inside, &node->block.next);
 	return SABIR_OK;
 }
 
 static enum sabir_error settle_pending(const struct dict *d, uint64_t committed)
 {
 	uint32_t ref;
+	/* No more than there can be: somebody may put one back as often as it is settled. */
+	uint64_t most = d->seg->data_len >> SEG_REF_SHIFT;
 	while ((ref = load32_relaxed(&d->body->pending)) != 0) {
-		struct seg_version *version = dict_version(d, ref);
+		bool inside;
+		struct seg_version *version = dict_version(d, ref, &inside);
 		enum sabir_error error = SABIR_OK;
-		if (!version)
+		if (!version || most-- == 0)
 			return SABIR_DATA_LOSS;
 		if (!load32_relaxed(&version->node))
-			drop_version(d, version, version, NULL);
+			drop_version(d, version, version, inside, NULL);
 		else if ((load64_relaxed(&version->seq) & ~SEG_VERSION_TIMED) <= committed)
 			error = finish_version(d, version);
 		else
-			error = undo_version(d, version);
+			error = undo_version(d, version, inside);
 		if (error)
 			return error;
 		FAULT("dict_settle.version_settled");

@@ -59,7 +59,8 @@ static struct span node_key(const struct dict *d, const struct seg_node *node)
 static enum sabir_error newest_version(const struct dict *d, struct dict_found *found, struct span *value)
 {
 	uint32_t ref = load32_relaxed(&found->node->block.next);
-	found->version = dict_version(d, ref);
+	bool inside;
+	found->version = dict_version(d, ref, &inside);
 	if (!found->version)
 		return SABIR_DATA_LOSS;
 	uint32_t len = load32_relaxed(&found->version->block.len);
@@ -150,15 +151,15 @@ static struct seg_version *version_inside(const struct dict *d, struct seg_node 
 	return version;
 }
 
-/* A node with its first version, each in the lane's hand, if they are two blocks. */
+/* A node with its first version, which is inside, or they are two blocks, each in the lane's hand. */
 static enum sabir_error new_node(const struct dict *d, const struct dict_entry *entry, struct seg_node **node,
-				 struct seg_version **version)
+				 struct seg_version **version, bool *is_inside)
 {
 	struct seg_block *block;
 	struct span key = entry->key, value = entry->value;
 	size_t off = dict_inside_off(key.len);
-	bool inside = !entry->ends && off + sizeof(**version) <= DICT_MOST_INSIDE &&
-		      value.len <= DICT_MOST_INSIDE - off - sizeof(**version);
+	bool inside = *is_inside = !entry->ends && off + sizeof(**version) <= DICT_MOST_INSIDE &&
+				   value.len <= DICT_MOST_INSIDE - off - sizeof(**version);
 	size_t size = inside ? off + sizeof(**version) + value.len : sizeof(**node) + key.len;
 	enum sabir_error error = inside ? SABIR_OK : new_version(d, entry, version);
 	if (error)
@@ -196,11 +197,12 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
 	struct seg_order *leaf;
 	struct seg_node *node;
 	uint64_t *cell;
+	bool inside;
 	enum sabir_error error = dict_free_cell(d, key->hash, w->count, &cell);
 	if (!error)
 		error = dict_order_reserve(d, order, &leaf);
 	if (!error)
-		error = new_node(d, entry, &node, &version);
+		error = new_node(d, entry, &node, &version, &inside);
 	if (error)
 		return error;
 	uint32_t ref = segment_ref(d->seg, node);
@@ -208,7 +210,7 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
 
 	if (dict_time_insert(d, version, entry->ends))
 		return SABIR_DATA_LOSS;
-	if (!dict_is_inside(version))
+	if (!inside)
 		dict_adopt(d, &version->block);
 	dict_adopt(d, &node->block);
 	dict_order_insert(d, leaf, order, ref);

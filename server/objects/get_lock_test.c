@@ -98,12 +98,34 @@ static void who_dies_at_any_step_leaves_no_lock_alone(void)
 	munmap(steps, sizeof(*steps));
 }
 
+/* Whatever becomes of the word that leads to the lock, each time that one was made. */
+static void overwrite_link(const char *name, void *context)
+{
+	struct seg_value *value = context;
+	if (!strcmp(name, "object_part.made"))
+		store64_relaxed(&value->lock, load64_relaxed(&value->lock) + 1);
+}
+
+static void a_word_that_changes_again_and_again_is_data_loss(void)
+{
+	uint64_t value = make(SEG_KIND_VALUE), lock;
+	alarm(20);
+	fault_trace(overwrite_link, segment_at(&seg, seg.objects[object_index(value)].body, sizeof(struct seg_value)));
+	CU_ASSERT_EQUAL(value_get_lock(&lane, value, &lock), SABIR_DATA_LOSS);
+	fault_trace(NULL, NULL);
+	alarm(0);
+	CU_ASSERT_EQUAL(object_delete(&lane, value), SABIR_OK);
+	kit_settle(&lane);
+	CU_ASSERT_EQUAL(kit_count_objects(&seg), 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(everybody_gets_the_same_lock),
 		KIT_TEST(a_lock_that_was_deleted_is_made_anew),
 		KIT_TEST(what_has_no_lock_is_of_the_wrong_kind),
+		KIT_TEST(a_word_that_changes_again_and_again_is_data_loss),
 		KIT_TEST(who_dies_at_any_step_leaves_no_lock_alone),
 	};
 	return kit_run("get_lock", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));

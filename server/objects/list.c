@@ -16,6 +16,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#define DESCRIBE_TRIES 100000u /* each means that a change was finished */
+
 /* ---------------------------------------------------------------- writes */
 
 static enum sabir_error run_locked(const struct list *l, struct list_job *job, bool *changed)
@@ -313,10 +315,11 @@ static void free_tree(const struct list *l, uint64_t entry, uint32_t level)
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != l->index)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
+		uint64_t below = load64_relaxed(&node->entry[i]);
 		if (level)
-			free_tree(l, node->entry[i], level - 1);
-		else if (!list_inline_len(node->entry[i]))
-			object_free_block(l->lane, l->index, list_ref(node->entry[i]));
+			free_tree(l, below, level - 1);
+		else if (!list_inline_len(below))
+			object_free_block(l->lane, l->index, list_ref(below));
 	}
 	object_free_block(l->lane, l->index, list_ref(entry));
 }
@@ -353,13 +356,15 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	uint64_t tree, top;
 	uint32_t level;
 	enum sabir_error error;
+	uint32_t tries = 0;
 	if (!open_body(lane, index, object, &l))
 		return;
 	do {
 		top = load64_acquire(&l.body->top);
 		error = list_tree(&l, top, &tree, &level);
+		FAULT("list_describe.looked");
 		fence_acquire();
-	} while (load64_relaxed(&l.body->top) != top);
+	} while (load64_relaxed(&l.body->top) != top && ++tries < DESCRIBE_TRIES);
 	if (error)
 		(void)object_damaged(object);
 	else

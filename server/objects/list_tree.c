@@ -106,21 +106,32 @@ static enum sabir_error deal(struct list_write *w, uint32_t level, const struct 
 
 /* ---------------------------------------------------------------- what goes away */
 
+/* What is looked at more than once must not change meanwhile. */
+static void copy_entries(const struct seg_list_node *node, uint32_t n, uint64_t to[SEG_LIST_FAN])
+{
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = load64_relaxed(&node->entry[i]);
+}
+
 /* A whole subtree, with its elements unless they are kept. */
 static enum sabir_error stale_tree(struct list_write *w, uint64_t entry, uint32_t level)
 {
 	struct seg_list_node *node;
+	uint64_t below[SEG_LIST_FAN];
 	uint32_t n;
 	enum sabir_error error = list_node(w->l, entry, level, &node, &n);
-	if (!error && elements_of(level, node->entry, n) != list_elements(entry))
+	if (error)
+		return error;
+	copy_entries(node, n, below);
+	if (elements_of(level, below, n) != list_elements(entry))
 		return SABIR_DATA_LOSS;
 	if (!error && level == 0)
 		error = list_see_leaf(&w->seen, w->l->seg, list_ref(entry));
 	for (uint32_t i = 0; !error && i < n; i++) {
 		if (level)
-			error = stale_tree(w, node->entry[i], level - 1);
+			error = stale_tree(w, below[i], level - 1);
 		else if (!w->keep)
-			error = list_stale_entry(w, node->entry[i]);
+			error = list_stale_entry(w, below[i]);
 	}
 	return error ? error : list_stale_block(w, &node->block);
 }
@@ -146,7 +157,7 @@ static enum sabir_error join(struct list_write *w, struct children *c, uint64_t 
 	uint64_t *e = c->row->entry, total = (uint64_t)list_elements(e[i]) + list_elements(e[i + 1]);
 	bool into_x = is_new(c, i), y_is_new = is_new(c, i + 1);
 	struct seg_list_node *x = node[0], *y = node[1];
-	enum sabir_error error = SABIR_OK;
+	enum sabir_error error;
 	if (into_x) {
 		memcpy(x->entry + n[0], y->entry, n[1] * sizeof(y->entry[0]));
 	} else {
@@ -157,10 +168,7 @@ static enum sabir_error join(struct list_write *w, struct children *c, uint64_t 
 	target->n = n[0] + n[1];
 	target->total = total;
 	e[i] = segment_ref(w->l->seg, target) | total << 32;
-	if (into_x && y_is_new)
-		list_spare_node(w, other);
-	else
-		error = list_stale_block(w, &other->block);
+	error = into_x && y_is_new ? list_spare_node(w, other) : list_stale_block(w, &other->block);
 	memmove(e + i + 1, e + i + 2, (c->row->n - i - 2) * sizeof(*e));
 	c->row->n--;
 	c->begin = into_x ? c->begin : i;
@@ -206,7 +214,7 @@ static enum sabir_error splice_leaf(struct splice *s, uint64_t leaf, uint64_t fr
 		return error;
 	row_init(&row);
 	for (uint64_t i = from; !error && !s->w->keep && i < to; i++)
-		error = list_stale_entry(s->w, node->entry[i]);
+		error = list_stale_entry(s->w, load64_relaxed(&node->entry[i]));
 	if (!error)
 		error = row_add(&row, node->entry, from);
 	if (!error)
@@ -223,20 +231,22 @@ static enum sabir_error splice_node(struct splice *s, uint64_t entry, uint32_t l
 				    uint64_t n, struct row *out);
 
 /* The children of a node from the first to the last that the range touches: what they become, into `row`. */
-static enum sabir_error splice_children(struct splice *s, const struct seg_list_node *node, uint32_t n_old,
-					uint32_t level, uint64_t from, uint64_t to, uint64_t n, struct row *row,
-					uint32_t *first_child, uint32_t *behind)
+static enum sabir_error splice_children(struct splice *s, const uint64_t *children, uint32_t n_old, uint32_t level,
+					uint64_t from, uint64_t to, uint64_t n, struct row *row, uint32_t *first_child,
+					uint32_t *behind)
 {
 	uint64_t base = 0, to_put = n;
 	uint32_t i = 0;
 	enum sabir_error error = SABIR_OK;
 	/* An empty range belongs to the child that it is at the end of. */
-	while (i + 1 < n_old && base + list_elements(node->entry[i]) < from + (from < to))
-		base += list_elements(node->entry[i++]);
+	while (i + 1 < n_old && base + list_elements(children[i]) < from + (from < to))
+		base += list_elements(children[i++]);
 	*first_child = i;
 	do {
-		uint64_t entry = node->entry[i], size = list_elements(entry);
+		uint64_t entry = children[i], size = list_elements(entry);
 		uint64_t a = from > base ? from - base : 0, b = to - base < size ? to - base : size;
+		if (a > size) /* the node has more elements than its children */
+			return SABIR_DATA_LOSS;
 		if (a == 0 && b == size && !to_put)
 			error = stale_tree(s->w, entry, level - 1);
 		else
@@ -254,20 +264,22 @@ static enum sabir_error splice_inner(struct splice *s, uint64_t entry, uint32_t 
 {
 	struct seg_list_node *node;
 	struct row row, middle;
+	uint64_t old[SEG_LIST_FAN];
 	uint32_t n_old, first = 0, behind = 0;
 	enum sabir_error error = list_node(s->w->l, entry, level, &node, &n_old);
 	if (error)
 		return error;
+	copy_entries(node, n_old, old);
 	row_init(&row);
 	row_init(&middle);
-	error = splice_children(s, node, n_old, level, from, to, n, &middle, &first, &behind);
+	error = splice_children(s, old, n_old, level, from, to, n, &middle, &first, &behind);
 	if (!error)
-		error = row_add(&row, node->entry, first);
+		error = row_add(&row, old, first);
 	if (!error)
 		error = row_add(&row, middle.entry, middle.n);
 	struct children c = { &row, level - 1, first, first + middle.n };
 	if (!error)
-		error = row_add(&row, node->entry + behind, n_old - behind);
+		error = row_add(&row, old + behind, n_old - behind);
 	if (!error)
 		error = join_small(s->w, &c);
 	if (!error)
@@ -306,8 +318,8 @@ static enum sabir_error crown(struct list_write *w, struct row *row, uint32_t le
 		uint32_t n;
 		error = list_node(w->l, row->entry[0], level, &root, &n);
 		if (!error && n == 1) {
-			row->entry[0] = root->entry[0];
-			list_spare_node(w, root);
+			row->entry[0] = load64_relaxed(&root->entry[0]);
+			error = list_spare_node(w, root);
 			level--;
 		}
 	}

@@ -76,16 +76,18 @@ enum sabir_error list_new_node(struct list_write *w, struct seg_list_node **node
 	return error;
 }
 
-void list_spare_node(struct list_write *w, struct seg_list_node *node)
+enum sabir_error list_spare_node(struct list_write *w, struct seg_list_node *node)
 {
+	if (w->n_spares == LIST_SPARES)
+		return SABIR_DATA_LOSS;
 	w->spare[w->n_spares++] = segment_ref(w->l->seg, node);
+	return SABIR_OK;
 }
 
 enum sabir_error list_stale_block(struct list_write *w, struct seg_block *block)
 {
 	const struct list *l = w->l;
-	uint64_t word = load64_relaxed(&block->word);
-	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != l->index)
+	if (!block_word_is_of(load64_relaxed(&block->word), l->index) || block == &l->body->block)
 		return SABIR_DATA_LOSS;
 	store32_relaxed(&block->next, load32_relaxed(&l->body->stale));
 	fence_compiler();
@@ -131,7 +133,7 @@ static enum sabir_error free_linked(const struct list *l, uint32_t *link)
 	uint32_t ref = load32_relaxed(link);
 	struct seg_block *block = segment_at(l->seg, ref, sizeof(*block));
 	uint64_t size = block_size(l->seg, ref);
-	if (!block || !size)
+	if (!block || !size || block == &l->body->block)
 		return SABIR_DATA_LOSS;
 	uint64_t word = load64_relaxed(&block->word);
 	bool live = block_word_is_of(word, l->index);
@@ -157,8 +159,10 @@ enum sabir_error list_settle(const struct list *l)
 		return SABIR_OK;
 	bool finished = (uint32_t)(load64_relaxed(&body->top) >> 32) == number;
 	uint32_t *out_of_use = finished ? &body->stale : &body->fresh;
+	/* No more than there can be: somebody may put one back as often as it is freed. */
+	uint64_t most = l->seg->data_len >> SEG_REF_SHIFT;
 	while (load32_relaxed(out_of_use)) {
-		enum sabir_error error = free_linked(l, out_of_use);
+		enum sabir_error error = most-- ? free_linked(l, out_of_use) : SABIR_DATA_LOSS;
 		if (error)
 			return error;
 	}

@@ -8,8 +8,8 @@
 
 /* A node that this write has made: nobody else sees it yet, its content is undefined. Errors: RESOURCE_EXHAUSTED. */
 enum sabir_error list_new_node(struct list_write *w, struct seg_list_node **node);
-/* One of those that the new tree does without. */
-void list_spare_node(struct list_write *w, struct seg_list_node *node);
+/* One of those that the new tree does without. Errors: DATA_LOSS (no write has so many, unless somebody has changed its nodes). */
+enum sabir_error list_spare_node(struct list_write *w, struct seg_list_node *node);
 /* A block of the tree as it was that the new one does without. Errors: DATA_LOSS (it is none of the list's). */
 enum sabir_error list_stale_block(struct list_write *w, struct seg_block *block);
 

@@ -20,7 +20,7 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
 		return error;
 	struct object_info made = { .handle = handle, .kind = load32_relaxed(&o->kind) };
 	const struct object_kind *kind = object_kind_of(made.kind);
-	made.create_time_ns = o->create_time_ns;
+	made.create_time_ns = load64_relaxed(&o->create_time_ns);
 	made.ephemeral = load64_relaxed(&o->owner) != 0;
 	uint64_t expire_ns = load64_relaxed(&o->expire_ns), left_ns = clock_left(expire_ns);
 	/* 0 would say that it has none. */
@@ -33,6 +33,9 @@ enum sabir_error object_describe(struct lane *lane, uint64_t handle, struct obje
 		kind->describe(lane, object_index(handle), o, &made);
 	else
 		error = object_damaged(o);
+	/* What is missing in the description of a damaged one is not to be taken for 0. */
+	if (!error && load64_relaxed(&o->damaged))
+		error = SABIR_DATA_LOSS;
 	made.memory_bytes += change_memory(lane->seg, o);
 	object_leave(lane);
 	if (!error)

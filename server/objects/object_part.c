@@ -12,6 +12,8 @@
 #include "server/objects/object_names.h"
 #include "server/objects/object_word.h"
 
+#define MOST_TRIES 1000u /* each means that somebody has made the part, and it was deleted since */
+
 /* The word of a part, inside an operation on its whole. */
 static uint64_t *link_of(const struct segment *seg, uint64_t whole, uint32_t n)
 {
@@ -70,7 +72,7 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 	struct object_spec own = *spec;
 	uint64_t found, made;
 	own.part_of = whole;
-	for (;;) {
+	for (uint32_t tries = 0; tries < MOST_TRIES; tries++) {
 		enum sabir_error error = find(lane, whole, n, &found);
 		if (error)
 			return error;
@@ -93,6 +95,7 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 		if (error != SABIR_ALREADY_EXISTS)
 			return error;
 	}
+	return SABIR_DATA_LOSS;
 }
 
 /* The part's way from LIVE to where a sweep takes it; the lane's `naming` goes on to name the whole. */

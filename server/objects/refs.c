@@ -260,9 +260,10 @@ void hold_destroy(struct lane *lane, uint32_t index)
 {
 	struct segment *seg = lane->seg;
 	struct seg_object *o = &seg->objects[index];
+	uint64_t most = seg->data_len >> SEG_REF_SHIFT; /* blocks that there can be */
 	uint32_t ref;
 	store64_relaxed(&o->held, 0);
-	while ((ref = load32_relaxed(&o->holders)) != 0) {
+	while ((ref = load32_relaxed(&o->holders)) != 0 && most-- > 0) {
 		struct seg_block *block = block_size(seg, ref) ? segment_at(seg, ref, sizeof(struct seg_holds)) : NULL;
 		uint64_t word = block ? load64_acquire(&block->word) : 0;
 		if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != index) {

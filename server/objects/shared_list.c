@@ -5,7 +5,7 @@
  * An element's room has two halves, and its slot's word says which one counts, how long it is, and how often it was
  * changed. Who changes it holds the object's lock, writes the other half and stores the word: one store publishes,
  * and a writer that dies leaves a lock to release and nothing to repair. A reader copies the half and looks at the
- * word again.
+ * word again, after some attempts under the lock.
  *
  * The slots' places never change after the list was made, but they lie in memory that others can write: each is read
  * once and checked.
@@ -23,7 +23,7 @@
 
 #define ROOM_STEP 8u
 #define LEAST_ROOM (VALUE_MAX_HEAD + ROOM_STEP)
-#define MOST_CHANGED (1u << 24) /* looks that met a change: more than any living writer can cause */
+#define MOST_LOOKS 1000u /* that met a change, before one is made under the lock */
 
 /* A shared list as it was found and checked. */
 struct view {
@@ -114,29 +114,49 @@ static uint32_t word_len(uint64_t word)
 	return (uint32_t)(word & (SEG_SLOT_SECOND - 1));
 }
 
-/* Adds the element to `out`; EMPTY: it would pass the limit. */
-static enum sabir_error copy_slot(const struct view *v, const struct slot *slot, struct bytes *out)
+/* Adds the element to `out`; EMPTY: it would pass the limit; BUSY: it was changed meanwhile. */
+static enum sabir_error copy_once(const struct slot *slot, struct bytes *out)
 {
-	for (uint32_t tries = 0; tries < MOST_CHANGED; tries++) {
-		uint64_t word = load64_acquire(&slot->at->word);
-		uint32_t len = word_len(word);
-		if (len > slot->room)
-			break;
-		if (!bytes_fits(out, len))
-			return SABIR_EMPTY;
-		uint8_t *to = bytes_reserve(out, len);
-		if (!to)
-			return SABIR_NO_MEMORY;
-		memcpy(to, slot->half[word_second(word)], len);
-		FAULT("shared_list.copied");
-		fence_acquire();
-		if (load64_relaxed(&slot->at->word) == word) {
-			bytes_commit(out, len);
-			return SABIR_OK;
-		}
+	uint64_t word = load64_acquire(&slot->at->word);
+	uint32_t len = word_len(word);
+	if (len > slot->room)
+		return SABIR_DATA_LOSS;
+	if (!bytes_fits(out, len))
+		return SABIR_EMPTY;
+	uint8_t *to = bytes_reserve(out, len);
+	if (!to)
+		return SABIR_NO_MEMORY;
+	memcpy(to, slot->half[word_second(word)], len);
+	FAULT("shared_list.copied");
+	fence_acquire();
+	if (load64_relaxed(&slot->at->word) != word)
+		return SABIR_BUSY;
+	bytes_commit(out, len);
+	return SABIR_OK;
+}
+
+/* Nobody changes it meanwhile, or he must not. */
+static enum sabir_error copy_locked(struct lane *lane, const struct view *v, const struct slot *slot, struct bytes *out)
+{
+	enum sabir_error error = lock_acquire(lane, &v->object->lock);
+	if (error)
+		return error;
+	error = copy_once(slot, out);
+	lock_release(lane, &v->object->lock);
+	return error == SABIR_BUSY ? SABIR_DATA_LOSS : error;
+}
+
+/* Adds the element to `out`; EMPTY: it would pass the limit. */
+static enum sabir_error copy_slot(struct lane *lane, const struct view *v, const struct slot *slot, struct bytes *out)
+{
+	enum sabir_error error = copy_once(slot, out);
+	for (uint32_t tries = 1; error == SABIR_BUSY && tries < MOST_LOOKS; tries++) {
 		cpu_relax();
+		error = copy_once(slot, out);
 	}
-	return object_damaged(v->object);
+	if (error == SABIR_BUSY)
+		error = copy_locked(lane, v, slot, out);
+	return error == SABIR_DATA_LOSS ? object_damaged(v->object) : error;
 }
 
 /* ---------------------------------------------------------------- elements */
@@ -176,7 +196,7 @@ enum sabir_error shared_list_get(struct lane *lane, uint64_t handle, int64_t ind
 		return error;
 	error = find_slot(&v, index, &slot);
 	if (!error)
-		error = copy_slot(&v, &slot, out);
+		error = copy_slot(lane, &v, &slot, out);
 	object_leave(lane);
 	return error;
 }
@@ -193,7 +213,7 @@ enum sabir_error shared_list_page(struct lane *lane, uint64_t handle, uint64_t s
 	for (uint64_t i = start; !error && i < v.length && i - start < most; i++) {
 		error = next_slot(&v, i, &slot);
 		if (!error)
-			error = copy_slot(&v, &slot, out);
+			error = copy_slot(lane, &v, &slot, out);
 	}
 	object_leave(lane);
 	if (error && error != SABIR_EMPTY) {
@@ -311,7 +331,7 @@ static enum sabir_error search(struct lane *lane, uint64_t handle, struct span v
 		bytes_truncate(&copy, 0);
 		error = next_slot(&v, i, &slot);
 		if (!error)
-			error = copy_slot(&v, &slot, &copy);
+			error = copy_slot(lane, &v, &slot, &copy);
 		bool same = !error && value_is(&wanted, bytes_item(&copy, 0));
 		*found += same;
 		*passed = same ? i : *passed;

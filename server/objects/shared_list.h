@@ -8,12 +8,12 @@
  * Python's ShareableList: a fixed number of elements of mixed types, null, bools, numbers, text and bytes, made with
  * its first content. Each has room that never changes: for every number, bool and null, and for text and bytes of as
  * many bytes as its first content has, rounded up to a multiple of 8 that is larger. Each operation on an element is
- * atomic; readers take no lock. Every change notifies SEG_EVENT_ITEMS. Negative indexes count from the end.
+ * atomic; readers take no lock, unless they meet one change after the other. Every change notifies SEG_EVENT_ITEMS. Negative indexes count from the end.
  *
  * `spec->initial` of object_create: the elements as repeated fields 1 of a message, checked Values. Errors of that:
  * WRONG_TYPE (an element of another kind), TOO_LARGE, RESOURCE_EXHAUSTED.
  *
- * Errors of all beside the common ones: NO_MEMORY; of set BUSY.
+ * Errors of all beside the common ones: NO_MEMORY; of what reads or changes elements BUSY.
  */
 
 /* Whether the Value is of a kind that a shared list holds. */

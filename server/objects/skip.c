@@ -18,9 +18,20 @@ static uint32_t level_of(uint64_t ordinal)
 	return 1 + zeros / 2;
 }
 
-static bool is_before(int64_t key, uint64_t ordinal, int64_t other_key, uint64_t other_ordinal)
+struct place {
+	int64_t key;
+	uint64_t ordinal;
+};
+
+/* Each word is read once: what is compared is what is remembered. */
+static struct place place_of(const struct seg_skip *node)
 {
-	return key < other_key || (key == other_key && ordinal < other_ordinal);
+	return (struct place){ (int64_t)load64_relaxed((const uint64_t *)&node->key), load64_relaxed(&node->ordinal) };
+}
+
+static bool is_before(struct place a, struct place b)
+{
+	return a.key < b.key || (a.key == b.key && a.ordinal < b.ordinal);
 }
 
 struct seg_skip *skip_node(const struct skip *s, uint32_t ref)
@@ -35,11 +46,12 @@ struct seg_skip *skip_node(const struct skip *s, uint32_t ref)
 }
 
 /* Of each level the link that leads to the first node at or behind the place; false: damaged. */
-static bool find_links(const struct skip *s, int64_t key, uint64_t ordinal, uint32_t *links[SEG_SKIP_LEVELS])
+static bool find_links(const struct skip *s, struct place to, uint32_t *links[SEG_SKIP_LEVELS])
 {
+	/* No more than there can be blocks: somebody may raise the keys of a ring while we are in it. */
+	uint64_t steps = s->lane->seg->data_len >> SEG_REF_SHIFT;
 	uint32_t *from = s->head;
-	int64_t at_key = INT64_MIN;
-	uint64_t at_ordinal = 0;
+	struct place at = { INT64_MIN, 0 };
 
 	for (uint32_t level = SEG_SKIP_LEVELS; level-- > 0;) {
 		uint32_t ref;
@@ -47,13 +59,13 @@ static bool find_links(const struct skip *s, int64_t key, uint64_t ordinal, uint
 			struct seg_skip *node = skip_node(s, ref);
 			if (!node)
 				return false;
-			if (!is_before(node->key, node->ordinal, key, ordinal))
+			struct place found = place_of(node);
+			if (!is_before(found, to))
 				break;
-			if (from != s->head && !is_before(at_key, at_ordinal, node->key, node->ordinal))
+			if ((from != s->head && !is_before(at, found)) || steps-- == 0)
 				return false;
 			from = node->next;
-			at_key = node->key;
-			at_ordinal = node->ordinal;
+			at = found;
 		}
 		links[level] = &from[level];
 	}
@@ -63,7 +75,7 @@ static bool find_links(const struct skip *s, int64_t key, uint64_t ordinal, uint
 enum sabir_error skip_find(const struct skip *s, int64_t key, uint64_t ordinal, uint32_t *ref)
 {
 	uint32_t *links[SEG_SKIP_LEVELS];
-	if (!find_links(s, key, ordinal, links))
+	if (!find_links(s, (struct place){ key, ordinal }, links))
 		return SABIR_DATA_LOSS;
 	*ref = load32_relaxed(links[0]);
 	return SABIR_OK;
@@ -71,12 +83,11 @@ enum sabir_error skip_find(const struct skip *s, int64_t key, uint64_t ordinal, 
 
 bool skip_pass(const struct seg_skip *node, int64_t *key, uint64_t *ordinal)
 {
-	int64_t at_key = node->key;
-	uint64_t at_ordinal = node->ordinal;
-	if (is_before(at_key, at_ordinal, *key, *ordinal) || (at_key == INT64_MAX && at_ordinal == UINT64_MAX))
+	struct place at = place_of(node);
+	if (is_before(at, (struct place){ *key, *ordinal }) || (at.key == INT64_MAX && at.ordinal == UINT64_MAX))
 		return false;
-	*key = at_ordinal == UINT64_MAX ? at_key + 1 : at_key;
-	*ordinal = at_ordinal + 1;
+	*key = at.ordinal == UINT64_MAX ? at.key + 1 : at.key;
+	*ordinal = at.ordinal + 1;
 	return true;
 }
 
@@ -91,13 +102,16 @@ enum sabir_error skip_insert(const struct skip *s, uint32_t ref)
 {
 	uint32_t *links[SEG_SKIP_LEVELS];
 	struct seg_skip *node = own_node(s, ref);
+	if (!node)
+		return SABIR_DATA_LOSS;
+	struct place place = place_of(node);
 	/* A node that is there already would lead to itself. */
-	if (!node || !find_links(s, node->key, node->ordinal, links) || load32_relaxed(links[0]) == ref)
+	if (!find_links(s, place, links) || load32_relaxed(links[0]) == ref)
 		return SABIR_DATA_LOSS;
 	/* What a block holds that nobody else knows need not be restored. It may still be another object's. */
 	struct seg_block *block = segment_at(s->lane->seg, ref, sizeof(*block));
 	bool known = block && block_state(load64_relaxed(&block->word)) == SEG_BLOCK_LIVE;
-	uint32_t n = level_of(node->ordinal);
+	uint32_t n = level_of(place.ordinal);
 	for (uint32_t level = 0; level < n; level++) {
 		uint32_t next = load32_relaxed(links[level]);
 		if (known)
@@ -113,9 +127,12 @@ enum sabir_error skip_remove(const struct skip *s, uint32_t ref)
 {
 	uint32_t *links[SEG_SKIP_LEVELS];
 	struct seg_skip *node = own_node(s, ref);
-	if (!node || !find_links(s, node->key, node->ordinal, links) || load32_relaxed(links[0]) != ref)
+	if (!node)
 		return SABIR_DATA_LOSS;
-	uint32_t n = level_of(node->ordinal);
+	struct place place = place_of(node);
+	if (!find_links(s, place, links) || load32_relaxed(links[0]) != ref)
+		return SABIR_DATA_LOSS;
+	uint32_t n = level_of(place.ordinal);
 	for (uint32_t level = 0; level < n; level++)
 		if (load32_relaxed(links[level]) == ref)
 			journal_store32(s->lane, links[level], load32_relaxed(&node->next[level]));
