@@ -67,7 +67,7 @@ struct seg_header {
 	/* line 4: the server's doorbell */
 	uint32_t doorbell; /* 1 from the first ring until the server looks */
 	uint32_t pad2;
-	uint64_t ready_summary; /* bit i: one of the words 64*i..64*i+63 of the ready set is not 0 */
+	uint64_t ready_summary; /* bit i: one of the words 64*i..64*i+63 of the ready set is not 0, perhaps */
 	uint8_t pad3[48];
 
 	/* line 5: hints for allocation, of which any value is correct; and what a server mends */
