@@ -82,8 +82,22 @@ static enum sabir_error part_of(const struct dict *d, const struct lane_table *t
 	return SABIR_OK;
 }
 
+/* As dict_block, which looks the size up: mostly it is known. */
+static struct seg_cells *own_cells(const struct dict *d, uint32_t ref, uint64_t size)
+{
+	struct lane_part *known = &d->lane->part;
+	struct seg_cells *part = segment_at(d->seg, ref, size);
+	if (part && known->ref == ref && known->size >= size && load64_acquire(&part->block.word) == known->word &&
+	    dict_word_is_live(d, known->word))
+		return part;
+	part = dict_block(d, ref, size);
+	if (part)
+		*known = (struct lane_part){ load64_relaxed(&part->block.word), size, ref };
+	return part;
+}
+
 /*
- * The same for who writes there, or has come there through the `passed` parts in front of it: it is a block of the dict, and none of
+ * As part_of, for who writes there, or has come there through the `passed` parts in front of it: it is a block of the dict, and none of
  * those. Else damage could lead to a few cells from everywhere, and a walk go through them more often than there is memory for.
  */
 static enum sabir_error own_part_of(const struct dict *d, const struct lane_table *t, uint32_t i, uint32_t passed,
@@ -95,7 +109,7 @@ static enum sabir_error own_part_of(const struct dict *d, const struct lane_tabl
 	for (uint32_t k = 1; k <= passed && k <= last; k++)
 		if (load32_relaxed(&t->at->part[(p - k) & last]) == ref)
 			return SABIR_DATA_LOSS;
-	struct seg_cells *part = dict_block(d, ref, sizeof(*part) + 8 * (t->part_mask + 1ull));
+	struct seg_cells *part = own_cells(d, ref, sizeof(*part) + 8 * (t->part_mask + 1ull));
 	if (!part)
 		return SABIR_DATA_LOSS;
 	*cells = part->cell;
@@ -236,7 +250,8 @@ static bool find_cell(const struct dict *d, const struct lane_table *t, uint32_t
 	uint32_t i = hash & t->mask;
 	uint64_t *cells;
 	for (uint32_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask) {
-		if (walk_on(d, t, i, n, &cells))
+		/* Only a cell that leads to the node is written to. */
+		if (n ? walk_on(d, t, i, n, &cells) : part_of(d, t, i, &cells))
 			return false;
 		uint64_t seen = load64_relaxed(&cells[i & t->part_mask]);
 		if (seen == 0)
