@@ -140,7 +140,7 @@ static enum sabir_error take_memory(struct local *local, struct attachment *atta
 	}
 	drop_fds(attachment);
 	local->seg.light_pins = local->seg.light_pins && epoch_register();
-	if (attachment->instance == local->seg.header->instance)
+	if (attachment->instance == local->seg.instance)
 		return SABIR_OK;
 	return fail(SABIR_UNAVAILABLE, "%s: another server with other memory runs there now", local->path);
 }

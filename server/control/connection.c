@@ -183,7 +183,7 @@ static struct attach_message welcome(const struct connection *c)
 	attach_Welcome *w = &message.welcome;
 	w->owner_index = c->owner;
 	w->owner_generation = c->generation;
-	w->instance = options->seg->header->instance;
+	w->instance = options->seg->instance;
 	w->layout_version = SEG_LAYOUT_VERSION;
 	snprintf(w->server_version, sizeof(w->server_version), "%s", options->version);
 	for (size_t i = 0; i < c->control->n_grpc_addresses; i++) {
@@ -264,7 +264,7 @@ static void on_ping(struct connection *c)
 {
 	struct attach_message pong = { .type = ATTACH_PONG };
 	snprintf(pong.pong.server_version, sizeof(pong.pong.server_version), "%s", c->control->options.version);
-	pong.pong.instance = c->control->options.seg->header->instance;
+	pong.pong.instance = c->control->options.seg->instance;
 	pong.pong.n_attached = c->control->counters.attached;
 	pong.pong.server_pid = (uint32_t)getpid();
 	pong.pong.keeper_pid = c->control->options.keeper_pid;

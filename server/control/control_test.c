@@ -51,6 +51,20 @@ static void test_ping_is_answered_before_and_after_hello(void)
 	client_close(&c);
 }
 
+/* Whatever a program writes over the word in the header: it is what tells one memory from another. */
+static void test_the_memory_is_told_by_what_it_was(void)
+{
+	struct client c;
+	kit.seg.header->instance++;
+	CU_ASSERT_EQUAL(client_attach(&c), SABIR_OK);
+	CU_ASSERT(c.answer.type == ATTACH_WELCOME && c.answer.welcome.instance == kit.seg.instance);
+	client_send(&c, ATTACH_PING);
+	CU_ASSERT(client_answer(&c) == SABIR_OK && c.answer.pong.instance == kit.seg.instance);
+	kit.seg.header->instance--;
+	client_send(&c, ATTACH_GOODBYE);
+	client_close(&c);
+}
+
 static void test_another_layout_is_refused(void)
 {
 	struct client c;
@@ -259,6 +273,7 @@ int main(void)
 	CU_pSuite suite = CU_add_suite_with_setup_and_teardown("control", NULL, NULL, kit_setup, kit_teardown);
 	CU_ADD_TEST(suite, test_hello_is_answered_with_the_memory);
 	CU_ADD_TEST(suite, test_ping_is_answered_before_and_after_hello);
+	CU_ADD_TEST(suite, test_the_memory_is_told_by_what_it_was);
 	CU_ADD_TEST(suite, test_another_layout_is_refused);
 	CU_ADD_TEST(suite, test_unknown_flags_are_refused);
 	CU_ADD_TEST(suite, test_rubbish_is_answered_and_closed);

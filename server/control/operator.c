@@ -78,10 +78,11 @@ static void describe(const struct control *control, uint32_t index, uint64_t wor
 	const struct seg_owner *o = &lane->seg->owners[index];
 	uint64_t since = load64_relaxed(&o->attach_time_ns), now = clock_wall();
 	const struct connection *c = find(control, owner_id(word, index));
+	char label[sizeof(o->label)];
 	*to = (attach_Owner)attach_Owner_init_zero;
 	to->id = owner_id(word, index);
-	utf8_show((struct span){ (const uint8_t *)o->label, strnlen(o->label, sizeof(o->label)) }, to->label,
-		  sizeof(to->label));
+	memcpy(label, o->label, sizeof(label)); /* its program may write there meanwhile */
+	utf8_show((struct span){ (const uint8_t *)label, strnlen(label, sizeof(label)) }, to->label, sizeof(to->label));
 	to->remote = load32_relaxed(&o->flags) & SEG_OWNER_REMOTE;
 	to->server = index == lane->owner;
 	to->pid = c ? (uint32_t)c->peer.pid : to->server ? (uint32_t)getpid() : 0;

@@ -44,6 +44,9 @@ static void settle(struct barrier *b)
 	struct seg_turn *first;
 	if (!ending)
 		return;
+	/* Nothing else is ever decided; and in a ring somebody who was called and waits yet would be called for ever. */
+	if (ending != SEG_TURN_CALLED)
+		ending = SEG_TURN_BROKEN;
 	while ((first = turns_first(&b->turns)) != NULL) {
 		b->called |= turns_call(&b->turns, first, ending);
 		commit(b);

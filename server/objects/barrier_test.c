@@ -216,6 +216,26 @@ static void nobody_goes_on_before_all_have_come(void)
 	munmap(came, 2 * N_CYCLES * sizeof(*came));
 }
 
+/* Two who wait lead to each other, and what they are to be told is that they wait. */
+static void a_line_that_is_a_ring_ends(void)
+{
+	for (uint32_t ending = SEG_TURN_WAITING; ending <= SEG_TURN_EXPIRED; ending++) {
+		uint64_t b = make(3), places[2] = { 0 }, index;
+		CU_ASSERT_EQUAL(come(&lane, b, &places[0], &index), SABIR_WOULD_BLOCK);
+		CU_ASSERT_EQUAL(come(&other, b, &places[1], &index), SABIR_WOULD_BLOCK);
+		struct seg_barrier *body = kit_body(b);
+		struct seg_turn *last = segment_at(&seg, body->turns.last, sizeof(*last));
+		last->block.next = body->turns.first;
+		body->ending = ending;
+		alarm(20);
+		struct barrier_state state;
+		CU_ASSERT_EQUAL(barrier_look(&third, b, &state), SABIR_OK);
+		CU_ASSERT_EQUAL(barrier_look(&third, b, &state), SABIR_DATA_LOSS);
+		object_delete(&lane, b);
+		alarm(0);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -226,6 +246,7 @@ int main(void)
 		KIT_TEST(who_was_called_and_dies_breaks_nothing),
 		KIT_TEST(death_at_every_step_gives_all_the_same_result),
 		KIT_TEST(nobody_goes_on_before_all_have_come),
+		KIT_TEST(a_line_that_is_a_ring_ends),
 	};
 	return kit_run("barrier", kit_setup, kit_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -11,7 +11,7 @@
  */
 struct condition_wait {
 	uint64_t memory; /* 0 at first, kept from one call to the next */
-	uint64_t lock;   /* out: handle of the lock; in: the same, for where the condition can't tell any more */
+	uint64_t lock;   /* handle of the lock that it began with, kept as well */
 	bool timed_out;  /* in: it waits for no notification any more */
 	bool notified;   /* out, with OK */
 	struct mutex_hold hold;

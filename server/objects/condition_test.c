@@ -269,6 +269,27 @@ static void the_end_of_its_own_lock_ends_the_waits(void)
 	}
 }
 
+/* And with the one that there is now the same program waits, in the same places perhaps. */
+static void another_wait_with_the_new_lock_is_not_taken_for_the_old_one(void)
+{
+	uint64_t c = make(0), old = lock_of(c), n = 0;
+	struct condition_wait w, its;
+	begin(&other, c, &w);
+	CU_ASSERT(take(&lane, c) == SABIR_OK && !condition_notify(&lane, c, 1, &n));
+	CU_ASSERT(condition_wait(&other, c, &w) == SABIR_WOULD_BLOCK && w.locking);
+	CU_ASSERT(object_delete(&lane, old) == SABIR_OK && lock_of(c) != old);
+	begin(&other, c, &its);
+	CU_ASSERT(take(&lane, c) == SABIR_OK && !condition_notify(&lane, c, 1, &n));
+	CU_ASSERT(condition_wait(&other, c, &its) == SABIR_WOULD_BLOCK && its.locking);
+	w.memory = its.memory;
+	CU_ASSERT(condition_wait(&other, c, &w) == SABIR_DELETED && !w.memory);
+	CU_ASSERT_EQUAL(((struct seg_condition *)kit_body(c))->turns.n, 1);
+	CU_ASSERT(condition_wait(&other, c, &its) == SABIR_WOULD_BLOCK && its.locking);
+	CU_ASSERT_EQUAL(release(&lane, c), SABIR_OK);
+	CU_ASSERT(condition_wait(&other, c, &its) == SABIR_OK && its.notified && depth(&other, c) == 1);
+	object_delete(&lane, c);
+}
+
 /* ---------------------------------------------------------------- death */
 
 static void act_wait(struct lane *by, void *context)
@@ -447,6 +468,7 @@ int main(void)
 		KIT_TEST(a_late_comer_does_not_inherit),
 		KIT_TEST(the_end_of_either_ends_the_wait),
 		KIT_TEST(the_end_of_its_own_lock_ends_the_waits),
+		KIT_TEST(another_wait_with_the_new_lock_is_not_taken_for_the_old_one),
 		KIT_TEST(who_waits_takes_nobodys_turn),
 		KIT_TEST(its_end_is_told_though_somebody_is_inside),
 		KIT_TEST(death_at_every_step_leaves_it_usable),

@@ -156,12 +156,11 @@ static enum sabir_error go_on(struct lane *lane, uint64_t handle, struct conditi
 
 enum sabir_error condition_wait(struct lane *lane, uint64_t handle, struct condition_wait *w)
 {
-	uint64_t lock;
-	enum sabir_error error = condition_lock(lane, handle, &lock);
+	enum sabir_error error = w->memory ? SABIR_OK : condition_lock(lane, handle, &w->lock);
 	w->locking = false;
-	if (!error && !condition_lock_is_live(lane->seg, lock))
+	/* It ends with the lock that it began with, though the condition may have another one by now. */
+	if (!error && !condition_lock_is_live(lane->seg, w->lock))
 		error = SABIR_DELETED;
-	w->lock = error ? w->lock : lock;
 	if (!error && !w->memory)
 		error = enter(lane, handle, w);
 	if (!error && turn_phase(w->memory) == ENTERED)
@@ -175,14 +174,15 @@ enum sabir_error condition_wait(struct lane *lane, uint64_t handle, struct condi
 	return error;
 }
 
-/* One of its owner's turns: the line of the lock, which knew which, is gone, and so all of them end. */
-static enum sabir_error leave_any(struct lane *lane, uint64_t handle)
+/* One of its owner's turns with this lock: its line, which knew which, is gone, and so all of them end. */
+static enum sabir_error leave_any(struct lane *lane, uint64_t handle, uint64_t lock)
 {
+	const struct turns_whose whose = { .owner = lane->actor.owner, .link = lock };
 	struct condition c;
 	enum sabir_error error = condition_begin(lane, handle, &c);
 	if (error)
 		return error;
-	struct seg_turn *turn = turns_of(&c.turns, &(struct turns_whose){ .owner = lane->actor.owner });
+	struct seg_turn *turn = turns_of(&c.turns, &whose);
 	/* Those who wait stand behind those who don't. */
 	if (turn && load32_relaxed(&turn->state) != SEG_TURN_WAITING)
 		error = turns_leave(&c.turns, turn);
@@ -198,7 +198,7 @@ enum sabir_error condition_give_up(struct lane *lane, uint64_t handle, const str
 	enum sabir_error error = mutex_link(lane, w->lock, place, &link);
 	if (error == SABIR_BUSY)
 		return error;
-	error = link ? leave(lane, handle, link, false, &state) : leave_any(lane, handle);
+	error = link ? leave(lane, handle, link, false, &state) : leave_any(lane, handle, w->lock);
 	return error == SABIR_BUSY ? error : mutex_give_up(lane, w->lock, place);
 }
 

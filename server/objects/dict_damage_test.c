@@ -317,11 +317,74 @@ static void a_table_is_no_larger_than_its_block(void)
 	kit_end();
 }
 
+/* A table as large as the memory allows, whose cells are those of one part, over and over. */
+static uint64_t table_of_one_part(const struct seg_dict *body, uint32_t index, uint64_t cell)
+{
+	const struct seg_table *small = segment_at(&seg, (uint32_t)body->tables, sizeof(*small));
+	struct seg_cells *part = segment_at(&seg, small->part[0], sizeof(*part) + 8 * 4096);
+	const uint32_t log2 = 26, n_parts = 1u << (log2 - 12);
+	struct seg_block *block;
+	lane_begin(&lane, SEG_OP_READ, 0);
+	CU_ASSERT_EQUAL_FATAL(block_alloc(&lane, sizeof(*small) + 4ull * n_parts, 0, &block), SABIR_OK);
+	block_publish(block, index);
+	lane_end(&lane);
+	struct seg_table *large = (struct seg_table *)block;
+	large->log2_cells = log2;
+	for (uint32_t i = 0; i < n_parts; i++)
+		large->part[i] = small->part[0];
+	for (uint32_t i = 0; i < 4096; i++)
+		part->cell[i] = cell;
+	return segment_ref(&seg, large);
+}
+
+/* Whatever goes through the table's cells is at its end where it comes to the same ones again. */
+static void a_part_is_in_a_table_once(void)
+{
+	for (unsigned older = 0; older < 2; older++) {
+		CU_ASSERT_EQUAL_FATAL(kit_begin(1u << 30), 0);
+		uint64_t d = make_dict(), other = make_dict(), got;
+		for (uint64_t key = 0; key < 4000; key++)
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+		CU_ASSERT_EQUAL(set(&lane, other, 1, 1), SABIR_OK);
+		struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+		body->tables = table_of_one_part(body, object_index(d), SEG_CELL_GONE | 1ull << 32) << 32 * older |
+			       (older ? (uint32_t)body->tables : 0);
+		alarm(LIFE_SECONDS);
+		for (uint64_t key = 0; key < 300; key++) {
+			use_again(d);
+			CU_ASSERT_EQUAL(get(&lane, d, key, &got), SABIR_DATA_LOSS);
+			use_again(d);
+			CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_DATA_LOSS);
+		}
+		CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+		alarm(0);
+		CU_ASSERT_EQUAL(length_of(other), 1);
+		kit_end();
+	}
+}
+
+/* Here it is moved on, all at once, for what is current seems to be full. */
+static void a_table_that_leads_to_one_part_is_not_moved(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(1u << 30), 0);
+	uint64_t d = make_dict();
+	for (uint64_t key = 0; key < 4000; key++)
+		CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	body->tables = table_of_one_part(body, object_index(d), 0) << 32 | (uint32_t)body->tables;
+	body->n_used = 1ull << 60;
+	CU_ASSERT_EQUAL(set(&lane, d, 4000, 1), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	kit_end();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_table_is_no_larger_than_its_block),
+		KIT_TEST(a_part_is_in_a_table_once),
+		KIT_TEST(a_table_that_leads_to_one_part_is_not_moved),
 		KIT_TEST(a_strange_first_end_is_data_loss),
 		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),
 		KIT_TEST(a_node_that_is_its_own_version_is_freed_once),

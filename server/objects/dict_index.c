@@ -84,6 +84,39 @@ static enum sabir_error part_of(const struct dict *d, const struct lane_table *t
 	return SABIR_OK;
 }
 
+/*
+ * The same for a walk that has come to cell i through the `passed` parts in front of it. Each part is a block of its own: else
+ * damage could lead to a few cells from everywhere in the table, and a walk would go through them more often than there is memory
+ * for.
+ */
+static enum sabir_error next_part_of(const struct dict *d, const struct lane_table *t, uint32_t i, uint32_t passed,
+				     uint64_t **cells)
+{
+	uint32_t p = i >> PART_LOG2, last = t->mask >> PART_LOG2;
+	if (!(passed & last)) /* where it began, or that again */
+		return part_of(d, t, i, cells);
+	uint32_t ref = load32_acquire(&t->at->part[p]);
+	if (!ref)
+		return SABIR_KEY_NOT_FOUND;
+	for (uint32_t k = 1; k <= passed; k++)
+		if (load32_relaxed(&t->at->part[(p - k) & last]) == ref)
+			return SABIR_DATA_LOSS;
+	struct seg_cells *part = dict_block(d, ref, sizeof(*part) + 8 * (t->part_mask + 1ull));
+	if (!part)
+		return SABIR_DATA_LOSS;
+	*cells = part->cell;
+	return SABIR_OK;
+}
+
+/* The same for a walk's n-th cell, which is cell i; *cells are those of the cell before it. */
+static inline enum sabir_error walk_on(const struct dict *d, const struct lane_table *t, uint32_t i, uint32_t n,
+				       uint64_t **cells)
+{
+	if (n && i & t->part_mask)
+		return SABIR_OK;
+	return next_part_of(d, t, i, (n + ((i - n) & t->part_mask)) >> PART_LOG2, cells);
+}
+
 static enum sabir_error is_node_of(const struct dict *d, uint32_t ref, const struct dict_key *key,
 				   struct dict_found *found)
 {
@@ -146,7 +179,7 @@ static enum sabir_error look_in(const struct dict *d, const struct lane_table *t
 	uint64_t *cells;
 	/* The first part a second time, for what stands in front of where we began. */
 	for (uint32_t n = 0; n <= n_parts; n++) {
-		enum sabir_error error = part_of(d, t, i, &cells);
+		enum sabir_error error = next_part_of(d, t, i, n, &cells);
 		if (!error)
 			error = look_through(d, &cells[i & t->part_mask], &cells[t->part_mask + 1], key, found);
 		if (error != SABIR_EMPTY)
@@ -208,7 +241,7 @@ static bool find_cell(const struct dict *d, const struct lane_table *t, uint32_t
 	uint32_t i = hash & t->mask;
 	uint64_t *cells;
 	for (uint32_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask) {
-		if (part_of(d, t, i, &cells))
+		if (walk_on(d, t, i, n, &cells))
 			return false;
 		uint64_t seen = load64_relaxed(&cells[i & t->part_mask]);
 		if (seen == 0)
@@ -288,7 +321,7 @@ static enum sabir_error free_cell_in(const struct dict *d, uint32_t ref, uint32_
 		return SABIR_DATA_LOSS;
 	uint32_t i = hash & t.mask;
 	for (uint32_t n = 0; n <= t.mask; n++, i = (i + 1) & t.mask) {
-		enum sabir_error error = part_of(d, &t, i, &cells);
+		enum sabir_error error = walk_on(d, &t, i, n, &cells);
 		if (error == SABIR_KEY_NOT_FOUND) {
 			error = make_part(d, &t, i);
 			if (!error)
@@ -331,8 +364,12 @@ static enum sabir_error move_cells(const struct dict *d, uint32_t n)
 	uint64_t *cells;
 	if (!open_table(d, (uint32_t)(tables >> 32), &t))
 		return SABIR_DATA_LOSS;
-	for (; n > 0 && i <= t.mask; n--, i++) {
-		enum sabir_error error = part_of(d, &t, i, &cells);
+	for (bool first = true; n > 0 && i <= t.mask; n--, i++, first = false) {
+		enum sabir_error error = SABIR_OK;
+		if (!(i & t.part_mask))
+			error = next_part_of(d, &t, i, i >> PART_LOG2, &cells);
+		else if (first)
+			error = part_of(d, &t, i, &cells);
 		if (error == SABIR_KEY_NOT_FOUND)
 			i |= t.part_mask; /* an empty part */
 		else if (error || (error = move_cell(d, (uint32_t)tables, &cells[i & t.part_mask])))

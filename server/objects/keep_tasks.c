@@ -68,7 +68,7 @@ static enum sabir_error add(struct bytes *out, const void *head, size_t head_len
 	return SABIR_OK;
 }
 
-static enum sabir_error add_item(const struct seg_task *item, struct bytes *out)
+static enum sabir_error add_item(const struct seg_task *item, struct span value, struct bytes *out)
 {
 	uint32_t state = load32_relaxed(&item->state);
 	const struct kept_task task = {
@@ -80,16 +80,17 @@ static enum sabir_error add_item(const struct seg_task *item, struct bytes *out)
 		.attempts = item->attempts,
 		.state = state,
 	};
-	return add(out, &task, sizeof(task), item + 1, load32_relaxed(&item->block.len));
+	return add(out, &task, sizeof(task), value.data, value.len);
 }
 
 static enum sabir_error look_again(struct copy *c, const struct tasks *q, const struct task_touch *touch)
 {
 	const struct kept_task gone = { .ordinal = touch->ordinal, .state = KEPT_TASK_GONE };
-	const struct seg_task *item = tasks_item(q, touch->ref);
+	struct span value;
+	const struct seg_task *item = tasks_item_value(q, touch->ref, &value);
 	c->again = true;
 	if (item && item->order.ordinal == touch->ordinal)
-		return add_item(item, &c->kept->items);
+		return add_item(item, value, &c->kept->items);
 	return add(&c->kept->items, &gone, sizeof(gone), "", 0);
 }
 
@@ -139,12 +140,13 @@ static enum sabir_error read_set(struct copy *c, const struct tasks *q)
 	uint32_t ref;
 	enum sabir_error error = skip_find(&set, c->key, c->ordinal, &ref);
 	for (; !error && ref && !is_full(c); c->n++) {
-		const struct seg_task *item = tasks_item(q, ref);
+		struct span value;
+		const struct seg_task *item = tasks_item_value(q, ref, &value);
 		const struct seg_skip *node = skip_node(&set, ref);
 		if (!item || !node || !skip_pass(node, &c->key, &c->ordinal))
 			return SABIR_DATA_LOSS;
 		if (c->stage != STAGE_TIMED || load32_relaxed(&item->state) != SEG_TASK_READY)
-			error = add_item(item, &c->kept->items);
+			error = add_item(item, value, &c->kept->items);
 		ref = load32_relaxed(&node->next[0]);
 	}
 	if (!error && !ref)

@@ -30,6 +30,7 @@ static enum sabir_error run_locked(const struct list *l, struct list_job *job, b
 		error = job->run(&w, job);
 	*changed = !error && w.changed;
 	settled = *changed ? list_publish(&w) : list_settle(l);
+	list_seen_fini(&w.seen);
 	if (*changed)
 		change_note(l->lane, l->index, CHANGE_SET, 0, 0);
 	return error == SABIR_DATA_LOSS || settled ? object_damaged(l->object) : error;
@@ -331,7 +332,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 	if (!open_body(lane, index, object, &l))
 		return; /* it was freed before */
 	(void)list_settle(&l);
-	if (!list_tree(&l, load64_relaxed(&l.body->top), &tree, &level) && tree)
+	if (!list_root(&l, load64_relaxed(&l.body->top), &tree, &level) && tree)
 		free_tree(&l, tree, level);
 }
 

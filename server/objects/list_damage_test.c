@@ -137,10 +137,64 @@ static void a_few_nodes_are_no_long_list(void)
 	kit_end();
 }
 
+/* A list of 117 million elements, for its tree leads again and again to the same nodes. */
+static uint64_t make_endless(void)
+{
+	uint64_t list = make_list(N_ELEMENTS);
+	struct seg_list *body = body_of(list);
+	struct seg_list_node *root = segment_at(&seg, (uint32_t)body->top, sizeof(*root));
+	struct seg_list_node *inner = segment_at(&seg, (uint32_t)root->entry[0], sizeof(*inner));
+	uint64_t tree = inner->entry[0];
+	for (uint32_t level = 1; level <= 4; level++) {
+		struct seg_list_node *leaf = segment_at(&seg, (uint32_t)inner->entry[level], sizeof(*leaf));
+		tree = make_node(leaf, level, level == 4 ? 9 : SEG_LIST_FAN, tree);
+	}
+	body->top = (body->top & 0xffffffff00000000ull) | (uint32_t)tree;
+	return list;
+}
+
+static void a_list_is_no_longer_than_its_own_memory_allows(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(1u << 30), 0);
+	uint64_t list = make_endless(), other = make_other(), n;
+	CU_ASSERT_EQUAL(list_len(&lane, list, &n), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(object_delete(&lane, list), SABIR_OK);
+	CU_ASSERT(is_whole(other));
+	kit_end();
+}
+
+/* Nor does it help that the list seems to have as much memory as there is. */
+static void a_walk_comes_to_a_leaf_once(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(1u << 30), 0);
+	uint8_t bytes[16];
+	struct span value = { bytes, value_put_int(77, bytes) };
+	struct list_slice all = LIST_ALL;
+	uint64_t list = make_endless(), other = make_other(), n;
+	body_of(list)->bytes = UINT64_MAX;
+	alarm(LIFE_SECONDS);
+	for (int i = 0; i < 10; i++) {
+		use_again(list);
+		CU_ASSERT_EQUAL(list_count(&lane, list, value, &n), SABIR_DATA_LOSS);
+		use_again(list);
+		CU_ASSERT_EQUAL(list_remove(&lane, list, value, &n), SABIR_DATA_LOSS);
+		use_again(list);
+		CU_ASSERT_EQUAL(list_reverse(&lane, list), SABIR_DATA_LOSS);
+		use_again(list);
+		CU_ASSERT_EQUAL(list_delete_slice(&lane, list, &all, &n), SABIR_DATA_LOSS);
+	}
+	CU_ASSERT_EQUAL(object_delete(&lane, list), SABIR_OK);
+	alarm(0);
+	CU_ASSERT(is_whole(other));
+	kit_end();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_few_nodes_are_no_long_list),
+		KIT_TEST(a_list_is_no_longer_than_its_own_memory_allows),
+		KIT_TEST(a_walk_comes_to_a_leaf_once),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),
 	};

@@ -33,8 +33,21 @@ static inline uint32_t list_inline_len(uint64_t entry)
 /* ---- list_read.c. Looks without a lock answer DATA_LOSS also for what was changed meanwhile: see list_look. */
 
 enum sabir_error list_enter(struct lane *lane, uint32_t op, uint64_t handle, struct list *l);
-/* The tree that `top` leads to, and its level. */
+/* The tree that `top` leads to, and its level; *tree is 0 for an empty one. */
+enum sabir_error list_root(const struct list *l, uint64_t top, uint64_t *tree, uint32_t *level);
+/* The same, and it has no more elements than the list has memory for. */
 enum sabir_error list_tree(const struct list *l, uint64_t top, uint64_t *tree, uint32_t *level);
+/*
+ * The leaves that a walk has come to. None of them twice: else a few nodes that lead to the same ones again and again would have
+ * it walk, under the lock perhaps, through more elements than there are. Walks of no more than a hundred thousand elements
+ * need not know. Errors: DATA_LOSS, NO_MEMORY.
+ */
+struct list_seen {
+	uint64_t n;
+	uint8_t *bits;
+};
+enum sabir_error list_see_leaf(struct list_seen *seen, const struct segment *seg, uint32_t leaf);
+void list_seen_fini(struct list_seen *seen);
 /* A node of that level with that many elements; *n is between 1 and SEG_LIST_FAN. */
 enum sabir_error list_node(const struct list *l, uint64_t entry, uint32_t level, struct seg_list_node **node,
 			   uint32_t *n);
@@ -72,6 +85,7 @@ struct list_write {
 	uint32_t n_made;   /* blocks that this write has made */
 	uint32_t n_spares; /* nodes of these that it no longer needs */
 	uint32_t spare[LIST_SPARES];
+	struct list_seen seen; /* of those that go away */
 };
 
 enum sabir_error list_lock(const struct list *l);

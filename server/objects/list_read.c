@@ -22,13 +22,9 @@ enum sabir_error list_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 
 /* ---------------------------------------------------------------- the tree */
 
-/* Of a list whose leaves fill the memory. A few nodes that lead to the same ones again and again would have more. */
-static uint64_t most_elements(const struct segment *seg)
-{
-	return seg->data_len / sizeof(struct seg_list_node) * SEG_LIST_FAN;
-}
+#define FEW_ELEMENTS 65536u
 
-enum sabir_error list_tree(const struct list *l, uint64_t top, uint64_t *tree, uint32_t *level)
+enum sabir_error list_root(const struct list *l, uint64_t top, uint64_t *tree, uint32_t *level)
 {
 	*tree = 0;
 	*level = 0;
@@ -39,11 +35,28 @@ enum sabir_error list_tree(const struct list *l, uint64_t top, uint64_t *tree, u
 		return SABIR_DATA_LOSS;
 	uint32_t at = load32_relaxed(&root->level);
 	uint64_t total = load64_relaxed(&root->total);
-	if (at >= SEG_LIST_LEVELS || total == 0 || total > LIST_MAX_LENGTH || total > most_elements(l->seg))
+	if (at >= SEG_LIST_LEVELS || total == 0 || total > LIST_MAX_LENGTH)
 		return SABIR_DATA_LOSS;
 	*level = at;
 	*tree = list_ref(top) | total << 32;
 	return SABIR_OK;
+}
+
+/* Of a list whose blocks are all full leaves, and fill the memory at most. Without the lock what is counted may be of a later tree. */
+static uint64_t most_elements(const struct list *l)
+{
+	uint64_t bytes = load64_relaxed(&l->body->bytes);
+	if (bytes > l->seg->data_len)
+		bytes = l->seg->data_len;
+	return bytes / sizeof(struct seg_list_node) * SEG_LIST_FAN;
+}
+
+enum sabir_error list_tree(const struct list *l, uint64_t top, uint64_t *tree, uint32_t *level)
+{
+	enum sabir_error error = list_root(l, top, tree, level);
+	uint64_t n = list_elements(*tree);
+	/* The count is in a line that readers of short lists do without. */
+	return !error && n > FEW_ELEMENTS && n > most_elements(l) ? SABIR_DATA_LOSS : error;
 }
 
 enum sabir_error list_node(const struct list *l, uint64_t entry, uint32_t level, struct seg_list_node **node,
@@ -81,28 +94,52 @@ enum sabir_error list_value(const struct list *l, uint64_t entry, uint8_t small[
 	return SABIR_OK;
 }
 
-enum sabir_error list_walk(const struct list *l, uint64_t tree, uint32_t level, uint64_t from, uint64_t to,
-			   list_visit_fn *visit, void *context)
+struct walk {
+	const struct list *l;
+	list_visit_fn *visit;
+	void *context;
+	struct list_seen seen;
+};
+
+static enum sabir_error walk_leaf(struct walk *w, uint64_t leaf, uint64_t from, uint64_t to)
+{
+	struct seg_list_node *node;
+	uint32_t n;
+	enum sabir_error error = list_node(w->l, leaf, 0, &node, &n);
+	if (!error)
+		error = list_see_leaf(&w->seen, w->l->seg, list_ref(leaf));
+	for (uint64_t i = from; !error && i < to; i++)
+		error = i < n ? w->visit(w->l, w->context, load64_relaxed(&node->entry[i])) : SABIR_DATA_LOSS;
+	return error;
+}
+
+static enum sabir_error walk(struct walk *w, uint64_t tree, uint32_t level, uint64_t from, uint64_t to)
 {
 	struct seg_list_node *node;
 	uint32_t n;
 	if (from >= to)
 		return SABIR_OK;
-	enum sabir_error error = list_node(l, tree, level, &node, &n);
-	if (level == 0) {
-		for (uint64_t i = from; !error && i < to; i++)
-			error = i < n ? visit(l, context, load64_relaxed(&node->entry[i])) : SABIR_DATA_LOSS;
-		return error;
-	}
+	if (level == 0)
+		return walk_leaf(w, tree, from, to);
+	enum sabir_error error = list_node(w->l, tree, level, &node, &n);
 	uint64_t first = 0; /* element of the child */
 	for (uint32_t i = 0; !error && i < n && first < to; i++) {
 		uint64_t entry = load64_relaxed(&node->entry[i]), behind = first + list_elements(entry);
 		if (behind > from)
-			error = list_walk(l, entry, level - 1, from > first ? from - first : 0,
-					  (to < behind ? to : behind) - first, visit, context);
+			error = walk(w, entry, level - 1, from > first ? from - first : 0,
+				     (to < behind ? to : behind) - first);
 		first = behind;
 	}
 	return !error && first < to ? SABIR_DATA_LOSS : error;
+}
+
+enum sabir_error list_walk(const struct list *l, uint64_t tree, uint32_t level, uint64_t from, uint64_t to,
+			   list_visit_fn *visit, void *context)
+{
+	struct walk w = { .l = l, .visit = visit, .context = context };
+	enum sabir_error error = walk(&w, tree, level, from, to);
+	list_seen_fini(&w.seen);
+	return error;
 }
 
 enum sabir_error list_entry_at(const struct list *l, uint64_t tree, uint32_t level, uint64_t i, uint64_t *entry)

@@ -125,6 +125,8 @@ static enum sabir_error stale_tree(struct list_write *w, uint64_t entry, uint32_
 	copy_entries(node, n, below);
 	if (elements_of(level, below, n) != list_elements(entry))
 		return SABIR_DATA_LOSS;
+	if (!error && level == 0)
+		error = list_see_leaf(&w->seen, w->l->seg, list_ref(entry));
 	for (uint32_t i = 0; !error && i < n; i++) {
 		if (level)
 			error = stale_tree(w, below[i], level - 1);

@@ -270,8 +270,8 @@ static uint64_t give_some(struct semaphore *s, uint64_t n)
 		u = find_units(s, s->lane->actor.owner, NULL);
 		u = u ? u : find_units(s, 0, NULL);
 	}
-	if (u) {
-		uint64_t held = load64_relaxed(&u->n);
+	uint64_t held = u ? load64_relaxed(&u->n) : 0;
+	if (held) { /* it is not 0, unless somebody has written over it since it was found */
 		n = held < n ? held : n;
 		journal_store64(s->lane, &u->n, held - n);
 	}

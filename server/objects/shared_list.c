@@ -32,6 +32,7 @@ struct view {
 	struct seg_shared_slot *slots;
 	uint64_t length;
 	uint64_t size; /* of the block */
+	uint64_t left; /* of its bytes, for the rooms that a walk has yet to come to */
 	uint32_t index;
 };
 
@@ -54,7 +55,8 @@ static bool look_at(const struct segment *seg, uint32_t index, struct seg_object
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != index ||
 	    length > (size - sizeof(*body)) / sizeof(struct seg_shared_slot))
 		return false;
-	*v = (struct view){ object, (uint8_t *)body, (struct seg_shared_slot *)(body + 1), length, size, index };
+	*v = (struct view){ object, (uint8_t *)body, (struct seg_shared_slot *)(body + 1), length, size, 0, index };
+	v->left = size - sizeof(*body) - length * sizeof(*v->slots);
 	return true;
 }
 
@@ -79,6 +81,18 @@ static enum sabir_error open_slot(const struct view *v, uint64_t i, struct slot 
 	if (off > v->size || 2 * room > v->size - off)
 		return object_damaged(v->object);
 	*slot = (struct slot){ at, { v->block + off, v->block + off + room }, (uint32_t)room, i };
+	return SABIR_OK;
+}
+
+/* The same in a walk: all rooms stand in the block, beside each other. So no more is looked at than it has bytes. */
+static enum sabir_error next_slot(struct view *v, uint64_t i, struct slot *slot)
+{
+	enum sabir_error error = open_slot(v, i, slot);
+	if (error)
+		return error;
+	if (2 * (uint64_t)slot->room > v->left)
+		return object_damaged(v->object);
+	v->left -= 2 * (uint64_t)slot->room;
 	return SABIR_OK;
 }
 
@@ -197,7 +211,7 @@ enum sabir_error shared_list_page(struct lane *lane, uint64_t handle, uint64_t s
 	if (error)
 		return error;
 	for (uint64_t i = start; !error && i < v.length && i - start < most; i++) {
-		error = open_slot(&v, i, &slot);
+		error = next_slot(&v, i, &slot);
 		if (!error)
 			error = copy_slot(lane, &v, &slot, out);
 	}
@@ -223,17 +237,16 @@ static bool room_can_be(const struct segment *seg, const struct slot *slot, uint
 	       first + value_head_bytes(VALUE_BINARY, first, head) <= seg->max_item_bytes;
 }
 
-/* Under the lock: no element changes. All that has room stands in the block, so that a list made anew is no larger. */
+/* Under the lock: no element changes. */
 static enum sabir_error keep_all(const struct segment *seg, struct view *v, struct bytes *out)
 {
 	struct slot slot;
 	enum sabir_error error = SABIR_OK;
-	uint64_t left = v->size - sizeof(struct seg_shared_list) - v->length * sizeof(*v->slots);
 	for (uint64_t i = 0; !error && i < v->length; i++) {
-		error = open_slot(v, i, &slot);
+		error = next_slot(v, i, &slot);
 		uint64_t word = error ? 0 : load64_acquire(&slot.at->word);
 		uint32_t len = word_len(word);
-		if (!error && (!room_can_be(seg, &slot, word) || 2 * (uint64_t)slot.room > left))
+		if (!error && !room_can_be(seg, &slot, word))
 			error = object_damaged(v->object);
 		uint8_t *to = error ? NULL : bytes_reserve(out, sizeof(slot.room) + len);
 		if (!error && !to)
@@ -243,7 +256,6 @@ static enum sabir_error keep_all(const struct segment *seg, struct view *v, stru
 		memcpy(to, &slot.room, sizeof(slot.room));
 		memcpy(to + sizeof(slot.room), slot.half[word_second(word)], len);
 		bytes_commit(out, sizeof(slot.room) + len);
-		left -= 2 * (uint64_t)slot.room;
 	}
 	return error;
 }
@@ -317,7 +329,7 @@ static enum sabir_error search(struct lane *lane, uint64_t handle, struct span v
 	*passed = *found = 0;
 	for (uint64_t i = 0; !error && i < v.length && !(one && *found); i++) {
 		bytes_truncate(&copy, 0);
-		error = open_slot(&v, i, &slot);
+		error = next_slot(&v, i, &slot);
 		if (!error)
 			error = copy_slot(lane, &v, &slot, &copy);
 		bool same = !error && value_is(&wanted, bytes_item(&copy, 0));

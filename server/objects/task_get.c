@@ -17,25 +17,14 @@
 
 /* ---------------------------------------------------------------- get */
 
-static enum sabir_error first_ready(struct tasks *q, struct seg_task **item)
+static enum sabir_error first_ready(struct tasks *q, struct seg_task **item, struct span *value)
 {
 	const struct skip ready = tasks_ready(q);
 	uint32_t ref = q->body->paused ? 0 : skip_first(&ready);
 	if (!ref)
 		return q->body->closed && !tasks_held(q) ? SABIR_CLOSED : SABIR_EMPTY;
-	*item = tasks_item(q, ref);
+	*item = tasks_item_value(q, ref, value);
 	return *item && load32_relaxed(&(*item)->state) == SEG_TASK_READY ? SABIR_OK : SABIR_DATA_LOSS;
-}
-
-static enum sabir_error copy_item(const struct seg_task *item, struct bytes *out)
-{
-	uint32_t len = load32_relaxed(&item->block.len);
-	uint8_t *to = bytes_reserve(out, len);
-	if (!to)
-		return SABIR_NO_MEMORY;
-	memcpy(to, item + 1, len);
-	bytes_commit(out, len);
-	return SABIR_OK;
 }
 
 static uint64_t token_of(const struct tasks *q, const struct seg_task *item, uint64_t number)
@@ -104,16 +93,17 @@ struct wish {
 static enum sabir_error get_one(struct tasks *q, const struct wish *wish, uint32_t i, struct bytes *out)
 {
 	struct seg_task *item;
-	enum sabir_error error = first_ready(q, &item);
-	if (!error && !bytes_fits(out, load32_relaxed(&item->block.len)))
+	struct span value;
+	enum sabir_error error = first_ready(q, &item, &value);
+	if (!error && !bytes_fits(out, value.len))
 		error = SABIR_EMPTY;
 	/* First, so that nothing has a place that is not in `out`. */
-	if (!error && !bytes_reserve(out, load32_relaxed(&item->block.len)))
+	if (!error && !bytes_reserve(out, value.len))
 		error = SABIR_NO_MEMORY;
 	if (!error && wish->places)
 		error = note_place(item, wish->places);
 	if (!error)
-		error = copy_item(item, out);
+		error = bytes_add(out, value.data, value.len);
 	if (!error)
 		error = wish->lease_ns ? lease_item(q, item, wish->lease_ns, &wish->leases[i]) : take_item(q, item);
 	return error;
@@ -240,12 +230,13 @@ enum sabir_error task_queue_peek(struct lane *lane, uint64_t handle, struct byte
 {
 	struct tasks q;
 	struct seg_task *item;
+	struct span value;
 	enum sabir_error error = tasks_enter(lane, SEG_OP_TASK_CHANGE, handle, &q);
 	if (error)
 		return error;
-	error = first_ready(&q, &item);
+	error = first_ready(&q, &item, &value);
 	if (!error)
-		error = copy_item(item, out);
+		error = bytes_add(out, value.data, value.len);
 	return tasks_end(&q, error);
 }
 

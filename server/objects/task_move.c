@@ -115,7 +115,7 @@ static bool find_target(struct lane *lane, uint64_t handle, uint8_t name[SEG_TAS
 {
 	struct seg_object *o;
 	struct seg_task_queue *body;
-	if (object_enter(lane, SEG_OP_READ, handle, SEG_KIND_TASK_QUEUE, sizeof(*body), &o, &body))
+	if (object_enter(lane, SEG_OP_READ, handle, SEG_KIND_TASK_QUEUE, TASK_BODY_SIZE, &o, &body))
 		return false;
 	uint32_t len = load32_relaxed(&body->block.len);
 	bool wanted = load64_relaxed(&body->n_dead) && len && len <= SEG_TASK_DEAD_LETTER_MAX;

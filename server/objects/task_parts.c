@@ -41,7 +41,7 @@ uint64_t task_clock(void)
 bool tasks_view(struct lane *lane, uint32_t index, struct seg_object *object, struct tasks *q)
 {
 	*q = (struct tasks){ .lane = lane, .seg = lane->seg, .object = object, .index = index };
-	q->body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q->body));
+	q->body = segment_at(lane->seg, load32_relaxed(&object->body), TASK_BODY_SIZE);
 	q->now = task_clock();
 	return q->body != NULL;
 }
@@ -54,7 +54,7 @@ enum sabir_error tasks_begin(struct lane *lane, uint32_t op, uint64_t handle, st
 	store64_relaxed(&lane->shared->args[1], 0);
 	record32(&lane->shared->phase, SEG_PHASE_OPEN);
 	fence_compiler();
-	return object_enter(lane, op, handle, SEG_KIND_TASK_QUEUE, sizeof(*q->body), &q->object, &q->body);
+	return object_enter(lane, op, handle, SEG_KIND_TASK_QUEUE, TASK_BODY_SIZE, &q->object, &q->body);
 }
 
 /* Under the lock. */
@@ -148,7 +148,7 @@ enum sabir_error tasks_end(struct tasks *q, enum sabir_error error)
 
 /* ---------------------------------------------------------------- steps */
 
-struct seg_task *tasks_item(const struct tasks *q, uint32_t ref)
+struct seg_task *tasks_item_value(const struct tasks *q, uint32_t ref, struct span *value)
 {
 	struct seg_task *item = segment_at(q->seg, ref, sizeof(*item));
 	if (!item || !block_size(q->seg, ref))
@@ -157,7 +157,17 @@ struct seg_task *tasks_item(const struct tasks *q, uint32_t ref)
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != q->index)
 		return NULL;
 	uint32_t len = load32_relaxed(&item->block.len);
-	return len <= q->seg->max_item_bytes && segment_at(q->seg, ref, sizeof(*item) + len) ? item : NULL;
+	if (len > q->seg->max_item_bytes || !segment_at(q->seg, ref, sizeof(*item) + len))
+		return NULL;
+	*value = (struct span){ (const uint8_t *)(item + 1), len };
+	FAULT("task.item_found");
+	return item;
+}
+
+struct seg_task *tasks_item(const struct tasks *q, uint32_t ref)
+{
+	struct span value;
+	return tasks_item_value(q, ref, &value);
 }
 
 static uint64_t *counter_of(const struct tasks *q, uint32_t state)

@@ -64,8 +64,13 @@ static inline struct skip tasks_ids(const struct tasks *q)
 	return (struct skip){ q->lane, q->index, q->body->ids, offsetof(struct seg_task_id, hash) };
 }
 
+/* With the room for the name of the dead-letter queue. */
+#define TASK_BODY_SIZE (sizeof(struct seg_task_queue) + SEG_TASK_DEAD_LETTER_MAX)
+
 /* The item of a ref, LIVE and of this queue, with all its bytes; NULL: damaged. */
 struct seg_task *tasks_item(const struct tasks *q, uint32_t ref);
+/* The same, and its bytes: as many as there were when that was checked, whatever its length is by now. */
+struct seg_task *tasks_item_value(const struct tasks *q, uint32_t ref, struct span *value);
 static inline uint64_t tasks_after(uint64_t now, uint64_t ns)
 {
 	return ns > INT64_MAX - now ? INT64_MAX : now + ns;

@@ -151,10 +151,10 @@ enum sabir_error tasks_find_id(struct tasks *q, struct span id, bool *known)
 }
 
 /* A block that the lane `of` has made: what is a queue's already, of this put or of another queue, is not put. */
-static bool is_made_by(const struct tasks *q, const struct seg_lane *of, const struct seg_block *block)
+static bool is_made_by(const struct segment *seg, const struct seg_lane *of, const struct seg_block *block)
 {
 	uint64_t word = block ? load64_relaxed(&block->word) : 0;
-	uint32_t id = (uint32_t)(of - q->seg->lanes) + 1;
+	uint32_t id = (uint32_t)(of - seg->lanes) + 1;
 	return block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == id;
 }
 
@@ -165,7 +165,7 @@ static enum sabir_error insert_id(struct tasks *q, struct seg_lane *of, uint64_t
 	uint32_t ref = (uint32_t)load64_relaxed(&of->args[0]), last_ref = load32_relaxed(&q->body->id_last);
 	struct seg_task_id *id = segment_at(q->seg, ref, sizeof(*id));
 	struct seg_task_id *last = segment_at(q->seg, last_ref, sizeof(*last));
-	if (!is_made_by(q, of, (struct seg_block *)id) || (last_ref && !last))
+	if (!is_made_by(q->seg, of, (struct seg_block *)id) || (last_ref && !last))
 		return SABIR_DATA_LOSS;
 	id->hash.ordinal = ordinal;
 	if (skip_insert(&ids, ref))
@@ -205,7 +205,7 @@ static enum sabir_error insert_first(struct tasks *q, struct seg_lane *of)
 {
 	uint64_t ordinal = load64_relaxed(&q->body->next_ordinal);
 	struct seg_task *item = segment_at(q->seg, load32_relaxed(&of->chain), sizeof(*item));
-	if (!is_made_by(q, of, (struct seg_block *)item))
+	if (!is_made_by(q->seg, of, (struct seg_block *)item))
 		return SABIR_DATA_LOSS;
 	place(q, item, ordinal);
 	enum sabir_error error = link_new(q, item);
@@ -290,10 +290,11 @@ void tasks_abandon(struct lane *lane)
 	struct seg_lane *shared = lane->shared;
 	if (load32_relaxed(&shared->op) != SEG_OP_TASK_PUT)
 		return;
-	struct seg_block *id = segment_at(lane->seg, (uint32_t)load64_relaxed(&shared->args[0]), sizeof(*id));
+	uint32_t ref = (uint32_t)load64_relaxed(&shared->args[0]);
+	struct seg_block *id = ref && block_size(lane->seg, ref) ? segment_at(lane->seg, ref, sizeof(*id)) : NULL;
 	tasks_drop_chain(lane, shared, lane->id, &shared->chain);
 	store64_relaxed(&shared->args[0], 0);
-	if (id)
+	if (is_made_by(lane->seg, shared, id))
 		block_free(lane, id);
 	record32(&shared->hand[TASK_HAND_ITEM], 0);
 	record32(&shared->hand[TASK_HAND_ID], 0);

@@ -240,7 +240,7 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	if (!tasks_view(lane, index, object, &q))
 		return;
 	const struct seg_task_queue *body = q.body;
-	uint32_t len = body->block.len;
+	uint32_t len = load32_relaxed(&body->block.len);
 	info->length = load64_relaxed(&body->n_ready);
 	info->memory_bytes = block_size(q.seg, segment_ref(q.seg, body)) + load64_relaxed(&body->bytes);
 	info->closed = load32_relaxed(&body->closed);

@@ -21,11 +21,11 @@ static enum sabir_error show_some(const struct tasks *q, const struct skip *set,
 	uint32_t ref;
 	enum sabir_error error = skip_find(set, s->key, s->ordinal, &ref);
 	for (uint32_t n = 0; !error && ref && n < PORTION; n++) {
-		struct seg_task *item = tasks_item(q, ref);
+		struct span value;
+		struct seg_task *item = tasks_item_value(q, ref, &value);
 		struct seg_skip *node = skip_node(set, ref);
 		if (!item || !node || !skip_pass(node, &s->key, &s->ordinal))
 			return SABIR_DATA_LOSS;
-		struct span value = { (const uint8_t *)(item + 1), load32_relaxed(&item->block.len) };
 		value_refs(value, s->visit, s->context);
 		ref = load32_relaxed(&node->next[0]);
 	}

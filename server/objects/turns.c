@@ -46,6 +46,8 @@ static bool is_whose(const struct segment *seg, const struct seg_turn *turn, con
 {
 	uint64_t owner = load64_relaxed(&turn->owner);
 	uint32_t index = (uint32_t)owner - 1;
+	if (whose->link && load64_relaxed(&turn->link) != whose->link)
+		return false;
 	if (!whose->sessions)
 		return owner == whose->owner;
 	return index < seg->n_owners && (load32_relaxed(&seg->owners[index].flags) & SEG_OWNER_REMOTE) &&

@@ -49,6 +49,7 @@ struct turns_whose {
 	uint64_t owner;
 	bool sessions;
 	uint32_t before;
+	uint64_t link; /* not 0: those with this link alone */
 };
 /* One of these, or NULL. */
 struct seg_turn *turns_of(const struct turns *t, const struct turns_whose *whose);

@@ -293,6 +293,7 @@ static void want_lock(struct op_call *c)
 	*c->wait = (struct op_wait){
 		.wanted = true,
 		.memory = c->memory,
+		.also = c->wait->also,
 		.object = c->lane->busy_object,
 		.side = OP_WAIT_LOCK,
 		.handle = c->handle,

@@ -64,6 +64,7 @@ struct op_wait {
 	uint64_t handle; /* of the operation's object: it is DELETED when run again after a delete; 0: it names none */
 	uint64_t timeout_ns;
 	uint64_t memory; /* what the operation itself keeps from one run to the next; 0 at the first */
+	uint64_t also;   /* the same: handle of an object that the wait ends with, beside its own; 0: there is none */
 	uint32_t over;   /* enum op_over: for the next run */
 };
 

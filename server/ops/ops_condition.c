@@ -43,27 +43,17 @@ static enum sabir_error condition_service_get_lock(struct op_call *c)
 	return bytes_add(c->response, ref, (size_t)(respond_put_number(ref, 2, lock) - ref));
 }
 
-/* The lock: what it waited for when it was run last, unless that was the condition's own word. */
-static uint64_t waited_for(const struct op_call *c)
-{
-	const struct seg_object *object = &c->lane->seg->objects[c->wait->object];
-	uint64_t lock;
-
-	if (c->wait->object == object_index(c->handle) && !condition_lock(c->lane, c->handle, &lock))
-		return lock;
-	return c->wait->object | (load64_acquire(&object->word) & 0xffffffff00000000ull);
-}
-
 static enum sabir_error condition_service_wait(struct op_call *c)
 {
 	struct condition_wait w = { .memory = c->memory,
-				    .lock = waited_for(c),
+				    .lock = c->wait->also,
 				    .timed_out = c->over || !c->request.timeout_ns };
 
 	if (c->over == OP_ABANDONED)
 		return condition_give_up(c->lane, c->handle, &w);
 	enum sabir_error error = condition_wait(c->lane, c->handle, &w);
 	c->memory = w.memory;
+	c->wait->also = w.memory ? w.lock : 0;
 	if (error == SABIR_WOULD_BLOCK)
 		*c->wait = (struct op_wait){
 			.wanted = true,
@@ -72,6 +62,7 @@ static enum sabir_error condition_service_wait(struct op_call *c)
 			.handle = c->handle,
 			.timeout_ns = w.locking ? OP_FOREVER : c->request.timeout_ns,
 			.memory = w.memory,
+			.also = w.lock,
 		};
 	if (error)
 		return explain(c, error);

@@ -398,10 +398,68 @@ static void who_gives_up_a_wait_gives_up_the_lock_too(void)
 	finish();
 }
 
+/* As LockService's requests name it. */
+static void ask_for_the_lock(char lock_of_it[64])
+{
+	CU_ASSERT(ops_call("ConditionService/GetLock", "condition={name='c'}") == SABIR_OK);
+	snprintf(lock_of_it, 64, "lock={handle=%" PRIu64 "}",
+		 (uint64_t)strtoull(strstr(ops_text, "handle=") + 7, NULL, 10));
+}
+
+/* One that is notified and has to wait for the lock, which ops_lane has then. */
+static void wait_for_the_lock(const char *lock_of_it, struct op_wait *wait)
+{
+	struct lane own = ops_lane;
+	*wait = (struct op_wait){ 0 };
+	ops_lane = server;
+	CU_ASSERT(ops_call("LockService/Acquire", lock_of_it) == SABIR_OK);
+	ops_lane = own;
+	CU_ASSERT(wait_on(OP_GOES_ON, wait) == SABIR_WOULD_BLOCK);
+	CU_ASSERT(ops_call("LockService/Acquire", lock_of_it) == SABIR_OK);
+	CU_ASSERT(ops_call("ConditionService/Notify", "condition={name='c'}") == SABIR_OK);
+	CU_ASSERT(wait_on(OP_GOES_ON, wait) == SABIR_WOULD_BLOCK && wait->side == SEG_EVENT_ITEMS);
+}
+
+/* Whatever becomes of the one that the condition has by now, and of who waits for it in the same place. */
+static void who_waits_for_a_lock_that_was_made_anew_is_told(void)
+{
+	char old[64], new[64], request[128];
+	uint8_t encoded[64];
+	struct op_wait wait, its;
+	struct result r = { 0 };
+	struct park_entry entry = { .op = ops_op("ConditionService/Wait"),
+				    .wait = &wait,
+				    .error = SABIR_WOULD_BLOCK,
+				    .deadline_ns = OP_FOREVER,
+				    .done = done,
+				    .context = &r };
+	begin();
+	make("c", "condition");
+	ask_for_the_lock(old);
+	wait_for_the_lock(old, &wait);
+	snprintf(request, sizeof(request), "object=%s", strchr(old, '{'));
+	CU_ASSERT(ops_call("ManagerService/Delete", request) == SABIR_OK);
+	ask_for_the_lock(new);
+	wait_for_the_lock(new, &its);
+	wait.memory = its.memory;
+	entry.request = ops_request("ConditionService/Wait", "condition={name='c'}", encoded);
+	entry.actor = server.actor;
+	CU_ASSERT(park_add(park, &server, &entry, &r.id) == SABIR_OK);
+	CU_ASSERT(r.n_done == 1 && r.error == SABIR_DELETED);
+	CU_ASSERT(ops_call("LockService/Release", new) == SABIR_OK);
+	CU_ASSERT(wait_on(OP_GOES_ON, &its) == SABIR_OK);
+	park_ring(park, &server);
+	CU_ASSERT(ops_call("ManagerService/Delete", "object={name='c'}") == SABIR_OK);
+	park_drain(park, SABIR_UNAVAILABLE);
+	kit_let_go(&holder, lock);
+	finish();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(who_gives_up_a_wait_gives_up_the_lock_too),
+		KIT_TEST(who_waits_for_a_lock_that_was_made_anew_is_told),
 		KIT_TEST(release_rings_and_all_go_on_in_order),
 		KIT_TEST(next_holder_rings_too),
 		KIT_TEST(release_before_parking_is_not_missed),

@@ -17,6 +17,8 @@
 #include "server/ops/snapshots.h"
 
 #define RESPONSE_ON_STACK 1024u
+/* Walks through the ready set: what is served may ring for what is in front. What is left behind the last rings the bell again. */
+#define WALKS 8u
 
 /* `place` comes first, so NULL stays NULL. */
 #define PARKED_AT(waiter) ((struct parked *)(waiter))
@@ -30,6 +32,9 @@ bool parked_is_ready(const struct park *park, const struct parked *w)
 {
 	if (w->wait.side == OP_WAIT_END)
 		return !names_is_live(park->seg, w->wait.handle);
+	/* What `memory` leads to in it is gone, or is another's by now. */
+	if (w->wait.also && !names_is_live(park->seg, w->wait.also))
+		return true;
 	if (w->wait.side == SEG_EVENT_CHANGED)
 		return change_ready(park->seg, w->wait.handle, w->wait.memory);
 	if (w->wait.side == OP_WAIT_SNAPSHOT)
@@ -239,24 +244,32 @@ void park_serve(struct park *park, struct lane *lane, struct line *line)
 	lines_drop_if_unused(&park->lines, line);
 }
 
+static void serve_object(struct park *park, struct lane *lane, uint32_t object)
+{
+	struct line *line;
+
+	alarms_note(&park->alarms, lane, object);
+	pthread_mutex_lock(&park->mutex);
+	uint64_t round = ++park->round;
+	while ((line = lines_unserved(&park->lines, object, round))) {
+		line->round = round;
+		park_serve(park, lane, line);
+	}
+	pthread_mutex_unlock(&park->mutex);
+}
+
 void park_ring(struct park *park, struct lane *lane)
 {
-	uint32_t object;
-	struct line *line;
+	bool any = true;
 
 	bell_answer(park->seg);
 	pthread_mutex_lock(&park->mutex);
 	serve_lasts(park, lane);
 	pthread_mutex_unlock(&park->mutex);
-	while (bell_next(park->seg, &object)) {
-		alarms_note(&park->alarms, lane, object);
-		pthread_mutex_lock(&park->mutex);
-		uint64_t round = ++park->round;
-		while ((line = lines_unserved(&park->lines, object, round))) {
-			line->round = round;
-			park_serve(park, lane, line);
-		}
-		pthread_mutex_unlock(&park->mutex);
+	for (uint32_t n = 0; any && n < WALKS; n++) {
+		any = false;
+		for (uint32_t object; bell_next(park->seg, &object); any = true)
+			serve_object(park, lane, object);
 	}
 	park_call_after(park);
 }

@@ -253,6 +253,42 @@ static void test_deadlines_end_in_order_with_the_error_of_the_run(void)
 	finish();
 }
 
+/* Somebody rings whenever he is looked for. */
+static bool rings(void *context)
+{
+	(void)context;
+	bell_ring(seg, ops_wait.object);
+	return false;
+}
+
+static void test_who_rings_all_the_while_keeps_nobody(void)
+{
+	struct result r = { 0 };
+	uint8_t encoded[64];
+	struct park_entry entry = { .op = ops_op("QueueService/Get"),
+				    .wait = &ops_wait,
+				    .error = SABIR_EMPTY,
+				    .deadline_ns = OP_FOREVER,
+				    .done = done,
+				    .gone = rings,
+				    .context = &r };
+
+	begin("");
+	CU_ASSERT(ops_call("QueueService/Get", "queue={name='q'}") == SABIR_EMPTY);
+	entry.request = ops_request("QueueService/Get", "queue={name='q'}", encoded);
+	CU_ASSERT(park_add(park, &ops_lane, &entry, &r.id) == SABIR_OK);
+	alarm(20);
+	for (int i = 0; i < 3; i++) {
+		park_ring(park, &ops_lane);
+		CU_ASSERT(load32_relaxed(&seg->header->doorbell)); /* so he is looked for again */
+	}
+	alarm(0);
+	CU_ASSERT(put("a"));
+	park_ring(park, &ops_lane);
+	CU_ASSERT(r.n_done == 1 && !strcmp(r.item, "a"));
+	finish();
+}
+
 static void test_close_ends_all_who_wait(void)
 {
 	struct result r[2] = { 0 };
@@ -483,6 +519,7 @@ int main(void)
 		KIT_TEST(test_cancel_takes_the_operation_out),
 		KIT_TEST(test_who_has_gone_is_passed_over),
 		KIT_TEST(test_deadlines_end_in_order_with_the_error_of_the_run),
+		KIT_TEST(test_who_rings_all_the_while_keeps_nobody),
 		KIT_TEST(test_close_ends_all_who_wait),
 		KIT_TEST(test_delete_ends_all_who_wait),
 		KIT_TEST(test_drain_ends_everything_and_refuses_more),

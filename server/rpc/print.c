@@ -17,7 +17,7 @@ static uint8_t secret[XXH3_SECRET_SIZE_MIN];
 void print_begin(const struct segment *seg)
 {
 	/* The first is random and never told to a remote program; the second, as random, is. */
-	const uint64_t seed[] = { seg->header->hash_seed, seg->header->instance };
+	const uint64_t seed[] = { seg->hash_seed, seg->instance };
 	(void)XXH3_generateSecret(secret, sizeof(secret), seed, sizeof(seed));
 }
 

@@ -62,12 +62,6 @@ static struct seg_block *slab_block(const struct segment *seg, uint32_t chunk, u
 	return (struct seg_block *)(chunk_base(seg, chunk) + SEG_SLAB_HEADER + (uint64_t)i * class_size[class_index]);
 }
 
-static uint32_t slab_index(const struct segment *seg, const struct seg_block *block, uint32_t chunk,
-			   uint32_t class_index)
-{
-	return (uint32_t)((const uint8_t *)block - chunk_base(seg, chunk) - SEG_SLAB_HEADER) / class_size[class_index];
-}
-
 static uint64_t *hint_word(const struct segment *seg, uint32_t row, uint32_t chunk)
 {
 	return &seg->hints[row * seg->n_hint_words + chunk / 64];
@@ -86,12 +80,16 @@ static void hint_clear(const struct segment *seg, uint32_t row, uint32_t chunk)
 	fetch_and64(hint_word(seg, row, chunk), ~(1ull << (chunk % 64)));
 }
 
-/* The class of the slab in a chunk, or SEG_N_CLASSES if it is none. */
-static uint32_t slab_class(const struct segment *seg, uint32_t chunk)
+/* The class of the slab in a chunk, by its word, or SEG_N_CLASSES if it is none. */
+static uint32_t class_by(uint64_t word)
 {
-	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
 	return chunk_state(word) == SEG_CHUNK_SLAB && chunk_class(word) < SEG_N_CLASSES ? chunk_class(word)
 											: SEG_N_CLASSES;
+}
+
+static uint32_t slab_class(const struct segment *seg, uint32_t chunk)
+{
+	return class_by(load64_acquire(&seg->chunks[chunk].word));
 }
 
 static void set_refill(struct lane *lane, uint32_t chunk_plus_1)
@@ -237,13 +235,16 @@ static enum sabir_error refill(struct lane *lane, uint32_t class_index)
 				return SABIR_OK;
 		}
 	}
-	do {
+	/* Others may take all of a new one. There are no more of them than chunks, unless somebody writes over their words. */
+	for (uint32_t n = 0; n < seg->n_chunks; n++) {
 		error = form_slab(lane, class_index, &chunk);
 		if (error)
 			return error;
 		store32_relaxed(&lane->shared->slab[class_index], chunk + 1);
-	} while (!take_from_slab(lane, chunk, class_index, want));
-	return SABIR_OK;
+		if (take_from_slab(lane, chunk, class_index, want))
+			return SABIR_OK;
+	}
+	return SABIR_DATA_LOSS;
 }
 
 /* ---------------------------------------------------------------- into a slab */
@@ -374,14 +375,17 @@ enum sabir_error block_alloc(struct lane *lane, uint64_t size, uint32_t hand_slo
 		return large_alloc(lane, size, hand_slot, block);
 
 	struct seg_cache *cache = &lane->shared->cache[class_index];
-	if (load32_relaxed(&cache->n) - 1 >= SEG_CACHE_REFS) {
-		store32_relaxed(&cache->n, 0);
-		enum sabir_error error = refill(lane, class_index);
-		if (error)
-			return error;
-	}
+	struct seg_block *made = NULL;
 	uint64_t tag;
-	struct seg_block *made = cache_take(lane, class_index, class_size[class_index], hand_slot, &tag);
+	for (uint32_t n = 0; !made && n <= SEG_CACHE_REFS; n++) {
+		if (load32_relaxed(&cache->n) - 1 >= SEG_CACHE_REFS) {
+			store32_relaxed(&cache->n, 0);
+			enum sabir_error error = refill(lane, class_index);
+			if (error)
+				return error;
+		}
+		made = cache_take(lane, class_index, class_size[class_index], hand_slot, &tag);
+	}
 	if (!made)
 		return SABIR_DATA_LOSS;
 	*block = made;
@@ -469,13 +473,14 @@ void block_retire(struct lane *lane, struct seg_block *block)
 	struct segment *seg = lane->seg;
 	uint32_t ref = segment_ref(seg, block);
 	uint32_t chunk = chunk_of(seg, ref);
-	uint32_t class_index = slab_class(seg, chunk);
-	bool whole = block_size(seg, ref) != 0;
+	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
+	FAULT("arena.retiring");
+	uint64_t size = block_size_by(seg, ref, word);
 
-	if (whole && class_index == SEG_N_CLASSES) {
+	if (size && chunk_state(word) == SEG_CHUNK_LARGE) {
 		large_free(lane, chunk); /* its chunks go to limbo */
-	} else if (whole) {
-		uint32_t i = slab_index(seg, block, chunk, class_index);
+	} else if (size) {
+		uint32_t i = (uint32_t)((uint8_t *)block - chunk_base(seg, chunk) - SEG_SLAB_HEADER) / (uint32_t)size;
 		uint64_t tag = block_tag(load64_relaxed(&block->word));
 		set_refill(lane, chunk + 1);
 		/* In the slab, not in the block: whoever is reading that must find it as it was. */
@@ -495,14 +500,18 @@ uint64_t block_size(const struct segment *seg, uint32_t ref)
 	uint64_t off = (uint64_t)ref << SEG_REF_SHIFT;
 	if (off < seg->data_off || off >= seg->size)
 		return 0;
+	return block_size_by(seg, ref, load64_acquire(&seg->chunks[chunk_of(seg, ref)].word));
+}
+
+uint64_t block_size_by(const struct segment *seg, uint32_t ref, uint64_t chunk_word)
+{
 	uint32_t chunk = chunk_of(seg, ref);
-	uint64_t inside = (off - seg->data_off) & (SEG_CHUNK_SIZE - 1);
-	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
-	if (chunk_state(word) == SEG_CHUNK_LARGE && inside == 0) {
+	uint64_t inside = (((uint64_t)ref << SEG_REF_SHIFT) - seg->data_off) & (SEG_CHUNK_SIZE - 1);
+	if (chunk_state(chunk_word) == SEG_CHUNK_LARGE && inside == 0) {
 		uint32_t n = load32_relaxed(&seg->chunks[chunk].run);
 		return n <= seg->n_chunks - chunk ? (uint64_t)n << SEG_CHUNK_SHIFT : 0;
 	}
-	uint32_t class_index = slab_class(seg, chunk);
+	uint32_t class_index = class_by(chunk_word);
 	if (class_index == SEG_N_CLASSES || inside < SEG_SLAB_HEADER)
 		return 0;
 	uint32_t size = class_size[class_index];

@@ -42,6 +42,11 @@ void block_free(struct lane *lane, struct seg_block *block);
 void block_retire(struct lane *lane, struct seg_block *block);
 /* Bytes that the block really has, header included; 0 for a ref that is not the start of a block: a check of untrusted refs. */
 uint64_t block_size(const struct segment *seg, uint32_t ref);
+/*
+ * The same by its chunk's word, as the caller has read it: so that what is done next is done by the word that was checked, whatever
+ * somebody writes there meanwhile. The ref has passed segment_at.
+ */
+uint64_t block_size_by(const struct segment *seg, uint32_t ref, uint64_t chunk_word);
 
 static inline uint64_t block_word(uint32_t state, uint32_t lane, uint32_t object, uint64_t tag)
 {
@@ -63,6 +68,10 @@ static inline uint64_t block_tag(uint64_t word)
 {
 	return word >> 34;
 }
+static inline bool block_is_private(uint64_t word, uint32_t lane)
+{
+	return (uint16_t)word == (uint16_t)block_word(SEG_BLOCK_PRIVATE, lane, 0, 0);
+}
 static inline bool block_word_is_of(uint64_t word, uint32_t object)
 {
 	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == object;
@@ -81,7 +90,10 @@ static inline void block_prefetch(const struct segment *seg, uint32_t ref)
 	prefetch_write(at + SEG_LINE);
 }
 
-/* The step of block_alloc that takes a block of a class out of the lane's cache, and its tag; NULL: there is none. */
+/*
+ * The step of block_alloc that takes a block of a class out of the lane's cache, and its tag; NULL: there is none, or it is not
+ * the lane's, and is there no more. Who frees twice, led astray by somebody who writes over his record, gives it to one user alone.
+ */
 static inline struct seg_block *cache_take(struct lane *lane, uint32_t class_index, uint32_t size, uint32_t hand_slot,
 					   uint64_t *tag)
 {
@@ -93,12 +105,15 @@ static inline struct seg_block *cache_take(struct lane *lane, uint32_t class_ind
 		return NULL;
 	uint32_t ref = load32_relaxed(&cache->refs[n - 1]);
 	struct seg_block *made = segment_at(seg, ref, size);
-	if (!made)
+	uint64_t word = made ? load64_relaxed(&made->word) : 0;
+	if (__builtin_expect(!block_is_private(word, lane->id), 0)) {
+		store32_relaxed(&cache->n, n - 1);
 		return NULL;
+	}
 	record32(&shared->hand[hand_slot], ref);
 	fence_compiler();
 	store32_relaxed(&cache->n, n - 1);
-	*tag = block_tag(load64_relaxed(&made->word)) + 1; /* what it has too many bits falls off in the word */
+	*tag = block_tag(word) + 1; /* what it has too many bits falls off in the word */
 	store64_relaxed(&made->word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, *tag));
 	/* Who reads the new content must not find the old word still there. */
 	fence_release();

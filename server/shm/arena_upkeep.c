@@ -12,24 +12,30 @@
 
 #define RECLAIM_TRIES 500u /* of 0.2 ms */
 
-static struct seg_slab *slab_at(const struct segment *seg, uint32_t chunk, uint32_t *n_blocks, uint32_t *block_size_out)
+/* A chunk that is a slab, by its word as it was read once: whatever is written there meanwhile, all is done by the same. */
+struct slab {
+	struct seg_slab *at;
+	uint64_t chunk_word;
+	uint32_t class_index;
+	uint32_t size; /* of a block */
+	uint32_t n_blocks;
+};
+
+static bool slab_at(const struct segment *seg, uint32_t chunk, struct slab *slab)
 {
 	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
 	if (chunk_state(word) != SEG_CHUNK_SLAB || chunk_class(word) >= SEG_N_CLASSES)
-		return NULL;
-	uint32_t first = (uint32_t)((seg->data_off + ((uint64_t)chunk << SEG_CHUNK_SHIFT) + SEG_SLAB_HEADER) >>
-				    SEG_REF_SHIFT);
-	uint32_t size = (uint32_t)block_size(seg, first);
-	if (!size)
-		return NULL;
-	*block_size_out = size;
-	*n_blocks = (SEG_CHUNK_SIZE - SEG_SLAB_HEADER) / size;
-	return (struct seg_slab *)chunk_base(seg, chunk);
+		return false;
+	uint8_t *base = chunk_base(seg, chunk);
+	uint32_t size = (uint32_t)block_size_by(seg, segment_ref(seg, base + SEG_SLAB_HEADER), word);
+	*slab = (struct slab){ (struct seg_slab *)base, word, chunk_class(word), size,
+			       (SEG_CHUNK_SIZE - SEG_SLAB_HEADER) / size };
+	return true;
 }
 
-static struct seg_block *nth_block(const struct segment *seg, uint32_t chunk, uint32_t size, uint32_t i)
+static struct seg_block *nth_block(const struct slab *slab, uint32_t i)
 {
-	return (struct seg_block *)(chunk_base(seg, chunk) + SEG_SLAB_HEADER + (uint64_t)i * size);
+	return (struct seg_block *)((uint8_t *)slab->at + SEG_SLAB_HEADER + (uint64_t)i * slab->size);
 }
 
 static void set_hint(const struct segment *seg, uint32_t row, uint32_t chunk)
@@ -51,25 +57,24 @@ static bool is_limbo(uint64_t word)
 static void rescan_slab(struct lane *by, uint32_t chunk, uint32_t dead_id)
 {
 	struct segment *seg = by->seg;
-	uint32_t n_blocks, size;
-	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
-	if (!slab)
+	struct slab slab;
+	if (!slab_at(seg, chunk, &slab))
 		return;
-	for (uint32_t i = 0; i < n_blocks; i++) {
-		struct seg_block *block = nth_block(seg, chunk, size, i);
+	for (uint32_t i = 0; i < slab.n_blocks; i++) {
+		struct seg_block *block = nth_block(&slab, i);
 		uint64_t word = load64_acquire(&block->word);
 		if (block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == dead_id &&
 		    cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word))))
 			word = load64_acquire(&block->word);
 		if (block_state(word) == SEG_BLOCK_FREE)
-			fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
+			fetch_or64(&slab.at->free_bits[i / 64], 1ull << (i % 64));
 		if (is_limbo(word)) {
-			fetch_or64(&slab->limbo_bits[i / 64], 1ull << (i % 64));
+			fetch_or64(&slab.at->limbo_bits[i / 64], 1ull << (i % 64));
 			set_hint(seg, SEG_HINT_LIMBO, chunk);
 		}
 		FAULT("arena.rescanned");
 	}
-	set_hint(seg, chunk_class(load64_relaxed(&seg->chunks[chunk].word)), chunk);
+	set_hint(seg, slab.class_index, chunk);
 }
 
 /* ---------------------------------------------------------------- reclaim */
@@ -77,43 +82,43 @@ static void rescan_slab(struct lane *by, uint32_t chunk, uint32_t dead_id)
 static void reap_slab(struct lane *lane, uint32_t chunk, uint64_t oldest)
 {
 	struct segment *seg = lane->seg;
-	uint32_t n_blocks, size;
-	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
-	bool left = false;
+	struct slab slab;
+	bool is_slab = slab_at(seg, chunk, &slab), left = false;
 
 	clear_hint(seg, SEG_HINT_LIMBO, chunk);
 	FAULT("arena.limbo_hint_cleared");
-	for (uint32_t i = 0; slab && i < n_blocks; i++) {
-		if (!(load64_seq(&slab->limbo_bits[i / 64]) & 1ull << (i % 64)))
+	for (uint32_t i = 0; is_slab && i < slab.n_blocks; i++) {
+		uint64_t *limbo_bits = &slab.at->limbo_bits[i / 64];
+		if (!(load64_seq(limbo_bits) & 1ull << (i % 64)))
 			continue;
-		struct seg_block *block = nth_block(seg, chunk, size, i);
+		struct seg_block *block = nth_block(&slab, i);
 		uint64_t word = load64_acquire(&block->word);
 		if (!is_limbo(word)) {
-			fetch_and64(&slab->limbo_bits[i / 64], ~(1ull << (i % 64)));
+			fetch_and64(limbo_bits, ~(1ull << (i % 64)));
 			if (is_limbo(load64_acquire(&block->word)))
-				fetch_or64(&slab->limbo_bits[i / 64], 1ull << (i % 64));
+				fetch_or64(limbo_bits, 1ull << (i % 64));
 			continue;
 		}
 		/* Raised before the block's word said limbo; by now perhaps higher, for a neighbour. */
-		if (load64_acquire(&slab->limbo_epoch[i / 64]) >= oldest) {
+		if (load64_acquire(&slab.at->limbo_epoch[i / 64]) >= oldest) {
 			left = true;
 			continue;
 		}
-		fetch_and64(&slab->limbo_bits[i / 64], ~(1ull << (i % 64)));
+		fetch_and64(limbo_bits, ~(1ull << (i % 64)));
 		FAULT("arena.reaping");
 		if (cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word))))
-			fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
-		set_hint(seg, chunk_class(load64_relaxed(&seg->chunks[chunk].word)), chunk);
+			fetch_or64(&slab.at->free_bits[i / 64], 1ull << (i % 64));
+		set_hint(seg, slab.class_index, chunk);
 	}
 	if (left)
 		set_hint(seg, SEG_HINT_LIMBO, chunk);
 }
 
-static bool all_free(const struct seg_slab *slab, uint32_t n_blocks)
+static bool all_free(const struct slab *slab)
 {
-	for (uint32_t w = 0; w * 64 < n_blocks; w++) {
-		uint32_t n = n_blocks - w * 64 < 64 ? n_blocks - w * 64 : 64;
-		if (__builtin_popcountll(load64_relaxed(&slab->free_bits[w])) < (int)n)
+	for (uint32_t w = 0; w * 64 < slab->n_blocks; w++) {
+		uint32_t n = slab->n_blocks - w * 64 < 64 ? slab->n_blocks - w * 64 : 64;
+		if (__builtin_popcountll(load64_relaxed(&slab->at->free_bits[w])) < (int)n)
 			return false;
 	}
 	return true;
@@ -126,36 +131,36 @@ static bool all_free(const struct seg_slab *slab, uint32_t n_blocks)
 static bool dissolve_slab(struct lane *lane, uint32_t chunk)
 {
 	struct segment *seg = lane->seg;
-	uint32_t n_blocks, size, n;
-	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
-	if (!slab || !all_free(slab, n_blocks))
+	struct slab slab;
+	uint32_t n;
+	if (!slab_at(seg, chunk, &slab) || !all_free(&slab))
 		return false;
-	uint64_t chunk_now = load64_acquire(&seg->chunks[chunk].word);
 	store32_relaxed(&lane->shared->refill_chunk, chunk + 1);
 	fence_compiler();
-	for (n = 0; n < n_blocks; n++) {
-		struct seg_block *block = nth_block(seg, chunk, size, n);
+	for (n = 0; n < slab.n_blocks; n++) {
+		struct seg_block *block = nth_block(&slab, n);
 		uint64_t word = load64_acquire(&block->word);
 		if (block_state(word) != SEG_BLOCK_FREE ||
 		    !cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word))))
 			break;
 		FAULT("arena.dissolving");
 	}
-	bool won = n == n_blocks &&
+	uint64_t chunk_now = slab.chunk_word;
+	bool won = n == slab.n_blocks &&
 		   cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id));
 	if (won) {
-		clear_hint(seg, chunk_class(chunk_now), chunk);
+		clear_hint(seg, slab.class_index, chunk);
 		store32_relaxed(&seg->chunks[chunk].run, 1);
 		FAULT("arena.dissolved");
 		chunk_retire(lane, chunk, 1);
 	} else {
 		for (uint32_t i = 0; i < n; i++) {
-			struct seg_block *block = nth_block(seg, chunk, size, i);
+			struct seg_block *block = nth_block(&slab, i);
 			uint64_t word = load64_relaxed(&block->word);
 			store64_release(&block->word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)));
-			fetch_or64(&slab->free_bits[i / 64], 1ull << (i % 64));
+			fetch_or64(&slab.at->free_bits[i / 64], 1ull << (i % 64));
 		}
-		set_hint(seg, chunk_class(chunk_now), chunk);
+		set_hint(seg, slab.class_index, chunk);
 	}
 	store32_relaxed(&lane->shared->refill_chunk, 0);
 	return won;
@@ -240,23 +245,24 @@ void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id)
 {
 	struct segment *seg = by->seg;
 	struct seg_block *block = segment_at(seg, ref, sizeof(*block));
-	if (!ref || !block || !block_size(seg, ref))
+	if (!ref || !block)
+		return;
+	uint32_t chunk = chunk_of(seg, ref);
+	uint64_t chunk_now = load64_acquire(&seg->chunks[chunk].word);
+	FAULT("arena.found");
+	uint32_t size = (uint32_t)block_size_by(seg, ref, chunk_now);
+	if (!size) /* nor is it looked at, which would commit it */
 		return;
 	uint64_t word = load64_acquire(&block->word);
 	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != dead_id)
 		return;
-	uint32_t chunk = chunk_of(seg, ref);
-	uint64_t chunk_now = load64_acquire(&seg->chunks[chunk].word);
 	if (chunk_state(chunk_now) == SEG_CHUNK_LARGE) {
 		if (cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, by->id)))
 			chunk_retire(by, chunk, load32_relaxed(&seg->chunks[chunk].run));
 		return;
 	}
-	uint32_t n_blocks, size;
-	struct seg_slab *slab = slab_at(seg, chunk, &n_blocks, &size);
-	if (!slab)
-		return;
-	uint32_t i = (uint32_t)((uint8_t *)block - chunk_base(seg, chunk) - SEG_SLAB_HEADER) / size;
+	struct seg_slab *slab = (struct seg_slab *)chunk_base(seg, chunk);
+	uint32_t i = (uint32_t)((uint8_t *)block - (uint8_t *)slab - SEG_SLAB_HEADER) / size;
 	store32_relaxed(&by->shared->refill_chunk, chunk + 1);
 	fence_compiler();
 	if (cas64(&block->word, &word, block_word(SEG_BLOCK_FREE, 0, 0, block_tag(word)))) {
@@ -320,13 +326,13 @@ void arena_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
 
 static void count_slab(const struct segment *seg, uint32_t chunk, struct arena_stats *stats)
 {
-	uint32_t n_blocks, size;
-	if (!slab_at(seg, chunk, &n_blocks, &size))
+	struct slab slab;
+	if (!slab_at(seg, chunk, &slab))
 		return;
-	for (uint32_t i = 0; i < n_blocks; i++) {
-		if (block_state(load64_relaxed(&nth_block(seg, chunk, size, i)->word)) == SEG_BLOCK_FREE)
+	for (uint32_t i = 0; i < slab.n_blocks; i++) {
+		if (block_state(load64_relaxed(&nth_block(&slab, i)->word)) == SEG_BLOCK_FREE)
 			continue;
-		stats->used_bytes += size;
+		stats->used_bytes += slab.size;
 		stats->n_blocks++;
 	}
 }

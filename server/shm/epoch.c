@@ -93,7 +93,7 @@ uint64_t epoch_oldest(const struct segment *seg)
 		return 0; /* this process is not allowed to: somebody else will reclaim */
 	uint32_t n = load32_seq(&seg->header->n_lanes_used);
 	for (uint32_t i = 0; i < n && i < seg->n_lanes; i++) {
-		uint64_t word = load64_seq(&seg->lanes[i].epoch), pinned = word & ~SEG_PINNED;
+		uint64_t word = lane_pins(&seg->lanes[i]), pinned = word & ~SEG_PINNED;
 		if (!word || !can_pin(&seg->lanes[i]))
 			continue;
 		oldest = pinned < oldest ? pinned : oldest;

@@ -40,6 +40,25 @@ static void a_lane_that_nobody_has_holds_nothing_back(void)
 	store64_seq(&s->epoch, 0);
 }
 
+/* Else it would until its thread works again. */
+static void a_lane_that_does_not_work_holds_nothing_back(void)
+{
+	static const uint64_t garbage[] = { 1, SEG_PINNED, SEG_PINNED | 1, UINT64_MAX };
+	struct lane lane = kit_lane(&seg);
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		store64_seq(&lane.shared->epoch, garbage[i]);
+		CU_ASSERT(epoch_retire(&seg) < epoch_oldest(&seg));
+		lane_begin(&lane, SEG_OP_READ, 0);
+		uint64_t retired = epoch_retire(&seg);
+		CU_ASSERT(retired >= epoch_oldest(&seg));
+		store64_seq(&lane.shared->epoch, garbage[i]);
+		CU_ASSERT(retired >= epoch_oldest(&seg));
+		lane_end(&lane);
+		CU_ASSERT(retired < epoch_oldest(&seg));
+	}
+	kit_lane_close(&lane);
+}
+
 static void a_spare_lane_holds_nothing_back(void)
 {
 	struct segment its;
@@ -194,6 +213,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(an_operation_holds_back_what_is_retired_meanwhile),
 		KIT_TEST(a_lane_that_nobody_has_holds_nothing_back),
+		KIT_TEST(a_lane_that_does_not_work_holds_nothing_back),
 		KIT_TEST(a_spare_lane_holds_nothing_back),
 		KIT_TEST(who_reads_holds_it_back_whatever_is_written_beside),
 		KIT_TEST(an_epoch_that_was_written_over_is_mended),

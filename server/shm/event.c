@@ -117,27 +117,45 @@ void bell_answer(struct segment *seg)
 	ssize_t n = read(seg->bell_fd, &count, sizeof(count));
 	(void)n;
 	exchange32(&seg->header->doorbell, 0);
+	seg->bell_at = 0;
+}
+
+#define GROUP (64u * 64u) /* objects of one bit of the summary */
+
+/* Whether there may be something in the group; what is put there from now on is said anew. */
+static bool enter_group(struct segment *seg, uint32_t group)
+{
+	uint64_t bit = 1ull << group;
+	if (!(load64_seq(&seg->header->ready_summary) & bit))
+		return false;
+	fetch_and64(&seg->header->ready_summary, ~bit);
+	return true;
 }
 
 bool bell_next(struct segment *seg, uint32_t *object)
 {
-	uint32_t n_words = (seg->n_objects + 63) / 64;
-	uint64_t summary;
-	while ((summary = load64_seq(&seg->header->ready_summary)) != 0) {
-		uint32_t group = (uint32_t)__builtin_ctzll(summary);
-		fetch_and64(&seg->header->ready_summary, ~(1ull << group));
-		for (uint32_t w = group * 64; w < group * 64 + 64 && w < n_words; w++) {
-			uint64_t bits = load64_seq(&seg->ready[w]);
-			if (!bits)
-				continue;
-			uint32_t bit = (uint32_t)__builtin_ctzll(bits);
-			fetch_and64(&seg->ready[w], ~(1ull << bit));
-			/* More may be left in the group: look there again. */
-			fetch_or64(&seg->header->ready_summary, 1ull << group);
-			*object = w * 64 + bit;
-			if (*object < seg->n_objects)
-				return true;
+	uint32_t at = seg->bell_at;
+	while (at < seg->n_objects) {
+		if (at % GROUP == 0 && !enter_group(seg, at / GROUP)) {
+			at += GROUP;
+			continue;
 		}
+		uint64_t *word = &seg->ready[at / 64], bits = load64_seq(word) & UINT64_MAX << at % 64;
+		if (!bits) {
+			at = (at / 64 + 1) * 64;
+			continue;
+		}
+		uint32_t found = at / 64 * 64 + (uint32_t)__builtin_ctzll(bits);
+		fetch_and64(word, ~(1ull << found % 64));
+		/* More may be left in the group: the next walk, or another server, looks there again. */
+		fetch_or64(&seg->header->ready_summary, 1ull << found / GROUP);
+		at = found + 1;
+		if (found >= seg->n_objects)
+			break;
+		seg->bell_at = at;
+		*object = found;
+		return true;
 	}
+	seg->bell_at = 0;
 	return false;
 }

@@ -48,7 +48,11 @@ void event_notify_all(const struct segment *seg, uint32_t object);
 
 /* Has the server look at what waits for the object. */
 void bell_ring(const struct segment *seg, uint32_t object);
-/* Server: takes the next object out of the ready set; false when it is empty. Call bell_answer() first. */
+/*
+ * Server: takes the next object out of the ready set, in one walk through it; false at its end, and the next call begins another
+ * walk. Call bell_answer() first: who rings behind that rings again, so what comes in behind the walk's back is not lost, and
+ * somebody who rings all the time holds up no walk.
+ */
 void bell_answer(struct segment *seg);
 bool bell_next(struct segment *seg, uint32_t *object);
 

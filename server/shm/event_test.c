@@ -335,6 +335,21 @@ static void a_damaged_ready_set_ends(void)
 	segment_unmap(&small);
 }
 
+/* Who rings again and again, and is in front, holds up nobody. */
+static void a_walk_through_the_ready_set_goes_on(void)
+{
+	uint32_t object, n = 0;
+	silence();
+	ring(1);
+	ring(200);
+	bell_answer(&seg);
+	for (; n < 10 && bell_next(&seg, &object); n++)
+		ring(1);
+	CU_ASSERT(n == 2 && object == 200);
+	CU_ASSERT(bell_rings() && bell_next(&seg, &object) && object == 1);
+	silence();
+}
+
 static void a_dead_ringers_bell_is_rung_by_the_recovery(void)
 {
 	static const char *const steps[] = { "event.notifying", "event.flags_taken", "event.ringing",
@@ -447,6 +462,7 @@ int main(void)
 		KIT_TEST(the_bell_is_for_the_server_only),
 		KIT_TEST(every_object_that_rang_is_found_once),
 		KIT_TEST(a_damaged_ready_set_ends),
+		KIT_TEST(a_walk_through_the_ready_set_goes_on),
 		KIT_TEST(a_dead_ringers_bell_is_rung_by_the_recovery),
 		KIT_TEST(the_server_misses_no_ring),
 	};

@@ -258,10 +258,10 @@ void journal_undo(struct lane *lane)
 	if (n > SEG_JOURNAL_RECORDS)
 		n = SEG_JOURNAL_RECORDS;
 	while (n > 0) {
-		uint64_t off = s->undo[n - 1].off;
-		uint64_t old = s->undo[n - 1].old;
-		uint64_t at = off & ~1ull;
-		if (at >= sizeof(struct seg_header) && at <= lane->seg->size - 8) {
+		uint64_t off = load64_relaxed(&s->undo[n - 1].off);
+		uint64_t old = load64_relaxed(&s->undo[n - 1].old);
+		uint64_t at = off & ~1ull, width = off & 1 ? 4 : 8;
+		if (at >= sizeof(struct seg_header) && at <= lane->seg->size - 8 && at % width == 0) {
 			if (off & 1)
 				store32_release((uint32_t *)(lane->seg->base + at), (uint32_t)old);
 			else

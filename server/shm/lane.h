@@ -161,8 +161,20 @@ static inline void lane_end(struct lane *lane)
 {
 	struct seg_lane *s = lane->shared;
 	fence_compiler();
-	record32(&s->op, SEG_OP_NONE);
+	/* Pairs with lane_pins(): who sees it sees that the operation is over, and has let go of its lock. */
+	if (LANE_RECORDS)
+		store32_release(&s->op, SEG_OP_NONE);
 	store64_release(&s->epoch, 0);
+}
+
+/*
+ * What a lane pins; 0: it is in no operation. Each has its number from before it pins until it is over: a pin without one is what
+ * somebody has written over that of a lane which does not work, and would stay until it does.
+ */
+static inline uint64_t lane_pins(const struct seg_lane *lane)
+{
+	uint64_t epoch = load64_seq(&lane->epoch);
+	return LANE_RECORDS && epoch && load32_seq(&lane->op) == SEG_OP_NONE ? 0 : epoch;
 }
 
 /* Once in each process that maps a segment: whether its lanes may pin with a plain store; see epoch.c. */

@@ -88,21 +88,21 @@ static bool lock_doubt(struct lane *by, uint64_t *word, uint64_t *seen)
 static bool is_in_no_operation(struct lane *by, const struct seg_lane *lane, uint64_t *word, uint64_t seen)
 {
 	FAULT("lock.named");
-	if (load64_seq(&lane->epoch))
+	if (lane_pins(lane))
 		return false;
 	FAULT("lock.suspected");
 	if (!lock_doubt(by, word, &seen))
 		return false;
 	FAULT("lock.doubted");
-	uint64_t epoch = load64_seq(&lane->epoch);
+	uint64_t pinned = lane_pins(lane);
 	FAULT("lock.asked");
-	return !epoch && load64_seq(word) >> LOCK_DOUBT_SHIFT == seen >> LOCK_DOUBT_SHIFT;
+	return !pinned && load64_seq(word) >> LOCK_DOUBT_SHIFT == seen >> LOCK_DOUBT_SHIFT;
 }
 
 /*
  * Whether somebody has written over the word who had nothing to write there: it names no lane, or one that was free before and
  * behind our look at it, in the same generation, and so all the while; or one that was in no operation while it had the lock; or
- * us, who wait. A lane that has a lock is LIVE, and has pinned an epoch before it took it, until it has released it.
+ * us, who wait. A lane that has a lock is LIVE, and is in an operation from before it took it until it has released it.
  */
 static bool names_nobody(struct lane *by, uint64_t *word)
 {

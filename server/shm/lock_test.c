@@ -194,6 +194,20 @@ static void who_works_is_believed_whatever_the_epoch_is(void)
 	kit_lane_close(&server);
 }
 
+/* Nor is what stands there in a lane that does not work the proof that it has the lock. */
+static void who_does_not_work_does_not_have_it_whatever_he_pins(void)
+{
+	struct lane idle = kit_lane(&seg), server = kit_lane(&seg);
+	struct seg_object *o = &seg.objects[9];
+	server.lock_rings = true;
+	store64_seq(&idle.shared->epoch, UINT64_MAX);
+	o->lock = idle.id;
+	CU_ASSERT_EQUAL(kit_hold(&server, &o->lock), SABIR_DATA_LOSS);
+	o->lock = o->damaged = 0;
+	kit_lane_close(&idle);
+	kit_lane_close(&server);
+}
+
 struct doubters {
 	struct lane *holder, *other;
 	bool is_inside;
@@ -455,6 +469,7 @@ int main(void)
 		KIT_TEST(two_who_doubt_at_the_same_time_are_told_apart),
 		KIT_TEST(who_works_is_not_doubted),
 		KIT_TEST(who_works_is_believed_whatever_the_epoch_is),
+		KIT_TEST(who_does_not_work_does_not_have_it_whatever_he_pins),
 		KIT_TEST(no_order_of_steps_makes_a_doubt_wrong),
 		KIT_TEST(a_doubt_is_never_wrong),
 		KIT_TEST(a_lane_that_does_not_sleep_has_the_release_ring),

@@ -37,6 +37,7 @@ struct segment {
 	bool light_pins;     /* this process pins epochs with plain stores */
 	uint64_t *given;     /* [n_owners], of a server: the words of those that are given out; else NULL */
 	uint64_t epoch_seen; /* that this process has got last; 0 = none */
+	uint32_t bell_at;    /* of a server: the object at which its walk through the ready set goes on */
 };
 
 struct segment_options {

@@ -57,17 +57,18 @@ static inline void kit_lane_close(struct lane *lane)
 /* Takes a lock as one in the midst of an operation, who is left there. */
 static inline enum sabir_error kit_hold(struct lane *lane, uint64_t *lock)
 {
-	store64_seq(&lane->shared->epoch, SEG_PINNED | load64_seq(&lane->seg->header->epoch));
+	if (!lane_pins(lane->shared))
+		lane_begin(lane, SEG_OP_READ, 0);
 	enum sabir_error error = lock_acquire(lane, lock);
 	if (error)
-		store64_seq(&lane->shared->epoch, 0);
+		lane_end(lane);
 	return error;
 }
 
 static inline void kit_let_go(struct lane *lane, uint64_t *lock)
 {
 	lock_release(lane, lock);
-	store64_seq(&lane->shared->epoch, 0);
+	lane_end(lane);
 }
 
 /* Memory that children share with their parent beside the segment. */
