@@ -185,9 +185,10 @@ static void prepare_sync(struct me *me)
 void honest_prepare(struct me *me)
 {
 	struct sabir_spec pipe = { .size = sizeof(pipe), .kind = SABIR_KIND_PIPE, .max_items = 20 };
+	struct sabir_info info;
 	prepare_items(me);
 	prepare_state(me);
 	prepare_sync(me);
 	/* With no end open yet: they are the callers'. */
-	GOOD(me, sabir_create(me->conn, "honest/pipe", &pipe, 0, NULL, NULL));
+	GOOD(me, sabir_create(me->conn, "honest/pipe", &pipe, 0, &info, NULL));
 }

@@ -8,18 +8,18 @@
 #define SLOT_LEN 100u
 
 /* Got, if it was; and freed. */
-static void got(struct me *me, enum sabir_error error, struct sabir_item *item)
+static void got(struct me *me, enum sabir_error error, struct sabir_item *const *item)
 {
 	if (error)
 		return;
-	poor_got(me, item);
-	sabir_free(item);
+	poor_got(me, *item);
+	sabir_free(*item);
 }
 
-static void got_many(enum sabir_error error, void *items)
+static void got_many(enum sabir_error error, struct sabir_item *const *items)
 {
 	if (!error)
-		sabir_free(items);
+		sabir_free(*items);
 }
 
 /* ---------------------------------------------------------------- queues */
@@ -91,10 +91,10 @@ static void use_queue(struct me *me, sabir_queue *queue)
 		CALL_FOR(me, timeout_ns, sabir_queue_put_many(queue, items, 3, timeout_ns, &n));
 		break;
 	case 1:
-		got_many(CALL_FOR(me, timeout_ns, sabir_queue_get_many(queue, 4, timeout_ns, &found, &n)), found);
+		got_many(CALL_FOR(me, timeout_ns, sabir_queue_get_many(queue, 4, timeout_ns, &found, &n)), &found);
 		break;
 	case 2:
-		got(me, CALL(me, sabir_queue_peek(queue, &found)), found);
+		got(me, CALL(me, sabir_queue_peek(queue, &found)), &found);
 		break;
 	case 3:
 		CALL(me, sabir_queue_state(queue, &state));
@@ -118,7 +118,7 @@ static void use_queue(struct me *me, sabir_queue *queue)
 		break;
 	case 9:
 	case 10:
-		got(me, CALL_FOR(me, timeout_ns, sabir_queue_get(queue, timeout_ns, &found)), found);
+		got(me, CALL_FOR(me, timeout_ns, sabir_queue_get(queue, timeout_ns, &found)), &found);
 		break;
 	default:
 		CALL_FOR(me, timeout_ns, sabir_queue_put(queue, &item, timeout_ns));
@@ -238,7 +238,7 @@ static void use_pipe(struct me *me, sabir_pipe *pipe)
 		break;
 	case 2:
 	case 3:
-		got(me, CALL_FOR(me, timeout_ns, sabir_pipe_recv(pipe, timeout_ns, &found)), found);
+		got(me, CALL_FOR(me, timeout_ns, sabir_pipe_recv(pipe, timeout_ns, &found)), &found);
 		break;
 	default:
 		CALL_FOR(me, timeout_ns, sabir_pipe_send(pipe, &item, timeout_ns));
@@ -248,8 +248,9 @@ static void use_pipe(struct me *me, sabir_pipe *pipe)
 void poor_pipe(struct me *me, const char *name)
 {
 	const struct sabir_spec spec = { .size = sizeof(spec), .kind = SABIR_KIND_PIPE, .max_items = 10 };
+	struct sabir_info info;
 	sabir_pipe *pipe = NULL;
-	if (CALL(me, sabir_create(me->conn, name, &spec, SABIR_EXIST_OK, NULL, NULL)))
+	if (CALL(me, sabir_create(me->conn, name, &spec, SABIR_EXIST_OK, &info, NULL)))
 		return;
 	if (CALL(me, sabir_pipe_open(me->conn, name, hostile_random(me, 2), &pipe)))
 		return;
@@ -275,8 +276,10 @@ static void look_at_dict(struct me *me, sabir_dict *dict)
 		enum sabir_error error =
 			backwards ? CALL(me, sabir_dict_items_reversed(dict, 4, &cursor, &entries, &n))
 				  : CALL(me, sabir_dict_items(dict, 4, &cursor, &entries, &n));
-		got_many(error, entries);
-		if (error || !cursor.len)
+		if (error)
+			break;
+		sabir_free(entries);
+		if (!cursor.len)
 			break;
 	}
 }
@@ -289,10 +292,11 @@ static void change_dict(struct me *me, sabir_dict *dict)
 	bool done;
 	switch (hostile_random(me, 9)) {
 	case 0:
-		got(me, CALL(me, sabir_dict_pop(dict, &key, &found)), found);
+		got(me, CALL(me, sabir_dict_pop(dict, &key, &found)), &found);
 		break;
 	case 1:
-		got_many(CALL(me, sabir_dict_popitem(dict, &entry)), entry);
+		if (!CALL(me, sabir_dict_popitem(dict, &entry)))
+			sabir_free(entry);
 		break;
 	case 2:
 		CALL(me, sabir_dict_update(dict, entries, 2, NULL));
@@ -301,7 +305,7 @@ static void change_dict(struct me *me, sabir_dict *dict)
 		CALL(me, sabir_dict_increment(dict, &key, &item, &sum));
 		break;
 	case 4:
-		got(me, CALL(me, sabir_dict_setdefault(dict, &key, &item, &found, &done)), found);
+		got(me, CALL(me, sabir_dict_setdefault(dict, &key, &item, &found, &done)), &found);
 		break;
 	case 5:
 		CALL(me, sabir_dict_set_ttl(dict, &key, &item, 50 * SABIR_MILLISECOND, NULL));
@@ -332,7 +336,7 @@ void poor_dict(struct me *me, const char *name)
 		else if (what < 7)
 			CALL(me, sabir_dict_set(dict, &key, &item, NULL));
 		else
-			got(me, CALL(me, sabir_dict_get(dict, &key, &found)), found);
+			got(me, CALL(me, sabir_dict_get(dict, &key, &found)), &found);
 	}
 	if (hostile_random(me, 10) == 0 && !CALL(me, sabir_dict_copy(dict, POOR_PREFIX "copy", &copy))) {
 		CALL(me, (sabir_dict_free(copy), SABIR_OK));
@@ -356,11 +360,11 @@ void poor_namespace(struct me *me, const char *name)
 		if (what == 0)
 			CALL(me, sabir_namespace_delete(ns, attribute));
 		else if (what == 1)
-			got_many(CALL(me, sabir_namespace_dir(ns, 10, &cursor, &found, &n)), found);
+			got_many(CALL(me, sabir_namespace_dir(ns, 10, &cursor, &found, &n)), &found);
 		else if (what == 2)
 			CALL(me, sabir_namespace_increment(ns, attribute, &item, &sum));
 		else if (what == 3)
-			got(me, CALL(me, sabir_namespace_get(ns, attribute, &found)), found);
+			got(me, CALL(me, sabir_namespace_get(ns, attribute, &found)), &found);
 		else
 			CALL(me, sabir_namespace_set(ns, attribute, &item, NULL));
 	}

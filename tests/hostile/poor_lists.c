@@ -6,12 +6,12 @@
 
 #define TIMES 8
 
-static void got(struct me *me, enum sabir_error error, struct sabir_item *item)
+static void got(struct me *me, enum sabir_error error, struct sabir_item *const *item)
 {
 	if (error)
 		return;
-	poor_got(me, item);
-	sabir_free(item);
+	poor_got(me, *item);
+	sabir_free(*item);
 }
 
 static void look_at_list(struct me *me, struct sabir_list *list)
@@ -89,9 +89,9 @@ void poor_list(struct me *me, const char *name)
 		else if (what == 6)
 			CALL(me, sabir_list_insert(list, at, &item));
 		else if (what == 7)
-			got(me, CALL(me, sabir_list_pop(list, at, &found)), found);
+			got(me, CALL(me, sabir_list_pop(list, at, &found)), &found);
 		else
-			got(me, CALL(me, sabir_list_get(list, at, &found)), found);
+			got(me, CALL(me, sabir_list_get(list, at, &found)), &found);
 	}
 	CALL(me, (sabir_list_free(list), SABIR_OK));
 }
@@ -112,7 +112,7 @@ void poor_shared_list(struct me *me, const char *name)
 		else if (what == 1)
 			CALL(me, sabir_shared_list_index(list, &items[at], &number));
 		else if (what == 2)
-			got(me, CALL(me, sabir_shared_list_get(list, at, &found)), found);
+			got(me, CALL(me, sabir_shared_list_get(list, at, &found)), &found);
 		else
 			CALL(me, sabir_shared_list_set(list, at, &items[at]));
 	}
