@@ -170,7 +170,7 @@ static void pause_between(struct me *me)
 static void toggle(struct prey *prey, struct target *target, uint64_t *at, bool for_good)
 {
 	uint64_t old = load64_relaxed(at), value = near(prey, target, at);
-	for (uint32_t i = 1 + hostile_random(prey->me, 100); i > 0; i--) {
+	for (uint32_t i = 1 + hostile_random(prey->me, hostile_random(prey->me, 4) ? 20 : 200); i > 0; i--) {
 		/* What was written there meanwhile by who owns it is the old one then. */
 		uint64_t now = load64_relaxed(at);
 		if (now != value)
@@ -253,8 +253,29 @@ void attack_live(struct me *me)
 			prey_look(&prey);
 			looked_ns = now;
 		}
-		attack_once(&prey, attack == 2);
+		if (hostile_random(me, 20) == 0)
+			prey_focus(&prey);
+		attack_once(&prey, attack >= 2);
 		if (hostile_random(me, 16) == 0)
 			usleep(hostile_random(me, 400));
 	}
+}
+
+/* What is in the table of objects: what was damaged or is not gone takes room from everybody. */
+void attack_tell(struct me *me)
+{
+	static struct prey prey;
+	uint32_t n[5] = { 0 }, n_damaged = 0, n_unnamed = 0;
+	if (!attach(me, &prey))
+		return;
+	for (uint32_t i = 1; i < prey.seg.n_objects; i++) {
+		const struct seg_object *row = &prey.seg.objects[i];
+		uint32_t state = (uint32_t)row->word & 15;
+		n[state < 5 ? state : 0]++;
+		n_damaged += state == SEG_OBJECT_LIVE && row->damaged;
+		n_unnamed += state == SEG_OBJECT_LIVE && !row->name;
+	}
+	printf("  entries of objects: %u free, %u being made, %u live (%u damaged, %u without a name), %u to be swept\n", n[0],
+	       n[SEG_OBJECT_FORMING], n[SEG_OBJECT_LIVE], n_damaged, n_unnamed, n[SEG_OBJECT_DYING] + n[SEG_OBJECT_SWEEPING]);
+	fflush(stdout);
 }

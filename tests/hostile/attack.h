@@ -25,11 +25,14 @@ struct prey {
 	uint64_t *rows, *owners, *lanes;
 	uint32_t *known_rows, *known_owners, *known_lanes;
 	uint32_t n_rows, n_owners, n_lanes;
+	uint32_t focus; /* the object that somebody worked on lately, 0 = none */
 };
 
 bool prey_init(struct prey *prey, struct me *me);
 /* Looks through the tables for what is the poor's. */
 void prey_look(struct prey *prey);
+/* Chooses an object that is being used; its words are picked more often, until the next call. */
+void prey_focus(struct prey *prey);
 /* Any of it; false: there is none, or it was not found. */
 bool prey_pick(struct prey *prey, struct target *target);
 /* Any words of the memory, of whomever. */

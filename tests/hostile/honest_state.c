@@ -239,7 +239,24 @@ void honest_bytes(struct me *me)
 
 /* ---------------------------------------------------------------- who comes and goes */
 
-/* Comes, asks a remote server how it is, and looks at something. */
+/* There is room for new objects. */
+static void make_and_delete(struct me *me, sabir_conn *conn)
+{
+	sabir_queue *queue = NULL;
+	struct sabir_item *item;
+	const char *name = me->local ? "honest/visit/0" : "honest/visit/1";
+	if (!GOOD(me, sabir_queue_create(conn, name, 0, 0, &queue)))
+		return;
+	GOOD(me, sabir_queue_put_text(queue, "here", 0));
+	if (GOOD(me, sabir_queue_get(queue, 0, &item))) {
+		RIGHT(me, item->len == 4 && memcmp(item->as.data, "here", 4) == 0);
+		sabir_free(item);
+	}
+	GOOD(me, (sabir_queue_free(queue), SABIR_OK));
+	GOOD(me, sabir_delete(conn, name));
+}
+
+/* Comes, asks a remote server how it is, looks at something and makes something. */
 void honest_visit(struct me *me)
 {
 	while (!hostile_is_over(me)) {
@@ -260,6 +277,7 @@ void honest_visit(struct me *me)
 			sabir_free(response);
 		}
 		GOOD(me, sabir_describe(conn, "honest/value", &info));
+		make_and_delete(me, conn);
 		call_begin(me, "close", 0);
 		sabir_close(conn);
 		call_end(me, SABIR_OK);

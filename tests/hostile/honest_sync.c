@@ -181,7 +181,6 @@ static void prepare_sync(struct me *me)
 	GOOD(me, sabir_event_create(me->conn, "honest/event", 0, &event));
 }
 
-/* All that there will be of theirs: so whatever is made later is not theirs. */
 void honest_prepare(struct me *me)
 {
 	struct sabir_spec pipe = { .size = sizeof(pipe), .kind = SABIR_KIND_PIPE, .max_items = 20 };

@@ -32,7 +32,7 @@ struct slot {
 
 struct ledger {
 	uint32_t stop;
-	uint32_t attack; /* 1: words are overwritten; 2: for good too */
+	uint32_t attack; /* 1: words are overwritten; 2: for good too; 3: the directory's too */
 	uint32_t n_wrong;
 	bool all;
 	uint64_t bound_ns;
@@ -69,7 +69,7 @@ typedef void role(struct me *me);
 role honest_send, honest_take, honest_put_tasks, honest_work, honest_call, honest_echo;
 role honest_dict, honest_list, honest_numbers, honest_attributes, honest_bytes;
 role honest_lock, honest_semaphore, honest_event, honest_condition, honest_barrier;
-role honest_visit, poor_live, attack_live;
+role honest_visit, poor_live, attack_live, attack_tell;
 /* Before all of them: makes the honest objects. */
 void honest_prepare(struct me *me);
 

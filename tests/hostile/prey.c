@@ -205,8 +205,66 @@ static bool pick_owner(struct prey *prey, struct target *target)
 	return true;
 }
 
+/* ---------------------------------------------------------------- the object in use */
+
+/* Of any lane, the server's too: what it worked on last; of the poor's alone, unless anybody's will do. */
+void prey_focus(struct prey *prey)
+{
+	const struct segment *seg = &prey->seg;
+	prey->focus = 0;
+	for (int i = 0; i < 64 && !prey->focus; i++) {
+		const struct seg_lane *lane = &seg->lanes[hostile_random(prey->me, seg->n_lanes)];
+		uint32_t object = load32_relaxed(&lane->object);
+		if ((load64_relaxed(&lane->word) & 15) == SEG_LANE_LIVE && object < seg->n_objects &&
+		    (prey->rows[object] || prey->me->ledger->all))
+			prey->focus = object;
+	}
+}
+
+/* A block of the same object to which some word of `from` leads. */
+static struct seg_block *next_block(struct prey *prey, const void *from, size_t size)
+{
+	const struct segment *seg = &prey->seg;
+	uint32_t n = (uint32_t)(size / 4), first = hostile_random(prey->me, n);
+	for (uint32_t i = 0; i < n && i < 256; i++) {
+		uint32_t ref = load32_relaxed((const uint32_t *)from + (first + i) % n);
+		struct seg_block *block = segment_at(seg, ref, sizeof(*block));
+		if (block && block_is_of(block, prey->focus) && block_size(seg, ref))
+			return block;
+	}
+	return NULL;
+}
+
+/* From its row on, or from its body, as far as chance leads. */
+static bool pick_in_focus(struct prey *prey, struct target *target)
+{
+	const struct segment *seg = &prey->seg;
+	uint64_t *row = (uint64_t *)(void *)&seg->objects[prey->focus];
+	uint64_t *guard = prey->me->ledger->all ? NULL : row, word = prey->rows[prey->focus];
+	struct seg_block *block = segment_at(seg, load32_relaxed(&seg->objects[prey->focus].body), sizeof(*block));
+	*target = (struct target){ ROW, guard, word, row, sizeof(struct seg_object) / 8 };
+	if ((guard && !word) || hostile_random(prey->me, 4) == 0)
+		return !guard || word;
+	if (hostile_random(prey->me, 8) == 0)
+		block = next_block(prey, row, sizeof(struct seg_object));
+	while (block) {
+		uint64_t first = load64_acquire(&block->word), size = block_size(seg, segment_ref(seg, block));
+		if (!block_word_is_of(first, prey->focus) || !size)
+			break;
+		size = size > 4096 ? 4096 : size;
+		guard = guard ? &block->word : NULL;
+		*target = (struct target){ BLOCK, guard, first, &block->word, (uint32_t)(size / 8) };
+		if (hostile_random(prey->me, 3) == 0)
+			break;
+		block = next_block(prey, block, size);
+	}
+	return true;
+}
+
 bool prey_pick(struct prey *prey, struct target *target)
 {
+	if (prey->focus && hostile_random(prey->me, 5))
+		return pick_in_focus(prey, target);
 	uint32_t what = hostile_random(prey->me, 20);
 	if (what < 6)
 		return pick_row(prey, target);
@@ -229,7 +287,20 @@ static uint32_t early(struct me *me, uint32_t n)
 	return hostile_random(me, most);
 }
 
-bool prey_pick_any(struct prey *prey, struct target *target)
+/* The directory, by which all the others are found, comes last. */
+static bool is_directory(const struct prey *prey, const struct target *target)
+{
+	if (target->place == ROW)
+		return target->at == (const uint64_t *)(const void *)prey->seg.objects;
+	if (target->place != BLOCK)
+		return false;
+	for (uint32_t i = 0; i < target->n; i += SEG_LINE / 8)
+		if (block_word_is_of(load64_relaxed(target->at + i), 0))
+			return true;
+	return false;
+}
+
+static bool pick_anybodys(struct prey *prey, struct target *target)
 {
 	struct segment *seg = &prey->seg;
 	struct me *me = prey->me;
@@ -267,4 +338,11 @@ bool prey_pick_any(struct prey *prey, struct target *target)
 			set(target, BLOCK, chunk_base(seg, i) + early(me, SEG_CHUNK_SIZE / 512) * 512u, 512);
 		return true;
 	}
+}
+
+bool prey_pick_any(struct prey *prey, struct target *target)
+{
+	bool found = prey->focus && hostile_random(prey->me, 2) ? pick_in_focus(prey, target) :
+								  pick_anybodys(prey, target);
+	return found && (__atomic_load_n(&prey->me->ledger->attack, __ATOMIC_RELAXED) > 2 || !is_directory(prey, target));
 }
