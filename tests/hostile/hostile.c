@@ -2,10 +2,10 @@
 /*
  * Honest and poor programs, local and remote, while one process overwrites words of the memory.
  *
- *   hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor or all]]]
+ *   hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor, all or peace]]]
  *
  * `poor`: the poor's words alone; the honest ones must not notice. `all`: anybody's; there are no honest programs then, and when the
- * hostile one has gone somebody comes and makes new objects. Closes with a line "N passed, N failed".
+ * hostile one has gone somebody comes and makes new objects. `peace`: nobody's. Closes with a line "N passed, N failed".
  */
 #include "tests/hostile/hostile.h"
 
@@ -266,7 +266,7 @@ static void beat(uint64_t now, uint64_t since)
 /* It begins when all are at work; for the first third everything is put back, and the directory is spared until the last. */
 static uint32_t attack_at(uint64_t since, uint64_t third)
 {
-	if (since < third / 2 && since < SABIR_SECOND)
+	if (ledger->peace || (since < third / 2 && since < SABIR_SECOND))
 		return 0;
 	return since < third ? 1 : since < 2 * third ? 2 : 3;
 }
@@ -400,7 +400,7 @@ static void tell(unsigned seconds, unsigned long long seed)
 			longest[is_honest] = slot->longest_ns;
 	}
 	printf("%s: %u s, seed %llu, %zu processes, %llu kills, %.0f s the machine stood still\n",
-	       ledger->all ? "all" : "poor", seconds, seed, N_SLOTS, (unsigned long long)n_kills, (double)still_ns / 1e9);
+	       ledger->peace ? "peace" : ledger->all ? "all" : "poor", seconds, seed, N_SLOTS, (unsigned long long)n_kills, (double)still_ns / 1e9);
 	printf("  honest calls %llu (longest %.2f s), poor ones %llu (longest %.2f s)\n  overwrites:",
 	       (unsigned long long)honest, (double)longest[1] / 1e9, (unsigned long long)poor, (double)longest[0] / 1e9);
 	for (int i = 0; i < N_PLACES; i++)
@@ -424,6 +424,7 @@ static bool begin(int argc, char **argv)
 	if (ledger == MAP_FAILED)
 		return false;
 	ledger->all = argc > 6 && !strcmp(argv[6], "all");
+	ledger->peace = argc > 6 && !strcmp(argv[6], "peace");
 	ledger->bound_ns = BOUND_NS * (uint64_t)(slowness ? atoi(slowness) : 1);
 	begin_ns = hostile_now();
 	driver.ledger = ledger;
@@ -436,7 +437,7 @@ int main(int argc, char **argv)
 	unsigned long long seed = argc > 5 && atoll(argv[5]) ? (unsigned long long)atoll(argv[5])
 							     : (unsigned long long)time(NULL);
 	if (argc < 4) {
-		fprintf(stderr, "usage: hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor or all]]]\n");
+		fprintf(stderr, "usage: hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor, all or peace]]]\n");
 		return 2;
 	}
 	driver.random = seed * 0x9e3779b97f4a7c15u;

@@ -34,7 +34,7 @@ struct ledger {
 	uint32_t stop;
 	uint32_t attack; /* 1: words are overwritten; 2: for good too; 3: the directory's too */
 	uint32_t n_wrong;
-	bool all;
+	bool all, peace;
 	uint64_t bound_ns;
 	uint64_t n_overwrites[N_PLACES];
 	uint64_t n_slips; /* of these, words whose block was somebody else's when they had been written: at most */

@@ -137,14 +137,21 @@ static uint32_t used_chunk(const struct prey *prey)
 	return 0;
 }
 
+/* What was known of an entry holds: nobody else has it since. */
+static bool is_still(uint64_t known, const uint64_t *word)
+{
+	return known && load64_acquire(word) == known;
+}
+
 /* A block that is part of a poor object, or in the hands of a poor program. */
 static bool is_poor_block(const struct prey *prey, uint64_t word)
 {
 	uint32_t object = block_object(word), lane = block_lane(word);
 	if (block_state(word) == SEG_BLOCK_LIVE)
-		return object < prey->seg.n_objects && prey->rows[object];
+		return object < prey->seg.n_objects && is_still(prey->rows[object], &prey->seg.objects[object].word);
 	if (block_state(word) == SEG_BLOCK_PRIVATE || block_state(word) == SEG_BLOCK_TAKEN)
-		return lane && lane <= prey->seg.n_lanes && prey->lanes[lane - 1];
+		return lane && lane <= prey->seg.n_lanes &&
+		       is_still(prey->lanes[lane - 1], &prey->seg.lanes[lane - 1].word);
 	return false;
 }
 
@@ -249,7 +256,7 @@ static bool pick_in_focus(struct prey *prey, struct target *target)
 		block = next_block(prey, row, sizeof(struct seg_object));
 	while (block) {
 		uint64_t first = load64_acquire(&block->word), size = block_size(seg, segment_ref(seg, block));
-		if (!block_word_is_of(first, prey->focus) || !size)
+		if (!block_word_is_of(first, prey->focus) || !size || (guard && !is_still(word, row)))
 			break;
 		size = size > 4096 ? 4096 : size;
 		guard = guard ? &block->word : NULL;
