@@ -66,7 +66,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct barrier
 	b->index = object_index(handle);
 	b->called = 0;
 	b->changed = false;
-	b->turns = (struct turns){ lane, b->object, b->index, &b->body->turns, NULL };
+	b->turns = (struct turns){ lane, b->object, b->index, &b->body->turns, NULL, 0 };
 	error = block_is_of(&b->body->block, b->index) ? lock_acquire(lane, &b->object->lock)
 						       : object_damaged(b->object);
 	if (error)
@@ -238,7 +238,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
 	struct seg_barrier *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
-	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
+	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL, 0 };
 	if (body && block_is_of(&body->block, index))
 		turns_destroy(&turns);
 }

@@ -236,6 +236,31 @@ static void a_line_that_is_a_ring_ends(void)
 	}
 }
 
+static void put_back(const char *step, void *context)
+{
+	struct seg_barrier *body = context;
+	struct seg_turn *turn = segment_at(&seg, body->turns.first, sizeof(*turn));
+	if (strcmp(step, "barrier.committed"))
+		return;
+	turn->state = SEG_TURN_WAITING;
+	body->turns.waiting = body->turns.first;
+}
+
+/* Somebody has one who was called wait again, whenever he is called. */
+static void who_waits_again_whenever_he_is_called_keeps_nobody(void)
+{
+	uint64_t b = make(2), place = 0, index;
+	CU_ASSERT_EQUAL(come(&lane, b, &place, &index), SABIR_WOULD_BLOCK);
+	alarm(20);
+	fault_trace(put_back, kit_body(b));
+	(void)barrier_abort(&other, b);
+	fault_trace(NULL, NULL);
+	alarm(0);
+	struct barrier_state state;
+	CU_ASSERT_EQUAL(barrier_look(&third, b, &state), SABIR_DATA_LOSS);
+	object_delete(&lane, b);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -247,6 +272,7 @@ int main(void)
 		KIT_TEST(death_at_every_step_gives_all_the_same_result),
 		KIT_TEST(nobody_goes_on_before_all_have_come),
 		KIT_TEST(a_line_that_is_a_ring_ends),
+		KIT_TEST(who_waits_again_whenever_he_is_called_keeps_nobody),
 	};
 	return kit_run("barrier", kit_setup, kit_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -33,10 +33,10 @@ bool condition_notify_first(struct condition *c, uint32_t before)
 
 static void settle(struct condition *c)
 {
-	uint32_t owed, before = load32_relaxed(&c->body->owed_before);
-	while ((owed = load32_relaxed(&c->body->owed)) != 0) {
-		bool more = condition_notify_first(c, before);
-		journal_store32(c->lane, &c->body->owed, more ? owed - 1 : 0);
+	uint32_t owed = load32_relaxed(&c->body->owed), before = load32_relaxed(&c->body->owed_before);
+	while (owed) {
+		owed = condition_notify_first(c, before) ? owed - 1 : 0;
+		journal_store32(c->lane, &c->body->owed, owed);
 		commit(c);
 	}
 }
@@ -51,7 +51,7 @@ enum sabir_error condition_begin(struct lane *lane, uint64_t handle, struct cond
 	c->index = object_index(handle);
 	c->called = 0;
 	c->changed = false;
-	c->turns = (struct turns){ lane, c->object, c->index, &c->body->turns, NULL };
+	c->turns = (struct turns){ lane, c->object, c->index, &c->body->turns, NULL, 0 };
 	error = block_is_of(&c->body->block, c->index) ? lock_acquire(lane, &c->object->lock)
 						       : object_damaged(c->object);
 	if (error)
@@ -193,7 +193,7 @@ static enum sabir_error scan(struct lane *lane, uint64_t handle, value_ref_fn *v
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
 	struct seg_condition *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
-	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
+	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL, 0 };
 	if (!body || !block_is_of(&body->block, index))
 		return;
 	turns_destroy(&turns);

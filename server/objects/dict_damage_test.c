@@ -3,11 +3,12 @@
 #include "server/base/clock.h"
 #include "server/objects/dict_parts.h"
 #include "server/objects/dict_test_kit.h"
-#include "server/objects/object_damage_test_kit.h"
+#include "server/objects/object_hostile_test_kit.h"
 #include "server/objects/task_queue.h"
 
 #define N_ENTRIES 300
 #define N_OTHERS 40
+#define N_VANDALS 20
 
 /* ---------------------------------------------------------------- use */
 
@@ -132,6 +133,11 @@ static const struct kind_life life_of_a_dict = {
 static void damage_stays_where_it_is(void)
 {
 	lives_end_well(&life_of_a_dict, 400, false);
+}
+
+static void damage_that_goes_on_stays_where_it_is(void)
+{
+	lives_beside_a_vandal_end_well(&life_of_a_dict, N_VANDALS);
 }
 
 static void damage_stays_where_it_is_in_recovery(void)
@@ -391,6 +397,7 @@ int main(void)
 		KIT_TEST(a_leaf_that_leads_to_itself_is_freed_once),
 		KIT_TEST(damage_stays_where_it_is),
 		KIT_TEST(damage_to_entries_that_end_stays_where_it_is),
+		KIT_TEST(damage_that_goes_on_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),
 	};
 	return kit_run("dict, damage", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));

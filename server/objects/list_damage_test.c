@@ -2,11 +2,12 @@
 /* The list on damaged memory: DATA_LOSS or a wrong answer, but no crash and no hang, and nobody else is hurt. */
 #include "server/base/value.h"
 #include "server/objects/list_parts.h"
-#include "server/objects/object_damage_test_kit.h"
+#include "server/objects/object_hostile_test_kit.h"
 
 #define N_ELEMENTS 8000u
 #define N_OTHERS 500u
 #define N_LIVES 100u
+#define N_VANDALS 20
 
 static uint64_t make_list(uint32_t n)
 {
@@ -94,6 +95,11 @@ static const struct kind_life life_of_a_list = {
 static void damage_stays_where_it_is(void)
 {
 	lives_end_well(&life_of_a_list, N_LIVES, false);
+}
+
+static void damage_that_goes_on_stays_where_it_is(void)
+{
+	lives_beside_a_vandal_end_well(&life_of_a_list, N_VANDALS);
 }
 
 static void damage_stays_where_it_is_in_recovery(void)
@@ -196,6 +202,7 @@ int main(void)
 		KIT_TEST(a_list_is_no_longer_than_its_own_memory_allows),
 		KIT_TEST(a_walk_comes_to_a_leaf_once),
 		KIT_TEST(damage_stays_where_it_is),
+		KIT_TEST(damage_that_goes_on_stays_where_it_is),
 		KIT_TEST(damage_stays_where_it_is_in_recovery),
 	};
 	return kit_run("list, damage", NULL, NULL, tests, sizeof(tests) / sizeof(tests[0]));

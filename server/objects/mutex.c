@@ -49,7 +49,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 	m->reentrant = kind == SEG_KIND_RLOCK;
 	m->called = 0;
 	m->freed = m->acquired = m->released = false;
-	m->turns = (struct turns){ lane, m->object, m->index, &m->body->turns, NULL };
+	m->turns = (struct turns){ lane, m->object, m->index, &m->body->turns, NULL, 0 };
 	if (kind != SEG_KIND_LOCK && kind != SEG_KIND_RLOCK) {
 		object_leave(lane);
 		return SABIR_WRONG_KIND;
@@ -395,7 +395,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
 	struct seg_mutex *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
-	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL };
+	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL, 0 };
 	if (body && block_state(load64_acquire(&body->block.word)) == SEG_BLOCK_LIVE &&
 	    block_object(load64_acquire(&body->block.word)) == index)
 		turns_destroy(&turns);

@@ -27,6 +27,7 @@ enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, st
 	q->accept = NULL;
 	q->ordinals = NULL;
 	q->stays_open = false;
+	q->looks = 0;
 	return object_enter(lane, op, handle, SEG_KIND_QUEUE, sizeof(*q->body), &q->object, &q->body);
 }
 

@@ -226,6 +226,7 @@ static enum sabir_error take_first(struct queue *q, const uint64_t *follow, stru
 			place.i++;
 		queue_move_head(q, &place);
 		queue_note(q, &q->lane->took, &place, 0);
+		q->looks = 0;
 		return SABIR_OK;
 	}
 }
@@ -415,7 +416,8 @@ enum sabir_error queue_clear(struct lane *lane, uint64_t handle, uint64_t *remov
 	while (!error) {
 		error = take_first(&q, NULL, NULL, &item);
 		n += !error;
-		if (!error && load64_relaxed(&item->ordinal) + 1 >= end)
+		/* More than there can be are put there while we take them. */
+		if (!error && (load64_relaxed(&item->ordinal) + 1 >= end || n > q.seg->data_len >> SEG_REF_SHIFT))
 			break;
 	}
 	if (error == SABIR_EMPTY || error == SABIR_CLOSED)

@@ -20,11 +20,22 @@ struct queue {
 	uint64_t got_ordinal;   /* of the item taken last */
 	struct bytes *ordinals; /* NULL, or where those of a get are noted */
 	bool stays_open;        /* a get that has taken something is not committed yet */
+	uint64_t looks;         /* since it got on: see queue_looks */
 };
 
 enum sabir_error queue_enter(struct lane *lane, uint32_t op, uint64_t handle, struct queue *q);
 void queue_leave(struct queue *q);
 enum sabir_error queue_damaged(struct queue *q);
+
+/*
+ * Whether an operation that has to look anew, because somebody was quicker, is to do so. Each look is another one's progress, or
+ * leaves a segment behind; so many in a row there are only where somebody writes over the queue's words all the while.
+ */
+#define QUEUE_LOOKS 100000u
+static inline bool queue_looks(struct queue *q)
+{
+	return q->looks++ < QUEUE_LOOKS + (q->seg->data_len >> SEG_REF_SHIFT);
+}
 
 /* A position: a segment of slots and an index in it. `hint` is the value of the head or tail word that led there. */
 struct place {

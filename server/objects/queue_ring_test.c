@@ -300,13 +300,44 @@ static void no_ring_is_followed_for_long(void)
 	in_large_memory(recover_left);
 }
 
+struct led_back {
+	uint64_t *head;
+	uint64_t to;
+};
+
+static void lead_back(const char *step, void *context)
+{
+	const struct led_back *led = context;
+	if (!strcmp(step, "queue_slots.left"))
+		store64_seq(led->head, led->to);
+}
+
+/* Whenever the head has gone on, somebody has it lead to where it was. */
+static void a_head_that_is_led_back_all_the_while_is_damage(void)
+{
+	uint64_t q = make_queue(0), other = make(false);
+	for (uint32_t i = 0; i < 100; i++) /* more than the first segment has slots */
+		CU_ASSERT_EQUAL(put_it(q), SABIR_OK);
+	struct led_back led = { &body_of(q)->head, (uint32_t)body_of(q)->head };
+	fault_trace(lead_back, &led);
+	alarm(PATIENCE_S);
+	uint32_t n = 0;
+	enum sabir_error error = SABIR_OK;
+	while (!error && n++ < 100)
+		error = get(q);
+	CU_ASSERT(error == SABIR_DATA_LOSS && n < 100);
+	alarm(0);
+	fault_trace(NULL, NULL);
+	CU_ASSERT(spares(other, q));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_list_that_bites_its_tail_ends), KIT_TEST(a_chain_that_bites_its_tail_is_followed_once),
 		KIT_TEST(a_ring_of_slots_is_noticed),      KIT_TEST(a_ring_of_taken_items_is_freed_once),
 		KIT_TEST(a_ring_of_large_items_ends),      KIT_TEST(a_ring_that_a_dead_getter_left_ends),
-		KIT_TEST(no_ring_is_followed_for_long),
+		KIT_TEST(no_ring_is_followed_for_long),    KIT_TEST(a_head_that_is_led_back_all_the_while_is_damage),
 	};
 	return kit_run("queue, rings", queue_setup, queue_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -255,7 +255,7 @@ static enum sabir_error first_in(struct queue *q, struct place *place, struct se
 
 enum sabir_error queue_first(struct queue *q, struct place *place, struct seg_item **item, uint64_t *word)
 {
-	for (;;) {
+	while (queue_looks(q)) {
 		uint64_t head = load64_acquire(&q->body->head);
 		if (head == 0)
 			return SABIR_EMPTY;
@@ -274,6 +274,7 @@ enum sabir_error queue_first(struct queue *q, struct place *place, struct seg_it
 			return SABIR_EMPTY;
 		leave_slots(q, place, next);
 	}
+	return queue_damaged(q);
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -326,7 +327,7 @@ enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *clo
 	*ordinal = 0;
 	if (hint == 0)
 		hint = load64_acquire(&q->body->head);
-	while (hint) {
+	while (hint && queue_looks(q)) {
 		enum sabir_error error = place_at(q, hint, &place);
 		if (error)
 			return error;
@@ -339,7 +340,7 @@ enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *clo
 			return queue_damaged(q);
 		hint = place_hint(next, 0);
 	}
-	return SABIR_OK;
+	return hint ? queue_damaged(q) : SABIR_OK;
 }
 
 /* The cursor stands at the place itself, so it knows the ordinal. */
@@ -352,7 +353,7 @@ static inline bool resumed_at(const struct lane_cursor *cursor, const struct que
 enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordinal)
 {
 	const struct lane_cursor *cursor = &q->lane->put;
-	for (;;) {
+	while (queue_looks(q)) {
 		uint64_t hint = load64_acquire(&q->body->tail);
 		uint64_t tail = hint;
 		if (hint == 0)
@@ -385,4 +386,5 @@ enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordin
 			return queue_damaged(q);
 		cas64(&q->body->tail, &place->hint, place_hint(next, 0));
 	}
+	return queue_damaged(q);
 }

@@ -43,7 +43,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 	s->index = object_index(handle);
 	s->called = 0;
 	s->given = false;
-	s->turns = (struct turns){ lane, s->object, s->index, &s->body->turns, NULL };
+	s->turns = (struct turns){ lane, s->object, s->index, &s->body->turns, NULL, 0 };
 	error = block_is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock)
 						       : object_damaged(s->object);
 	if (error)
@@ -290,8 +290,11 @@ static enum sabir_error try_give(struct semaphore *s, uint64_t n)
 		return SABIR_SESSION_REQUIRED;
 	if (value > max || n > max - value)
 		return SABIR_OUT_OF_RANGE;
-	while (n)
+	/* A step for each owner who has some, of whom there are no more than entries. */
+	for (uint32_t i = 0; n && i <= s->lane->seg->n_owners + 1; i++)
 		n -= give_some(s, n);
+	if (n)
+		return object_damaged(s->object);
 	(void)serve_line(s, NULL);
 	s->given = load64_relaxed(&s->body->value) != 0;
 	return SABIR_OK;
@@ -346,7 +349,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 	uint32_t ref, n = 0;
 	if (!body || !block_is_of(&body->block, index))
 		return;
-	s.turns = (struct turns){ lane, object, index, &body->turns, NULL };
+	s.turns = (struct turns){ lane, object, index, &body->turns, NULL, 0 };
 	turns_destroy(&s.turns);
 	while ((u = units_at(&s, ref = load32_relaxed(&body->units), &n)) != NULL) {
 		record32(&lane->shared->hand[0], ref);

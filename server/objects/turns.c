@@ -31,10 +31,25 @@ uint64_t turns_place(const struct turns *t, const struct seg_turn *turn)
 	return segment_ref(t->lane->seg, turn) | (uint64_t)(load32_relaxed(&turn->ticket) & SEG_TURN_TICKET) << 32;
 }
 
-struct seg_turn *turns_first(const struct turns *t)
+/* More turns than that there can't be in the memory. */
+static uint64_t most_turns(const struct turns *t)
+{
+	return t->lane->seg->data_len >> SEG_REF_SHIFT;
+}
+
+/* Who calls or ends one after the other looks some times for each: else they are put there again as fast as he does it. */
+static bool may_look(struct turns *t)
+{
+	if (t->n_looks++ < 4 * most_turns(t))
+		return true;
+	(void)object_damaged(t->object);
+	return false;
+}
+
+struct seg_turn *turns_first(struct turns *t)
 {
 	uint32_t ref = load32_relaxed(&t->line->waiting);
-	struct seg_turn *turn = ref ? turn_at(t, ref) : NULL;
+	struct seg_turn *turn = ref && may_look(t) ? turn_at(t, ref) : NULL;
 	/* In a ring, whoever calls one after the other comes again to one that he has called. */
 	if (!turn || load32_relaxed(&turn->state) == SEG_TURN_WAITING)
 		return turn;
@@ -54,10 +69,11 @@ static bool is_whose(const struct segment *seg, const struct seg_turn *turn, con
 	       ticket_is_before(load32_relaxed(&turn->ticket), whose->before);
 }
 
-struct seg_turn *turns_of(const struct turns *t, const struct turns_whose *whose)
+struct seg_turn *turns_of(struct turns *t, const struct turns_whose *whose)
 {
 	uint32_t ref = load32_relaxed(&t->line->first), before = 0;
-	while (ref) {
+	uint64_t left = ref && may_look(t) ? most_turns(t) : 0;
+	while (ref && left--) {
 		struct seg_turn *turn = turn_at(t, ref);
 		/* Two can't lead to the same: so there is no ring. */
 		if (!turn || load32_relaxed(&turn->prev) != before)

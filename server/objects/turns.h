@@ -19,6 +19,7 @@ struct turns {
 	uint32_t index;
 	struct seg_turns *line;
 	struct seg_turn *left; /* is freed by turns_done */
+	uint64_t n_looks;      /* at the first who waits, or for one of somebody's */
 };
 
 /*
@@ -43,7 +44,7 @@ uint64_t turns_place(const struct turns *t, const struct seg_turn *turn);
 /* The turn of the lane's actor. NULL: it is not there (any more), or it is another's, in a line that was made anew. */
 struct seg_turn *turns_find(const struct turns *t, uint64_t place);
 /* The first who waits, or NULL. */
-struct seg_turn *turns_first(const struct turns *t);
+struct seg_turn *turns_first(struct turns *t);
 /* Whose turns: an owner's, as in lane->actor.owner; or those that sessions took before the ticket `before`. */
 struct turns_whose {
 	uint64_t owner;
@@ -52,7 +53,7 @@ struct turns_whose {
 	uint64_t link; /* not 0: those with this link alone */
 };
 /* One of these, or NULL. */
-struct seg_turn *turns_of(const struct turns *t, const struct turns_whose *whose);
+struct seg_turn *turns_of(struct turns *t, const struct turns_whose *whose);
 /* For the lane's actor, or its own owner where it acts for nobody. Errors: RESOURCE_EXHAUSTED, DATA_LOSS. */
 enum sabir_error turns_join(struct turns *t, uint64_t number, struct seg_turn **made);
 /* Calls the first who waits: his turn gets the state. Returns his bits. */
