@@ -323,6 +323,50 @@ static void a_table_is_no_larger_than_its_block(void)
 	kit_end();
 }
 
+/* Who looks for a key there only misses it; who puts one there would write into what is another's. */
+static void a_part_of_another_object_is_not_written_to(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+	uint64_t d = make_dict(), other = make_dict(), key = 1, nothing[64] = { 0 };
+	const struct span zeros = { (const uint8_t *)nothing, sizeof(nothing) };
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL(dict_set(&lane, other, number_span(&key), zeros, NULL), SABIR_OK);
+	CU_ASSERT_EQUAL(set(&lane, d, 1, 1), SABIR_OK);
+	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	struct seg_table *table = segment_at(&seg, (uint32_t)body->tables, sizeof(*table));
+	table->part[0] = node_of(other, 1)->block.next;
+	for (uint64_t k = 2; k < 40; k++) {
+		use_again(d);
+		CU_ASSERT_EQUAL(set(&lane, d, k, k), SABIR_DATA_LOSS);
+	}
+	CU_ASSERT_EQUAL(dict_get(&lane, other, number_span(&key), &out), SABIR_OK);
+	CU_ASSERT_EQUAL(memcmp(bytes_item(&out, 0).data, nothing, sizeof(nothing)), 0);
+	bytes_fini(&out);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	kit_end();
+}
+
+/* Of what is behind the last cell of a part only one who goes on looks at the next one. */
+static void a_removal_at_the_end_of_a_part_looks_at_the_next_one(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(32 << 20), 0);
+	uint64_t d = make_dict(), key = 0;
+	const struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	struct seg_table *table = NULL;
+	const struct seg_cells *part = NULL;
+	for (; !part || !(uint32_t)part->cell[4095] || !table->part[1]; key++) {
+		CU_ASSERT_EQUAL_FATAL(set(&lane, d, key, key), SABIR_OK);
+		table = segment_at(&seg, (uint32_t)body->tables, sizeof(*table));
+		part = table->log2_cells > 12 ? segment_at(&seg, table->part[0], sizeof(*part) + 8 * 4096) : NULL;
+	}
+	const struct seg_node *node = segment_at(&seg, (uint32_t)part->cell[4095], sizeof(*node) + sizeof(key));
+	memcpy(&key, node + 1, sizeof(key));
+	table->part[1] = 0xfffffff0;
+	CU_ASSERT_EQUAL(del(&lane, d, key), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&lane, d), SABIR_OK);
+	kit_end();
+}
+
 /* A table as large as the memory allows, whose cells are those of one part, over and over. */
 static uint64_t table_of_one_part(const struct seg_dict *body, uint32_t index, uint64_t cell)
 {
@@ -389,7 +433,9 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_table_is_no_larger_than_its_block),
+		KIT_TEST(a_removal_at_the_end_of_a_part_looks_at_the_next_one),
 		KIT_TEST(a_part_is_in_a_table_once),
+		KIT_TEST(a_part_of_another_object_is_not_written_to),
 		KIT_TEST(a_table_that_leads_to_one_part_is_not_moved),
 		KIT_TEST(a_strange_first_end_is_data_loss),
 		KIT_TEST(a_list_of_pending_versions_that_is_a_ring_ends),

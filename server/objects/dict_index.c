@@ -84,37 +84,47 @@ static enum sabir_error part_of(const struct dict *d, const struct lane_table *t
 	return SABIR_OK;
 }
 
-/*
- * The same for a walk that has come to cell i through the `passed` parts in front of it. Each part is a block of its own: else
- * damage could lead to a few cells from everywhere in the table, and a walk would go through them more often than there is memory
- * for.
- */
-static enum sabir_error next_part_of(const struct dict *d, const struct lane_table *t, uint32_t i, uint32_t passed,
-				     uint64_t **cells)
+/* As dict_block, which looks the size up: mostly it is known. */
+static struct seg_cells *own_cells(const struct dict *d, uint32_t ref, uint64_t size)
 {
-	uint32_t p = i >> PART_LOG2, last = t->mask >> PART_LOG2;
-	if (!(passed & last)) /* where it began, or that again */
-		return part_of(d, t, i, cells);
-	uint32_t ref = load32_acquire(&t->at->part[p]);
+	struct lane_part *known = &d->lane->part;
+	struct seg_cells *part = segment_at(d->seg, ref, size);
+	if (part && known->ref == ref && known->size >= size && load64_acquire(&part->block.word) == known->word &&
+	    dict_word_is_live(d, known->word))
+		return part;
+	part = dict_block(d, ref, size);
+	if (part)
+		*known = (struct lane_part){ load64_relaxed(&part->block.word), size, ref };
+	return part;
+}
+
+/*
+ * As part_of, for who writes there, or has come there through the `passed` parts in front of it: it is a block of the dict, and none of
+ * those. Else damage could lead to a few cells from everywhere, and a walk go through them more often than there is memory for.
+ */
+static enum sabir_error own_part_of(const struct dict *d, const struct lane_table *t, uint32_t i, uint32_t passed,
+				    uint64_t **cells)
+{
+	uint32_t p = i >> PART_LOG2, last = t->mask >> PART_LOG2, ref = load32_acquire(&t->at->part[p]);
 	if (!ref)
 		return SABIR_KEY_NOT_FOUND;
-	for (uint32_t k = 1; k <= passed; k++)
+	for (uint32_t k = 1; k <= passed && k <= last; k++)
 		if (load32_relaxed(&t->at->part[(p - k) & last]) == ref)
 			return SABIR_DATA_LOSS;
-	struct seg_cells *part = dict_block(d, ref, sizeof(*part) + 8 * (t->part_mask + 1ull));
+	struct seg_cells *part = own_cells(d, ref, sizeof(*part) + 8 * (t->part_mask + 1ull));
 	if (!part)
 		return SABIR_DATA_LOSS;
 	*cells = part->cell;
 	return SABIR_OK;
 }
 
-/* The same for a walk's n-th cell, which is cell i; *cells are those of the cell before it. */
+/* The same for the n-th cell of a walk, which is cell i; *cells are those of the cell before it. */
 static inline enum sabir_error walk_on(const struct dict *d, const struct lane_table *t, uint32_t i, uint32_t n,
 				       uint64_t **cells)
 {
 	if (n && i & t->part_mask)
 		return SABIR_OK;
-	return next_part_of(d, t, i, (n + ((i - n) & t->part_mask)) >> PART_LOG2, cells);
+	return own_part_of(d, t, i, (n + ((i - n) & t->part_mask)) >> PART_LOG2, cells);
 }
 
 static enum sabir_error is_node_of(const struct dict *d, uint32_t ref, const struct dict_key *key,
@@ -179,7 +189,7 @@ static enum sabir_error look_in(const struct dict *d, const struct lane_table *t
 	uint64_t *cells;
 	/* The first part a second time, for what stands in front of where we began. */
 	for (uint32_t n = 0; n <= n_parts; n++) {
-		enum sabir_error error = next_part_of(d, t, i, n, &cells);
+		enum sabir_error error = n ? own_part_of(d, t, i, n, &cells) : part_of(d, t, i, &cells);
 		if (!error)
 			error = look_through(d, &cells[i & t->part_mask], &cells[t->part_mask + 1], key, found);
 		if (error != SABIR_EMPTY)
@@ -232,7 +242,8 @@ void dict_empty_cell(const struct dict *d, const struct dict_cell *cell)
 static bool is_empty(const struct dict *d, const struct lane_table *t, uint32_t i)
 {
 	uint64_t *cells;
-	return part_of(d, t, i, &cells) == SABIR_KEY_NOT_FOUND || load64_relaxed(&cells[i & t->part_mask]) == 0;
+	enum sabir_error error = part_of(d, t, i, &cells);
+	return error == SABIR_KEY_NOT_FOUND || (!error && load64_relaxed(&cells[i & t->part_mask]) == 0);
 }
 
 static bool find_cell(const struct dict *d, const struct lane_table *t, uint32_t node, uint32_t hash,
@@ -241,7 +252,8 @@ static bool find_cell(const struct dict *d, const struct lane_table *t, uint32_t
 	uint32_t i = hash & t->mask;
 	uint64_t *cells;
 	for (uint32_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask) {
-		if (walk_on(d, t, i, n, &cells))
+		/* Only a cell that leads to the node is written to. */
+		if (n ? walk_on(d, t, i, n, &cells) : part_of(d, t, i, &cells))
 			return false;
 		uint64_t seen = load64_relaxed(&cells[i & t->part_mask]);
 		if (seen == 0)
@@ -366,10 +378,8 @@ static enum sabir_error move_cells(const struct dict *d, uint32_t n)
 		return SABIR_DATA_LOSS;
 	for (bool first = true; n > 0 && i <= t.mask; n--, i++, first = false) {
 		enum sabir_error error = SABIR_OK;
-		if (!(i & t.part_mask))
-			error = next_part_of(d, &t, i, i >> PART_LOG2, &cells);
-		else if (first)
-			error = part_of(d, &t, i, &cells);
+		if (first || !(i & t.part_mask))
+			error = own_part_of(d, &t, i, i & t.part_mask ? 0 : i >> PART_LOG2, &cells);
 		if (error == SABIR_KEY_NOT_FOUND)
 			i |= t.part_mask; /* an empty part */
 		else if (error || (error = move_cell(d, (uint32_t)tables, &cells[i & t.part_mask])))

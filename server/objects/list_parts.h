@@ -2,6 +2,8 @@
 #ifndef SABIR_OBJECTS_LIST_PARTS_H
 #define SABIR_OBJECTS_LIST_PARTS_H
 
+#include <stdlib.h>
+
 #include "server/objects/list.h"
 
 /* What the list's files share. An operation's view of its list: */
@@ -46,8 +48,17 @@ struct list_seen {
 	uint64_t n;
 	uint8_t *bits;
 };
-enum sabir_error list_see_leaf(struct list_seen *seen, const struct segment *seg, uint32_t leaf);
-void list_seen_fini(struct list_seen *seen);
+#define LIST_FEW_LEAVES 2048u /* that are looked at once more in less time than it takes to remember them */
+enum sabir_error list_remember_leaf(struct list_seen *seen, const struct segment *seg, uint32_t leaf);
+static inline enum sabir_error list_see_leaf(struct list_seen *seen, const struct segment *seg, uint32_t leaf)
+{
+	return seen->n++ < LIST_FEW_LEAVES ? SABIR_OK : list_remember_leaf(seen, seg, leaf);
+}
+static inline void list_seen_fini(struct list_seen *seen)
+{
+	if (seen->bits)
+		free(seen->bits);
+}
 /* A node of that level with that many elements; *n is between 1 and SEG_LIST_FAN. */
 enum sabir_error list_node(const struct list *l, uint64_t entry, uint32_t level, struct seg_list_node **node,
 			   uint32_t *n);

@@ -103,13 +103,16 @@ struct walk {
 
 static enum sabir_error walk_leaf(struct walk *w, uint64_t leaf, uint64_t from, uint64_t to)
 {
+	const struct list *l = w->l;
+	list_visit_fn *visit = w->visit;
+	void *context = w->context;
 	struct seg_list_node *node;
 	uint32_t n;
-	enum sabir_error error = list_node(w->l, leaf, 0, &node, &n);
+	enum sabir_error error = list_node(l, leaf, 0, &node, &n);
 	if (!error)
-		error = list_see_leaf(&w->seen, w->l->seg, list_ref(leaf));
+		error = list_see_leaf(&w->seen, l->seg, list_ref(leaf));
 	for (uint64_t i = from; !error && i < to; i++)
-		error = i < n ? w->visit(w->l, w->context, load64_relaxed(&node->entry[i])) : SABIR_DATA_LOSS;
+		error = i < n ? visit(l, context, load64_relaxed(&node->entry[i])) : SABIR_DATA_LOSS;
 	return error;
 }
 

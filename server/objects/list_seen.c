@@ -3,17 +3,11 @@
  * Which leaves of a list a walk has been to: a bit for each piece of the memory, as large as a leaf, in which one may begin. Two that
  * don't overlap never have the same.
  */
-#include <stdlib.h>
-
 #include "server/objects/list_parts.h"
 
-#define FEW_LEAVES 2048u /* that are looked at once more in less time than it takes to remember them */
-
-enum sabir_error list_see_leaf(struct list_seen *seen, const struct segment *seg, uint32_t leaf)
+enum sabir_error list_remember_leaf(struct list_seen *seen, const struct segment *seg, uint32_t leaf)
 {
 	uint32_t i = leaf / (sizeof(struct seg_list_node) >> SEG_REF_SHIFT);
-	if (seen->n++ < FEW_LEAVES)
-		return SABIR_OK;
 	if (!seen->bits)
 		seen->bits = calloc(seg->size / sizeof(struct seg_list_node) / 8 + 1, 1);
 	if (!seen->bits)
@@ -22,9 +16,4 @@ enum sabir_error list_see_leaf(struct list_seen *seen, const struct segment *seg
 		return SABIR_DATA_LOSS;
 	seen->bits[i / 8] |= (uint8_t)(1u << i % 8);
 	return SABIR_OK;
-}
-
-void list_seen_fini(struct list_seen *seen)
-{
-	free(seen->bits);
 }
