@@ -7,7 +7,7 @@
 #   *_test.c beside these   one CUnit program each, linked with code that has fault points
 #   bindings/c/*.c          libsabir;  bindings/c/examples/*.c  one program each
 #   tests/<suite>/*.c       one program each, linked with libsabir; tests/storm and RESTART_C: one of several files
-#   tests/crash/*.c         one program, linked with the server's objects
+#   tests/crash/*.c, tests/hostile/*.c  one program each, linked with the server's objects
 #   tests/fuzz/*.c          one fuzzer each, linked with them too, but for those that they share (FUZZ_SHARED_C)
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
@@ -99,7 +99,7 @@ MAIN_C := $(filter server/main/main.c,$(SRC))
 UPPER_C := $(filter-out $(CORE_C) $(CLIENT_C) $(MAIN_C),$(SRC))
 EXAMPLE_C := $(wildcard bindings/c/examples/*.c)
 RESTART_C := $(addprefix tests/restart/,restart.c load.c kills.c)
-SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/% tests/storm/% $(RESTART_C),$(wildcard tests/*/*.c))
+SUITE_C := $(filter-out tests/lint/% tests/crash/% tests/fuzz/% tests/storm/% tests/hostile/% $(RESTART_C),$(wildcard tests/*/*.c))
 CRASH_C := $(wildcard tests/crash/*.c)
 FUZZ_C := $(wildcard tests/fuzz/*.c)
 
@@ -284,6 +284,14 @@ $(SWEEP): $(call OBJ,$(CORE_C) $(CLIENT_C) $(CRASH_C)) $(WIRE_O) $(ATTACH_O)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=fallocate -o $@ $^ -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
+##@ The hostile program
+
+HOSTILE := $(O)/tests/hostile/hostile
+$(HOSTILE): $(call OBJ,$(CORE_C) $(CLIENT_C) $(wildcard tests/hostile/*.c)) $(WIRE_O) $(ATTACH_O)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
+
 ##@ Fuzzers
 
 FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c)
@@ -350,17 +358,17 @@ $(BENCH): $(O)/%: %.cpp | packages
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
 QUICK := $(wildcard tests/crash/run tests/restart/run tests/snapshot/run tests/integration/run tests/conformance/run \
-	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
+	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run tests/hostile/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
-.PHONY: unit test check lint format asan tsan sanitized stress restart storm pauses linearize crash crash-sample \
+.PHONY: unit test check lint format asan tsan sanitized stress restart storm pauses hostile linearize crash crash-sample \
 	fuzz models bench images demo
 unit: $(UNIT)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT)
 
 test: check ## the whole quick suite: unit, integration and binding tests
 
-check: programs $(UNIT) $(SUITES) $(SWEEP)
+check: programs $(UNIT) $(SUITES) $(SWEEP) $(HOSTILE)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(QUICK)
 
 lint: $(GEN_H) $(LIBSABIR) ## layers, headers, layout, warnings, format, protos
@@ -393,6 +401,9 @@ storm: programs $(STORM) ## all kinds at once, with kills at random, against a l
 
 pauses: programs $(STORM) ## the same with processes stopped for long, and no kills; SECONDS=120
 	@$(TEST_ENV) KIND=pauses SECONDS_LONG=$(or $(SECONDS),120) tests/storm/run
+
+hostile: programs $(HOSTILE) ## somebody overwrites words of the live memory; SECONDS=60, SEED=n, PART=poor or all
+	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),60) tests/hostile/run
 
 restart: programs $(SUITES) ## the server killed again and again under load; N=200, PAUSE=300 (ms)
 	@$(TEST_ENV) N=$(or $(N),200) tests/restart/run

@@ -33,9 +33,10 @@ static uint32_t type_code_letter(uint64_t number)
 
 #define SPEC_FIELD(kind) (9 + (kind))
 
+/* Of a damaged object it may be any number. */
 static int64_t read_time(struct span timestamp)
 {
-	return (int64_t)response_varint(timestamp, 1) * (int64_t)SABIR_SECOND + (int64_t)response_varint(timestamp, 2);
+	return (int64_t)(response_varint(timestamp, 1) * SABIR_SECOND + response_varint(timestamp, 2));
 }
 
 static bool has_type(uint32_t kind)

@@ -28,8 +28,9 @@
  *
  * A clock that is wrong makes the linger longer or shorter; who never lets go of references on their way (puts them into
  * one container before he takes them out of another) does not depend on it. Who has died within an operation holds the
- * look up until he is recovered, and one that is stopped there until he goes on. A container that can't be read might
- * refer to anything: as long as it can be reached nothing is deleted. What the collector knows is its process's own; if
+ * look up until he is recovered, and one that is stopped there until he goes on. A container that counts as damaged refers to
+ * nothing: it answers everybody that it is, for good, so nobody gets a reference out of it any more, and who did in time has the
+ * linger. One that can't be read otherwise might refer to anything: as long as it can be reached nothing is deleted. What the collector knows is its process's own; if
  * that dies the next one begins anew, with the linger at its full length.
  */
 #include "server/objects/collect.h"
@@ -160,6 +161,8 @@ static enum sabir_error follow(struct collector *c, struct lane *lane, uint64_t 
 	if (kind && kind->scan && (load32_acquire(&o->refs) & SEG_OBJECT_REFERS))
 		error = kind->scan(lane, handle, meet_handle, c);
 	FAULT("collect.followed");
+	if (error == SABIR_DATA_LOSS && load64_acquire(&o->damaged))
+		return SABIR_OK;
 	return error == SABIR_DELETED || error == SABIR_NOT_FOUND ? SABIR_OK : error;
 }
 

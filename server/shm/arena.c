@@ -518,3 +518,27 @@ uint64_t block_size_by(const struct segment *seg, uint32_t ref, uint64_t chunk_w
 	uint32_t i = (uint32_t)(inside - SEG_SLAB_HEADER) / size;
 	return (uint64_t)i * size == inside - SEG_SLAB_HEADER && i < SLAB_ROOM / size ? size : 0;
 }
+
+const struct seg_block *block_around(const struct segment *seg, uint64_t off)
+{
+	uint32_t chunk = (uint32_t)((off - seg->data_off) >> SEG_CHUNK_SHIFT);
+	uint64_t inside = (off - seg->data_off) & (SEG_CHUNK_SIZE - 1);
+	if (chunk >= seg->n_chunks)
+		return NULL;
+	uint64_t word = load64_acquire(&seg->chunks[chunk].word);
+	if (chunk_state(word) == SEG_CHUNK_RUN) {
+		uint32_t distance = load32_relaxed(&seg->chunks[chunk].run);
+		if (distance > chunk)
+			return NULL;
+		chunk -= distance;
+		word = load64_acquire(&seg->chunks[chunk].word);
+		inside = 0;
+	}
+	if (chunk_state(word) == SEG_CHUNK_LARGE)
+		return (const struct seg_block *)chunk_base(seg, chunk);
+	uint32_t class_index = class_by(word);
+	if (class_index == SEG_N_CLASSES || inside < SEG_SLAB_HEADER)
+		return NULL;
+	uint32_t i = (uint32_t)(inside - SEG_SLAB_HEADER) / class_size[class_index];
+	return i < SLAB_ROOM / class_size[class_index] ? slab_block(seg, chunk, class_index, i) : NULL;
+}

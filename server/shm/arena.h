@@ -48,6 +48,9 @@ uint64_t block_size(const struct segment *seg, uint32_t ref);
  */
 uint64_t block_size_by(const struct segment *seg, uint32_t ref, uint64_t chunk_word);
 
+/* The block in which the offset lies, which is in the data area; NULL: it lies in none. */
+const struct seg_block *block_around(const struct segment *seg, uint64_t off);
+
 static inline uint64_t block_word(uint32_t state, uint32_t lane, uint32_t object, uint64_t tag)
 {
 	return state | (uint64_t)lane << 2 | (uint64_t)object << 16 | tag << 34;

@@ -248,27 +248,3 @@ void lane_close(struct lane *lane)
 	store64_release(&s->word, lane_word(0, word >> 16, SEG_LANE_FREE));
 	lane->shared = NULL;
 }
-
-/* ---------------------------------------------------------------- journal */
-
-void journal_undo(struct lane *lane)
-{
-	struct seg_lane *s = lane->shared;
-	uint32_t n = LANE_RECORDS ? load32_relaxed(&s->n_undo) : 0;
-	if (n > SEG_JOURNAL_RECORDS)
-		n = SEG_JOURNAL_RECORDS;
-	while (n > 0) {
-		uint64_t off = load64_relaxed(&s->undo[n - 1].off);
-		uint64_t old = load64_relaxed(&s->undo[n - 1].old);
-		uint64_t at = off & ~1ull, width = off & 1 ? 4 : 8;
-		if (at >= sizeof(struct seg_header) && at <= lane->seg->size - 8 && at % width == 0) {
-			if (off & 1)
-				store32_release((uint32_t *)(lane->seg->base + at), (uint32_t)old);
-			else
-				store64_release((uint64_t *)(lane->seg->base + at), old);
-		}
-		fence_compiler();
-		store32_relaxed(&s->n_undo, --n);
-		FAULT("journal.undone");
-	}
-}

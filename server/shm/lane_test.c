@@ -188,6 +188,7 @@ static void journaled_stores_are_undone_in_reverse(void)
 	o->owner = 10;
 	o->kind = 20;
 	o->flags = 21;
+	o->lock = lane.id;
 	journal_store64(&lane, &o->owner, 11);
 	journal_store32(&lane, &o->kind, 22);
 	journal_store64(&lane, &o->owner, 12); /* the same word twice */
@@ -200,18 +201,30 @@ static void journaled_stores_are_undone_in_reverse(void)
 	journal_commit(&lane);
 	journal_undo(&lane);
 	CU_ASSERT_EQUAL(o->owner, 13);
+	o->lock = 0;
 	kit_lane_close(&lane);
 }
 
+#define JOURNALED 64u /* the object whose words these are */
+
 static uint64_t *journal_words(void)
 {
-	return (uint64_t *)&seg.objects[64]; /* plenty of words of entries that nobody uses */
+	static struct seg_block *block;
+	if (!block) {
+		struct lane lane = kit_lane(&seg);
+		CU_ASSERT_EQUAL_FATAL(block_alloc(&lane, 2048, 0, &block), SABIR_OK);
+		block_publish(block, JOURNALED);
+		lane.shared->hand[0] = 0;
+		kit_lane_close(&lane);
+	}
+	return (uint64_t *)(block + 1);
 }
 
 static void act_journal(struct lane *by, void *context)
 {
 	uint64_t *words = journal_words();
 	(void)context;
+	seg.objects[JOURNALED].lock = by->id;
 	for (uint32_t i = 0; i < SEG_JOURNAL_RECORDS / 2; i++) {
 		journal_store64(by, &words[i], 1000 + i);
 		journal_store32(by, (uint32_t *)&words[100] + i, 5000 + i);
@@ -282,6 +295,7 @@ static void a_damaged_journal_touches_nothing_outside(void)
 	/* Nor half of one word and half of the next, which not every processor can. */
 	uint64_t *words = journal_words(), begin = (uint64_t)((uint8_t *)words - seg.base);
 	memset(words, 0, 64);
+	seg.objects[JOURNALED].lock = lane.id;
 	for (uint64_t off = 1; off < 16; off++) {
 		lane.shared->undo[0] = (struct seg_undo){ .off = begin + off, .old = UINT64_MAX };
 		lane.shared->n_undo = 1;
@@ -300,6 +314,45 @@ static void a_damaged_journal_touches_nothing_outside(void)
 	kit_lane_close(&lane);
 }
 
+/* Whether an undoing by the lane of a journal that names this word, which it has not changed, gives it a value. */
+static bool undoes(struct lane *lane, void *word)
+{
+	uint64_t was;
+	memcpy(&was, word, sizeof(was));
+	lane->shared->undo[0] = (struct seg_undo){ .off = (uint64_t)((uint8_t *)word - seg.base), .old = was + 1 };
+	lane->shared->n_undo = 1;
+	journal_undo(lane);
+	bool done = memcmp(&was, word, sizeof(was)) != 0;
+	memcpy(word, &was, sizeof(was));
+	return done;
+}
+
+static void a_damaged_journal_touches_what_is_the_lanes_alone(void)
+{
+	struct lane lane = kit_lane(&seg), other = kit_lane(&seg);
+	struct seg_block *block;
+	uint64_t *words = journal_words();
+	const uint32_t holders[] = { 0, other.id, lane.id };
+	for (int i = 0; i < 3; i++) {
+		seg.objects[JOURNALED].lock = holders[i];
+		CU_ASSERT_EQUAL(undoes(&lane, &words[3]), i == 2);
+		CU_ASSERT_EQUAL(undoes(&lane, &seg.objects[JOURNALED].owner), i == 2);
+	}
+	CU_ASSERT_EQUAL_FATAL(block_alloc(&other, 500, 0, &block), SABIR_OK);
+	CU_ASSERT(!undoes(&lane, block + 1) && undoes(&other, block + 1));
+	CU_ASSERT(!undoes(&lane, other.shared->args) && undoes(&other, other.shared->args));
+	CU_ASSERT(!undoes(&lane, seg.owners) && !undoes(&lane, seg.chunks) && !undoes(&lane, &seg.header->expiry_ns));
+	/* Who recovers the other one has his to change. */
+	owner_dies(&seg, other.owner);
+	CU_ASSERT(undoes(&lane, block + 1));
+	seg.objects[JOURNALED].lock = other.id;
+	CU_ASSERT(undoes(&lane, &words[3]));
+	seg.objects[JOURNALED].lock = 0;
+	block_free(&other, block);
+	kit_lane_close(&other);
+	kit_lane_close(&lane);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -315,6 +368,7 @@ int main(void)
 		KIT_TEST(journaled_stores_are_undone_in_reverse),
 		KIT_TEST(death_before_the_commit_undoes_everything),
 		KIT_TEST(a_damaged_journal_touches_nothing_outside),
+		KIT_TEST(a_damaged_journal_touches_what_is_the_lanes_alone),
 	};
 	return kit_run("lane", segment_setup, segment_teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
