@@ -67,8 +67,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct barrier
 	b->called = 0;
 	b->changed = false;
 	b->turns = (struct turns){ lane, b->object, b->index, &b->body->turns, NULL, 0 };
-	error = block_is_of(&b->body->block, b->index) ? lock_acquire(lane, &b->object->lock)
-						       : object_damaged(b->object);
+	error = lock_acquire(lane, &b->object->lock);
 	if (error)
 		object_leave(lane);
 	else

@@ -52,8 +52,7 @@ enum sabir_error condition_begin(struct lane *lane, uint64_t handle, struct cond
 	c->called = 0;
 	c->changed = false;
 	c->turns = (struct turns){ lane, c->object, c->index, &c->body->turns, NULL, 0 };
-	error = block_is_of(&c->body->block, c->index) ? lock_acquire(lane, &c->object->lock)
-						       : object_damaged(c->object);
+	error = lock_acquire(lane, &c->object->lock);
 	if (error)
 		object_leave(lane);
 	else

@@ -78,10 +78,11 @@ enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, u
 		error = SABIR_WRONG_KIND;
 	else if (load64_relaxed(&o->damaged))
 		error = SABIR_DATA_LOSS;
-	void *at = NULL;
+	struct seg_block *at = NULL;
 	if (!error) {
 		at = segment_at(seg, load32_relaxed(&o->body), body_size);
-		if (!at)
+		/* Another object's must not become what somebody has written over this one's. */
+		if (!at || !block_word_is_of(load64_relaxed(&at->word), index))
 			error = object_damaged(o);
 	}
 	if (error) {

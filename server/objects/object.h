@@ -144,7 +144,8 @@ enum sabir_error object_sweep_again(struct lane *lane, uint32_t index);
 
 /*
  * Begins an operation (lane_begin) on a live object of the kind (0 = any) and gives its descriptor and body, the body
- * checked to be `body_size` bytes inside the data area. On failure no operation is begun.
+ * checked to be a block of this object (which it begins with) of `body_size` bytes inside the data area. On failure no operation is
+ * begun.
  * Errors: NOT_FOUND (never valid), DELETED, WRONG_KIND, DATA_LOSS.
  */
 enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size,

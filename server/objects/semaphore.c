@@ -44,8 +44,7 @@ static enum sabir_error begin(struct lane *lane, uint64_t handle, struct semapho
 	s->called = 0;
 	s->given = false;
 	s->turns = (struct turns){ lane, s->object, s->index, &s->body->turns, NULL, 0 };
-	error = block_is_of(&s->body->block, s->index) ? lock_acquire(lane, &s->object->lock)
-						       : object_damaged(s->object);
+	error = lock_acquire(lane, &s->object->lock);
 	if (error)
 		object_leave(lane);
 	else

@@ -17,14 +17,8 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, u
 	struct seg_object *object;
 	struct seg_signal *body;
 	enum sabir_error error = object_enter(lane, op, handle, SEG_KIND_EVENT, sizeof(*body), &object, &body);
-	if (error)
-		return error;
-	if (block_is_of(&body->block, object_index(handle))) {
+	if (!error)
 		*state = &body->state;
-		return SABIR_OK;
-	}
-	error = object_damaged(object);
-	object_leave(lane);
 	return error;
 }
 

@@ -27,7 +27,7 @@ static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, s
 	a->index = object_index(handle);
 	a->bits = &v->bits;
 	a->type_code = load32_relaxed(&v->type_code);
-	if (scalar_width(a->type_code) && block_is_of(&v->block, a->index))
+	if (scalar_width(a->type_code))
 		return SABIR_OK;
 	error = object_damaged(a->object);
 	object_leave(lane);

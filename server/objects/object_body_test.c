@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The body of an object is its own, whatever somebody has written over the ref to it. */
+#include "server/objects/object_test_kit.h"
+
+static int setup(void)
+{
+	return kit_begin(16 << 20);
+}
+
+static const struct object_spec specs[] = {
+	{ .kind = SEG_KIND_QUEUE },
+	{ .kind = SEG_KIND_TASK_QUEUE },
+	{ .kind = SEG_KIND_VALUE, .type_code = 'i' },
+	{ .kind = SEG_KIND_ARRAY, .type_code = 'i', .length = 10 },
+	{ .kind = SEG_KIND_DICT },
+	{ .kind = SEG_KIND_LIST },
+	{ .kind = SEG_KIND_SHARED_LIST },
+	{ .kind = SEG_KIND_NAMESPACE },
+	{ .kind = SEG_KIND_PIPE },
+	{ .kind = SEG_KIND_BLOCK, .length = 100 },
+	{ .kind = SEG_KIND_LOCK },
+	{ .kind = SEG_KIND_RLOCK },
+	{ .kind = SEG_KIND_SEMAPHORE },
+	{ .kind = SEG_KIND_CONDITION },
+	{ .kind = SEG_KIND_EVENT },
+	{ .kind = SEG_KIND_BARRIER, .length = 2 },
+};
+#define N_SPECS (sizeof(specs) / sizeof(specs[0]))
+
+static enum sabir_error enter(uint64_t handle, uint32_t kind)
+{
+	struct seg_object *object;
+	struct seg_block *body;
+	enum sabir_error error = object_enter(&lane, SEG_OP_READ, handle, kind, sizeof(*body), &object, &body);
+	if (!error)
+		object_leave(&lane);
+	return error;
+}
+
+static void anothers_is_data_loss_for_each_kind(void)
+{
+	for (size_t i = 0; i < N_SPECS; i++) {
+		uint64_t fine = kit_make(&specs[i]), poor = kit_make(&specs[i]);
+		struct seg_object *o = &seg.objects[object_index(poor)];
+		uint32_t own = o->body;
+		CU_ASSERT_EQUAL(enter(poor, specs[i].kind), SABIR_OK);
+		o->body = seg.objects[object_index(fine)].body;
+		CU_ASSERT_EQUAL(enter(poor, specs[i].kind), SABIR_DATA_LOSS);
+		CU_ASSERT_EQUAL(enter(fine, specs[i].kind), SABIR_OK);
+		o->body = own;
+		object_delete(&lane, poor);
+		object_sweep(&lane);
+		CU_ASSERT_EQUAL(enter(fine, specs[i].kind), SABIR_OK);
+		object_delete(&lane, fine);
+	}
+}
+
+static void what_is_none_is_data_loss(void)
+{
+	static const uint32_t refs[] = { 0, 1, UINT32_MAX };
+	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
+		uint64_t poor = kit_make(&specs[0]);
+		struct seg_object *o = &seg.objects[object_index(poor)];
+		uint32_t own = o->body;
+		o->body = refs[i];
+		CU_ASSERT_EQUAL(enter(poor, SEG_KIND_QUEUE), SABIR_DATA_LOSS);
+		o->body = own;
+		object_delete(&lane, poor);
+	}
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		KIT_TEST(anothers_is_data_loss_for_each_kind),
+		KIT_TEST(what_is_none_is_data_loss),
+	};
+	return kit_run("bodies of objects", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
+}
