@@ -80,7 +80,7 @@ enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, u
 		error = SABIR_DATA_LOSS;
 	void *at = NULL;
 	if (!error) {
-		at = segment_at(seg, load32_relaxed(&o->body), body_size);
+		at = object_body(seg, o, body_size);
 		if (!at)
 			error = object_damaged(o);
 	}
