@@ -198,6 +198,15 @@ static void smash(struct prey *prey, struct target *target)
 	}
 }
 
+/*
+ * Whose a block is, or that it is nobody's: who says that of one in use has it given to somebody else, who may be honest, while
+ * another still writes into it. That is beyond anybody's checks, so it is done where nobody is honest.
+ */
+static bool is_claim(const struct prey *prey, const struct target *target, const uint64_t *at)
+{
+	return !prey->me->ledger->all && target->place == BLOCK && at == target->guard;
+}
+
 /* Its instance, its size: who comes later looks at them, and is turned away. */
 static bool is_geometry(const struct prey *prey, const uint64_t *at)
 {
@@ -217,6 +226,8 @@ static void attack_once(struct prey *prey, bool for_good)
 		return;
 	}
 	uint64_t *at = target.at + hostile_random(me, target.n);
+	if (is_claim(prey, &target, at))
+		return;
 	toggle(prey, &target, at, for_good && !is_geometry(prey, at) && at != target.guard);
 }
 
