@@ -193,17 +193,6 @@ static void toggle(struct prey *prey, struct target *target, uint64_t *at, bool 
 	}
 }
 
-/* Several of one's words at once, for good. */
-static void smash(struct prey *prey, struct target *target)
-{
-	for (uint32_t i = 1 + hostile_random(prey->me, 6); i > 0; i--) {
-		uint64_t *at = target->at + hostile_random(prey->me, target->n);
-		/* What is no longer known to be anybody's is lost for good: that is left to the toggling. */
-		if (at != target->guard && !is_claim(prey, target, at) && !put(prey, target, at, near(prey, target, at)))
-			return;
-	}
-}
-
 /*
  * What says that memory is in use: whose a block is, and the pin of who is in an operation. Where that is untrue the memory is given to
  * somebody else, who may be honest, while another still writes into it. That is beyond anybody's checks, so it is done where nobody is
@@ -216,6 +205,17 @@ static bool is_claim(const struct prey *prey, const struct target *target, const
 		return false;
 	return (target->place == BLOCK && at == target->guard) ||
 	       (target->place == LANE && (at == pin || at == pin + 1));
+}
+
+/* Several of one's words at once, for good. */
+static void smash(struct prey *prey, struct target *target)
+{
+	for (uint32_t i = 1 + hostile_random(prey->me, 6); i > 0; i--) {
+		uint64_t *at = target->at + hostile_random(prey->me, target->n);
+		/* What is no longer known to be anybody's is lost for good: that is left to the toggling. */
+		if (at != target->guard && !is_claim(prey, target, at) && !put(prey, target, at, near(prey, target, at)))
+			return;
+	}
 }
 
 /* Its instance, its size: who comes later looks at them, and is turned away. */
