@@ -334,7 +334,7 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 
 static uint64_t *part(const struct segment *seg, struct seg_object *object, uint32_t n)
 {
-	struct seg_array *a = segment_at(seg, load32_relaxed(&object->body), sizeof(*a));
+	struct seg_array *a = object_body(seg, object, sizeof(*a));
 	return a && n == 0 ? &a->lock : NULL;
 }
 

@@ -236,7 +236,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	struct seg_barrier *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_barrier *body = object_body(lane->seg, object, sizeof(*body));
 	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL, 0 };
 	if (body && block_is_of(&body->block, index))
 		turns_destroy(&turns);
@@ -295,14 +295,14 @@ static enum sabir_error waits_gone(struct lane *by, uint64_t handle, uint32_t be
 
 static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
 {
-	const struct seg_barrier *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	const struct seg_barrier *b = object_body(seg, object, sizeof(*b));
 	uint32_t index = (uint32_t)(object - seg->objects);
 	return !b || load32_relaxed(&b->ending) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
 }
 
 static bool any_ready(const struct segment *seg, const struct seg_object *object)
 {
-	const struct seg_barrier *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	const struct seg_barrier *b = object_body(seg, object, sizeof(*b));
 	return !b || load32_relaxed(&b->ending) || turns_any_called(&b->turns);
 }
 

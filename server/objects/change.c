@@ -98,7 +98,7 @@ static uint32_t pipe_of(const struct segment *seg, uint32_t index, uint64_t *end
 	if (!at || at >= seg->n_objects)
 		return 0;
 	const struct seg_object *o = &seg->objects[at];
-	const struct seg_pipe *pipe = segment_at(seg, load32_relaxed(&o->body), sizeof(*pipe));
+	const struct seg_pipe *pipe = object_body(seg, o, sizeof(*pipe));
 	/* In an operation: what is LIVE now keeps its memory until that ends. */
 	if (load64_seq(&o->word) != ((whole & 0xffffffff00000000ull) | SEG_OBJECT_LIVE) || !pipe ||
 	    load32_relaxed(&o->kind) != SEG_KIND_PIPE)

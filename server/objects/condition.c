@@ -191,7 +191,7 @@ static enum sabir_error scan(struct lane *lane, uint64_t handle, value_ref_fn *v
 
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	struct seg_condition *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_condition *body = object_body(lane->seg, object, sizeof(*body));
 	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL, 0 };
 	if (!body || !block_is_of(&body->block, index))
 		return;
@@ -201,7 +201,7 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 /* They wait on the lock's event: not only when the memory can be had, which may be late. */
 static void ended(const struct segment *seg, uint32_t index, const struct seg_object *object)
 {
-	const struct seg_condition *body = segment_at(seg, load32_relaxed(&object->body), sizeof(*body));
+	const struct seg_condition *body = object_body(seg, object, sizeof(*body));
 	if (body && block_is_of(&body->block, index))
 		wake_all(seg, body);
 }
@@ -210,7 +210,7 @@ static void ended(const struct segment *seg, uint32_t index, const struct seg_ob
 static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
 				struct seg_object *object)
 {
-	const struct seg_condition *body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*body));
+	const struct seg_condition *body = object_body(by->seg, object, sizeof(*body));
 	(void)dead;
 	(void)dead_id;
 	(void)index;
@@ -233,7 +233,7 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 
 static uint64_t *part(const struct segment *seg, struct seg_object *object, uint32_t n)
 {
-	struct seg_condition *c = segment_at(seg, load32_relaxed(&object->body), sizeof(*c));
+	struct seg_condition *c = object_body(seg, object, sizeof(*c));
 	return c && n == 0 ? &c->own : NULL;
 }
 

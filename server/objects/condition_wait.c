@@ -204,7 +204,7 @@ enum sabir_error condition_give_up(struct lane *lane, uint64_t handle, const str
 
 bool condition_ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
 {
-	const struct seg_condition *c = segment_at(seg, load32_relaxed(&object->body), sizeof(*c));
+	const struct seg_condition *c = object_body(seg, object, sizeof(*c));
 	uint64_t lock = c ? condition_lock_in(c) : 0, place = turn_with_phase(memory, 0);
 	uint32_t index = (uint32_t)(object - seg->objects);
 	if (!c || load32_relaxed(&c->owed) || !condition_lock_is_live(seg, lock))

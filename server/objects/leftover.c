@@ -17,7 +17,7 @@ static const struct seg_turns *line_of(const struct segment *seg, uint32_t index
 	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
 	if (object_state(word) != SEG_OBJECT_LIVE || !kind || !kind->waits_gone)
 		return NULL;
-	const uint8_t *body = segment_at(seg, load32_relaxed(&o->body), kind->line + sizeof(struct seg_turns));
+	const uint8_t *body = object_body(seg, o, kind->line + sizeof(struct seg_turns));
 	const struct seg_turns *line = body ? (const struct seg_turns *)(body + kind->line) : NULL;
 	return line && load32_relaxed(&line->first) ? line : NULL;
 }

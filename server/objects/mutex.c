@@ -390,7 +390,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	struct seg_mutex *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_mutex *body = object_body(lane->seg, object, sizeof(*body));
 	struct turns turns = { lane, object, index, body ? &body->turns : NULL, NULL, 0 };
 	if (body && block_state(load64_acquire(&body->block.word)) == SEG_BLOCK_LIVE &&
 	    block_object(load64_acquire(&body->block.word)) == index)
@@ -455,14 +455,14 @@ static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t ow
 /* A free lock may be had by whoever looks; whether he may overtake is seen when he does. */
 static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
 {
-	const struct seg_mutex *m = segment_at(seg, load32_relaxed(&object->body), sizeof(*m));
+	const struct seg_mutex *m = object_body(seg, object, sizeof(*m));
 	uint32_t index = (uint32_t)(object - seg->objects);
 	return !m || !load64_seq(&m->owner) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
 }
 
 static bool any_ready(const struct segment *seg, const struct seg_object *object)
 {
-	const struct seg_mutex *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	const struct seg_mutex *b = object_body(seg, object, sizeof(*b));
 	return !b || !load64_seq(&b->owner) || turns_any_called(&b->turns);
 }
 

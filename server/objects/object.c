@@ -78,11 +78,10 @@ enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, u
 		error = SABIR_WRONG_KIND;
 	else if (load64_relaxed(&o->damaged))
 		error = SABIR_DATA_LOSS;
-	struct seg_block *at = NULL;
+	void *at = NULL;
 	if (!error) {
-		at = segment_at(seg, load32_relaxed(&o->body), body_size);
-		/* Another object's must not become what somebody has written over this one's. */
-		if (!at || !block_word_is_of(load64_relaxed(&at->word), index))
+		at = object_body(seg, o, body_size);
+		if (!at)
 			error = object_damaged(o);
 	}
 	if (error) {

@@ -72,6 +72,16 @@ static inline bool error_would_wait(enum sabir_error error)
 	return error == SABIR_EMPTY || error == SABIR_FULL || error == SABIR_WOULD_BLOCK;
 }
 
+/*
+ * Its body, of `size` bytes, or NULL: what the entry leads to is not the object's. Who goes where a damaged entry leads would work on the
+ * body of another object, without its lock.
+ */
+static inline void *object_body(const struct segment *seg, const struct seg_object *object, size_t size)
+{
+	struct seg_block *body = segment_at(seg, load32_acquire(&object->body), size);
+	return body && block_is_of(body, (uint32_t)(object - seg->objects)) ? body : NULL;
+}
+
 static inline uint32_t object_index(uint64_t handle)
 {
 	return (uint32_t)handle;

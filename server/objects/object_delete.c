@@ -36,8 +36,8 @@ void object_free_block(struct lane *lane, uint32_t index, uint32_t ref)
 /* A sweep that died may have freed the body already, and somebody uses its memory for something else. */
 static bool has_body(const struct segment *seg, uint32_t index)
 {
-	const struct seg_block *body = segment_at(seg, load32_relaxed(&seg->objects[index].body), sizeof(*body));
-	return body && block_word_is_of(load64_acquire(&body->word), index);
+	const struct seg_block *body = object_body(seg, &seg->objects[index], sizeof(*body));
+	return body != NULL;
 }
 
 void object_unbuild(struct lane *lane, uint32_t index)

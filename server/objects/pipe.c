@@ -271,7 +271,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 
 static uint64_t *part(const struct segment *seg, struct seg_object *object, uint32_t n)
 {
-	struct seg_pipe *body = segment_at(seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_pipe *body = object_body(seg, object, sizeof(*body));
 	return body && n < PIPE_N_ENDS ? &body->queue[n] : NULL;
 }
 
@@ -295,7 +295,7 @@ static void describe_queue(struct lane *lane, uint64_t queue, struct object_info
 
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
-	struct seg_pipe *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_pipe *body = object_body(lane->seg, object, sizeof(*body));
 	if (!body)
 		return;
 	info->max_items = load64_relaxed(&body->max_items);

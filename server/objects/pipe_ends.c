@@ -48,7 +48,7 @@ bool pipe_held(struct lane *lane, uint32_t index, struct seg_object *object)
 {
 	struct pipe p = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
 	uint32_t n = 0;
-	p.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*p.body));
+	p.body = object_body(lane->seg, object, sizeof(*p.body));
 	for (uint32_t end = 0; p.body && !n && end < PIPE_N_ENDS; end++)
 		(void)pipe_holders(&p, end, 0, &n);
 	return n != 0;
@@ -344,7 +344,7 @@ enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t d
 {
 	struct pipe p = { .lane = by, .seg = by->seg, .object = object, .index = index };
 	bool opening = load32_relaxed(&dead->op) == SEG_OP_PIPE_OPEN && lock_held_by(&object->lock, dead_id);
-	p.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*p.body));
+	p.body = object_body(by->seg, object, sizeof(*p.body));
 	if (!p.body || load32_relaxed(&object->kind) != SEG_KIND_PIPE)
 		return SABIR_OK;
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++) {
@@ -386,7 +386,7 @@ static bool drop_first(struct pipe *p, uint32_t *link, struct seg_holders *h, ui
 
 void pipe_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	struct seg_pipe *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_pipe *body = object_body(lane->seg, object, sizeof(*body));
 	struct pipe p = { .lane = lane, .seg = lane->seg, .object = object, .body = body, .index = index };
 	for (uint32_t end = 0; body && end < PIPE_N_ENDS; end++) {
 		struct ring seen = { 0 };

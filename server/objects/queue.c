@@ -364,7 +364,7 @@ static void queue_describe(struct lane *lane, uint32_t index, struct seg_object 
 {
 	struct queue q = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
 	bool closed = false;
-	q.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	q.body = object_body(lane->seg, object, sizeof(*q.body));
 	if (!q.body || count(&q, &info->length, &closed))
 		return;
 	info->closed = closed;

@@ -114,6 +114,17 @@ static void damage_slot(uint64_t q)
 }
 
 /* Else one faulty program would keep all objects out of all snapshots: BUSY ends them. */
+/* Whoever worked on that without its lock would hurt it. */
+static void an_entry_that_leads_to_another_queues_body_is_damaged(void)
+{
+	uint64_t q = make(false), other = make(false);
+	seg.objects[object_index(q)].body = seg.objects[object_index(other)].body;
+	CU_ASSERT_EQUAL(get(q), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(object_delete(&lane, q), SABIR_OK);
+	object_sweep(&lane);
+	CU_ASSERT_EQUAL(get(other), SABIR_OK);
+}
+
 static void what_is_damaged_is_not_busy_for_a_snapshot(void)
 {
 	void (*const damages[])(uint64_t) = { damage_len, damage_next, damage_number,
@@ -185,6 +196,7 @@ int main(void)
 		KIT_TEST(an_item_is_not_returned_into_another_queue),
 		KIT_TEST(what_is_held_behind_another_queues_item_is_not_looked_for),
 		KIT_TEST(a_hint_that_leads_nowhere_is_not_followed),
+		KIT_TEST(an_entry_that_leads_to_another_queues_body_is_damaged),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
 		KIT_TEST(an_open_get_of_a_queue_that_is_none_is_over),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),

@@ -366,7 +366,7 @@ static bool reenter(struct lane *lane, struct queue *q)
 	if (index < lane->seg->n_objects)
 		q->object = &lane->seg->objects[index];
 	if (q->object && load32_relaxed(&q->object->kind) == SEG_KIND_QUEUE)
-		q->body = segment_at(lane->seg, load32_relaxed(&q->object->body), sizeof(*q->body));
+		q->body = object_body(lane->seg, q->object, sizeof(*q->body));
 	if (!q->body)
 		queue_drop_chain(q, lane->shared, lane->id, &lane->shared->chain);
 	return q->body;

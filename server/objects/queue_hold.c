@@ -347,7 +347,7 @@ void queue_loan_over(struct lane *lane, uint64_t handle, uint64_t holder, struct
 void queue_kept_gone(struct lane *by, uint32_t index, struct seg_object *object, uint64_t owner)
 {
 	struct queue q = { .lane = by, .seg = by->seg, .object = object, .index = index };
-	q.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	q.body = object_body(by->seg, object, sizeof(*q.body));
 	if (!q.body)
 		return;
 	for (struct held at = first_held(&q); find_held(&q, (uint32_t)owner, (1u << OWNER_BITS) - 1, &at); go_on(&at))

@@ -156,7 +156,7 @@ enum sabir_error queue_recover(struct lane *by, struct seg_lane *dead, uint32_t 
 {
 	struct queue q = { .lane = by, .seg = by->seg, .object = object, .index = index };
 	uint32_t op = load32_relaxed(&dead->op);
-	q.body = segment_at(by->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	q.body = object_body(by->seg, object, sizeof(*q.body));
 	if (!q.body || load32_relaxed(&object->kind) != SEG_KIND_QUEUE)
 		return SABIR_OK;
 	recover_slots(&q, dead, dead_id);
@@ -246,7 +246,7 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 	struct queue q = { .lane = lane, .seg = lane->seg, .object = object, .index = index };
 	uint64_t head;
 	uint32_t n;
-	q.body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*q.body));
+	q.body = object_body(lane->seg, object, sizeof(*q.body));
 	if (!q.body)
 		return;
 	while ((head = load64_relaxed(&q.body->head)) != 0) {
@@ -275,7 +275,7 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 
 bool queue_keeps(const struct segment *seg, const struct seg_object *object)
 {
-	const struct seg_queue *body = segment_at(seg, load32_relaxed(&object->body), sizeof(*body));
+	const struct seg_queue *body = object_body(seg, object, sizeof(*body));
 	return body && load32_relaxed(&body->n_held);
 }
 

@@ -44,7 +44,7 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	if (op == SEG_OP_HOLD)
 		hold_recover(by, dead, dead_id, index);
 	if (works && usable && kind && kind->recover &&
-	    segment_at(seg, load32_relaxed(&o->body), sizeof(struct seg_block)))
+	    object_body(seg, o, sizeof(struct seg_block)))
 		error = kind->recover(by, dead, dead_id, index, o);
 	if (error)
 		return error;

@@ -342,7 +342,7 @@ static enum sabir_error create(struct lane *lane, uint32_t index, const struct o
 
 static void destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 {
-	struct seg_semaphore *body = segment_at(lane->seg, load32_relaxed(&object->body), sizeof(*body));
+	struct seg_semaphore *body = object_body(lane->seg, object, sizeof(*body));
 	struct semaphore s = { .lane = lane, .object = object, .body = body, .index = index };
 	struct seg_units *u;
 	uint32_t ref, n = 0;
@@ -424,14 +424,14 @@ static enum sabir_error owner_gone(struct lane *by, uint64_t handle, uint64_t ow
 
 static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
 {
-	const struct seg_semaphore *s = segment_at(seg, load32_relaxed(&object->body), sizeof(*s));
+	const struct seg_semaphore *s = object_body(seg, object, sizeof(*s));
 	uint32_t index = (uint32_t)(object - seg->objects);
 	return !s || load64_seq(&s->value) || turn_peek(seg, index, memory) != SEG_TURN_WAITING;
 }
 
 static bool any_ready(const struct segment *seg, const struct seg_object *object)
 {
-	const struct seg_semaphore *b = segment_at(seg, load32_relaxed(&object->body), sizeof(*b));
+	const struct seg_semaphore *b = object_body(seg, object, sizeof(*b));
 	return !b || load64_seq(&b->value) || turns_any_called(&b->turns);
 }
 

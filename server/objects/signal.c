@@ -121,7 +121,7 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 
 static bool ready(const struct segment *seg, const struct seg_object *object, uint64_t memory)
 {
-	const struct seg_signal *s = segment_at(seg, load32_relaxed(&object->body), sizeof(*s));
+	const struct seg_signal *s = object_body(seg, object, sizeof(*s));
 	return !s || is_over(load64_seq(&s->state), memory);
 }
 

@@ -41,7 +41,7 @@ uint64_t task_clock(void)
 bool tasks_view(struct lane *lane, uint32_t index, struct seg_object *object, struct tasks *q)
 {
 	*q = (struct tasks){ .lane = lane, .seg = lane->seg, .object = object, .index = index };
-	q->body = segment_at(lane->seg, load32_relaxed(&object->body), TASK_BODY_SIZE);
+	q->body = object_body(lane->seg, object, TASK_BODY_SIZE);
 	q->now = task_clock();
 	return q->body != NULL;
 }

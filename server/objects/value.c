@@ -196,7 +196,7 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 
 static uint64_t *part(const struct segment *seg, struct seg_object *object, uint32_t n)
 {
-	struct seg_value *v = segment_at(seg, load32_relaxed(&object->body), sizeof(*v));
+	struct seg_value *v = object_body(seg, object, sizeof(*v));
 	return v && n == 0 ? &v->lock : NULL;
 }
 

@@ -3,7 +3,7 @@
  * The way back of the undo journal, for the lane itself or for its recovery.
  *
  * What stands in a journal may have been written over, and must then harm nobody else. So a word gets its old value only if it is
- * one that the lane may have been changing: of an object whose lock it holds, of a block in its hands, of its own record, or of how
+ * one that the lane may have been changing: of an object whose lock it holds or which it makes or sweeps, of a block in its hands, of its own record, or of how
  * many items of a session's answer are back (seg_session). Who recovers somebody changes what is that one's, so the same is good
  * for the locks, blocks and records of those who don't live. Any other record of the journal is passed over.
  */
@@ -24,9 +24,16 @@ static bool is_its(const struct lane *lane, uint32_t id)
 	       (owner_now(seg, (uint32_t)owner) & 15) != SEG_OWNER_LIVE;
 }
 
-static bool has_lock(const struct lane *lane, uint64_t object)
+/* Who makes or sweeps an object has it to himself, without its lock. */
+static bool has_object(const struct lane *lane, uint64_t object)
 {
-	return object < lane->seg->n_objects && is_its(lane, lock_holder(&lane->seg->objects[object].lock));
+	if (object >= lane->seg->n_objects)
+		return false;
+	const struct seg_object *o = &lane->seg->objects[object];
+	uint64_t word = load64_relaxed(&o->word), state = word & 15;
+	if ((state == SEG_OBJECT_FORMING || state == SEG_OBJECT_SWEEPING) && is_its(lane, (word >> 4) & 0x3fff))
+		return true;
+	return is_its(lane, lock_holder(&o->lock));
 }
 
 static bool may_change_block(const struct lane *lane, uint64_t off)
@@ -35,7 +42,7 @@ static bool may_change_block(const struct lane *lane, uint64_t off)
 	uint64_t word = block ? load64_relaxed(&block->word) : block_word(SEG_BLOCK_FREE, 0, 0, 0);
 	switch (block_state(word)) {
 	case SEG_BLOCK_LIVE:
-		return has_lock(lane, block_object(word));
+		return has_object(lane, block_object(word));
 	case SEG_BLOCK_PRIVATE:
 	case SEG_BLOCK_TAKEN:
 		return is_its(lane, block_lane(word));
@@ -45,8 +52,8 @@ static bool may_change_block(const struct lane *lane, uint64_t off)
 }
 
 /* Whether the offset lies in a table of n rows; which row, and where in it. */
-static bool find_row(const struct segment *seg, const void *table, uint64_t n, uint64_t size, uint64_t off, uint64_t *row,
-		     uint64_t *inside)
+static bool find_row(const struct segment *seg, const void *table, uint64_t n, uint64_t size, uint64_t off,
+		     uint64_t *row, uint64_t *inside)
 {
 	uint64_t from = (uint64_t)((const uint8_t *)table - seg->base);
 	if (off < from || off - from >= n * size)
@@ -63,7 +70,7 @@ static bool may_change(const struct lane *lane, uint64_t off)
 	if (off >= seg->data_off)
 		return may_change_block(lane, off);
 	if (find_row(seg, seg->objects, seg->n_objects, sizeof(*seg->objects), off, &row, &inside))
-		return has_lock(lane, row);
+		return has_object(lane, row);
 	if (find_row(seg, seg->lanes, seg->n_lanes, sizeof(*seg->lanes), off, &row, &inside))
 		return is_its(lane, (uint32_t)row + 1);
 	return find_row(seg, seg->sessions, seg->n_owners, sizeof(*seg->sessions), off, &row, &inside) &&

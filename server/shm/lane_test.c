@@ -338,6 +338,10 @@ static void a_damaged_journal_touches_what_is_the_lanes_alone(void)
 		CU_ASSERT_EQUAL(undoes(&lane, &words[3]), i == 2);
 		CU_ASSERT_EQUAL(undoes(&lane, &seg.objects[JOURNALED].owner), i == 2);
 	}
+	seg.objects[JOURNALED].lock = 0;
+	seg.objects[JOURNALED].word = SEG_OBJECT_SWEEPING | (uint64_t)lane.id << 4 | 1ull << 32;
+	CU_ASSERT(undoes(&lane, &words[3]) && !undoes(&other, &words[3]));
+	seg.objects[JOURNALED].word = 0;
 	CU_ASSERT_EQUAL_FATAL(block_alloc(&other, 500, 0, &block), SABIR_OK);
 	CU_ASSERT(!undoes(&lane, block + 1) && undoes(&other, block + 1));
 	CU_ASSERT(!undoes(&lane, other.shared->args) && undoes(&other, other.shared->args));

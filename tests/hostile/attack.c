@@ -24,9 +24,10 @@
 /* ---------------------------------------------------------------- one store */
 
 #ifdef HAS_RSEQ
-/* 1: done; 0: the guard holds something else; -1: it was interrupted. */
-static int try_store(const uint64_t *guard, uint64_t word, uint64_t *at, uint64_t value)
+/* 1: done, and *value is what was there; 0: the guard holds something else; -1: it was interrupted. */
+static int try_store(const uint64_t *guard, uint64_t word, uint64_t *at, uint64_t *value)
 {
+	uint64_t exchanged = *value;
 	struct rseq *area = (struct rseq *)(void *)((char *)__builtin_thread_pointer() + __rseq_offset);
 	__asm__ goto(".pushsection __rseq_cs, \"aw\"\n\t"
 		     ".balign 32\n"
@@ -39,7 +40,7 @@ static int try_store(const uint64_t *guard, uint64_t word, uint64_t *at, uint64_
 		     "1:\n\t"
 		     "cmpq %[word], %[guard]\n\t"
 		     "jne %l[changed]\n\t"
-		     "movq %[value], %[at]\n"
+		     "xchgq %[value], %[at]\n"
 		     "2:\n\t"
 		     ".pushsection __rseq_abort, \"ax\"\n\t"
 		     ".byte 0x0f, 0xb9, 0x3d\n\t" /* and the signature that the kernel wants in front of the handler */
@@ -47,11 +48,11 @@ static int try_store(const uint64_t *guard, uint64_t word, uint64_t *at, uint64_
 		     "4:\n\t"
 		     "jmp %l[interrupted]\n\t"
 		     ".popsection\n\t"
-		     :
-		     : [rseq_cs] "m"(area->rseq_cs), [word] "r"(word), [guard] "m"(*guard), [value] "r"(value),
-		       [at] "m"(*at)
+		     : [value] "+r"(exchanged)
+		     : [rseq_cs] "m"(area->rseq_cs), [word] "r"(word), [guard] "m"(*guard), [at] "m"(*at)
 		     : "memory", "cc", "rax"
 		     : changed, interrupted);
+	*value = exchanged;
 	return 1;
 changed:
 	return 0;
@@ -60,7 +61,8 @@ interrupted:
 }
 #endif
 
-static bool store_guarded(const uint64_t *guard, uint64_t word, uint64_t *at, uint64_t value)
+/* *value is what was there. */
+static bool store_guarded(const uint64_t *guard, uint64_t word, uint64_t *at, uint64_t *value)
 {
 #ifdef HAS_RSEQ
 	if (__rseq_size) {
@@ -72,7 +74,7 @@ static bool store_guarded(const uint64_t *guard, uint64_t word, uint64_t *at, ui
 #endif
 	if (load64_acquire(guard) != word)
 		return false;
-	store64_relaxed(at, value);
+	*value = exchange64(at, *value);
 	return true;
 }
 
@@ -80,14 +82,18 @@ static bool store_guarded(const uint64_t *guard, uint64_t word, uint64_t *at, ui
 static bool put(struct prey *prey, struct target *target, uint64_t *at, uint64_t value)
 {
 	struct ledger *l = prey->me->ledger;
+	uint64_t before = value;
 	if (!target->guard) {
 		store64_relaxed(at, value);
-	} else if (!store_guarded(target->guard, target->word, at, value)) {
+	} else if (!store_guarded(target->guard, target->word, at, &before)) {
 		return false;
 	} else if (at == target->guard) {
 		target->word = value;
-	} else if (load64_relaxed(target->guard) != target->word) {
+	} else if (load64_acquire(target->guard) != target->word) {
+		/* A whole machine may be stopped between the two instructions, and the block be somebody else's since. */
+		(void)cas64(at, &value, before);
 		l->n_slips++;
+		return false;
 	}
 	l->n_overwrites[target->place]++;
 	return true;
@@ -187,13 +193,27 @@ static void toggle(struct prey *prey, struct target *target, uint64_t *at, bool 
 	}
 }
 
+/*
+ * What says that memory is in use: whose a block is, and the pin of who is in an operation. Where that is untrue the memory is given to
+ * somebody else, who may be honest, while another still writes into it. That is beyond anybody's checks, so it is done where nobody is
+ * honest.
+ */
+static bool is_claim(const struct prey *prey, const struct target *target, const uint64_t *at)
+{
+	const uint64_t *pin = target->guard + offsetof(struct seg_lane, epoch) / sizeof(*pin);
+	if (prey->me->ledger->all)
+		return false;
+	return (target->place == BLOCK && at == target->guard) ||
+	       (target->place == LANE && (at == pin || at == pin + 1));
+}
+
 /* Several of one's words at once, for good. */
 static void smash(struct prey *prey, struct target *target)
 {
 	for (uint32_t i = 1 + hostile_random(prey->me, 6); i > 0; i--) {
 		uint64_t *at = target->at + hostile_random(prey->me, target->n);
 		/* What is no longer known to be anybody's is lost for good: that is left to the toggling. */
-		if (at != target->guard && !put(prey, target, at, near(prey, target, at)))
+		if (at != target->guard && !is_claim(prey, target, at) && !put(prey, target, at, near(prey, target, at)))
 			return;
 	}
 }
@@ -217,6 +237,8 @@ static void attack_once(struct prey *prey, bool for_good)
 		return;
 	}
 	uint64_t *at = target.at + hostile_random(me, target.n);
+	if (is_claim(prey, &target, at))
+		return;
 	toggle(prey, &target, at, for_good && !is_geometry(prey, at) && at != target.guard);
 }
 
