@@ -116,18 +116,27 @@ void queue_abandon(struct queue *q)
 	record32(&shared->phase, SEG_PHASE_OPEN);
 }
 
+/* An item of the chain: it is the lane's or, when it was numbered before, the queue's. NULL: the chain leads to somebody else's. */
+static struct seg_item *chained_item(const struct queue *q, uint32_t ref, uint64_t *tag)
+{
+	struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+	uint64_t word = item ? load64_relaxed(&item->block.word) : 0;
+	*tag = block_tag(word);
+	return block_is_private(word, q->lane->id) || block_word_is_of(word, q->index) ? item : NULL;
+}
+
 /* Numbers the first k items of the chain, makes them LIVE, and cuts off the rest. */
-static void number_chain(struct queue *q, uint64_t ordinal, uint32_t k)
+static enum sabir_error number_chain(struct queue *q, uint64_t ordinal, uint32_t k)
 {
 	struct seg_lane *shared = q->lane->shared;
 	uint32_t ref = load32_relaxed(&shared->chain);
 	for (uint32_t i = 0; i < k; i++) {
-		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+		uint64_t tag;
+		struct seg_item *item = chained_item(q, ref, &tag);
 		if (!item)
-			return;
+			return queue_damaged(q);
 		store64_relaxed(&item->ordinal, ordinal + i);
 		store64_relaxed(&item->last, ordinal + k - 1);
-		uint64_t tag = block_tag(load64_relaxed(&item->block.word));
 		uint64_t live = block_word(SEG_BLOCK_LIVE, 0, q->index, tag);
 		/* Noted before it is so: a LIVE word that is not the noted one tells that somebody has taken the item. */
 		if (i == 0)
@@ -143,6 +152,7 @@ static void number_chain(struct queue *q, uint64_t ordinal, uint32_t k)
 	}
 	FAULT("queue_put.numbered");
 	queue_drop_chain(q, shared, q->lane->id, &shared->doomed);
+	return SABIR_OK;
 }
 
 /* ---------------------------------------------------------------- put */
@@ -198,11 +208,12 @@ enum sabir_error queue_publish(struct queue *q, uint32_t n, uint32_t *accepted)
 	uint32_t fit;
 	for (;;) {
 		enum sabir_error error = find_room(q, n, &place, &ordinal, &fit);
+		if (!error)
+			error = number_chain(q, ordinal, fit);
 		if (error)
 			return error;
 		uint64_t *slot = &place.slots->slot[place.i];
 		uint64_t none = 0;
-		number_chain(q, ordinal, fit);
 		n = fit;
 		record64(&shared->slot_off, (uint64_t)((uint8_t *)slot - q->seg->base));
 		lane_publishes(q->lane);

@@ -109,7 +109,10 @@ static inline struct seg_block *cache_take(struct lane *lane, uint32_t class_ind
 	uint32_t ref = load32_relaxed(&cache->refs[n - 1]);
 	struct seg_block *made = segment_at(seg, ref, size);
 	uint64_t word = made ? load64_relaxed(&made->word) : 0;
-	if (__builtin_expect(!block_is_private(word, lane->id), 0)) {
+	uint64_t chunk = made ? load64_relaxed(&seg->chunks[chunk_of(seg, ref)].word) : 0;
+	/* Of another class it may be too small: its user would write over what is behind it. */
+	bool fits = chunk_state(chunk) == SEG_CHUNK_SLAB && chunk_class(chunk) == class_index;
+	if (__builtin_expect(!fits || !block_is_private(word, lane->id), 0)) {
 		store32_relaxed(&cache->n, n - 1);
 		return NULL;
 	}

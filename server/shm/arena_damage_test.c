@@ -169,9 +169,26 @@ static void what_is_no_block_leaves_the_cache(void)
 	release(alloc(500));
 }
 
+/* It would be written over the end, into others'. */
+static void a_small_block_in_the_cache_of_a_larger_class_is_not_given_out(void)
+{
+	struct lane mine = kit_lane(&seg);
+	struct seg_block *small, *large;
+	CU_ASSERT_EQUAL_FATAL(block_alloc(&mine, 64, 0, &small), SABIR_OK);
+	struct seg_cache *cache = &mine.shared->cache[block_small_class(320)];
+	cache->n = 1;
+	cache->refs[0] = segment_ref(&seg, small);
+	CU_ASSERT_EQUAL_FATAL(block_alloc(&mine, 320, 1, &large), SABIR_OK);
+	CU_ASSERT(large != small && block_size(&seg, segment_ref(&seg, large)) >= 320);
+	block_free(&mine, large);
+	block_free(&mine, small);
+	kit_lane_close(&mine);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
+		KIT_TEST(a_small_block_in_the_cache_of_a_larger_class_is_not_given_out),
 		KIT_TEST(a_large_block_that_is_a_slab_for_a_moment_is_not_retired),
 		KIT_TEST(a_large_block_that_becomes_a_slab_is_not_freed_as_one_of_its_blocks),
 		KIT_TEST(a_slab_of_no_class_gets_no_hint),

@@ -168,7 +168,8 @@ static uint64_t near(struct prey *prey, const struct target *target, const uint6
 
 static void pause_between(struct me *me)
 {
-	for (volatile uint32_t i = hostile_random(me, 8) ? hostile_random(me, 200) : hostile_random(me, 20000); i > 0; i--)
+	for (volatile uint32_t i = hostile_random(me, 8) ? hostile_random(me, 200) : hostile_random(me, 20000); i > 0;
+	     i--)
 		;
 }
 
@@ -213,7 +214,8 @@ static void smash(struct prey *prey, struct target *target)
 	for (uint32_t i = 1 + hostile_random(prey->me, 6); i > 0; i--) {
 		uint64_t *at = target->at + hostile_random(prey->me, target->n);
 		/* What is no longer known to be anybody's is lost for good: that is left to the toggling. */
-		if (at != target->guard && !is_claim(prey, target, at) && !put(prey, target, at, near(prey, target, at)))
+		if (at != target->guard && !is_claim(prey, target, at) &&
+		    !put(prey, target, at, near(prey, target, at)))
 			return;
 	}
 }
@@ -297,7 +299,8 @@ void attack_tell(struct me *me)
 		n_damaged += state == SEG_OBJECT_LIVE && row->damaged;
 		n_unnamed += state == SEG_OBJECT_LIVE && !row->name;
 	}
-	printf("  entries of objects: %u free, %u being made, %u live (%u damaged, %u without a name), %u to be swept\n", n[0],
-	       n[SEG_OBJECT_FORMING], n[SEG_OBJECT_LIVE], n_damaged, n_unnamed, n[SEG_OBJECT_DYING] + n[SEG_OBJECT_SWEEPING]);
+	printf("  entries of objects: %u free, %u being made, %u live (%u damaged, %u without a name), %u to be swept\n",
+	       n[0], n[SEG_OBJECT_FORMING], n[SEG_OBJECT_LIVE], n_damaged, n_unnamed,
+	       n[SEG_OBJECT_DYING] + n[SEG_OBJECT_SWEEPING]);
 	fflush(stdout);
 }

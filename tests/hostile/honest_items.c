@@ -190,8 +190,8 @@ void honest_work(struct me *me)
 	while (!hostile_is_over(me)) {
 		struct sabir_item *item;
 		struct sabir_lease lease;
-		enum sabir_error error = CALL_FOR(
-			me, SOON, sabir_task_queue_lease(queue, 3600 * SABIR_SECOND, SOON, &item, &lease));
+		enum sabir_error error =
+			CALL_FOR(me, SOON, sabir_task_queue_lease(queue, 3600 * SABIR_SECOND, SOON, &item, &lease));
 		if (error == SABIR_EMPTY || !call_was(me, error, SABIR_OK))
 			continue;
 		check(me, item, &next);

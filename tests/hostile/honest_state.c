@@ -65,8 +65,7 @@ static void dict_look_at_all(struct me *me, sabir_dict *dict, const struct dict_
 		if (!GOOD(me, sabir_dict_keys(dict, 16, &cursor, &keys, &n)))
 			return;
 		for (size_t i = 0; i < n; i++)
-			n_mine += keys[i].len > strlen(prefix) &&
-				  memcmp(keys[i].as.data, prefix, strlen(prefix)) == 0;
+			n_mine += keys[i].len > strlen(prefix) && memcmp(keys[i].as.data, prefix, strlen(prefix)) == 0;
 		sabir_free(keys);
 	} while (cursor.len);
 	for (uint32_t i = 0; i < N_KEYS; i++)

@@ -146,8 +146,7 @@ bool call_was(struct me *me, enum sabir_error error, enum sabir_error wanted)
 	if (error == wanted)
 		return true;
 	/* Who leaves first closes his end. */
-	if (hostile_is_over(me) &&
-	    (error == SABIR_CLOSED || error == SABIR_END_OF_FILE || error == SABIR_BROKEN_PIPE))
+	if (hostile_is_over(me) && (error == SABIR_CLOSED || error == SABIR_END_OF_FILE || error == SABIR_BROKEN_PIPE))
 		return false;
 	hostile_wrong(me->ledger, "slot %u (%s, %s): %s: %s %s", me->index, cast[me->index].name,
 		      me->local ? "local" : "remote", me->slot->op, sabir_error_name(error), sabir_detail());
@@ -313,8 +312,8 @@ static void end_all(void)
 /* Each is answered, at once; how often with yes, is told. */
 static void come_later(struct me *me)
 {
-	static const uint32_t of[] = { SABIR_KIND_QUEUE, SABIR_KIND_DICT,  SABIR_KIND_LIST,	SABIR_KIND_NAMESPACE,
-				       SABIR_KIND_PIPE,  SABIR_KIND_LOCK,  SABIR_KIND_RLOCK,	SABIR_KIND_CONDITION,
+	static const uint32_t of[] = { SABIR_KIND_QUEUE, SABIR_KIND_DICT,  SABIR_KIND_LIST,  SABIR_KIND_NAMESPACE,
+				       SABIR_KIND_PIPE,  SABIR_KIND_LOCK,  SABIR_KIND_RLOCK, SABIR_KIND_CONDITION,
 				       SABIR_KIND_EVENT, SABIR_KIND_QUEUE, SABIR_KIND_DICT };
 	uint32_t n = 0, n_unnamed = 0;
 	char why[200] = "";
@@ -400,15 +399,20 @@ static void tell(unsigned seconds, unsigned long long seed)
 			longest[is_honest] = slot->longest_ns;
 	}
 	printf("%s: %u s, seed %llu, %zu processes, %llu kills, %.0f s the machine stood still\n",
-	       ledger->peace ? "peace" : ledger->all ? "all" : "poor", seconds, seed, N_SLOTS, (unsigned long long)n_kills, (double)still_ns / 1e9);
+	       ledger->peace ? "peace"
+	       : ledger->all ? "all"
+			     : "poor",
+	       seconds, seed, N_SLOTS, (unsigned long long)n_kills, (double)still_ns / 1e9);
 	printf("  honest calls %llu (longest %.2f s), poor ones %llu (longest %.2f s)\n  overwrites:",
-	       (unsigned long long)honest, (double)longest[1] / 1e9, (unsigned long long)poor, (double)longest[0] / 1e9);
+	       (unsigned long long)honest, (double)longest[1] / 1e9, (unsigned long long)poor,
+	       (double)longest[0] / 1e9);
 	for (int i = 0; i < N_PLACES; i++)
 		printf(" %s %llu", places[i], (unsigned long long)ledger->n_overwrites[i]);
 	printf(", slips %llu\n  answers:", (unsigned long long)ledger->n_slips);
 	for (unsigned i = 0; i < N_ERRORS_MAX; i++)
 		if (ledger->n_errors[i])
-			printf(" %s %llu", sabir_error_name((enum sabir_error)i), (unsigned long long)ledger->n_errors[i]);
+			printf(" %s %llu", sabir_error_name((enum sabir_error)i),
+			       (unsigned long long)ledger->n_errors[i]);
 	printf("\n");
 }
 
@@ -437,7 +441,8 @@ int main(int argc, char **argv)
 	unsigned long long seed = argc > 5 && atoll(argv[5]) ? (unsigned long long)atoll(argv[5])
 							     : (unsigned long long)time(NULL);
 	if (argc < 4) {
-		fprintf(stderr, "usage: hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor, all or peace]]]\n");
+		fprintf(stderr,
+			"usage: hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor, all or peace]]]\n");
 		return 2;
 	}
 	driver.random = seed * 0x9e3779b97f4a7c15u;
@@ -454,7 +459,7 @@ int main(int argc, char **argv)
 	look_for_server();
 	tell(seconds, seed);
 	bool fine = came && !ledger->n_wrong;
-	printf("%u wrong%s\n%d passed, %d failed\n", ledger->n_wrong, came ? "" : ", and who came later was not served", fine,
-	       !fine);
+	printf("%u wrong%s\n%d passed, %d failed\n", ledger->n_wrong, came ? "" : ", and who came later was not served",
+	       fine, !fine);
 	return !fine;
 }

@@ -16,12 +16,12 @@ static const struct kind {
 	poor_use *use;
 	const char *name;
 } kinds[] = {
-	{ poor_queue, "queue" },         { poor_tasks, "tasks" },   { poor_pipe, "pipe" },
-	{ poor_dict, "dict" },           { poor_list, "list" },     { poor_value, "value" },
-	{ poor_array, "array" },         { poor_namespace, "ns" },  { poor_block, "block" },
-	{ poor_shared_list, "shared" },  { poor_lock, "lock" },     { poor_rlock, "rlock" },
-	{ poor_semaphore, "semaphore" }, { poor_event, "event" },   { poor_condition, "condition" },
-	{ poor_barrier, "barrier" },     { poor_queue, "queue" },   { poor_tasks, "tasks" },
+	{ poor_queue, "queue" },         { poor_tasks, "tasks" },  { poor_pipe, "pipe" },
+	{ poor_dict, "dict" },           { poor_list, "list" },    { poor_value, "value" },
+	{ poor_array, "array" },         { poor_namespace, "ns" }, { poor_block, "block" },
+	{ poor_shared_list, "shared" },  { poor_lock, "lock" },    { poor_rlock, "rlock" },
+	{ poor_semaphore, "semaphore" }, { poor_event, "event" },  { poor_condition, "condition" },
+	{ poor_barrier, "barrier" },     { poor_queue, "queue" },  { poor_tasks, "tasks" },
 	{ poor_dict, "dict" },           { poor_list, "list" },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))

@@ -273,9 +273,8 @@ static void look_at_dict(struct me *me, sabir_dict *dict)
 	struct sabir_item key = poor_key(me);
 	CALL(me, sabir_dict_ttl(dict, &key, &ttl));
 	for (int i = 0; i < 5; i++) {
-		enum sabir_error error =
-			backwards ? CALL(me, sabir_dict_items_reversed(dict, 4, &cursor, &entries, &n))
-				  : CALL(me, sabir_dict_items(dict, 4, &cursor, &entries, &n));
+		enum sabir_error error = backwards ? CALL(me, sabir_dict_items_reversed(dict, 4, &cursor, &entries, &n))
+						   : CALL(me, sabir_dict_items(dict, 4, &cursor, &entries, &n));
 		if (error)
 			break;
 		sabir_free(entries);

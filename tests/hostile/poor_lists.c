@@ -164,7 +164,8 @@ static void use_array(struct me *me, sabir_array *array)
 	const struct sabir_item one = sabir_int(1), two = sabir_int(2);
 	struct sabir_item found;
 	int32_t slice[64] = { 0 };
-	uint64_t timeout_ns = poor_time(me), first = hostile_random(me, 64), n = hostile_random(me, 65 - (uint32_t)first);
+	uint64_t timeout_ns = poor_time(me), first = hostile_random(me, 64),
+		 n = hostile_random(me, 65 - (uint32_t)first);
 	bool done;
 	switch (hostile_random(me, 7)) {
 	case 0:

@@ -20,8 +20,7 @@ bool prey_init(struct prey *prey, struct me *me)
 	prey->known_rows = calloc(seg->n_objects, sizeof(uint32_t));
 	prey->known_owners = calloc(seg->n_owners, sizeof(uint32_t));
 	prey->known_lanes = calloc(seg->n_lanes, sizeof(uint32_t));
-	return prey->rows && prey->owners && prey->lanes && prey->known_rows && prey->known_owners &&
-	       prey->known_lanes;
+	return prey->rows && prey->owners && prey->lanes && prey->known_rows && prey->known_owners && prey->known_lanes;
 }
 
 /* ---------------------------------------------------------------- objects */
@@ -349,7 +348,8 @@ static bool pick_anybodys(struct prey *prey, struct target *target)
 
 bool prey_pick_any(struct prey *prey, struct target *target)
 {
-	bool found = prey->focus && hostile_random(prey->me, 2) ? pick_in_focus(prey, target) :
-								  pick_anybodys(prey, target);
-	return found && (__atomic_load_n(&prey->me->ledger->attack, __ATOMIC_RELAXED) > 2 || !is_directory(prey, target));
+	bool found = prey->focus && hostile_random(prey->me, 2) ? pick_in_focus(prey, target)
+								: pick_anybodys(prey, target);
+	return found &&
+	       (__atomic_load_n(&prey->me->ledger->attack, __ATOMIC_RELAXED) > 2 || !is_directory(prey, target));
 }
