@@ -30,8 +30,8 @@
  * one container before he takes them out of another) does not depend on it. Who has died within an operation holds the
  * look up until he is recovered, and one that is stopped there until he goes on. A container that counts as damaged refers to
  * nothing: it answers everybody that it is, for good, so nobody gets a reference out of it any more, and who did in time has the
- * linger. One that can't be read otherwise might refer to anything: as long as it can be reached nothing is deleted. What the collector knows is its process's own; if
- * that dies the next one begins anew, with the linger at its full length.
+ * linger. One that can't be read otherwise might refer to anything: as long as it can be reached nothing is deleted. What the
+ * collector knows is its process's own; if that dies the next one begins anew, with the linger at its full length.
  */
 #include "server/objects/collect.h"
 

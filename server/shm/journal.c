@@ -3,9 +3,10 @@
  * The way back of the undo journal, for the lane itself or for its recovery.
  *
  * What stands in a journal may have been written over, and must then harm nobody else. So a word gets its old value only if it is
- * one that the lane may have been changing: of an object whose lock it holds or which it makes or sweeps, of a block in its hands, of its own record, or of how
- * many items of a session's answer are back (seg_session). Who recovers somebody changes what is that one's, so the same is good
- * for the locks, blocks and records of those who don't live. Any other record of the journal is passed over.
+ * one that the lane may have been changing: of an object whose lock it holds or which it makes or sweeps, of a block in its hands,
+ * of its own record, or of how many items of a session's answer are back (seg_session). Who recovers somebody changes what is that
+ * one's, so the same is good for the locks, blocks and records of those who don't live. Any other record of the journal is passed
+ * over.
  */
 #include <stddef.h>
 
