@@ -8,9 +8,9 @@
  *
  * The inputs are played in children, by the number of --jobs; one that dies has found something, and another goes on.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,10 +28,10 @@
 
 #define MAX_INPUTS 65536u
 #define MAX_JOBS 64u
-#define MAX_FLIPS 8192u		/* of one input */
-#define PAIRS (1u << 20)	/* cells of their table */
-#define LOADS_MOST (50u << 20)	/* more, after an overwrite, than any input does: it has no end */
-#define LOADS_MANY (1u << 20)   /* an input with more takes long: it is for what no other has */
+#define MAX_FLIPS 8192u        /* of one input */
+#define PAIRS (1u << 20)       /* cells of their table */
+#define LOADS_MOST (50u << 20) /* more, after an overwrite, than any input does: it has no end */
+#define LOADS_MANY (1u << 20)  /* an input with more takes long: it is for what no other has */
 #define FINDS_MOST 200u
 
 /* A load, by its number in the input, and what is written in front of it. */
@@ -51,7 +51,7 @@ struct job {
 };
 
 struct pair {
-	uint64_t key; /* of its two places; 0: none */
+	uint64_t key;   /* of its two places; 0: none */
 	uint32_t tried; /* in so many inputs */
 	uint32_t unused;
 };
@@ -62,7 +62,7 @@ static struct common {
 	uint32_t n_pairs, elsewhere;
 	struct job job[MAX_JOBS];
 	struct pair pair[PAIRS];
-} *common;
+} * common;
 
 static struct options {
 	unsigned jobs, contexts;
@@ -91,7 +91,7 @@ static struct watch {
 	struct touched *touched;
 	uint32_t piece;
 	uint64_t loads;
-	struct job *job;	 /* NULL: flips are not looked for */
+	struct job *job;         /* NULL: flips are not looked for */
 	const struct flip *flip; /* NULL: none is done */
 	bool done;
 } watch;
@@ -133,8 +133,8 @@ static void list_flips(struct job *job, uintptr_t first, uintptr_t second)
 {
 	struct pair *pair = pair_of(first, second);
 	uint32_t most = watch.loads > LOADS_MANY ? 1 : options.contexts;
-	if (__atomic_load_n(&pair->tried, __ATOMIC_RELAXED) >= most ||
-	    job->n_flips + TWICE_KINDS > MAX_FLIPS || is_listed(job, first, second))
+	if (__atomic_load_n(&pair->tried, __ATOMIC_RELAXED) >= most || job->n_flips + TWICE_KINDS > MAX_FLIPS ||
+	    is_listed(job, first, second))
 		return;
 	__atomic_fetch_add(&pair->tried, 1, __ATOMIC_RELAXED);
 	for (uint32_t kind = 0; kind < TWICE_KINDS; kind++)
