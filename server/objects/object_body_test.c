@@ -69,11 +69,33 @@ static void what_is_none_is_data_loss(void)
 	}
 }
 
+/* An entry that says another kind, whose body is larger: what stands behind the own one is somebody else's. */
+static void a_smaller_one_is_data_loss(void)
+{
+	static const struct object_spec small = { .kind = SEG_KIND_RLOCK }, large = { .kind = SEG_KIND_TASK_QUEUE };
+	uint64_t poor = kit_make(&small), fine = kit_make(&large);
+	struct seg_object *o = &seg.objects[object_index(poor)], *object;
+	struct seg_block *body;
+	uint32_t size = sizeof(struct seg_task_queue);
+	CU_ASSERT_FATAL(block_size(&seg, o->body) < size);
+	CU_ASSERT_PTR_NULL(object_body(&seg, o, size));
+	CU_ASSERT_PTR_NOT_NULL(object_body(&seg, &seg.objects[object_index(fine)], size));
+	CU_ASSERT_EQUAL(enter(poor, SEG_KIND_RLOCK), SABIR_OK);
+	o->kind = SEG_KIND_TASK_QUEUE;
+	CU_ASSERT_EQUAL(object_enter(&lane, SEG_OP_READ, poor, SEG_KIND_TASK_QUEUE, size, &object, &body), SABIR_DATA_LOSS);
+	o->damaged = 0;
+	o->kind = SEG_KIND_RLOCK;
+	CU_ASSERT_EQUAL(enter(poor, SEG_KIND_RLOCK), SABIR_OK);
+	object_delete(&lane, poor);
+	object_delete(&lane, fine);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(anothers_is_data_loss_for_each_kind),
 		KIT_TEST(what_is_none_is_data_loss),
+		KIT_TEST(a_smaller_one_is_data_loss),
 	};
 	return kit_run("bodies of objects", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }
