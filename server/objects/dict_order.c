@@ -44,6 +44,12 @@ static struct seg_order *block_at(const struct dict *d, uint32_t ref, uint32_t l
 	return load32_relaxed(&block->level) == level ? block : NULL;
 }
 
+/* Whether who has been led to the block may write into it: else what stands behind a smaller one would be written over. */
+static bool is_whole(const struct dict *d, const struct seg_order *block)
+{
+	return block_size(d->seg, segment_ref(d->seg, block)) >= sizeof(*block);
+}
+
 static struct seg_order *root_of(const struct dict *d, uint64_t root)
 {
 	return block_at(d, (uint32_t)root, (uint32_t)(root >> 32));
@@ -133,7 +139,7 @@ enum sabir_error dict_order_reserve(const struct dict *d, uint64_t order, struct
 				return SABIR_DATA_LOSS;
 			continue;
 		}
-		error = new_block(d, level - 1, order, &child);
+		error = is_whole(d, block) ? new_block(d, level - 1, order, &child) : SABIR_DATA_LOSS;
 		if (error)
 			return error;
 		store32_relaxed(&block->slot[slot], segment_ref(d->seg, child));
@@ -143,7 +149,7 @@ enum sabir_error dict_order_reserve(const struct dict *d, uint64_t order, struct
 		FAULT("dict_order.branch_made");
 	}
 	*leaf = block;
-	return SABIR_OK;
+	return is_whole(d, block) ? SABIR_OK : SABIR_DATA_LOSS;
 }
 
 void dict_order_insert(const struct dict *d, struct seg_order *leaf, uint64_t order, uint32_t node)

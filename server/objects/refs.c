@@ -96,6 +96,7 @@ static bool counts(const struct segment *seg, uint64_t hold)
 /* The holds of an object, one after the other: that in the entry, then the blocks'. */
 struct holds {
 	const struct segment *seg;
+	uint32_t index;
 	uint64_t *first;
 	struct seg_holds *block;
 	uint32_t next;
@@ -105,7 +106,24 @@ struct holds {
 
 static struct holds holds_of(const struct segment *seg, struct seg_object *o)
 {
-	return (struct holds){ .seg = seg, .first = &o->held, .next = load32_acquire(&o->holders) };
+	return (struct holds){ .seg = seg,
+			       .index = (uint32_t)(o - seg->objects),
+			       .first = &o->held,
+			       .next = load32_acquire(&o->holders) };
+}
+
+/* The block at `ref`, if it is the object's. Whoever links one makes it LIVE behind that, and the others behind it are the object's. */
+static struct seg_holds *holds_at(const struct holds *h, uint32_t ref)
+{
+	struct seg_holds *at = segment_at(h->seg, ref, sizeof(*at));
+	uint64_t word = at ? load64_acquire(&at->block.word) : 0;
+	return block_word_is_of(word, h->index) || block_state(word) == SEG_BLOCK_PRIVATE ? at : NULL;
+}
+
+/* Whether the hold that next_hold has given may be changed: it is in the entry, or in a block that is the object's. */
+static bool is_own(const struct holds *h)
+{
+	return !h->block || block_is_of(&h->block->block, h->index);
 }
 
 /* NULL behind the last. What is damaged ends the list. */
@@ -117,8 +135,7 @@ static uint64_t *next_hold(struct holds *h)
 		return first;
 	}
 	if (!h->block || h->i == SEG_N_HOLDS) {
-		h->block = h->next && !ring_closes(&h->ring, h->next) ? segment_at(h->seg, h->next, sizeof(*h->block))
-								      : NULL;
+		h->block = h->next && !ring_closes(&h->ring, h->next) ? holds_at(h, h->next) : NULL;
 		if (!h->block)
 			return NULL;
 		h->next = load32_acquire(&h->block->block.next);
@@ -147,6 +164,8 @@ static bool add_to(const struct segment *seg, struct seg_object *o, uint64_t own
 	uint64_t *at;
 	while ((at = next_hold(&all)) != NULL) {
 		uint64_t seen = load64_acquire(at);
+		if (!is_own(&all))
+			continue;
 		bool mine = count_in(seen) && (seen & OWNER_MASK) == (owner & OWNER_MASK);
 		while (own ? mine && count_in(seen) < SEG_HOLD_MOST : !counts(seg, seen)) {
 			if (cas64(at, &seen, own ? seen + ONE_MORE : hold_first(owner)))
@@ -212,7 +231,7 @@ static bool take_from(const struct segment *seg, struct seg_object *o, uint64_t 
 	uint64_t *at;
 	while ((at = next_hold(&all)) != NULL) {
 		uint64_t seen = load64_acquire(at);
-		while (count_in(seen) && (seen & OWNER_MASK) == (owner & OWNER_MASK))
+		while (is_own(&all) && count_in(seen) && (seen & OWNER_MASK) == (owner & OWNER_MASK))
 			if (cas64(at, &seen, count_in(seen) == 1 ? 0 : seen - ONE_MORE))
 				return true;
 	}

@@ -235,6 +235,27 @@ static void a_damaged_list_ends_where_it_is_damaged(void)
 	object_delete(&lane, o);
 }
 
+/* Where the entry leads to somebody else's block, nothing is written there. */
+static void a_hold_is_not_written_into_anothers_block(void)
+{
+	uint64_t fine = make(&lane, "fine", false), o = make(&lane, NULL, false);
+	struct seg_object *entry = &seg.objects[object_index(o)];
+	uint32_t ref = seg.objects[object_index(fine)].body;
+	uint64_t was[8], *block = segment_at(&seg, ref, sizeof(was));
+	memcpy(was, block, sizeof(was));
+	entry->holders = ref;
+	CU_ASSERT_EQUAL(object_hold(&other, o), SABIR_OK);
+	CU_ASSERT_EQUAL(memcmp(was, block, sizeof(was)), 0);
+	CU_ASSERT_EQUAL(holders(o), 2);
+	entry->held = 0;
+	block[2] = hold_first(lane.actor.owner);
+	memcpy(was, block, sizeof(was));
+	(void)object_release(&lane, o);
+	CU_ASSERT_EQUAL(memcmp(was, block, sizeof(was)), 0);
+	object_delete(&lane, o);
+	object_delete(&lane, fine);
+}
+
 /* The collector looks at the holds of all objects again and again. */
 static void a_look_at_a_list_that_is_a_ring_is_short(void)
 {
@@ -271,6 +292,7 @@ int main(void)
 		KIT_TEST(death_at_every_step_leaves_no_hold),
 		KIT_TEST(death_while_it_is_made_or_deleted_leaves_nothing),
 		KIT_TEST(a_damaged_list_ends_where_it_is_damaged),
+		KIT_TEST(a_hold_is_not_written_into_anothers_block),
 		KIT_TEST(a_look_at_a_list_that_is_a_ring_is_short),
 	};
 	return kit_run("refs", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
