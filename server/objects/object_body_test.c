@@ -90,12 +90,33 @@ static void a_smaller_one_is_data_loss(void)
 	object_delete(&lane, fine);
 }
 
+/* An entry in which somebody has written when it ended, though it lives. */
+static void its_memory_is_kept_for_who_is_inside(void)
+{
+	struct lane inside = kit_lane(&seg);
+	for (size_t i = 0; i < N_SPECS; i++) {
+		uint64_t poor = kit_make(&specs[i]);
+		struct seg_object *o = &seg.objects[object_index(poor)];
+		const struct seg_block *body = segment_at(&seg, o->body, sizeof(*body));
+		o->retire_epoch = 1;
+		lane_begin(&inside, SEG_OP_READ, object_index(poor));
+		CU_ASSERT_EQUAL(object_delete(&lane, poor), SABIR_OK);
+		object_sweep(&lane);
+		CU_ASSERT(block_is_of(body, object_index(poor)));
+		lane_end(&inside);
+		object_sweep(&lane);
+		CU_ASSERT(!block_is_of(body, object_index(poor)));
+	}
+	kit_lane_close(&inside);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(anothers_is_data_loss_for_each_kind),
 		KIT_TEST(what_is_none_is_data_loss),
 		KIT_TEST(a_smaller_one_is_data_loss),
+		KIT_TEST(its_memory_is_kept_for_who_is_inside),
 	};
 	return kit_run("bodies of objects", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }
