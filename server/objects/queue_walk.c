@@ -35,21 +35,11 @@ struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t 
 	return slots;
 }
 
-/* Whether the lane is making this segment for the queue: it has it in its hand until it is confirmed. */
-static bool is_maker(const struct queue *q, uint32_t id, uint32_t ref)
-{
-	if (id == 0 || id > q->seg->n_lanes)
-		return false;
-	const struct seg_lane *lane = &q->seg->lanes[id - 1];
-	return !LANE_RECORDS ||
-	       (load32_relaxed(&lane->object) == q->index && load32_relaxed(&lane->hand[HAND_NEW_SLOTS]) == ref);
-}
-
 /* A linked segment is PRIVATE to its maker until somebody says that it is the queue's. Whether it is the queue's then. */
 static bool confirm_slots(const struct queue *q, struct seg_slots *slots)
 {
 	uint64_t word = load64_acquire(&slots->block.word);
-	if (block_state(word) == SEG_BLOCK_PRIVATE && is_maker(q, block_lane(word), segment_ref(q->seg, slots)))
+	if (block_is_joining(q->seg, segment_ref(q->seg, slots), word, q->index, HAND_NEW_SLOTS))
 		cas64(&slots->block.word, &word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word)));
 	return block_is_of(&slots->block, q->index);
 }
