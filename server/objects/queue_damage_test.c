@@ -205,6 +205,17 @@ static void an_open_get_of_a_queue_that_is_none_is_over(void)
 	}
 }
 
+/* Nor are its items put into another queue than the one that the lane works on. */
+static void an_open_get_of_another_queue_leaves_that_alone(void)
+{
+	uint64_t q = make(false), other = make(false);
+	get_open(q, 2);
+	lane.shared->handle = other;
+	CU_ASSERT_EQUAL(queue_get_abandon(&lane), SABIR_OK);
+	CU_ASSERT(lane.shared->op == SEG_OP_NONE && lane.shared->chain == 0);
+	CU_ASSERT(spares(other, q));
+}
+
 static void a_damaged_slot_is_given_up_and_its_place_free(void)
 {
 	uint64_t q = make(false), other = make(false);
@@ -249,6 +260,7 @@ int main(void)
 		KIT_TEST(an_entry_that_leads_to_another_queues_body_is_damaged),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
 		KIT_TEST(an_open_get_of_a_queue_that_is_none_is_over),
+		KIT_TEST(an_open_get_of_another_queue_leaves_that_alone),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};
