@@ -76,7 +76,9 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 		enum sabir_error error = find(lane, whole, n, &found);
 		if (error)
 			return error;
-		if (names_is_live(lane->seg, found)) {
+		/* Another's is none, whatever leads to it. */
+		if (names_is_live(lane->seg, found) &&
+		    load64_relaxed(&lane->seg->objects[object_index(found)].part_of) == whole) {
 			*part = found;
 			return SABIR_OK;
 		}

@@ -82,6 +82,53 @@ static void a_hint_that_leads_nowhere_is_not_followed(void)
 	CU_ASSERT(spares(other, q));
 }
 
+/* Of a lane that has been in no queue yet. */
+static enum sabir_error put_anew(uint64_t q)
+{
+	struct lane fresh = kit_lane(&seg);
+	struct queue_item item = { .body = { (const uint8_t *)"new", 3 } };
+	uint32_t accepted;
+	enum sabir_error error = queue_put(&fresh, q, &item, 1, &accepted);
+	kit_lane_close(&fresh);
+	return error;
+}
+
+/* Where hints lead to another queue's slots nothing is put there, nor taken. */
+static void a_hint_that_leads_to_another_queues_slots_is_not_followed(void)
+{
+	uint64_t q = make(false), other = make(false);
+	body_of(q)->head = body_of(q)->tail = body_of(other)->head;
+	CU_ASSERT_EQUAL(put_anew(q), SABIR_DATA_LOSS);
+	CU_ASSERT(spares(other, q));
+}
+
+/* The end is found from the beginning where the hint to it leads astray. */
+static void a_hint_to_the_end_that_leads_astray_is_made_good(void)
+{
+	uint64_t q = make(false), other = make(false);
+	body_of(q)->tail = body_of(other)->head;
+	CU_ASSERT_EQUAL(put_anew(q), SABIR_OK);
+	CU_ASSERT_EQUAL((uint32_t)body_of(q)->tail, (uint32_t)body_of(q)->head);
+	CU_ASSERT(spares(other, q));
+}
+
+/* Behind the end of its block there is another's. */
+static void slots_are_no_more_than_their_block_has_room_for(void)
+{
+	uint64_t q = make(false), other = make(false);
+	struct seg_slots *slots = first_slots(q);
+	uint32_t n = slots->n_slots;
+	uint64_t behind = slots->slot[n];
+	slots->slot[n - 1] = SEG_SLOT_DONE | n;
+	slots->slot[n] = 0;
+	slots->n_slots = n + 8;
+	body_of(q)->tail = (uint32_t)body_of(q)->head | (uint64_t)n << 32;
+	CU_ASSERT_EQUAL(put_anew(q), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(slots->slot[n], 0);
+	slots->slot[n] = behind;
+	CU_ASSERT(spares(other, q));
+}
+
 static void damage_len(uint64_t q)
 {
 	live_item(q, 1)->block.len = UINT32_MAX;
@@ -158,6 +205,17 @@ static void an_open_get_of_a_queue_that_is_none_is_over(void)
 	}
 }
 
+/* Nor are its items put into another queue than the one that the lane works on. */
+static void an_open_get_of_another_queue_leaves_that_alone(void)
+{
+	uint64_t q = make(false), other = make(false);
+	get_open(q, 2);
+	lane.shared->handle = other;
+	CU_ASSERT_EQUAL(queue_get_abandon(&lane), SABIR_OK);
+	CU_ASSERT(lane.shared->op == SEG_OP_NONE && lane.shared->chain == 0);
+	CU_ASSERT(spares(other, q));
+}
+
 static void a_damaged_slot_is_given_up_and_its_place_free(void)
 {
 	uint64_t q = make(false), other = make(false);
@@ -196,9 +254,13 @@ int main(void)
 		KIT_TEST(an_item_is_not_returned_into_another_queue),
 		KIT_TEST(what_is_held_behind_another_queues_item_is_not_looked_for),
 		KIT_TEST(a_hint_that_leads_nowhere_is_not_followed),
+		KIT_TEST(a_hint_that_leads_to_another_queues_slots_is_not_followed),
+		KIT_TEST(a_hint_to_the_end_that_leads_astray_is_made_good),
+		KIT_TEST(slots_are_no_more_than_their_block_has_room_for),
 		KIT_TEST(an_entry_that_leads_to_another_queues_body_is_damaged),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
 		KIT_TEST(an_open_get_of_a_queue_that_is_none_is_over),
+		KIT_TEST(an_open_get_of_another_queue_leaves_that_alone),
 		KIT_TEST(a_damaged_slot_is_given_up_and_its_place_free),
 		KIT_TEST(a_slot_is_committed_alone),
 	};

@@ -66,8 +66,10 @@ static inline void queue_note(const struct queue *q, struct lane_cursor *cursor,
 #define HAND_OLD_SLOTS 3
 #define HAND_DROPPED 4
 
-/* A slots segment by ref, its size checked; NULL if it is none. */
+/* A slots segment by ref, its size checked; NULL if it is none. For who reads there: it may be left behind, or not the queue's. */
 struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t *n);
+/* The same for who writes there: one of the queue. One that was linked and not yet said to be the queue's is then. */
+struct seg_slots *queue_own_slots(const struct queue *q, uint32_t ref, uint32_t *n);
 /* The ref of the segment behind another, 0: there is none. Each begins with a higher ordinal, so there is no ring. Errors: DATA_LOSS. */
 enum sabir_error queue_next_slots(const struct segment *seg, const struct seg_slots *slots, uint32_t *next);
 /* An item by ref with its whole payload inside the data area; NULL if not. */

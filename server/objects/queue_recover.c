@@ -250,7 +250,7 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 	if (!q.body)
 		return;
 	while ((head = load64_relaxed(&q.body->head)) != 0) {
-		struct seg_slots *slots = queue_slots(q.seg, (uint32_t)head, &n);
+		struct seg_slots *slots = queue_own_slots(&q, (uint32_t)head, &n);
 		if (!slots) {
 			store64_relaxed(&q.body->head, 0);
 			break;

@@ -112,18 +112,15 @@ static struct holds holds_of(const struct segment *seg, struct seg_object *o)
 			       .next = load32_acquire(&o->holders) };
 }
 
-/* The block at `ref`, if it is the object's. Whoever links one makes it LIVE behind that, and the others behind it are the object's. */
+/* NULL: it is not the object's, and not just becoming so. */
 static struct seg_holds *holds_at(const struct holds *h, uint32_t ref)
 {
-	struct seg_holds *at = segment_at(h->seg, ref, sizeof(*at));
+	struct seg_holds *at = block_size(h->seg, ref) >= sizeof(*at) ? segment_at(h->seg, ref, sizeof(*at)) : NULL;
 	uint64_t word = at ? load64_acquire(&at->block.word) : 0;
-	return block_word_is_of(word, h->index) || block_state(word) == SEG_BLOCK_PRIVATE ? at : NULL;
-}
-
-/* Whether the hold that next_hold has given may be changed: it is in the entry, or in a block that is the object's. */
-static bool is_own(const struct holds *h)
-{
-	return !h->block || block_is_of(&h->block->block, h->index);
+	bool its = block_is_joining(h->seg, ref, word, h->index, HAND_HOLDS) ||
+		   /* published since */
+		   (at && block_is_of(&at->block, h->index));
+	return its ? at : NULL;
 }
 
 /* NULL behind the last. What is damaged ends the list. */
@@ -164,8 +161,6 @@ static bool add_to(const struct segment *seg, struct seg_object *o, uint64_t own
 	uint64_t *at;
 	while ((at = next_hold(&all)) != NULL) {
 		uint64_t seen = load64_acquire(at);
-		if (!is_own(&all))
-			continue;
 		bool mine = count_in(seen) && (seen & OWNER_MASK) == (owner & OWNER_MASK);
 		while (own ? mine && count_in(seen) < SEG_HOLD_MOST : !counts(seg, seen)) {
 			if (cas64(at, &seen, own ? seen + ONE_MORE : hold_first(owner)))
@@ -231,7 +226,7 @@ static bool take_from(const struct segment *seg, struct seg_object *o, uint64_t 
 	uint64_t *at;
 	while ((at = next_hold(&all)) != NULL) {
 		uint64_t seen = load64_acquire(at);
-		while (is_own(&all) && count_in(seen) && (seen & OWNER_MASK) == (owner & OWNER_MASK))
+		while (count_in(seen) && (seen & OWNER_MASK) == (owner & OWNER_MASK))
 			if (cas64(at, &seen, count_in(seen) == 1 ? 0 : seen - ONE_MORE))
 				return true;
 	}
@@ -283,7 +278,7 @@ void hold_destroy(struct lane *lane, uint32_t index)
 	uint32_t ref;
 	store64_relaxed(&o->held, 0);
 	while ((ref = load32_relaxed(&o->holders)) != 0 && most-- > 0) {
-		struct seg_block *block = block_size(seg, ref) ? segment_at(seg, ref, sizeof(struct seg_holds)) : NULL;
+		struct seg_block *block = block_size(seg, ref) ? segment_at(seg, ref, sizeof(*block)) : NULL;
 		uint64_t word = block ? load64_acquire(&block->word) : 0;
 		if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != index) {
 			store32_relaxed(&o->holders, 0);

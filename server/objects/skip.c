@@ -42,14 +42,11 @@ struct seg_skip *skip_node(const struct skip *s, uint32_t ref)
 	uint64_t word = load64_relaxed(&block->word);
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != s->index)
 		return NULL;
+	/* Every block has a line. What is behind a smaller one is somebody else's. */
+	uint64_t end = s->offset + sizeof(struct seg_skip);
+	if (end > SEG_LINE && block_size(s->lane->seg, ref) < end)
+		return NULL;
 	return (struct seg_skip *)((uint8_t *)block + s->offset);
-}
-
-/* Whether the block that the node is in is as large as it has to be: else what stands behind it would be written over. */
-static bool is_whole(const struct skip *s, const void *next)
-{
-	const uint8_t *node = (const uint8_t *)next - offsetof(struct seg_skip, next);
-	return block_size(s->lane->seg, segment_ref(s->lane->seg, node - s->offset)) >= s->offset + sizeof(struct seg_skip);
 }
 
 /* Of each level the link that leads to the first node at or behind the place; false: damaged. */
@@ -61,7 +58,6 @@ static bool find_links(const struct skip *s, struct place to, uint32_t *links[SE
 	struct place at = { INT64_MIN, 0 };
 
 	for (uint32_t level = SEG_SKIP_LEVELS; level-- > 0;) {
-		const uint32_t *above = from;
 		uint32_t ref;
 		while ((ref = load32_relaxed(&from[level])) != 0) {
 			struct seg_skip *node = skip_node(s, ref);
@@ -75,8 +71,6 @@ static bool find_links(const struct skip *s, struct place to, uint32_t *links[SE
 			from = node->next;
 			at = found;
 		}
-		if (from != above && !is_whole(s, from))
-			return false;
 		links[level] = &from[level];
 	}
 	return true;

@@ -45,7 +45,7 @@ struct lane_table {
 	uint32_t mask;      /* cells - 1 */
 	uint32_t part_mask; /* cells of a part - 1 */
 };
-/* The same for the body of an object. */
+/* The same for the body of the object that was entered last: it is that large at least. */
 struct lane_body {
 	uint64_t word;
 	uint64_t size;
@@ -84,9 +84,9 @@ struct lane {
 		returned; /* not NULL: each item that an undoing puts back is counted there, in the transaction that does it */
 	struct lane_cursor took, put;
 	uint64_t got_ordinal; /* of the first item of the last get from a queue */
-	struct lane_body body;
 	struct lane_table table;
 	struct lane_part part;
+	struct lane_body body;
 	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
 
