@@ -275,6 +275,17 @@ static void a_look_at_a_list_that_is_a_ring_is_short(void)
 		kit_lane_close(&others[i]);
 }
 
+/* Somebody has written into the record of a lane that it was making it. */
+static void who_dies_does_not_take_anothers_object_with_him(void)
+{
+	struct lane poor = kit_lane(&seg);
+	uint64_t o = make(&lane, NULL, false);
+	poor.shared->naming = o;
+	CU_ASSERT_EQUAL(owner_recover(&lane, poor.owner), SABIR_OK);
+	CU_ASSERT_EQUAL(object_hold(&lane, o), SABIR_OK);
+	object_delete(&lane, o);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -289,6 +300,7 @@ int main(void)
 		KIT_TEST(death_while_it_is_made_or_deleted_leaves_nothing),
 		KIT_TEST(a_damaged_list_ends_where_it_is_damaged),
 		KIT_TEST(a_look_at_a_list_that_is_a_ring_is_short),
+		KIT_TEST(who_dies_does_not_take_anothers_object_with_him),
 	};
 	return kit_run("refs", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }
