@@ -43,8 +43,7 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	store32_relaxed(&by->shared->object, index);
 	if (op == SEG_OP_HOLD)
 		hold_recover(by, dead, dead_id, index);
-	if (works && usable && kind && kind->recover &&
-	    object_body(seg, o, sizeof(struct seg_block)))
+	if (works && usable && kind && kind->recover && object_body(seg, o, sizeof(struct seg_block)))
 		error = kind->recover(by, dead, dead_id, index, o);
 	if (error)
 		return error;

@@ -61,7 +61,8 @@ static void look_at_row(struct prey *prey, uint32_t index)
 		return;
 	bool poor = object_state(word) == SEG_OBJECT_LIVE &&
 		    (has_poor_name(&prey->seg, index) || is_poor_handle(prey, handle) ||
-		     is_poor_handle(prey, load64_relaxed(&row->part_of)) || ends_with_the_poor(prey, load64_relaxed(&row->owner)));
+		     is_poor_handle(prey, load64_relaxed(&row->part_of)) ||
+		     ends_with_the_poor(prey, load64_relaxed(&row->owner)));
 	prey->rows[index] = poor && load64_acquire(&row->word) == word ? word : 0;
 }
 
