@@ -147,7 +147,9 @@ void change_recover_other(struct lane *by, uint32_t dead_id, uint32_t index)
 static void recover_log(struct lane *by, const struct seg_lane *dead, uint32_t index)
 {
 	uint32_t ref = (uint32_t)load64_relaxed(&dead->args[0]);
-	if (ref && ref != (uint32_t)load64_seq(&by->seg->objects[index].changes))
+	/* What is in use by the object otherwise is none. */
+	if (ref && ref != (uint32_t)load64_seq(&by->seg->objects[index].changes) &&
+	    ref != load32_relaxed(&by->seg->objects[index].body) && block_size(by->seg, ref) >= CHANGE_LOG_SIZE)
 		object_free_block(by, index, ref);
 }
 
