@@ -170,6 +170,24 @@ static void what_another_has_taken_is_not_freed(void)
 	object_delete(&lane, other);
 }
 
+static void write_over_chain(const char *step, void *context)
+{
+	if (!strcmp(step, "queue_get.chained"))
+		lane.shared->chain = *(uint32_t *)context;
+}
+
+/* Whose record is written over while it borrows does not get hold of another queue's item. */
+static void what_was_not_taken_is_not_held(void)
+{
+	uint64_t q = make(false), other = make(false);
+	uint32_t ref = foreign(other);
+	struct span item = { NULL, 0 };
+	fault_trace(write_over_chain, &ref);
+	CU_ASSERT_EQUAL(queue_borrow(&lane, q, queue_borrower(1, lane.owner), &item), SABIR_DATA_LOSS);
+	fault_trace(NULL, NULL);
+	CU_ASSERT(spares(other, q));
+}
+
 static void damage_len(uint64_t q)
 {
 	live_item(q, 1)->block.len = UINT32_MAX;
@@ -299,6 +317,7 @@ int main(void)
 		KIT_TEST(a_hint_to_the_end_that_leads_astray_is_made_good),
 		KIT_TEST(slots_are_no_more_than_their_block_has_room_for),
 		KIT_TEST(slots_and_body_are_no_items),
+		KIT_TEST(what_was_not_taken_is_not_held),
 		KIT_TEST(what_another_has_taken_is_not_freed),
 		KIT_TEST(an_entry_that_leads_to_another_queues_body_is_damaged),
 		KIT_TEST(what_is_damaged_is_not_busy_for_a_snapshot),
