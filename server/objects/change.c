@@ -104,7 +104,8 @@ static uint32_t pipe_of(const struct segment *seg, uint32_t index, uint64_t *end
 	    load32_relaxed(&o->kind) != SEG_KIND_PIPE)
 		return 0;
 	*end = object_index(load64_relaxed(&pipe->queue[1])) == index;
-	return at;
+	/* Whatever the queue's entry says, the pipe has to lead to it. */
+	return *end || object_index(load64_relaxed(&pipe->queue[0])) == index ? at : 0;
 }
 
 void change_note_slow(struct lane *lane, uint32_t index, uint32_t what, uint64_t first, uint64_t count)
