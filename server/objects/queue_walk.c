@@ -111,7 +111,7 @@ static enum sabir_error new_slots(struct queue *q, uint32_t n, uint64_t base, st
 		return error;
 	struct seg_slots *made = (struct seg_slots *)block;
 	block->next = 0;
-	block->len = 0;
+	block->len = QUEUE_NO_ITEM;
 	made->base = base;
 	made->n_slots = n;
 	memset(made->slot, 0, n * 8ull);
@@ -224,7 +224,9 @@ static enum sabir_error look(struct queue *q, uint64_t *slot, uint64_t seen, str
 		return SABIR_DATA_LOSS;
 	if (!at)
 		return SABIR_EMPTY;
-	if (block_state(now) == SEG_BLOCK_LIVE && block_object(now) == q->index) {
+	if (block_word_is_of(now, q->index)) {
+		if (!queue_is_item(q, at))
+			return SABIR_DATA_LOSS;
 		*item = at;
 		*word = now;
 		return SABIR_OK;

@@ -171,8 +171,8 @@ static enum sabir_error insert_id(struct tasks *q, struct seg_lane *of, uint64_t
 	const struct skip ids = tasks_ids(q);
 	uint32_t ref = (uint32_t)load64_relaxed(&of->args[0]), last_ref = load32_relaxed(&q->body->id_last);
 	struct seg_task_id *id = made_block(q->seg, of, ref, sizeof(*id));
-	struct seg_block *last = last_ref && skip_node(&ids, last_ref) ? segment_at(q->seg, last_ref, sizeof(*last)) :
-									 NULL;
+	struct seg_block *last = last_ref && skip_node(&ids, last_ref) ? segment_at(q->seg, last_ref, sizeof(*last))
+								       : NULL;
 	if (!id || (last_ref && !last))
 		return SABIR_DATA_LOSS;
 	id->hash.ordinal = ordinal;
