@@ -61,6 +61,15 @@ static struct seg_session *session_of(const struct segment *seg, uint64_t owner)
 	return alive && its >> 32 == owner >> 32 && (its & 15) == SEG_OWNER_LIVE ? &seg->sessions[index] : NULL;
 }
 
+/* The handle of its dict; 0: it has none. The word may have been written over: an object that does not end with the session is none of it. */
+static uint64_t dict_in(const struct segment *seg, const struct seg_session *session, uint64_t owner)
+{
+	uint64_t handle = load64_acquire(&session->answers);
+	uint32_t index = object_index(handle);
+	bool own = index && index < seg->n_objects && load64_relaxed(&seg->objects[index].owner) == owner;
+	return own ? handle : 0;
+}
+
 bool answers_hold_items(const struct segment *seg, uint64_t owner)
 {
 	const struct seg_session *session = session_of(seg, owner);
@@ -70,9 +79,10 @@ bool answers_hold_items(const struct segment *seg, uint64_t owner)
 uint64_t answers_kept(const struct segment *seg, uint32_t index)
 {
 	uint64_t word = index < seg->n_owners ? owner_now(seg, index) : 0;
-	const struct seg_session *session = session_of(seg, (word & 0xffffffff00000000ull) | (index + 1));
+	uint64_t owner = (word & 0xffffffff00000000ull) | (index + 1);
+	const struct seg_session *session = session_of(seg, owner);
 	bool remote = session && load32_relaxed(&seg->owners[index].flags) & SEG_OWNER_REMOTE;
-	return remote ? load64_acquire(&session->answers) : 0;
+	return remote ? dict_in(seg, session, owner) : 0;
 }
 
 /* ---------------------------------------------------------------- keeping */
@@ -82,8 +92,8 @@ static enum sabir_error dict_of(struct lane *lane, uint64_t owner, struct seg_se
 {
 	const struct object_spec spec = { .kind = SEG_KIND_DICT, .hidden = true };
 	const struct actor own = lane->actor;
-	uint64_t none = 0, made;
-	*dict = load64_acquire(&session->answers);
+	uint64_t none = load64_acquire(&session->answers), made;
+	*dict = dict_in(lane->seg, session, owner);
 	if (*dict)
 		return SABIR_OK;
 	lane->actor = (struct actor){ .owner = owner };
@@ -95,8 +105,9 @@ static enum sabir_error dict_of(struct lane *lane, uint64_t owner, struct seg_se
 	*dict = made;
 	if (cas64(&session->answers, &none, made))
 		return SABIR_OK;
-	*dict = none;
-	return object_delete(lane, made);
+	*dict = dict_in(lane->seg, session, owner);
+	enum sabir_error deleted = object_delete(lane, made);
+	return *dict ? deleted : SABIR_DATA_LOSS;
 }
 
 /* The answer as the dict has it; data NULL: no memory. */
@@ -192,7 +203,7 @@ void answers_acknowledged(struct segment *seg, uint64_t owner, uint64_t below)
 enum sabir_error answer_drop(struct lane *lane, uint64_t owner, uint64_t id)
 {
 	struct seg_session *session = session_of(lane->seg, owner);
-	uint64_t dict = session ? load64_acquire(&session->answers) : 0;
+	uint64_t dict = session ? dict_in(lane->seg, session, owner) : 0;
 	uint8_t key[VALUE_MAX_HEAD + sizeof(id)];
 	enum sabir_error error = dict ? dict_delete(lane, dict, key_of(id, key)) : SABIR_OK;
 	FAULT("answers.dropped");
@@ -250,7 +261,7 @@ enum sabir_error answers_load(struct lane *lane, uint64_t owner, struct answers_
 	l.state.lost_below = load64_acquire(&session->lost_below);
 	l.state.acked_below = load64_acquire(&session->acked_below);
 	*state = l.state;
-	uint64_t dict = load64_acquire(&session->answers);
+	uint64_t dict = dict_in(lane->seg, session, owner);
 	while (!error && dict) {
 		struct bytes page = { 0 };
 		error = n++ < ANSWERS_MOST / ANSWERS_AT_ONCE
@@ -268,7 +279,7 @@ enum sabir_error answers_next(struct lane *lane, uint64_t owner, struct answers_
 			      struct kept_answer *answer)
 {
 	struct seg_session *session = session_of(lane->seg, owner);
-	uint64_t dict = session ? load64_acquire(&session->answers) : 0;
+	uint64_t dict = session ? dict_in(lane->seg, session, owner) : 0;
 	while (dict && !walk->over) {
 		bytes_empty(page);
 		enum sabir_error error = walk->n++ < ANSWERS_MOST
@@ -399,11 +410,12 @@ void asked_closed(struct lane *lane)
 static enum sabir_error is_kept(struct lane *by, const struct seg_lane *dead, bool *kept)
 {
 	uint64_t id = load64_relaxed(&dead->asked_id);
-	struct seg_session *session = session_of(by->seg, load64_relaxed(&dead->asked_owner));
+	uint64_t owner = load64_relaxed(&dead->asked_owner);
+	struct seg_session *session = session_of(by->seg, owner);
 	uint8_t key[VALUE_MAX_HEAD + sizeof(id)];
 	enum sabir_error error = SABIR_OK;
 	*kept = session && id < load64_relaxed(&session->acked_below);
-	uint64_t dict = session && !*kept ? load64_acquire(&session->answers) : 0;
+	uint64_t dict = session && !*kept ? dict_in(by->seg, session, owner) : 0;
 	if (dict)
 		error = dict_contains(by, dict, key_of(id, key), kept);
 	/* Of a dict that is gone or damaged nobody gets an answer. */

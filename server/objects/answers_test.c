@@ -109,6 +109,26 @@ static void test_damaged_ones_are_an_error(void)
 	end_session();
 }
 
+/* The word that leads to them may be written over. */
+static void test_they_are_not_kept_in_anothers_dict(void)
+{
+	const struct object_spec spec = { .kind = SEG_KIND_DICT };
+	struct span none = { NULL, 0 };
+	uint64_t other, n = 1;
+	open_session();
+	CU_ASSERT_FATAL(object_create(&lane, none, &spec, false, &other) == SABIR_OK);
+	seg.sessions[(uint32_t)session - 1].answers = other;
+	CU_ASSERT(keep(&lane, 1, "one") == SABIR_OK);
+	CU_ASSERT(dict_len(&lane, other, &n) == SABIR_OK && n == 0);
+	(void)load();
+	CU_ASSERT_STRING_EQUAL(known, "1 OK one;");
+	seg.sessions[(uint32_t)session - 1].answers = other;
+	CU_ASSERT(answer_drop(&lane, session, 1) == SABIR_OK);
+	CU_ASSERT(answers_kept(&seg, (uint32_t)session - 1) == 0);
+	end_session();
+	CU_ASSERT(object_delete(&lane, other) == SABIR_OK);
+}
+
 static void test_they_can_be_read_one_by_one(void)
 {
 	struct bytes page = { 0 };
@@ -346,6 +366,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_answers_are_kept_until_they_are_acknowledged);
 	CU_ADD_TEST(suite, test_they_end_with_their_session);
 	CU_ADD_TEST(suite, test_damaged_ones_are_an_error);
+	CU_ADD_TEST(suite, test_they_are_not_kept_in_anothers_dict);
 	CU_ADD_TEST(suite, test_they_can_be_read_one_by_one);
 	CU_ADD_TEST(suite, test_a_session_that_ends_keeps_them_until_they_are_done_with);
 	CU_ADD_TEST(suite, test_what_can_not_be_kept_is_lost_with_all_below);

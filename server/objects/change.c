@@ -104,7 +104,8 @@ static uint32_t pipe_of(const struct segment *seg, uint32_t index, uint64_t *end
 	    load32_relaxed(&o->kind) != SEG_KIND_PIPE)
 		return 0;
 	*end = object_index(load64_relaxed(&pipe->queue[1])) == index;
-	return at;
+	/* Whatever the queue's entry says, the pipe has to lead to it. */
+	return *end || object_index(load64_relaxed(&pipe->queue[0])) == index ? at : 0;
 }
 
 void change_note_slow(struct lane *lane, uint32_t index, uint32_t what, uint64_t first, uint64_t count)
@@ -147,7 +148,9 @@ void change_recover_other(struct lane *by, uint32_t dead_id, uint32_t index)
 static void recover_log(struct lane *by, const struct seg_lane *dead, uint32_t index)
 {
 	uint32_t ref = (uint32_t)load64_relaxed(&dead->args[0]);
-	if (ref && ref != (uint32_t)load64_seq(&by->seg->objects[index].changes))
+	/* What is in use by the object otherwise is none. */
+	if (ref && ref != (uint32_t)load64_seq(&by->seg->objects[index].changes) &&
+	    ref != load32_relaxed(&by->seg->objects[index].body) && block_size(by->seg, ref) >= CHANGE_LOG_SIZE)
 		object_free_block(by, index, ref);
 }
 

@@ -50,6 +50,23 @@ static uint64_t begin(uint64_t handle)
 	return page.last;
 }
 
+/* Who watches a pipe is told of its own queues, whatever an entry says that it is part of. */
+static void what_is_no_part_of_a_pipe_is_not_told_there(void)
+{
+	uint64_t pipe = make(&(struct object_spec){ .kind = SEG_KIND_PIPE });
+	uint64_t queue = make(&(struct object_spec){ .kind = SEG_KIND_QUEUE });
+	const struct queue_item item = { .body = text };
+	uint32_t accepted;
+	uint64_t last = begin(pipe);
+	(void)begin(queue);
+	seg.objects[object_index(queue)].part_of = pipe;
+	CU_ASSERT_EQUAL(queue_put(&lane, queue, &item, 1, &accepted), SABIR_OK);
+	CU_ASSERT(look(pipe, last) != SABIR_OK || page.last == last);
+	seg.objects[object_index(queue)].part_of = 0;
+	object_delete(&lane, queue);
+	object_delete(&lane, pipe);
+}
+
 /* ---------------------------------------------------------------- deaths */
 
 static void act_value(struct lane *by, void *context)
@@ -435,6 +452,7 @@ static void a_log_that_counts_from_nothing_is_data_loss(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
+		KIT_TEST(what_is_no_part_of_a_pipe_is_not_told_there),
 		KIT_TEST(whoever_dies_anywhere_is_told_or_has_changed_nothing),
 		KIT_TEST(death_in_the_beginning_or_the_end_of_a_log_costs_no_memory),
 		KIT_TEST(a_stopped_writer_holds_nobody_up_and_hides_nothing),

@@ -304,6 +304,28 @@ static void a_list_of_pending_versions_that_is_a_ring_ends(void)
 }
 
 /* Its parts would be whatever stands behind it, or lead to the same cells again and again. */
+/* What stands behind a small block is somebody else's. */
+static void what_is_too_small_for_a_leaf_is_none(void)
+{
+	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
+	uint64_t d = make_dict();
+	for (uint64_t key = 0; key < 60; key++)
+		CU_ASSERT_EQUAL(set(&lane, d, key, key), SABIR_OK);
+	struct seg_dict *body = segment_at(&seg, seg.objects[object_index(d)].body, sizeof(*body));
+	uint32_t ref = segment_ref(&seg, node_of(d, 1));
+	uint64_t size = block_size(&seg, ref), was[40];
+	struct seg_order *leaf = segment_at(&seg, ref, sizeof(*leaf));
+	CU_ASSERT_FATAL(size < sizeof(*leaf));
+	memcpy(was, (uint8_t *)leaf + size, sizeof(*leaf) - size);
+	leaf->level = 0;
+	leaf->base = body->next_order & ~63ull;
+	leaf->used = 0;
+	body->order = ref;
+	CU_ASSERT_EQUAL(set(&lane, d, 1000, 1), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(memcmp(was, (uint8_t *)leaf + size, sizeof(*leaf) - size), 0);
+	kit_end();
+}
+
 static void a_table_is_no_larger_than_its_block(void)
 {
 	CU_ASSERT_EQUAL_FATAL(kit_begin(8 << 20), 0);
@@ -433,6 +455,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(a_ref_out_of_bounds_is_data_loss),
 		KIT_TEST(a_table_is_no_larger_than_its_block),
+		KIT_TEST(what_is_too_small_for_a_leaf_is_none),
 		KIT_TEST(a_removal_at_the_end_of_a_part_looks_at_the_next_one),
 		KIT_TEST(a_part_is_in_a_table_once),
 		KIT_TEST(a_part_of_another_object_is_not_written_to),

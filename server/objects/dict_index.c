@@ -282,21 +282,29 @@ enum sabir_error dict_cell_of(const struct dict *d, uint32_t node, uint32_t hash
 
 /* ---------------------------------------------------------------- making tables */
 
+static void fill(struct seg_block *block, uint64_t size)
+{
+	memset(block + 1, 0, size - sizeof(*block));
+}
+
 static enum sabir_error new_block(const struct dict *d, uint64_t size, struct seg_block **block)
 {
 	enum sabir_error error = block_alloc(d->lane, size, DICT_HAND_INDEX, block);
 	if (!error)
-		memset(*block + 1, 0, size - sizeof(**block));
+		fill(*block, size);
 	return error;
 }
 
 static enum sabir_error make_part(const struct dict *d, const struct lane_table *t, uint32_t i)
 {
+	uint64_t size = sizeof(struct seg_cells) + 8 * (t->part_mask + 1ull);
 	struct seg_block *block;
-	enum sabir_error error = new_block(d, sizeof(struct seg_cells) + 8 * (t->part_mask + 1ull), &block);
+	enum sabir_error error = new_block(d, size, &block);
 	if (error)
 		return error;
 	dict_adopt(d, block);
+	if (dict_is_everybodys(d))
+		fill(block, size);
 	journal_store32(d->lane, &t->at->part[i >> PART_LOG2], segment_ref(d->seg, block));
 	dict_end_transaction(d);
 	FAULT("dict_index.part_linked");
@@ -311,12 +319,17 @@ static enum sabir_error start_table(const struct dict *d, uint64_t live)
 	struct seg_block *block;
 	while (log2 < MAX_LOG2 && (1ull << log2) < live * 9 / 4)
 		log2++;
-	enum sabir_error error = new_block(d, sizeof(struct seg_table) + 4ull * n_parts_of(log2), &block);
+	uint64_t size = sizeof(struct seg_table) + 4ull * n_parts_of(log2);
+	enum sabir_error error = new_block(d, size, &block);
 	if (error)
 		return error;
 	((struct seg_table *)block)->log2_cells = log2;
 	FAULT("dict_index.table_made");
 	dict_adopt(d, block);
+	if (dict_is_everybodys(d)) {
+		fill(block, size);
+		((struct seg_table *)block)->log2_cells = log2;
+	}
 	journal_store64(d->lane, &d->body->n_used, 0);
 	journal_store32(d->lane, &d->body->move_cursor, 0);
 	journal_store64(d->lane, &d->body->tables, segment_ref(d->seg, block) | current << 32);

@@ -44,6 +44,12 @@ static struct seg_order *block_at(const struct dict *d, uint32_t ref, uint32_t l
 	return load32_relaxed(&block->level) == level ? block : NULL;
 }
 
+/* Whether who has been led to the block may write into it: else what stands behind a smaller one would be written over. */
+static bool is_whole(const struct dict *d, const struct seg_order *block)
+{
+	return block_size(d->seg, segment_ref(d->seg, block)) >= sizeof(*block);
+}
+
 static struct seg_order *root_of(const struct dict *d, uint64_t root)
 {
 	return block_at(d, (uint32_t)root, (uint32_t)(root >> 32));
@@ -68,17 +74,29 @@ static bool has(const struct seg_order *block, uint32_t slot)
 
 /* ---------------------------------------------------------------- in */
 
+static void fill(struct seg_order *block, uint32_t level, uint64_t order)
+{
+	memset(&block->block + 1, 0, sizeof(*block) - sizeof(block->block));
+	block->level = level;
+	block->base = order & ~(span_of(level) - 1);
+}
+
 static enum sabir_error new_block(const struct dict *d, uint32_t level, uint64_t order, struct seg_order **block)
 {
 	struct seg_block *made;
 	enum sabir_error error = block_alloc(d->lane, sizeof(**block), DICT_HAND_INDEX, &made);
 	if (error)
 		return error;
-	memset(made + 1, 0, sizeof(**block) - sizeof(*made));
 	*block = (struct seg_order *)made;
-	(*block)->level = level;
-	(*block)->base = order & ~(span_of(level) - 1);
+	fill(*block, level, order);
 	return SABIR_OK;
+}
+
+static void put_below(struct seg_order *block, uint32_t level, uint64_t first, uint32_t ref)
+{
+	uint32_t slot = slot_of(first, level);
+	block->slot[slot] = ref;
+	block->used = 1ull << slot;
 }
 
 /* A root that covers the number, and its level: the first one, or one above those that cover less. */
@@ -98,15 +116,18 @@ static enum sabir_error reserve_root(const struct dict *d, uint64_t order, struc
 		level = root ? level + 1 : 0;
 		if (level >= MOST_LEVELS)
 			return SABIR_DATA_LOSS;
-		enum sabir_error error = new_block(d, level, below ? load64_relaxed(&below->base) : order, &made);
+		uint64_t first = below ? load64_relaxed(&below->base) : order;
+		enum sabir_error error = new_block(d, level, first, &made);
 		if (error)
 			return error;
-		if (below) {
-			uint32_t slot = slot_of(load64_relaxed(&below->base), level);
-			made->slot[slot] = (uint32_t)root;
-			made->used = 1ull << slot;
-		}
+		if (below)
+			put_below(made, level, first, (uint32_t)root);
 		dict_adopt(d, &made->block);
+		if (dict_is_everybodys(d)) {
+			fill(made, level, first);
+			if (below)
+				put_below(made, level, first, (uint32_t)root);
+		}
 		journal_store64(d->lane, &d->body->order, segment_ref(d->seg, made) | (uint64_t)level << 32);
 		dict_end_transaction(d);
 		FAULT("dict_order.root_made");
@@ -133,17 +154,19 @@ enum sabir_error dict_order_reserve(const struct dict *d, uint64_t order, struct
 				return SABIR_DATA_LOSS;
 			continue;
 		}
-		error = new_block(d, level - 1, order, &child);
+		error = is_whole(d, block) ? new_block(d, level - 1, order, &child) : SABIR_DATA_LOSS;
 		if (error)
 			return error;
 		store32_relaxed(&block->slot[slot], segment_ref(d->seg, child));
 		dict_adopt(d, &child->block);
+		if (dict_is_everybodys(d))
+			fill(child, level - 1, order);
 		journal_store64(d->lane, &block->used, load64_relaxed(&block->used) | 1ull << slot);
 		dict_end_transaction(d);
 		FAULT("dict_order.branch_made");
 	}
 	*leaf = block;
-	return SABIR_OK;
+	return is_whole(d, block) ? SABIR_OK : SABIR_DATA_LOSS;
 }
 
 void dict_order_insert(const struct dict *d, struct seg_order *leaf, uint64_t order, uint32_t node)

@@ -46,6 +46,12 @@ struct dict_found {
 
 /* ---- blocks */
 
+/* The directory. */
+static inline bool dict_is_everybodys(const struct dict *d)
+{
+	return d->index == 0;
+}
+
 static inline bool dict_word_is_live(const struct dict *d, uint64_t word)
 {
 	return block_word_is_of(word, d->index);
@@ -96,7 +102,10 @@ static inline struct seg_version *dict_version(const struct dict *d, uint32_t re
 void dict_disown_version(const struct dict *d, struct seg_version *version, bool inside, uint32_t hand);
 void dict_free_version(const struct dict *d, struct seg_version *version, bool inside);
 
-/* In a transaction: a block that is in the lane's hand becomes part of the dict. */
+/*
+ * In a transaction: a block that is in the lane's hand becomes part of the dict. Where the dict is everybody's, the directory, it is filled
+ * again behind that, in front of what makes it reachable.
+ */
 void dict_adopt(const struct dict *d, struct seg_block *block);
 /* In a transaction: a block of the dict becomes PRIVATE and comes into the hand; block_free it behind the commit. */
 void dict_disown(const struct dict *d, struct seg_block *block, uint32_t hand);

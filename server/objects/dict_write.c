@@ -151,6 +151,17 @@ static struct seg_version *version_inside(const struct dict *d, struct seg_node 
 	return version;
 }
 
+static void fill_node(const struct dict *d, struct seg_node *node, struct seg_version *version, struct span key)
+{
+	store32_relaxed(&node->block.len, (uint32_t)key.len);
+	store64_relaxed(&node->order, load64_relaxed(&d->body->next_order));
+	store64_relaxed(&node->gone, 0);
+	if (key.len)
+		memcpy(node + 1, key.data, key.len);
+	version->node = segment_ref(d->seg, node);
+	store32_relaxed(&node->block.next, segment_ref(d->seg, version));
+}
+
 /* A node with its first version, which is inside, or they are two blocks, each in the lane's hand. */
 static enum sabir_error new_node(const struct dict *d, const struct dict_entry *entry, struct seg_node **node,
 				 struct seg_version **version, bool *is_inside)
@@ -169,18 +180,25 @@ static enum sabir_error new_node(const struct dict *d, const struct dict_entry *
 		block_free(d->lane, &(*version)->block);
 	if (error)
 		return error;
-	struct seg_node *made = (struct seg_node *)block;
-	store32_relaxed(&block->len, (uint32_t)key.len);
-	store64_relaxed(&made->order, load64_relaxed(&d->body->next_order));
-	store64_relaxed(&made->gone, 0);
-	if (key.len)
-		memcpy(made + 1, key.data, key.len);
+	*node = (struct seg_node *)block;
 	if (inside)
-		*version = version_inside(d, made, off, entry);
-	(*version)->node = segment_ref(d->seg, made);
-	store32_relaxed(&block->next, segment_ref(d->seg, *version));
-	*node = made;
+		*version = version_inside(d, *node, off, entry);
+	fill_node(d, *node, *version, key);
 	return SABIR_OK;
+}
+
+/*
+ * What was filled while it was the lane's, filled again now that it is the directory's: somebody who writes over what is his, or another
+ * one's of his sort, would have his words in what is everybody's.
+ */
+static void fill_again(const struct dict *d, struct seg_node *node, struct seg_version *version, bool inside,
+		       const struct dict_entry *entry)
+{
+	if (inside)
+		(void)version_inside(d, node, (size_t)((uint8_t *)version - (uint8_t *)node), entry);
+	else
+		fill_version(d, version, entry);
+	fill_node(d, node, version, entry->key);
 }
 
 static void hands_off(const struct dict *d)
@@ -213,6 +231,8 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
 	if (!inside)
 		dict_adopt(d, &version->block);
 	dict_adopt(d, &node->block);
+	if (dict_is_everybodys(d))
+		fill_again(d, node, version, inside, entry);
 	dict_order_insert(d, leaf, order, ref);
 	dict_fill_cell(d, cell, key->hash, ref);
 	journal_store64(d->lane, &d->body->next_order, order + 1);
@@ -221,6 +241,13 @@ static enum sabir_error insert(const struct dict *d, struct dict_write *w, const
 	FAULT("dict_write.inserted");
 	w->count++;
 	return SABIR_OK;
+}
+
+static void link_version(const struct dict *d, struct seg_version *version, const struct seg_node *node,
+			 uint32_t replaced)
+{
+	version->node = segment_ref(d->seg, node);
+	store32_relaxed(&version->block.next, replaced);
 }
 
 /*
@@ -235,13 +262,16 @@ static enum sabir_error replace(const struct dict *d, const struct dict_found *f
 		return error;
 	bool own = ((load64_relaxed(&present->seq) ^ load64_relaxed(&version->seq)) & ~SEG_VERSION_TIMED) == 0;
 	uint32_t replaced = own ? load32_relaxed(&present->block.next) : segment_ref(d->seg, present);
-	version->node = segment_ref(d->seg, found->node);
-	store32_relaxed(&version->block.next, replaced);
+	link_version(d, version, found->node, replaced);
 	FAULT("dict_write.prepared");
 
 	if (dict_time_insert(d, version, entry->ends))
 		return SABIR_DATA_LOSS;
 	dict_adopt(d, &version->block);
+	if (dict_is_everybodys(d)) {
+		fill_version(d, version, entry);
+		link_version(d, version, found->node, replaced);
+	}
 	journal_store32(d->lane, &found->node->block.next, segment_ref(d->seg, version));
 	if (own) {
 		journal_store32(d->lane, &present->node, 0);

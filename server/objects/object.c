@@ -59,6 +59,21 @@ const struct object_kind *object_kind_of(uint32_t kind)
 
 /* ---------------------------------------------------------------- operations on an object */
 
+/* object_body; one that was found large enough is not measured again as long as it is the same block. */
+static void *entered_body(struct lane *lane, const struct seg_object *o, size_t size)
+{
+	struct lane_body *last = &lane->body;
+	uint32_t ref = load32_acquire(&o->body);
+	struct seg_block *body = segment_at(lane->seg, ref, size);
+	uint64_t word = body ? load64_acquire(&body->word) : 0;
+	if (!body || !block_word_is_of(word, (uint32_t)(o - lane->seg->objects)))
+		return NULL;
+	if (ref == last->ref && word == last->word && size <= last->size)
+		return body;
+	*last = (struct lane_body){ word, block_size(lane->seg, ref), ref };
+	return size <= last->size ? body : NULL;
+}
+
 enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, uint32_t kind, size_t body_size,
 			      struct seg_object **object, void *body)
 {
@@ -80,7 +95,7 @@ enum sabir_error object_enter(struct lane *lane, uint32_t op, uint64_t handle, u
 		error = SABIR_DATA_LOSS;
 	void *at = NULL;
 	if (!error) {
-		at = object_body(seg, o, body_size);
+		at = entered_body(lane, o, body_size);
 		if (!at)
 			error = object_damaged(o);
 	}

@@ -73,13 +73,15 @@ static inline bool error_would_wait(enum sabir_error error)
 }
 
 /*
- * Its body, of `size` bytes, or NULL: what the entry leads to is not the object's. Who goes where a damaged entry leads would work on the
- * body of another object, without its lock.
+ * Its body, of `size` bytes, or NULL: what the entry leads to is not the object's, or not that large. Who goes where a damaged entry leads
+ * would work on the body of another object, without its lock, or on what is behind a smaller block.
  */
 static inline void *object_body(const struct segment *seg, const struct seg_object *object, size_t size)
 {
-	struct seg_block *body = segment_at(seg, load32_acquire(&object->body), size);
-	return body && block_is_of(body, (uint32_t)(object - seg->objects)) ? body : NULL;
+	uint32_t ref = load32_acquire(&object->body);
+	struct seg_block *body = segment_at(seg, ref, size);
+	bool its = body && block_is_of(body, (uint32_t)(object - seg->objects)) && block_size(seg, ref) >= size;
+	return its ? body : NULL;
 }
 
 static inline uint32_t object_index(uint64_t handle)

@@ -55,6 +55,26 @@ static void anothers_is_data_loss_for_each_kind(void)
 	}
 }
 
+/* It would end in the middle of what its operations write. */
+static void one_that_is_too_small_is_data_loss(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	uint64_t handle = kit_make(&spec);
+	struct seg_object *o = &seg.objects[object_index(handle)], *found;
+	struct seg_block *body, *small;
+	uint32_t own = o->body;
+	CU_ASSERT_EQUAL_FATAL(block_alloc(&lane, SEG_LINE, 0, &small), SABIR_OK);
+	block_publish(small, object_index(handle));
+	o->body = segment_ref(&seg, small);
+	CU_ASSERT_EQUAL(object_enter(&lane, SEG_OP_READ, handle, 0, SEG_LINE + 1, &found, &body), SABIR_DATA_LOSS);
+	CU_ASSERT_PTR_NULL(object_body(&seg, o, SEG_LINE + 1));
+	CU_ASSERT_PTR_NOT_NULL(object_body(&seg, o, SEG_LINE));
+	o->body = own;
+	block_retract(&lane, small);
+	block_free(&lane, small);
+	object_delete(&lane, handle);
+}
+
 static void what_is_none_is_data_loss(void)
 {
 	static const uint32_t refs[] = { 0, 1, UINT32_MAX };
@@ -69,11 +89,33 @@ static void what_is_none_is_data_loss(void)
 	}
 }
 
+/* An entry in which somebody has written when it ended, though it lives. */
+static void its_memory_is_kept_for_who_is_inside(void)
+{
+	struct lane inside = kit_lane(&seg);
+	for (size_t i = 0; i < N_SPECS; i++) {
+		uint64_t poor = kit_make(&specs[i]);
+		struct seg_object *o = &seg.objects[object_index(poor)];
+		const struct seg_block *body = segment_at(&seg, o->body, sizeof(*body));
+		o->retire_epoch = 1;
+		lane_begin(&inside, SEG_OP_READ, object_index(poor));
+		CU_ASSERT_EQUAL(object_delete(&lane, poor), SABIR_OK);
+		object_sweep(&lane);
+		CU_ASSERT(block_is_of(body, object_index(poor)));
+		lane_end(&inside);
+		object_sweep(&lane);
+		CU_ASSERT(!block_is_of(body, object_index(poor)));
+	}
+	kit_lane_close(&inside);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(anothers_is_data_loss_for_each_kind),
+		KIT_TEST(one_that_is_too_small_is_data_loss),
 		KIT_TEST(what_is_none_is_data_loss),
+		KIT_TEST(its_memory_is_kept_for_who_is_inside),
 	};
 	return kit_run("bodies of objects", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -105,6 +105,30 @@ static bool sweep_index(struct lane *lane, uint32_t index, uint64_t oldest)
 
 /* ---------------------------------------------------------------- deleting */
 
+/*
+ * Of a LIVE object it is 0; else somebody has written there, and a sweep would not wait for who is in an operation. What a deleter has
+ * stored since stays.
+ */
+static void begin_anew(struct seg_object *o, uint64_t live)
+{
+	uint64_t seen = load64_seq(&o->retire_epoch);
+	if (__builtin_expect(seen != 0, 0) && load64_seq(&o->word) == live)
+		(void)cas64(&o->retire_epoch, &seen, 0);
+}
+
+bool object_make_dying(struct seg_object *o, uint64_t *word)
+{
+	uint64_t live = *word;
+	begin_anew(o, live);
+	return cas64(&o->word, word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)(live >> 32)));
+}
+
+/* Of what is DYING: from now on, whatever stands there. Who recovers the deleter only makes it later. */
+void object_retire(struct segment *seg, struct seg_object *o)
+{
+	store64_release(&o->retire_epoch, epoch_retire(seg));
+}
+
 enum sabir_error object_delete(struct lane *lane, uint64_t handle)
 {
 	struct segment *seg = lane->seg;
@@ -120,14 +144,14 @@ enum sabir_error object_delete(struct lane *lane, uint64_t handle)
 		store64_relaxed(&lane->shared->naming, handle | SEG_NAMING_DELETE);
 	FAULT("object_delete.begun");
 	lane_publishes(lane);
-	if (!cas64(&o->word, &word, object_word(SEG_OBJECT_DYING, 0, (uint32_t)generation))) {
+	if (!object_make_dying(o, &word)) {
 		store64_relaxed(&lane->shared->naming, 0);
 		return object_why_absent(word, handle);
 	}
 	FAULT("object_delete.dying");
 	/* A name that can't be taken off now is harmless: it leads to an object that is not LIVE. The sweep takes it off. */
-	if (object_finish_delete(lane, handle) == SABIR_BUSY && !load64_relaxed(&o->retire_epoch)) {
-		store64_release(&o->retire_epoch, epoch_retire(seg));
+	if (object_finish_delete(lane, handle) == SABIR_BUSY) {
+		object_retire(seg, o);
 		store32_seq(&seg->header->sweep_wanted, 1);
 	}
 	store64_relaxed(&lane->shared->naming, 0);
@@ -152,8 +176,7 @@ enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle)
 	if (names_of(seg, o, copy, &name) && names_drop(lane, name, handle) == SABIR_BUSY)
 		return SABIR_BUSY;
 	FAULT("object_delete.unnamed");
-	if (!load64_relaxed(&o->retire_epoch))
-		store64_release(&o->retire_epoch, epoch_retire(seg));
+	object_retire(seg, o);
 	FAULT("object_delete.retired");
 	store32_seq(&seg->header->sweep_wanted, 1);
 	return SABIR_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names when somebody holds the directory's lock and does not go on. */
+/* Names when somebody holds the directory's lock and does not go on, or writes over what is to become part of it. */
 #include "server/objects/dict.h"
 #include "server/objects/object.h"
 #include "server/objects/object_test_kit.h"
@@ -129,6 +129,41 @@ static void a_create_that_meets_the_lock_leaves_nothing(void)
 		CU_ASSERT_EQUAL(load64_acquire(&seg.objects[i].word) & 15, SEG_OBJECT_FREE);
 }
 
+/* Somebody writes over what is in the lane's hand, but for what says whose it is. */
+static void strike(const char *step, void *context)
+{
+	if (strcmp(step, "dict_write.prepared") != 0 && strcmp(step, "dict_index.table_made") != 0)
+		return;
+	for (unsigned i = 0; i < SEG_HAND_REFS; i++) {
+		uint32_t ref = lane.shared->hand[i];
+		uint64_t *block = ref ? segment_at(&seg, ref, sizeof(*block)) : NULL;
+		if (!block || !block_is_private(*block, lane.id) || !lane.directory)
+			continue;
+		memset(block + 1, 0xa5, block_size(&seg, ref) - sizeof(*block));
+		++*(unsigned *)context;
+	}
+}
+
+/* What is made part of the directory is everybody's from then on. */
+static void what_is_written_over_in_a_hand_does_not_come_into_the_directory(void)
+{
+	uint64_t handles[100], found;
+	unsigned n_struck = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		char text[16];
+		struct span each = { (const uint8_t *)text, (size_t)snprintf(text, sizeof(text), "each/%u", i) };
+		fault_trace(strike, &n_struck);
+		CU_ASSERT_EQUAL_FATAL(object_create(&lane, each, &spec, false, &handles[i]), SABIR_OK);
+		fault_trace(NULL, NULL);
+		CU_ASSERT(object_open(&lane, each, &found) == SABIR_OK && found == handles[i]);
+	}
+	CU_ASSERT(n_struck > 100);
+	CU_ASSERT_EQUAL(n_names(), 100);
+	for (unsigned i = 0; i < 100; i++)
+		CU_ASSERT_EQUAL(object_delete(&lane, handles[i]), SABIR_OK);
+	CU_ASSERT_EQUAL(n_names(), 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -137,6 +172,7 @@ int main(void)
 		KIT_TEST(a_name_that_was_given_anew_stays),
 		KIT_TEST(a_name_that_was_given_anew_stands_behind_the_others),
 		KIT_TEST(a_create_that_meets_the_lock_leaves_nothing),
+		KIT_TEST(what_is_written_over_in_a_hand_does_not_come_into_the_directory),
 	};
 	return kit_run("object, names", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

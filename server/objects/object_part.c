@@ -76,7 +76,9 @@ enum sabir_error object_part(struct lane *lane, uint64_t whole, uint32_t n, cons
 		enum sabir_error error = find(lane, whole, n, &found);
 		if (error)
 			return error;
-		if (names_is_live(lane->seg, found)) {
+		/* Another's is none, whatever leads to it. */
+		if (names_is_live(lane->seg, found) &&
+		    load64_relaxed(&lane->seg->objects[object_index(found)].part_of) == whole) {
 			*part = found;
 			return SABIR_OK;
 		}
@@ -105,12 +107,11 @@ static void end_part(struct segment *seg, uint64_t part)
 	struct seg_object *o = &seg->objects[index];
 	uint64_t word = object_word(SEG_OBJECT_LIVE, 0, generation);
 	uint64_t dying = object_word(SEG_OBJECT_DYING, 0, generation);
-	if (!cas64(&o->word, &word, dying) && word != dying)
+	if (!object_make_dying(o, &word) && word != dying)
 		return;
 	FAULT("object_part.dying");
 	event_notify_all(seg, index);
-	if (!load64_relaxed(&o->retire_epoch))
-		store64_release(&o->retire_epoch, epoch_retire(seg));
+	object_retire(seg, o);
 	FAULT("object_part.ended");
 }
 

@@ -33,6 +33,9 @@ static inline enum sabir_error object_why_absent(uint64_t word, uint64_t handle)
  * Within an operation that claimed the entry (FORMING or SWEEPING); can be done again.
  */
 void object_unbuild(struct lane *lane, uint32_t index);
+/* LIVE, as *word says, becomes DYING; false: it is something else by now, *word. Behind it object_retire. */
+bool object_make_dying(struct seg_object *o, uint64_t *word);
+void object_retire(struct segment *seg, struct seg_object *o);
 /* The steps of a delete behind the one that decided it; can be done again. Errors: BUSY (the directory). */
 enum sabir_error object_finish_delete(struct lane *lane, uint64_t handle);
 /*

@@ -21,6 +21,7 @@ enum sabir_error pipe_enter(struct lane *lane, uint32_t op, uint64_t handle, str
 	p->lane = lane;
 	p->seg = lane->seg;
 	p->index = object_index(handle);
+	p->handle = handle;
 	return object_enter(lane, op, handle, SEG_KIND_PIPE, sizeof(*p->body), &p->object, &p->body);
 }
 
@@ -49,8 +50,8 @@ static enum sabir_error look(const struct pipe *p, uint32_t end, bool sends, str
 		return SABIR_CLOSED;
 	/* Read before the queue: if it is closed and the queue then empty, nothing can come any more. */
 	d->closed = pipe_bit(&p->body->closed, 1 - end);
-	d->queue = load64_acquire(&p->body->queue[to]);
-	return SABIR_OK;
+	d->queue = pipe_queue(p, to);
+	return d->queue ? SABIR_OK : object_damaged(p->object);
 }
 
 static enum sabir_error find(struct lane *lane, uint64_t handle, uint32_t end, bool sends, struct direction *d)
@@ -239,7 +240,7 @@ enum sabir_error pipe_state(struct lane *lane, uint64_t handle, struct pipe_stat
 		return error;
 	error = read_ends(&p, &made);
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++)
-		queue[end] = load64_acquire(&p.body->queue[end]);
+		queue[end] = pipe_queue(&p, end);
 	pipe_leave(&p);
 	for (uint32_t end = 0; !error && end < PIPE_N_ENDS; end++) {
 		struct queue_size size;
@@ -296,6 +297,8 @@ static void describe_queue(struct lane *lane, uint64_t queue, struct object_info
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	struct seg_pipe *body = object_body(lane->seg, object, sizeof(*body));
+	struct pipe p = { .seg = lane->seg, .object = object, .body = body, .index = index };
+	p.handle = object_handle_of(lane->seg, index);
 	if (!body)
 		return;
 	info->max_items = load64_relaxed(&body->max_items);
@@ -304,7 +307,7 @@ static void describe(struct lane *lane, uint32_t index, struct seg_object *objec
 	info->closed = load16_relaxed(&body->closed) != 0;
 	info->memory_bytes = sizeof(*body);
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++)
-		describe_queue(lane, load64_acquire(&body->queue[end]), info);
+		describe_queue(lane, pipe_queue(&p, end), info);
 	store32_relaxed(&lane->shared->object, index);
 }
 

@@ -18,12 +18,19 @@
 #include "server/objects/refs.h"
 #include "server/objects/ring.h"
 
+#define HAND_HOLDERS 0u
+
 /* The next segment of a list of holders, NULL at its end, or where the list leads astray. */
 static struct seg_holders *holders_at(const struct pipe *p, uint32_t ref, struct ring *ring)
 {
 	if (!ref || ring_closes(ring, ref))
 		return NULL;
-	return segment_at(p->seg, ref, sizeof(struct seg_holders));
+	struct seg_holders *h = block_size(p->seg, ref) >= sizeof(*h) ? segment_at(p->seg, ref, sizeof(*h)) : NULL;
+	uint64_t word = h ? load64_acquire(&h->block.word) : 0;
+	bool its = block_is_joining(p->seg, ref, word, p->index, HAND_HOLDERS) ||
+		   /* published since */
+		   (h && block_is_of(&h->block, p->index));
+	return its ? h : NULL;
 }
 
 enum sabir_error pipe_holders(const struct pipe *p, uint32_t end, uint64_t owner, uint32_t *n)
@@ -60,7 +67,7 @@ bool pipe_held(struct lane *lane, uint32_t index, struct seg_object *object)
 static enum sabir_error append_holders(struct pipe *p, uint32_t *link, uint64_t owner)
 {
 	struct seg_block *block;
-	enum sabir_error error = block_alloc_zeroed(p->lane, sizeof(struct seg_holders), 0, 0, &block);
+	enum sabir_error error = block_alloc_zeroed(p->lane, sizeof(struct seg_holders), 0, HAND_HOLDERS, &block);
 	if (error)
 		return error;
 	struct seg_holders *h = (struct seg_holders *)block;
@@ -70,7 +77,7 @@ static enum sabir_error append_holders(struct pipe *p, uint32_t *link, uint64_t 
 	store32_release(link, segment_ref(p->seg, block));
 	FAULT("pipe_open.linked");
 	block_publish(block, p->index);
-	store32_relaxed(&p->lane->shared->hand[0], 0);
+	store32_relaxed(&p->lane->shared->hand[HAND_HOLDERS], 0);
 	return SABIR_OK;
 }
 
@@ -215,8 +222,8 @@ static void note_left(const struct pipe *p, uint32_t end)
 static void wake(const struct pipe *p)
 {
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++) {
-		uint32_t index = object_index(load64_acquire(&p->body->queue[end]));
-		if (index && index < p->seg->n_objects)
+		uint32_t index = object_index(pipe_queue(p, end));
+		if (index)
 			event_notify_all(p->seg, index);
 	}
 }
@@ -265,7 +272,7 @@ enum sabir_error pipe_tell(struct lane *lane, uint64_t handle)
 		return SABIR_OK;
 	uint16_t closed = load16_acquire(&p.body->closed);
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++)
-		queue[end] = load64_acquire(&p.body->queue[end]);
+		queue[end] = pipe_queue(&p, end);
 	pipe_leave(&p);
 
 	for (uint32_t end = 0; end < PIPE_N_ENDS; end++) {
@@ -343,6 +350,7 @@ enum sabir_error pipe_recover(struct lane *by, struct seg_lane *dead, uint32_t d
 			      struct seg_object *object)
 {
 	struct pipe p = { .lane = by, .seg = by->seg, .object = object, .index = index };
+	p.handle = object_handle_of(by->seg, index);
 	bool opening = load32_relaxed(&dead->op) == SEG_OP_PIPE_OPEN && lock_held_by(&object->lock, dead_id);
 	p.body = object_body(by->seg, object, sizeof(*p.body));
 	if (!p.body || load32_relaxed(&object->kind) != SEG_KIND_PIPE)

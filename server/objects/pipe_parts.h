@@ -11,6 +11,7 @@ struct pipe {
 	struct seg_object *object;
 	struct seg_pipe *body;
 	uint32_t index;
+	uint64_t handle;
 };
 
 enum sabir_error pipe_enter(struct lane *lane, uint32_t op, uint64_t handle, struct pipe *p);
@@ -19,6 +20,19 @@ void pipe_leave(struct pipe *p);
 static inline bool pipe_bit(const uint16_t *bits, uint32_t end)
 {
 	return load16_acquire(bits) >> end & 1;
+}
+
+/* The queue of what the end receives; 0: it has none, or the word leads to somebody else's. */
+static inline uint64_t pipe_queue(const struct pipe *p, uint32_t end)
+{
+	uint64_t queue = load64_acquire(&p->body->queue[end]);
+	uint32_t index = object_index(queue);
+	if (!index || index >= p->seg->n_objects)
+		return 0;
+	/* One that is gone is nobody else's: the queue's operations say that it is gone. */
+	bool its = load64_relaxed(&p->seg->objects[index].part_of) == p->handle ||
+		   object_handle_of(p->seg, index) != queue;
+	return its ? queue : 0;
 }
 
 /* How often the end is held: by `owner`, or by anybody if that is 0. Errors: DATA_LOSS. */

@@ -446,6 +446,61 @@ static void a_list_of_holders_that_is_a_ring_is_data_loss(void)
 	CU_ASSERT_EQUAL(object_delete(&a, pipe), SABIR_OK);
 }
 
+static struct seg_pipe *pipe_body(uint64_t pipe)
+{
+	return segment_at(&seg, seg.objects[object_index(pipe)].body, sizeof(struct seg_pipe));
+}
+
+static uint64_t queue_with_one(void)
+{
+	struct object_spec spec = { .kind = SEG_KIND_QUEUE };
+	struct queue_item item = { .body = { (const uint8_t *)"one", 3 } };
+	uint64_t queue = 0;
+	uint32_t accepted;
+	CU_ASSERT_EQUAL_FATAL(object_create(&a, (struct span){ NULL, 0 }, &spec, false, &queue), SABIR_OK);
+	CU_ASSERT_EQUAL(queue_put(&a, queue, &item, 1, &accepted), SABIR_OK);
+	return queue;
+}
+
+/* It has its item, and only that, and can be put into. */
+static void check_it_is_whole(uint64_t queue)
+{
+	struct queue_size size = { 0 };
+	CU_ASSERT_EQUAL(queue_size(&a, queue, &size), SABIR_OK);
+	CU_ASSERT(size.size == 1 && !size.closed);
+	object_delete(&a, queue);
+}
+
+/* What is written over the words of a pipe leads to nobody else's queue: not what is sent, nor the end. */
+static void a_queue_that_is_not_the_pipes_is_left_alone(void)
+{
+	uint64_t pipe = open_pipe(), queue = queue_with_one();
+	int64_t number;
+	pipe_body(pipe)->queue[0] = pipe_body(pipe)->queue[1] = queue;
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_DATA_LOSS);
+	seg.objects[object_index(pipe)].damaged = 0;
+	CU_ASSERT_EQUAL(recv_int(&b, pipe, 1, &number), SABIR_DATA_LOSS);
+	seg.objects[object_index(pipe)].damaged = 0;
+	CU_ASSERT_EQUAL(pipe_close(&a, pipe, 0), SABIR_OK);
+	CU_ASSERT_EQUAL(pipe_close(&b, pipe, 1), SABIR_OK);
+	check_it_is_whole(queue);
+	object_delete(&a, pipe);
+}
+
+/* Nor is a holder written into another's block. */
+static void holders_that_are_not_the_pipes_are_data_loss(void)
+{
+	uint64_t pipe = open_pipe(), queue = queue_with_one();
+	uint8_t before[sizeof(struct seg_queue)];
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(queue)].body, sizeof(*body));
+	memcpy(before, body, sizeof(before));
+	pipe_body(pipe)->holders[0] = seg.objects[object_index(queue)].body;
+	CU_ASSERT_EQUAL(pipe_open(&b, pipe, 0), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(memcmp(before, body, sizeof(before)), 0);
+	check_it_is_whole(queue);
+	object_delete(&a, pipe);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -466,6 +521,8 @@ int main(void)
 		KIT_TEST(a_recovery_that_dies_at_any_step_is_done_again),
 		KIT_TEST(a_deleter_that_dies_at_any_step_leaves_nothing),
 		KIT_TEST(a_list_of_holders_that_is_a_ring_is_data_loss),
+		KIT_TEST(a_queue_that_is_not_the_pipes_is_left_alone),
+		KIT_TEST(holders_that_are_not_the_pipes_are_data_loss),
 	};
 	return kit_run("pipe", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -53,16 +53,19 @@ void queue_drop_chain(struct queue *q, struct seg_lane *of, uint32_t of_id, uint
 		struct seg_block *block = segment_at(q->seg, ref, sizeof(*block));
 		uint64_t word = block ? load64_acquire(&block->word) : 0;
 		uint32_t state = block_state(word);
-		bool ours = state == SEG_BLOCK_LIVE ? block_object(word) == q->index : block_lane(word) == of_id;
+		bool live = state == SEG_BLOCK_LIVE;
+		bool ours = live ? queue_listed(q, ref) != NULL : block_lane(word) == of_id;
 		uint32_t next = block ? load32_relaxed(&block->next) : 0;
-		/* One that leads to itself was here already: the chain is a ring. */
-		if (!block || state == SEG_BLOCK_FREE || !ours || next == ref) {
+		record32(&of->hand[HAND_DROPPED], ref);
+		fence_compiler();
+		uint64_t private = block_word(SEG_BLOCK_PRIVATE, of_id, 0, block_tag(word));
+		/* One that leads to itself was here already: the chain is a ring. What is LIVE somebody may have found, and takes it. */
+		if (!block || state == SEG_BLOCK_FREE || !ours || next == ref ||
+		    (live && !cas64(&block->word, &word, private))) {
 			store32_relaxed(head, 0);
 			return;
 		}
-		record32(&of->hand[HAND_DROPPED], ref);
-		fence_compiler();
-		store64_release(&block->word, block_word(SEG_BLOCK_PRIVATE, of_id, 0, block_tag(word)));
+		store64_release(&block->word, private);
 		FAULT("queue_chain.private");
 		store32_relaxed(head, next);
 		FAULT("queue_chain.shortened");

@@ -363,7 +363,8 @@ static bool reenter(struct lane *lane, struct queue *q)
 	uint64_t handle = load64_relaxed(&lane->shared->handle);
 	uint32_t index = object_index(handle);
 	*q = (struct queue){ .lane = lane, .seg = lane->seg, .index = index, .handle = handle };
-	if (index < lane->seg->n_objects)
+	/* It is the object that the lane works on, unless somebody has written over one of the two. */
+	if (index < lane->seg->n_objects && index == load32_relaxed(&lane->shared->object))
 		q->object = &lane->seg->objects[index];
 	if (q->object && load32_relaxed(&q->object->kind) == SEG_KIND_QUEUE)
 		q->body = object_body(lane->seg, q->object, sizeof(*q->body));

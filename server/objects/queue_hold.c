@@ -111,9 +111,10 @@ static enum sabir_error hold_taken(struct queue *q, uint64_t holder)
 	uint32_t last = load32_relaxed(&q->body->held_last);
 	struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
 	struct seg_item *behind = last ? queue_listed(q, last) : NULL;
-	if (!item || (last && !behind))
+	uint64_t word = item ? load64_relaxed(&item->block.word) : 0;
+	bool taken = block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == lane->id;
+	if (!taken || (last && !behind))
 		return queue_damaged(q);
-	uint64_t word = load64_relaxed(&item->block.word);
 	note_refs(q, item, ref);
 	journal_store32(lane, &lane->shared->chain, load32_relaxed(&item->block.next));
 	journal_store32(lane, &item->block.next, 0);

@@ -66,18 +66,30 @@ static inline void queue_note(const struct queue *q, struct lane_cursor *cursor,
 #define HAND_OLD_SLOTS 3
 #define HAND_DROPPED 4
 
-/* A slots segment by ref, its size checked; NULL if it is none. */
+/* A slots segment by ref, its size checked; NULL if it is none. For who reads there: it may be left behind, or not the queue's. */
 struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t *n);
+/* The same for who writes there: one of the queue. One that was linked and not yet said to be the queue's is then. */
+struct seg_slots *queue_own_slots(const struct queue *q, uint32_t ref, uint32_t *n);
 /* The ref of the segment behind another, 0: there is none. Each begins with a higher ordinal, so there is no ring. Errors: DATA_LOSS. */
 enum sabir_error queue_next_slots(const struct segment *seg, const struct seg_slots *slots, uint32_t *next);
 /* An item by ref with its whole payload inside the data area; NULL if not. */
 struct seg_item *queue_item_at(const struct segment *seg, uint64_t ref, uint32_t *len);
 
+/*
+ * The queue's body and its slots are LIVE and the queue's as its items are, and no items: who took one would free where others write. Slots
+ * have this length.
+ */
+#define QUEUE_NO_ITEM UINT32_MAX
+static inline bool queue_is_item(const struct queue *q, const struct seg_item *item)
+{
+	return (const void *)item != (const void *)q->body && load32_relaxed(&item->block.len) != QUEUE_NO_ITEM;
+}
+
 /* One of a list under the object's lock, by ref: LIVE and the queue's. NULL: the list leads astray. */
 static inline struct seg_item *queue_listed(const struct queue *q, uint32_t ref)
 {
 	struct seg_item *item = block_size(q->seg, ref) ? segment_at(q->seg, ref, sizeof(*item)) : NULL;
-	return item && block_is_of(&item->block, q->index) ? item : NULL;
+	return item && block_is_of(&item->block, q->index) && queue_is_item(q, item) ? item : NULL;
 }
 
 /*

@@ -11,6 +11,15 @@
 
 /* ---------------------------------------------------------------- recovery */
 
+/* Whether a word of the data area is in a block of the queue's: nothing is stored in any other. */
+static bool is_in(const struct queue *q, const uint64_t *word)
+{
+	const struct seg_block *block = block_around(q->seg, (uint64_t)((const uint8_t *)word - q->seg->base));
+	uint64_t first = block ? load64_acquire(&block->word) : 0;
+	return block_word_is_of(first, q->index) ||
+	       (block && block_is_joining(q->seg, segment_ref(q->seg, block), first, q->index, HAND_NEW_SLOTS));
+}
+
 static uint64_t *slot_of(const struct segment *seg, const struct seg_lane *dead)
 {
 	uint64_t off = load64_relaxed(&dead->slot_off);
@@ -55,8 +64,15 @@ void queue_get_happened(struct seg_lane *dead)
 	fence_compiler();
 }
 
+/* Of a put's chain: made by the dead lane, or numbered already. */
+static bool is_chained(const struct queue *q, const struct seg_block *block, uint32_t dead_id)
+{
+	uint64_t word = block ? load64_acquire(&block->word) : 0;
+	return block_is_private(word, dead_id) || block_word_is_of(word, q->index);
+}
+
 /* The put died while it cut its chain: `doomed` begins where the chain has to end. */
-static void finish_cut(struct queue *q, struct seg_lane *dead)
+static void finish_cut(struct queue *q, struct seg_lane *dead, uint32_t dead_id)
 {
 	uint32_t doomed = load32_relaxed(&dead->doomed);
 	uint32_t *link = &dead->chain;
@@ -66,7 +82,7 @@ static void finish_cut(struct queue *q, struct seg_lane *dead)
 		return;
 	while ((ref = load32_relaxed(link)) != 0 && ref != doomed) {
 		struct seg_block *block = segment_at(q->seg, ref, sizeof(*block));
-		if (!block || ring_closes(&ring, ref))
+		if (!is_chained(q, block, dead_id) || ring_closes(&ring, ref))
 			return;
 		link = &block->next;
 	}
@@ -79,7 +95,7 @@ static void recover_put(struct queue *q, struct seg_lane *dead, uint32_t dead_id
 	bool dropping = load32_relaxed(&dead->phase) == SEG_PHASE_COMMITTED;
 	if (load32_relaxed(&dead->chain) && !dropping && was_published(q->seg, dead, dead_id))
 		store32_relaxed(&dead->chain, 0);
-	finish_cut(q, dead);
+	finish_cut(q, dead, dead_id);
 	store32_relaxed(&dead->phase, SEG_PHASE_COMMITTED);
 	FAULT("queue_recover.put");
 	queue_drop_chain(q, dead, dead_id, &dead->chain);
@@ -95,7 +111,7 @@ static void finish_take(struct queue *q, struct seg_lane *dead, uint32_t dead_id
 	struct seg_item *item = ref ? queue_item_at(q->seg, ref, &len) : NULL;
 	uint64_t *slot = slot_of(q->seg, dead);
 	uint64_t word = item ? load64_acquire(&item->block.word) : 0;
-	if (item && slot && block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == dead_id &&
+	if (item && slot && is_in(q, slot) && block_state(word) == SEG_BLOCK_TAKEN && block_lane(word) == dead_id &&
 	    load32_relaxed(&dead->chain) != ref) {
 		queue_detach(slot, ref, item);
 		FAULT("queue_recover.detached");
@@ -144,7 +160,8 @@ static void recover_slots(struct queue *q, struct seg_lane *dead, uint32_t dead_
 
 	block = left ? segment_at(q->seg, left, sizeof(*block)) : NULL;
 	word = block ? load64_acquire(&block->word) : 0;
-	if (block && block_word_is_of(word, q->index) && !slots_reachable(q, left) &&
+	if (block && block_word_is_of(word, q->index) && block_size(q->seg, left) && (void *)block != (void *)q->body &&
+	    !slots_reachable(q, left) &&
 	    cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, q->lane->id, 0, block_tag(word)))) {
 		store32_relaxed(&q->lane->shared->hand[HAND_OLD_SLOTS], left);
 		block_retire(q->lane, block);
@@ -174,8 +191,8 @@ bool queue_unlink_block(struct queue *q, uint64_t *link64, uint32_t *link32, uin
 	struct lane *lane = q->lane;
 	struct seg_block *block = block_size(q->seg, ref) ? segment_at(q->seg, ref, sizeof(*block)) : NULL;
 	uint64_t word = block ? load64_acquire(&block->word) : 0;
-	uint32_t state = block_state(word);
-	bool ours = block && (state == SEG_BLOCK_TAKEN || (state == SEG_BLOCK_LIVE && block_object(word) == q->index));
+	/* Who takes an item does it in an operation, which is over, or else nobody is to unlink what it has. */
+	bool ours = block_word_is_of(word, q->index) && (void *)block != (void *)q->body;
 	if (ours) {
 		store32_relaxed(&lane->shared->hand[HAND_ITEM], ref);
 		fence_compiler();
@@ -197,9 +214,10 @@ static void destroy_items(struct queue *q, struct seg_slots *slots, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t seen;
 		while ((seen = load64_relaxed(&slots->slot[i])) != 0 && seen <= UINT32_MAX) {
-			struct seg_item *item = segment_at(q->seg, (uint32_t)seen, sizeof(*item));
+			struct seg_item *item = queue_listed(q, (uint32_t)seen);
 			uint64_t next = item ? load32_relaxed(&item->block.next) : 0;
-			if (!queue_unlink_block(q, &slots->slot[i], NULL, (uint32_t)seen, next ? next : SEG_SLOT_DONE))
+			if (!item || (void *)item == (void *)slots ||
+			    !queue_unlink_block(q, &slots->slot[i], NULL, (uint32_t)seen, next ? next : SEG_SLOT_DONE))
 				store64_relaxed(&slots->slot[i], SEG_SLOT_DONE);
 		}
 	}
@@ -209,9 +227,9 @@ static void destroy_list(struct queue *q, uint32_t *first)
 {
 	uint32_t ref;
 	while ((ref = load32_relaxed(first)) != 0) {
-		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+		struct seg_item *item = queue_listed(q, ref);
 		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
-		if (!queue_unlink_block(q, NULL, first, ref, next))
+		if (!item || !queue_unlink_block(q, NULL, first, ref, next))
 			store32_relaxed(first, 0);
 	}
 }
@@ -227,13 +245,13 @@ static void destroy_held(struct queue *q)
 	struct ring ring = { 0 };
 	uint32_t ref, n = 0;
 	while ((ref = load32_relaxed(link)) != 0) {
-		struct seg_item *item = segment_at(q->seg, ref, sizeof(*item));
+		struct seg_item *item = queue_listed(q, ref);
 		uint32_t next = item ? load32_relaxed(&item->block.next) : 0;
 		bool lent = item && queue_is_lent(q->seg, item, q->index);
 		if (lent && !ring_closes(&ring, ref)) {
 			link = &item->block.next;
 			n++;
-		} else if (lent || !queue_unlink_block(q, NULL, link, ref, next)) {
+		} else if (lent || !item || !queue_unlink_block(q, NULL, link, ref, next)) {
 			store32_relaxed(link, 0); /* a ring is cut where it has led to all its items */
 		}
 	}
@@ -250,7 +268,7 @@ void queue_destroy(struct lane *lane, uint32_t index, struct seg_object *object)
 	if (!q.body)
 		return;
 	while ((head = load64_relaxed(&q.body->head)) != 0) {
-		struct seg_slots *slots = queue_slots(q.seg, (uint32_t)head, &n);
+		struct seg_slots *slots = queue_own_slots(&q, (uint32_t)head, &n);
 		if (!slots) {
 			store64_relaxed(&q.body->head, 0);
 			break;

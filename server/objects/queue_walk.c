@@ -29,10 +29,25 @@ struct seg_slots *queue_slots(const struct segment *seg, uint32_t ref, uint32_t 
 	if (!slots)
 		return NULL;
 	uint32_t n_slots = load32_relaxed(&slots->n_slots);
-	if (n_slots == 0 || n_slots > MOST_SLOTS || !segment_at(seg, ref, sizeof(*slots) + n_slots * 8ull))
+	if (n_slots == 0 || n_slots > MOST_SLOTS || sizeof(*slots) + n_slots * 8ull > block_size(seg, ref))
 		return NULL;
 	*n = n_slots;
 	return slots;
+}
+
+/* A linked segment is PRIVATE to its maker until somebody says that it is the queue's. Whether it is the queue's then. */
+static bool confirm_slots(const struct queue *q, struct seg_slots *slots)
+{
+	uint64_t word = load64_acquire(&slots->block.word);
+	if (block_is_joining(q->seg, segment_ref(q->seg, slots), word, q->index, HAND_NEW_SLOTS))
+		cas64(&slots->block.word, &word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word)));
+	return block_is_of(&slots->block, q->index);
+}
+
+struct seg_slots *queue_own_slots(const struct queue *q, uint32_t ref, uint32_t *n)
+{
+	struct seg_slots *slots = queue_slots(q->seg, ref, n);
+	return slots && confirm_slots(q, slots) ? slots : NULL;
 }
 
 enum sabir_error queue_next_slots(const struct segment *seg, const struct seg_slots *slots, uint32_t *next)
@@ -76,15 +91,14 @@ static inline bool resume(const struct queue *q, const struct lane_cursor *curso
 	return true;
 }
 
-static enum sabir_error place_at(struct queue *q, uint64_t hint, struct place *place)
+/* False: the hint does not lead into the queue's slots, which a stale one need not do. */
+static bool place_at(const struct queue *q, uint64_t hint, struct place *place)
 {
 	place->hint = hint;
 	place->ref = (uint32_t)hint;
 	place->i = (uint32_t)(hint >> 32);
-	place->slots = queue_slots(q->seg, place->ref, &place->n);
-	if (!place->slots || place->i > place->n)
-		return queue_damaged(q);
-	return SABIR_OK;
+	place->slots = queue_own_slots(q, place->ref, &place->n);
+	return place->slots && place->i <= place->n;
 }
 
 /* ---------------------------------------------------------------- segments of slots */
@@ -97,20 +111,12 @@ static enum sabir_error new_slots(struct queue *q, uint32_t n, uint64_t base, st
 		return error;
 	struct seg_slots *made = (struct seg_slots *)block;
 	block->next = 0;
-	block->len = 0;
+	block->len = QUEUE_NO_ITEM;
 	made->base = base;
 	made->n_slots = n;
 	memset(made->slot, 0, n * 8ull);
 	*slots = made;
 	return SABIR_OK;
-}
-
-/* A linked segment is PRIVATE to its maker until somebody says that it is the queue's. */
-static void confirm_slots(struct queue *q, struct seg_slots *slots)
-{
-	uint64_t word = load64_acquire(&slots->block.word);
-	if (block_state(word) == SEG_BLOCK_PRIVATE)
-		cas64(&slots->block.word, &word, block_word(SEG_BLOCK_LIVE, 0, q->index, block_tag(word)));
 }
 
 /* What to do with a new segment after the attempt to link it. */
@@ -121,7 +127,7 @@ static void settle_slots(struct queue *q, struct seg_slots *slots, bool linked)
 		return;
 	}
 	FAULT("queue_slots.linked");
-	confirm_slots(q, slots);
+	(void)confirm_slots(q, slots);
 	record32(&q->lane->shared->hand[HAND_NEW_SLOTS], 0);
 }
 
@@ -160,7 +166,7 @@ static void retire_slots(struct queue *q, struct seg_slots *slots)
 	block_retire(q->lane, &slots->block);
 }
 
-/* The head goes on to the next segment; the tail's hint must not stay behind, nor an unconfirmed segment. */
+/* The head goes on to the next segment; the tail's hint must not stay behind. */
 static void leave_slots(struct queue *q, struct place *place, uint32_t next)
 {
 	struct seg_lane *shared = q->lane->shared;
@@ -168,7 +174,6 @@ static void leave_slots(struct queue *q, struct place *place, uint32_t next)
 	uint64_t head = place->hint;
 	if (tail == 0 || (uint32_t)tail == place->ref)
 		cas64(&q->body->tail, &tail, place_hint(next, 0));
-	confirm_slots(q, place->slots);
 	record32(&shared->hand[HAND_OLD_SLOTS], place->ref);
 	fence_compiler();
 	if (cas64(&q->body->head, &head, place_hint(next, 0))) {
@@ -219,7 +224,9 @@ static enum sabir_error look(struct queue *q, uint64_t *slot, uint64_t seen, str
 		return SABIR_DATA_LOSS;
 	if (!at)
 		return SABIR_EMPTY;
-	if (block_state(now) == SEG_BLOCK_LIVE && block_object(now) == q->index) {
+	if (block_word_is_of(now, q->index)) {
+		if (!queue_is_item(q, at))
+			return SABIR_DATA_LOSS;
 		*item = at;
 		*word = now;
 		return SABIR_OK;
@@ -259,12 +266,12 @@ enum sabir_error queue_first(struct queue *q, struct place *place, struct seg_it
 		uint64_t head = load64_acquire(&q->body->head);
 		if (head == 0)
 			return SABIR_EMPTY;
-		enum sabir_error error = SABIR_OK;
-		if (!resume(q, &q->lane->took, head, place))
-			error = place_at(q, head, place);
-		if (error)
-			return error;
-		error = first_in(q, place, item, word);
+		if (!resume(q, &q->lane->took, head, place) && !place_at(q, head, place)) {
+			if (load64_acquire(&q->body->head) == head)
+				break;
+			continue;
+		}
+		enum sabir_error error = first_in(q, place, item, word);
 		if (error || place->i < place->n)
 			return error;
 		uint32_t next;
@@ -319,18 +326,36 @@ static enum sabir_error skip_full(struct place *place)
 	return SABIR_OK;
 }
 
+/*
+ * A place at or in front of the end, by the tail's hint or, where that is none, or has stayed behind, by the head's. EMPTY: nothing was
+ * put yet. Errors: DATA_LOSS.
+ */
+static enum sabir_error near_end(struct queue *q, const struct lane_cursor *cursor, struct place *place)
+{
+	while (queue_looks(q)) {
+		uint64_t tail = load64_acquire(&q->body->tail);
+		uint64_t head = load64_acquire(&q->body->head);
+		bool found = (tail && (resume(q, cursor, tail, place) || place_at(q, tail, place))) ||
+			     (head && (resume(q, cursor, head, place) || place_at(q, head, place)));
+		place->hint = tail;
+		if (found)
+			return SABIR_OK;
+		if (!tail && !head)
+			return SABIR_EMPTY;
+		if (load64_acquire(&q->body->tail) == tail && load64_acquire(&q->body->head) == head)
+			break;
+	}
+	return queue_damaged(q);
+}
+
 enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *closed)
 {
+	static const struct lane_cursor nowhere = { 0 };
 	struct place place;
-	uint64_t hint = load64_acquire(&q->body->tail);
 	*closed = false;
 	*ordinal = 0;
-	if (hint == 0)
-		hint = load64_acquire(&q->body->head);
-	while (hint && queue_looks(q)) {
-		enum sabir_error error = place_at(q, hint, &place);
-		if (error)
-			return error;
+	enum sabir_error error = near_end(q, &nowhere, &place);
+	while (!error && queue_looks(q)) {
 		*closed = skip_full(&place) == SABIR_CLOSED;
 		error = ordinal_before(q, &place, ordinal);
 		if (error || place.i < place.n)
@@ -338,9 +363,12 @@ enum sabir_error queue_end_ordinal(struct queue *q, uint64_t *ordinal, bool *clo
 		uint32_t next;
 		if (queue_next_slots(q->seg, place.slots, &next))
 			return queue_damaged(q);
-		hint = place_hint(next, 0);
+		if (!next)
+			return SABIR_OK;
+		if (!place_at(q, place_hint(next, 0), &place)) /* it was left behind since */
+			error = near_end(q, &nowhere, &place);
 	}
-	return hint ? queue_damaged(q) : SABIR_OK;
+	return error == SABIR_EMPTY ? SABIR_OK : queue_damaged(q);
 }
 
 /* The cursor stands at the place itself, so it knows the ordinal. */
@@ -354,22 +382,15 @@ enum sabir_error queue_end(struct queue *q, struct place *place, uint64_t *ordin
 {
 	const struct lane_cursor *cursor = &q->lane->put;
 	while (queue_looks(q)) {
-		uint64_t hint = load64_acquire(&q->body->tail);
-		uint64_t tail = hint;
-		if (hint == 0)
-			hint = load64_acquire(&q->body->head);
-		if (hint == 0) {
-			enum sabir_error error = first_slots(q);
+		enum sabir_error error = near_end(q, cursor, place);
+		if (error == SABIR_EMPTY) {
+			error = first_slots(q);
 			if (error)
 				return error;
 			continue;
 		}
-		enum sabir_error error = SABIR_OK;
-		if (!resume(q, cursor, hint, place))
-			error = place_at(q, hint, place);
 		if (error)
 			return error;
-		place->hint = tail;
 		error = skip_full(place);
 		if (!error && resumed_at(cursor, q, place))
 			*ordinal = cursor->ordinal;

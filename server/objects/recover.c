@@ -55,6 +55,21 @@ static enum sabir_error repair_object(struct lane *by, struct seg_lane *dead, ui
 	return SABIR_OK;
 }
 
+/*
+ * Whether the object may be what the dead lane was making: of one without a name that has no whole its maker is the owner, or its first
+ * holder. A server's lanes make objects for others; nobody else's is to be believed that a living object is his.
+ */
+static bool may_have_made(const struct segment *seg, const struct seg_lane *dead, const struct seg_object *o)
+{
+	uint32_t owner = (uint32_t)(load64_relaxed(&dead->word) >> 32);
+	if (owner >= seg->n_owners)
+		return false;
+	uint64_t tag = (owner_word(seg, owner) & 0xffffffff00000000ull) | (owner + 1);
+	return (load32_relaxed(&seg->owners[owner].flags) & SEG_OWNER_SERVER) || load32_relaxed(&o->name) ||
+	       load64_relaxed(&o->part_of) || load64_relaxed(&o->owner) == tag ||
+	       load64_relaxed(&o->held) == hold_first(tag);
+}
+
 /* A create that did not get as far as its name, a delete that did not get rid of it, a sweep half done. */
 static enum sabir_error repair_naming(struct lane *by, struct seg_lane *dead, uint32_t dead_id)
 {
@@ -73,7 +88,8 @@ static enum sabir_error repair_naming(struct lane *by, struct seg_lane *dead, ui
 		store32_seq(&seg->header->sweep_wanted, 1);
 	} else if (word == object_word(SEG_OBJECT_DYING, 0, generation)) {
 		return object_finish_delete(by, handle);
-	} else if (word == object_word(SEG_OBJECT_LIVE, 0, generation) && !(naming & SEG_NAMING_DELETE)) {
+	} else if (word == object_word(SEG_OBJECT_LIVE, 0, generation) && !(naming & SEG_NAMING_DELETE) &&
+		   may_have_made(seg, dead, o)) {
 		return object_delete_unnamed(by, handle);
 	}
 	return SABIR_OK;

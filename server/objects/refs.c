@@ -96,6 +96,7 @@ static bool counts(const struct segment *seg, uint64_t hold)
 /* The holds of an object, one after the other: that in the entry, then the blocks'. */
 struct holds {
 	const struct segment *seg;
+	uint32_t index;
 	uint64_t *first;
 	struct seg_holds *block;
 	uint32_t next;
@@ -105,7 +106,21 @@ struct holds {
 
 static struct holds holds_of(const struct segment *seg, struct seg_object *o)
 {
-	return (struct holds){ .seg = seg, .first = &o->held, .next = load32_acquire(&o->holders) };
+	return (struct holds){ .seg = seg,
+			       .index = (uint32_t)(o - seg->objects),
+			       .first = &o->held,
+			       .next = load32_acquire(&o->holders) };
+}
+
+/* NULL: it is not the object's, and not just becoming so. */
+static struct seg_holds *holds_at(const struct holds *h, uint32_t ref)
+{
+	struct seg_holds *at = block_size(h->seg, ref) >= sizeof(*at) ? segment_at(h->seg, ref, sizeof(*at)) : NULL;
+	uint64_t word = at ? load64_acquire(&at->block.word) : 0;
+	bool its = block_is_joining(h->seg, ref, word, h->index, HAND_HOLDS) ||
+		   /* published since */
+		   (at && block_is_of(&at->block, h->index));
+	return its ? at : NULL;
 }
 
 /* NULL behind the last. What is damaged ends the list. */
@@ -117,8 +132,7 @@ static uint64_t *next_hold(struct holds *h)
 		return first;
 	}
 	if (!h->block || h->i == SEG_N_HOLDS) {
-		h->block = h->next && !ring_closes(&h->ring, h->next) ? segment_at(h->seg, h->next, sizeof(*h->block))
-								      : NULL;
+		h->block = h->next && !ring_closes(&h->ring, h->next) ? holds_at(h, h->next) : NULL;
 		if (!h->block)
 			return NULL;
 		h->next = load32_acquire(&h->block->block.next);
@@ -264,7 +278,7 @@ void hold_destroy(struct lane *lane, uint32_t index)
 	uint32_t ref;
 	store64_relaxed(&o->held, 0);
 	while ((ref = load32_relaxed(&o->holders)) != 0 && most-- > 0) {
-		struct seg_block *block = block_size(seg, ref) ? segment_at(seg, ref, sizeof(struct seg_holds)) : NULL;
+		struct seg_block *block = block_size(seg, ref) ? segment_at(seg, ref, sizeof(*block)) : NULL;
 		uint64_t word = block ? load64_acquire(&block->word) : 0;
 		if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != index) {
 			store32_relaxed(&o->holders, 0);

@@ -75,6 +75,22 @@ static void what_has_a_name_or_an_owner_is_not_held(void)
 	object_delete(&lane, bound);
 }
 
+/* A hold is not written into what somebody has written over the ref to the blocks of them. */
+static void what_is_not_the_objects_has_no_holds(void)
+{
+	uint64_t o = make(&lane, NULL, false), fine = make(&lane, "fine", false);
+	uint8_t before[sizeof(struct seg_queue)];
+	const struct seg_queue *body = segment_at(&seg, seg.objects[object_index(fine)].body, sizeof(*body));
+	memcpy(before, body, sizeof(before));
+	seg.objects[object_index(o)].holders = seg.objects[object_index(fine)].body;
+	CU_ASSERT_EQUAL(object_hold(&other, o), SABIR_OK);
+	CU_ASSERT_EQUAL(memcmp(before, body, sizeof(before)), 0);
+	CU_ASSERT_EQUAL(object_release(&other, o), SABIR_OK);
+	object_delete(&lane, o);
+	object_delete(&lane, fine);
+	kit_settle(&lane);
+}
+
 static void nobody_holds_nothing(void)
 {
 	struct lane nobody = lane;
@@ -259,12 +275,24 @@ static void a_look_at_a_list_that_is_a_ring_is_short(void)
 		kit_lane_close(&others[i]);
 }
 
+/* Somebody has written into the record of a lane that it was making it. */
+static void who_dies_does_not_take_anothers_object_with_him(void)
+{
+	struct lane poor = kit_lane(&seg);
+	uint64_t o = make(&lane, NULL, false);
+	poor.shared->naming = o;
+	CU_ASSERT_EQUAL(owner_recover(&lane, poor.owner), SABIR_OK);
+	CU_ASSERT_EQUAL(object_hold(&lane, o), SABIR_OK);
+	object_delete(&lane, o);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(who_makes_an_object_holds_it),
 		KIT_TEST(holds_are_counted_for_each_owner),
 		KIT_TEST(what_has_a_name_or_an_owner_is_not_held),
+		KIT_TEST(what_is_not_the_objects_has_no_holds),
 		KIT_TEST(nobody_holds_nothing),
 		KIT_TEST(many_owners_can_hold_an_object_often),
 		KIT_TEST(the_place_of_the_gone_is_used_again),
@@ -272,6 +300,7 @@ int main(void)
 		KIT_TEST(death_while_it_is_made_or_deleted_leaves_nothing),
 		KIT_TEST(a_damaged_list_ends_where_it_is_damaged),
 		KIT_TEST(a_look_at_a_list_that_is_a_ring_is_short),
+		KIT_TEST(who_dies_does_not_take_anothers_object_with_him),
 	};
 	return kit_run("refs", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -42,6 +42,10 @@ struct seg_skip *skip_node(const struct skip *s, uint32_t ref)
 	uint64_t word = load64_relaxed(&block->word);
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != s->index)
 		return NULL;
+	/* Every block has a line. What is behind a smaller one is somebody else's. */
+	uint64_t end = s->offset + sizeof(struct seg_skip);
+	if (end > SEG_LINE && block_size(s->lane->seg, ref) < end)
+		return NULL;
 	return (struct seg_skip *)((uint8_t *)block + s->offset);
 }
 

@@ -280,6 +280,80 @@ static void a_task_of_another_queue_is_not_put(void)
 	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
 }
 
+/* ---------------------------------------------------------------- what is not the queue's, or too small */
+
+/* A queue with ids, of whose body somebody has written over a word. */
+static struct seg_task_queue *with_ids(uint64_t *handle)
+{
+	struct tasks view;
+	*handle = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO, .dedup_window_ns = HOUR });
+	CU_ASSERT_EQUAL(put_as(&a, *handle, 1, &(struct task_put){ .id = text("one") }), SABIR_OK);
+	CU_ASSERT_FATAL(tasks_view(&a, object_index(*handle), &seg.objects[object_index(*handle)], &view));
+	return view.body;
+}
+
+static void an_id_is_not_linked_behind_another_objects_block(void)
+{
+	uint64_t q, other = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	struct seg_task_queue *body = with_ids(&q);
+	uint32_t ref = seg.objects[object_index(other)].body;
+	const struct seg_block *block = segment_at(&seg, ref, sizeof(*block));
+	body->id_last = ref;
+	CU_ASSERT_EQUAL(put_as(&a, q, 2, &(struct task_put){ .id = text("two") }), SABIR_DATA_LOSS);
+	CU_ASSERT_EQUAL(block->next, 0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+}
+
+/* An id's block ends where a task has its lease. */
+static void an_id_is_no_task(void)
+{
+	uint64_t q;
+	struct task_lease taken;
+	struct seg_task_queue *body = with_ids(&q);
+	struct seg_task *task = segment_at(&seg, body->ready[0], sizeof(*task));
+	struct seg_task_id *id = segment_at(&seg, body->ids[0], sizeof(*id));
+	uint64_t size = block_size(&seg, body->ids[0]);
+	uint8_t behind[SEG_LINE];
+	CU_ASSERT_FATAL(size < sizeof(*task));
+	/* What is behind it may look like the rest of a task. */
+	((struct seg_task *)id)->state = SEG_TASK_READY;
+	((struct seg_task *)id)->timed = 0;
+	memcpy(behind, (uint8_t *)id + size, sizeof(behind));
+	body->ready[0] = segment_ref(&seg, id);
+	CU_ASSERT_EQUAL(lease(&a, q, HOUR, &taken), SABIR_DATA_LOSS * 1000);
+	CU_ASSERT_EQUAL(memcmp(behind, (uint8_t *)id + size, sizeof(behind)), 0);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+static void a_block_that_is_too_small_is_no_log(void)
+{
+	uint64_t q;
+	struct seg_task_queue *body = with_ids(&q);
+	struct seg_task_log *log = segment_at(&seg, body->ids[0], sizeof(*log));
+	uint64_t before = log->n_touched;
+	body->log = segment_ref(&seg, log);
+	CU_ASSERT_EQUAL(put(q, 2), SABIR_OK);
+	CU_ASSERT_EQUAL(log->n_touched, before);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+}
+
+/* Nor are its items put into another task queue than the one that the lane works on. */
+static void an_open_take_of_another_queue_leaves_that_alone(void)
+{
+	uint64_t q = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	uint64_t other = make(&(struct task_spec){ .discipline = SEG_TASK_FIFO });
+	struct bytes out = { 0 };
+	CU_ASSERT_EQUAL(put(q, 1), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(task_queue_take_open(&a, q, 1, &out, NULL), SABIR_OK);
+	bytes_fini(&out);
+	a.shared->handle = other;
+	CU_ASSERT_EQUAL(task_queue_take_abandon(&a), SABIR_OK);
+	CU_ASSERT_EQUAL(get(other), IS_EMPTY);
+	CU_ASSERT_EQUAL(object_delete(&a, q), SABIR_OK);
+	CU_ASSERT_EQUAL(object_delete(&a, other), SABIR_OK);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -295,6 +369,10 @@ int main(void)
 		KIT_TEST(an_open_take_is_unlinked_before_it_is_freed),
 		KIT_TEST(a_ring_of_tasks_to_put_ends),
 		KIT_TEST(a_task_of_another_queue_is_not_put),
+		KIT_TEST(an_id_is_not_linked_behind_another_objects_block),
+		KIT_TEST(an_id_is_no_task),
+		KIT_TEST(a_block_that_is_too_small_is_no_log),
+		KIT_TEST(an_open_take_of_another_queue_leaves_that_alone),
 	};
 	return kit_run("task damage", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
 }

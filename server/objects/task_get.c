@@ -179,7 +179,9 @@ static bool reenter(struct lane *lane, struct tasks *q)
 	uint64_t handle = load64_relaxed(&lane->shared->handle);
 	uint32_t index = object_index(handle);
 	struct seg_object *o = index < lane->seg->n_objects ? &lane->seg->objects[index] : NULL;
-	bool fine = o && load32_relaxed(&o->kind) == SEG_KIND_TASK_QUEUE && tasks_view(lane, index, o, q);
+	/* It is the object that the lane works on, unless somebody has written over one of the two. */
+	bool fine = o && index == load32_relaxed(&lane->shared->object) &&
+		    load32_relaxed(&o->kind) == SEG_KIND_TASK_QUEUE && tasks_view(lane, index, o, q);
 	q->handle = handle;
 	if (!fine)
 		drop_taken(lane);

@@ -10,7 +10,8 @@
 
 static struct seg_task_log *log_at(const struct tasks *q, uint32_t ref)
 {
-	struct seg_task_log *log = segment_at(q->seg, ref, sizeof(*log) + SEG_TASK_LOG * sizeof(struct seg_task_touch));
+	const uint64_t size = sizeof(struct seg_task_log) + SEG_TASK_LOG * sizeof(struct seg_task_touch);
+	struct seg_task_log *log = block_size(q->seg, ref) >= size ? segment_at(q->seg, ref, size) : NULL;
 	uint64_t word = log ? load64_relaxed(&log->block.word) : 0;
 	return block_state(word) == SEG_BLOCK_LIVE && block_object(word) == q->index ? log : NULL;
 }

@@ -151,13 +151,14 @@ enum sabir_error tasks_end(struct tasks *q, enum sabir_error error)
 struct seg_task *tasks_item_value(const struct tasks *q, uint32_t ref, struct span *value)
 {
 	struct seg_task *item = segment_at(q->seg, ref, sizeof(*item));
-	if (!item || !block_size(q->seg, ref))
+	uint64_t size = block_size(q->seg, ref);
+	if (!item || size < sizeof(*item))
 		return NULL;
 	uint64_t word = load64_relaxed(&item->block.word);
 	if (block_state(word) != SEG_BLOCK_LIVE || block_object(word) != q->index)
 		return NULL;
 	uint32_t len = load32_relaxed(&item->block.len);
-	if (len > q->seg->max_item_bytes || !segment_at(q->seg, ref, sizeof(*item) + len))
+	if (len > q->seg->max_item_bytes || len > size - sizeof(*item))
 		return NULL;
 	*value = (struct span){ (const uint8_t *)(item + 1), len };
 	FAULT("task.item_found");

@@ -99,6 +99,14 @@ static enum sabir_error make_id(struct tasks *q, struct span id)
 	return SABIR_OK;
 }
 
+/* A block that the lane `of` has made: what is a queue's already, of this put or of another queue, is not put. */
+static bool is_made_by(const struct segment *seg, const struct seg_lane *of, const struct seg_block *block)
+{
+	uint64_t word = block ? load64_relaxed(&block->word) : 0;
+	uint32_t id = (uint32_t)(of - seg->lanes) + 1;
+	return block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == id;
+}
+
 /* Cuts off the chain behind its first k items. */
 static void cut_chain(struct tasks *q, uint32_t k)
 {
@@ -107,7 +115,7 @@ static void cut_chain(struct tasks *q, uint32_t k)
 	uint32_t ref = load32_relaxed(&shared->chain);
 	for (uint32_t i = 0; i < k && ref; i++) {
 		block = segment_at(q->seg, ref, sizeof(*block));
-		ref = block ? load32_relaxed(&block->next) : 0;
+		ref = is_made_by(q->seg, shared, block) ? load32_relaxed(&block->next) : 0;
 	}
 	if (!block || !ref)
 		return;
@@ -150,12 +158,11 @@ enum sabir_error tasks_find_id(struct tasks *q, struct span id, bool *known)
 	return error;
 }
 
-/* A block that the lane `of` has made: what is a queue's already, of this put or of another queue, is not put. */
-static bool is_made_by(const struct segment *seg, const struct seg_lane *of, const struct seg_block *block)
+/* The same by ref, of at least so many bytes; NULL: it is none. */
+static void *made_block(const struct segment *seg, const struct seg_lane *of, uint32_t ref, uint64_t size)
 {
-	uint64_t word = block ? load64_relaxed(&block->word) : 0;
-	uint32_t id = (uint32_t)(of - seg->lanes) + 1;
-	return block_state(word) == SEG_BLOCK_PRIVATE && block_lane(word) == id;
+	struct seg_block *block = block_size(seg, ref) >= size ? segment_at(seg, ref, size) : NULL;
+	return is_made_by(seg, of, block) ? block : NULL;
 }
 
 /* Part of an item's transaction. */
@@ -163,15 +170,16 @@ static enum sabir_error insert_id(struct tasks *q, struct seg_lane *of, uint64_t
 {
 	const struct skip ids = tasks_ids(q);
 	uint32_t ref = (uint32_t)load64_relaxed(&of->args[0]), last_ref = load32_relaxed(&q->body->id_last);
-	struct seg_task_id *id = segment_at(q->seg, ref, sizeof(*id));
-	struct seg_task_id *last = segment_at(q->seg, last_ref, sizeof(*last));
-	if (!is_made_by(q->seg, of, (struct seg_block *)id) || (last_ref && !last))
+	struct seg_task_id *id = made_block(q->seg, of, ref, sizeof(*id));
+	struct seg_block *last = last_ref && skip_node(&ids, last_ref) ? segment_at(q->seg, last_ref, sizeof(*last))
+								       : NULL;
+	if (!id || (last_ref && !last))
 		return SABIR_DATA_LOSS;
 	id->hash.ordinal = ordinal;
 	if (skip_insert(&ids, ref))
 		return SABIR_DATA_LOSS;
 	tasks_adopt(q, &id->block);
-	journal_store32(q->lane, last ? &last->block.next : &q->body->id_first, ref);
+	journal_store32(q->lane, last ? &last->next : &q->body->id_first, ref);
 	journal_store32(q->lane, &q->body->id_last, ref);
 	tasks_count(q, &q->body->n_ids, 1);
 	journal_store64(q->lane, &of->args[0], 0);
@@ -204,8 +212,8 @@ static enum sabir_error link_new(struct tasks *q, struct seg_task *item)
 static enum sabir_error insert_first(struct tasks *q, struct seg_lane *of)
 {
 	uint64_t ordinal = load64_relaxed(&q->body->next_ordinal);
-	struct seg_task *item = segment_at(q->seg, load32_relaxed(&of->chain), sizeof(*item));
-	if (!is_made_by(q->seg, of, (struct seg_block *)item))
+	struct seg_task *item = made_block(q->seg, of, load32_relaxed(&of->chain), sizeof(*item));
+	if (!item)
 		return SABIR_DATA_LOSS;
 	place(q, item, ordinal);
 	enum sabir_error error = link_new(q, item);

@@ -13,7 +13,8 @@ enum sabir_error tasks_return_chain(struct tasks *q, struct seg_lane *of, uint32
 	uint32_t ref;
 	while ((ref = load32_relaxed(&of->chain)) != 0) {
 		struct seg_task *item = segment_at(q->seg, ref, sizeof(*item));
-		uint64_t word = item && block_size(q->seg, ref) ? load64_relaxed(&item->block.word) : 0;
+		bool fits = item && block_size(q->seg, ref) >= sizeof(*item);
+		uint64_t word = fits ? load64_relaxed(&item->block.word) : 0;
 		if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != of_id)
 			return SABIR_DATA_LOSS;
 		enum sabir_error error = tasks_link(q, item, SEG_TASK_READY, item->expires);

@@ -297,7 +297,9 @@ static void put_into_slab(struct lane *lane, uint32_t ref, struct slab_batch *ba
 	uint64_t word = load64_acquire(&block->word);
 	uint32_t distance = (uint32_t)((uint8_t *)block - (uint8_t *)batch->slab) - SEG_SLAB_HEADER;
 	uint32_t i = distance / class_size[batch->class_index];
-	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id || i >= batch->n_blocks)
+	/* What looks like a block's word inside one is none. */
+	bool begins = (uint64_t)i * class_size[batch->class_index] == distance && i < batch->n_blocks;
+	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != lane->id || !begins)
 		return;
 	if (batch->word != i / 64)
 		set_bits(seg, batch);

@@ -85,6 +85,21 @@ static inline bool block_is_of(const struct seg_block *block, uint32_t object)
 	return block_word_is_of(load64_acquire(&block->word), object);
 }
 
+/*
+ * Whether a block that is PRIVATE by its word is just being made part of the object: its maker works on that, and has it in his hand until
+ * he has published it. Of what is linked first.
+ */
+static inline bool block_is_joining(const struct segment *seg, uint32_t ref, uint64_t word, uint32_t object,
+				    uint32_t hand_slot)
+{
+	uint32_t id = block_lane(word);
+	if (block_state(word) != SEG_BLOCK_PRIVATE || id == 0 || id > seg->n_lanes)
+		return false;
+	const struct seg_lane *maker = &seg->lanes[id - 1];
+	return !LANE_RECORDS ||
+	       (load32_relaxed(&maker->object) == object && load32_relaxed(&maker->hand[hand_slot]) == ref);
+}
+
 /* The block that is allocated next was last used by another processor, mostly. */
 static inline void block_prefetch(const struct segment *seg, uint32_t ref)
 {

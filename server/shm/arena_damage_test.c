@@ -185,9 +185,31 @@ static void a_small_block_in_the_cache_of_a_larger_class_is_not_given_out(void)
 	kit_lane_close(&mine);
 }
 
+/* What is written over the refs of a cache may lead into a block that is somebody's, to what looks like the word of one. */
+static void what_is_inside_a_block_does_not_get_free(void)
+{
+	struct lane mine = kit_lane(&seg);
+	struct seg_block *large;
+	CU_ASSERT_EQUAL_FATAL(block_alloc(&mine, 320, 0, &large), SABIR_OK);
+	struct seg_block *inside = (struct seg_block *)((uint8_t *)large + SEG_LINE);
+	const uint64_t word = block_word(SEG_BLOCK_PRIVATE, mine.id, 0, 7);
+	struct seg_cache *cache = &mine.shared->cache[block_small_class(320)];
+	block_publish(large, 1);
+	inside->word = word;
+	for (uint32_t i = 0; i < SEG_CACHE_REFS; i++)
+		cache->refs[i] = segment_ref(&seg, inside);
+	cache->n = SEG_CACHE_REFS;
+	block_retract(&mine, large);
+	block_free(&mine, large);
+	CU_ASSERT_EQUAL(inside->word, word);
+	cache->n = 0;
+	kit_lane_close(&mine);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
+		KIT_TEST(what_is_inside_a_block_does_not_get_free),
 		KIT_TEST(a_small_block_in_the_cache_of_a_larger_class_is_not_given_out),
 		KIT_TEST(a_large_block_that_is_a_slab_for_a_moment_is_not_retired),
 		KIT_TEST(a_large_block_that_becomes_a_slab_is_not_freed_as_one_of_its_blocks),

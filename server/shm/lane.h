@@ -45,6 +45,12 @@ struct lane_table {
 	uint32_t mask;      /* cells - 1 */
 	uint32_t part_mask; /* cells of a part - 1 */
 };
+/* The same for the body of the object that was entered last: it is that large at least. */
+struct lane_body {
+	uint64_t word;
+	uint64_t size;
+	uint32_t ref; /* 0 = none */
+};
 /* The same for the part of such a table that was written to last: it is that large at least. */
 struct lane_part {
 	uint64_t word;
@@ -80,6 +86,7 @@ struct lane {
 	uint64_t got_ordinal; /* of the first item of the last get from a queue */
 	struct lane_table table;
 	struct lane_part part;
+	struct lane_body body;
 	uint8_t slab_word[SEG_N_CLASSES]; /* where in a slab's bits it found free blocks last; any value is correct */
 };
 

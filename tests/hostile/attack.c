@@ -83,6 +83,9 @@ static bool put(struct prey *prey, struct target *target, uint64_t *at, uint64_t
 {
 	struct ledger *l = prey->me->ledger;
 	uint64_t before = value;
+	/* An entry that is given out while somebody works on the object that has it: see is_claim. */
+	if (!l->all && target->place == ROW && at == target->guard && (value & 15) != SEG_OBJECT_LIVE)
+		return false;
 	if (!target->guard) {
 		store64_relaxed(at, value);
 	} else if (!store_guarded(target->guard, target->word, at, &before)) {
@@ -195,7 +198,7 @@ static void toggle(struct prey *prey, struct target *target, uint64_t *at, bool 
 }
 
 /*
- * What says that memory is in use: whose a block is, and the pin of who is in an operation. Where that is untrue the memory is given to
+ * What says that memory is in use: whose a block, an entry or a lane is, and the pin of who is in an operation. Where that is untrue the memory is given to
  * somebody else, who may be honest, while another still writes into it. That is beyond anybody's checks, so it is done where nobody is
  * honest.
  */
@@ -205,7 +208,7 @@ static bool is_claim(const struct prey *prey, const struct target *target, const
 	if (prey->me->ledger->all)
 		return false;
 	return (target->place == BLOCK && at == target->guard) ||
-	       (target->place == LANE && (at == pin || at == pin + 1));
+	       (target->place == LANE && (at == target->guard || at == pin || at == pin + 1));
 }
 
 /* Several of one's words at once, for good. */

@@ -83,6 +83,15 @@ static void use_queue_at(struct me *me, uint64_t handle)
 	CALL(me, (sabir_queue_free(queue), SABIR_OK));
 }
 
+/* Of a reference that may have been written over: it may be somebody else's by now. */
+static bool is_poor(const struct me *me, uint64_t handle)
+{
+	for (uint32_t i = 0; i < N_ANONYMOUS; i++)
+		if (__atomic_load_n(&me->ledger->anonymous[i], __ATOMIC_RELAXED) == handle)
+			return true;
+	return false;
+}
+
 void poor_got(struct me *me, const struct sabir_item *item)
 {
 	struct sabir_info info;
@@ -93,8 +102,9 @@ void poor_got(struct me *me, const struct sabir_item *item)
 	}
 	if (item->kind != SABIR_ITEM_OBJECT)
 		return;
+	/* It is looked at whoever's it is, and used only if it's one of their own. */
 	if (!CALL(me, sabir_describe_handle(me->conn, item->as.u, &info)) && info.kind == SABIR_KIND_QUEUE &&
-	    (!info.name_len || !strncmp(info.name, POOR_PREFIX, strlen(POOR_PREFIX))))
+	    (info.name_len ? !strncmp(info.name, POOR_PREFIX, strlen(POOR_PREFIX)) : is_poor(me, item->as.u)))
 		use_queue_at(me, item->as.u);
 }
 

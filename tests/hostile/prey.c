@@ -46,13 +46,11 @@ static bool is_poor_handle(const struct prey *prey, uint64_t handle)
 	return false;
 }
 
-/* Of a session: the dict of its answers. */
-static bool is_poor_answers(const struct prey *prey, uint64_t handle)
+/* Of a session, above all the dict of its answers. By the object's own entry: what stands in the session may have been written over. */
+static bool ends_with_the_poor(const struct prey *prey, uint64_t owner)
 {
-	for (uint32_t i = 0; i < prey->n_owners; i++)
-		if (load64_relaxed(&prey->seg.sessions[prey->known_owners[i]].answers) == handle)
-			return true;
-	return false;
+	uint32_t index = (uint32_t)owner - 1;
+	return owner && index < prey->seg.n_owners && prey->owners[index] && prey->owners[index] >> 32 == owner >> 32;
 }
 
 static void look_at_row(struct prey *prey, uint32_t index)
@@ -63,7 +61,8 @@ static void look_at_row(struct prey *prey, uint32_t index)
 		return;
 	bool poor = object_state(word) == SEG_OBJECT_LIVE &&
 		    (has_poor_name(&prey->seg, index) || is_poor_handle(prey, handle) ||
-		     is_poor_handle(prey, load64_relaxed(&row->part_of)) || is_poor_answers(prey, handle));
+		     is_poor_handle(prey, load64_relaxed(&row->part_of)) ||
+		     ends_with_the_poor(prey, load64_relaxed(&row->owner)));
 	prey->rows[index] = poor && load64_acquire(&row->word) == word ? word : 0;
 }
 
