@@ -8,6 +8,7 @@
 #include "server/objects/keep.h"
 
 #include "server/base/fault.h"
+#include "server/objects/mutex.h"
 #include "server/objects/object_word.h"
 
 /* ---------------------------------------------------------------- entries */
@@ -90,15 +91,9 @@ static void end(struct view *v)
 
 static enum sabir_error begin_lock(struct lane *lane, uint64_t handle, bool lock, struct view *v, struct seg_mutex **m)
 {
-	enum sabir_error error = begin(lane, handle, 0, sizeof(**m), lock, v);
-	if (error)
-		return error;
-	uint32_t kind = load32_relaxed(&v->object->kind);
+	enum sabir_error error = begin(lane, handle, mutex_kind_of(lane->seg, handle), sizeof(**m), lock, v);
 	*m = (struct seg_mutex *)v->body;
-	if (kind == SEG_KIND_LOCK || kind == SEG_KIND_RLOCK)
-		return SABIR_OK;
-	end(v);
-	return SABIR_WRONG_KIND;
+	return error;
 }
 
 enum sabir_error keep_lock(struct lane *lane, uint64_t handle, struct kept_lock *kept)

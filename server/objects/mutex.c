@@ -40,20 +40,16 @@ struct mutex {
 
 static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, struct mutex *m)
 {
-	enum sabir_error error = object_enter(lane, op, handle, 0, sizeof(*m->body), &m->object, &m->body);
+	uint32_t kind = mutex_kind_of(lane->seg, handle);
+	enum sabir_error error = object_enter(lane, op, handle, kind, sizeof(*m->body), &m->object, &m->body);
 	if (error)
 		return error;
-	uint32_t kind = load32_relaxed(&m->object->kind);
 	m->lane = lane;
 	m->index = object_index(handle);
 	m->reentrant = kind == SEG_KIND_RLOCK;
 	m->called = 0;
 	m->freed = m->acquired = m->released = false;
 	m->turns = (struct turns){ lane, m->object, m->index, &m->body->turns, NULL, 0 };
-	if (kind != SEG_KIND_LOCK && kind != SEG_KIND_RLOCK) {
-		object_leave(lane);
-		return SABIR_WRONG_KIND;
-	}
 	return SABIR_OK;
 }
 
