@@ -8,6 +8,7 @@
 #include "server/objects/keep.h"
 
 #include "server/base/fault.h"
+#include "server/objects/mutex.h"
 #include "server/objects/object_word.h"
 
 /* ---------------------------------------------------------------- entries */
@@ -64,7 +65,7 @@ struct view {
 	bool locked;
 };
 
-/* An operation on an object of the kind, with its lock if something is to be read. */
+/* An operation on an object of the kind (0 = any), with its lock if something is to be read. */
 static enum sabir_error begin(struct lane *lane, uint64_t handle, uint32_t kind, size_t size, bool lock, struct view *v)
 {
 	*v = (struct view){ .lane = lane, .locked = lock };
@@ -90,12 +91,8 @@ static void end(struct view *v)
 
 static enum sabir_error begin_lock(struct lane *lane, uint64_t handle, bool lock, struct view *v, struct seg_mutex **m)
 {
-	/* Of two kinds, so it looks first. A body of any other may be smaller, which would count as damage. */
-	bool reentrant = object_is_other(lane->seg, handle, SEG_KIND_LOCK);
-	uint32_t kind = reentrant ? SEG_KIND_RLOCK : SEG_KIND_LOCK;
-	enum sabir_error error = begin(lane, handle, kind, sizeof(**m), lock, v);
-	if (!error)
-		*m = (struct seg_mutex *)v->body;
+	enum sabir_error error = begin(lane, handle, mutex_kind_of(lane->seg, handle), sizeof(**m), lock, v);
+	*m = (struct seg_mutex *)v->body;
 	return error;
 }
 

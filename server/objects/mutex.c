@@ -40,15 +40,13 @@ struct mutex {
 
 static enum sabir_error enter(struct lane *lane, uint32_t op, uint64_t handle, struct mutex *m)
 {
-	/* Of two kinds, so it looks first. A body of any other may be smaller, which would count as damage. */
-	bool reentrant = object_is_other(lane->seg, handle, SEG_KIND_LOCK);
-	uint32_t kind = reentrant ? SEG_KIND_RLOCK : SEG_KIND_LOCK;
+	uint32_t kind = mutex_kind_of(lane->seg, handle);
 	enum sabir_error error = object_enter(lane, op, handle, kind, sizeof(*m->body), &m->object, &m->body);
 	if (error)
 		return error;
 	m->lane = lane;
 	m->index = object_index(handle);
-	m->reentrant = reentrant;
+	m->reentrant = kind == SEG_KIND_RLOCK;
 	m->called = 0;
 	m->freed = m->acquired = m->released = false;
 	m->turns = (struct turns){ lane, m->object, m->index, &m->body->turns, NULL, 0 };

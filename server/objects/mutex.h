@@ -62,4 +62,12 @@ enum sabir_error mutex_untake(struct lane *lane, uint64_t handle, uint64_t token
 enum sabir_error mutex_untake_all(struct lane *lane, uint64_t handle, uint64_t token, bool abandoned);
 enum sabir_error mutex_look(struct lane *lane, uint64_t handle, struct mutex_state *state);
 
+/* Which of its two kinds the handle leads to, for object_enter; of any other object one of them too, which it is not. */
+static inline uint32_t mutex_kind_of(const struct segment *seg, uint64_t handle)
+{
+	uint32_t index = object_index(handle);
+	bool reentrant = index < seg->n_objects && load32_relaxed(&seg->objects[index].kind) == SEG_KIND_RLOCK;
+	return reentrant ? SEG_KIND_RLOCK : SEG_KIND_LOCK;
+}
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The body of an object is its own, whatever somebody has written over the ref to it. */
+#include "server/objects/mutex.h"
 #include "server/objects/object_test_kit.h"
 
 static int setup(void)
@@ -75,6 +76,21 @@ static void one_that_is_too_small_is_data_loss(void)
 	object_delete(&lane, handle);
 }
 
+/* Who takes another kind of object for a lock has not damaged it, however small its body is. */
+static void another_kind_with_a_smaller_body_is_no_lock(void)
+{
+	for (size_t i = 0; i < N_SPECS; i++) {
+		uint64_t handle = kit_make(&specs[i]);
+		uint32_t kind = mutex_kind_of(&seg, handle);
+		bool is_lock = specs[i].kind == SEG_KIND_LOCK || specs[i].kind == SEG_KIND_RLOCK;
+		CU_ASSERT_EQUAL(kind == specs[i].kind, is_lock);
+		struct mutex_state state;
+		CU_ASSERT_EQUAL(mutex_look(&lane, handle, &state), is_lock ? SABIR_OK : SABIR_WRONG_KIND);
+		CU_ASSERT_EQUAL(enter(handle, specs[i].kind), SABIR_OK);
+		object_delete(&lane, handle);
+	}
+}
+
 static void what_is_none_is_data_loss(void)
 {
 	static const uint32_t refs[] = { 0, 1, UINT32_MAX };
@@ -114,6 +130,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(anothers_is_data_loss_for_each_kind),
 		KIT_TEST(one_that_is_too_small_is_data_loss),
+		KIT_TEST(another_kind_with_a_smaller_body_is_no_lock),
 		KIT_TEST(what_is_none_is_data_loss),
 		KIT_TEST(its_memory_is_kept_for_who_is_inside),
 	};
