@@ -284,9 +284,12 @@ static void describe_queue(struct lane *lane, uint64_t queue, struct object_info
 		return;
 	struct seg_object *object = &lane->seg->objects[index];
 	struct object_info its = { 0 };
-	/* In an epoch that began when the pipe was LIVE, so a queue that is LIVE now keeps its memory. */
+	/*
+	 * In an epoch that began when the pipe was LIVE, so a queue that is LIVE now keeps its memory. One that was found damaged is not
+	 * looked through once more: it could take as long each time.
+	 */
 	if (load64_seq(&object->word) != ((queue & 0xffffffff00000000ull) | SEG_OBJECT_LIVE) ||
-	    load32_relaxed(&object->kind) != SEG_KIND_QUEUE)
+	    load32_relaxed(&object->kind) != SEG_KIND_QUEUE || load64_relaxed(&object->damaged))
 		return;
 	store32_relaxed(&lane->shared->object, index);
 	queue_kind.describe(lane, index, object, &its);

@@ -487,6 +487,21 @@ static void a_queue_that_is_not_the_pipes_is_left_alone(void)
 	object_delete(&a, pipe);
 }
 
+/* To look through one may take long, and a description may be asked for all the time. */
+static void a_queue_that_was_found_damaged_is_not_looked_through_for_a_description(void)
+{
+	uint64_t pipe = open_pipe();
+	struct object_info info;
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_OK);
+	CU_ASSERT_EQUAL(send_int(&b, pipe, 1, 2), SABIR_OK);
+	CU_ASSERT_EQUAL(object_describe(&a, pipe, &info), SABIR_OK);
+	CU_ASSERT_EQUAL(info.length, 2);
+	seg.objects[object_index(pipe_body(pipe)->queue[0])].damaged = 1;
+	CU_ASSERT_EQUAL(object_describe(&a, pipe, &info), SABIR_OK);
+	CU_ASSERT_EQUAL(info.length, 1);
+	object_delete(&a, pipe);
+}
+
 /* Nor is a holder written into another's block. */
 static void holders_that_are_not_the_pipes_are_data_loss(void)
 {
@@ -522,6 +537,7 @@ int main(void)
 		KIT_TEST(a_deleter_that_dies_at_any_step_leaves_nothing),
 		KIT_TEST(a_list_of_holders_that_is_a_ring_is_data_loss),
 		KIT_TEST(a_queue_that_is_not_the_pipes_is_left_alone),
+		KIT_TEST(a_queue_that_was_found_damaged_is_not_looked_through_for_a_description),
 		KIT_TEST(holders_that_are_not_the_pipes_are_data_loss),
 	};
 	return kit_run("pipe", setup, teardown, tests, sizeof(tests) / sizeof(tests[0]));
