@@ -128,10 +128,8 @@ static void its_memory_is_kept_for_who_is_inside(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		KIT_TEST(anothers_is_data_loss_for_each_kind),
-		KIT_TEST(one_that_is_too_small_is_data_loss),
-		KIT_TEST(another_kind_with_a_smaller_body_is_no_lock),
-		KIT_TEST(what_is_none_is_data_loss),
+		KIT_TEST(anothers_is_data_loss_for_each_kind),         KIT_TEST(one_that_is_too_small_is_data_loss),
+		KIT_TEST(another_kind_with_a_smaller_body_is_no_lock), KIT_TEST(what_is_none_is_data_loss),
 		KIT_TEST(its_memory_is_kept_for_who_is_inside),
 	};
 	return kit_run("bodies of objects", setup, kit_end, tests, sizeof(tests) / sizeof(tests[0]));

@@ -219,6 +219,6 @@ void poor_block(struct me *me, const char *name)
 		CALL(me, sabir_block_size(block, &size));
 	}
 	if (me->local && !CALL(me, sabir_block_map(block, &mapped, &size)))
-		RIGHT(me, ((volatile uint8_t *)mapped)[size - 1] < 256);
+		(void)((volatile uint8_t *)mapped)[size - 1];
 	CALL(me, (sabir_block_free(block), SABIR_OK));
 }
