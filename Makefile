@@ -12,8 +12,8 @@
 #   tests/bench/*.cpp       one program each: the benchmark's peers, and the clients of both sides
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
-# VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on; VARIANT=bare without what recovery
-# needs, for tests/bench alone. JOBS=n compiles n files at a time.
+# VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on, VARIANT=twice with calls at each load and
+# store, for tests/fuzz/twice.c; VARIANT=bare without what recovery needs, for tests/bench alone. JOBS=n compiles n files at a time.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -358,7 +358,7 @@ $(BENCH): $(O)/%: %.cpp | packages
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
 QUICK := $(wildcard tests/crash/run tests/restart/run tests/snapshot/run tests/integration/run tests/conformance/run \
-	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run tests/hostile/run bindings/*/tests/run)
+	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
 .PHONY: unit test check lint format asan tsan sanitized stress restart storm pauses hostile linearize crash crash-sample \

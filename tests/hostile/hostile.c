@@ -16,10 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/kit/child.h"
 
 enum sort { HONEST, POOR, HOSTILE };
 
@@ -176,19 +177,6 @@ static void play(uint32_t i, uint64_t seed)
 	_exit(0);
 }
 
-/* A driver that is killed leaves nobody behind, who would go on for ever. */
-static pid_t fork_child(void)
-{
-	pid_t driver_process = getpid();
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != driver_process)
-			_exit(1);
-	}
-	return pid;
-}
-
 /* In `all` nobody is honest but who comes when all is over. */
 static bool takes_part(uint32_t i)
 {
@@ -201,7 +189,7 @@ static void start(uint32_t i)
 	hostile_random(&driver, 2);
 	ledger->slots[i].since_ns = 0;
 	__atomic_store_n(&ledger->slots[i].dying, 0, __ATOMIC_SEQ_CST);
-	pids[i] = fork_child();
+	pids[i] = child_fork();
 	if (pids[i] == 0)
 		play(i, seed);
 }
@@ -362,7 +350,7 @@ static bool alone(role *what, bool local)
 {
 	uint64_t end = hostile_now() + 2 * ledger->bound_ns;
 	int status;
-	pid_t pid = fork_child(), ended;
+	pid_t pid = child_fork(), ended;
 	if (pid == 0) {
 		struct me me = { .ledger = ledger, .slot = &ledger->slots[N_SLOTS_MAX - 1], .local = local };
 		what(&me);

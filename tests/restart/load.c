@@ -10,9 +10,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/kit/child.h"
 
 #define LEASE (2000 * MS)
 #define LONG_LEASE (3600 * 1000 * MS)
@@ -191,9 +192,8 @@ void hold(const struct restart *test, unsigned remote, const char *name)
 pid_t start(const struct restart *test, role *act, unsigned which, const char *object)
 {
 	fflush(stdout);
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		act(test, which, object);
 		_exit(0);
 	}

@@ -17,10 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/kit/child.h"
 
 static const struct cast {
 	role *role;
@@ -212,19 +213,6 @@ static void play(uint32_t i, uint32_t seed)
 	_exit(0);
 }
 
-/* A driver that is killed leaves nobody behind, who would go on for ever. */
-static pid_t fork_child(void)
-{
-	pid_t driver_process = getpid();
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != driver_process)
-			_exit(1);
-	}
-	return pid;
-}
-
 static void start(uint32_t i)
 {
 	struct slot *slot = &ledger->slots[i];
@@ -235,7 +223,7 @@ static void start(uint32_t i)
 	uint32_t seed = storm_random(&driver, UINT32_MAX);
 	__atomic_store_n(&slot->life, slot->life + 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&slot->dying, 0, __ATOMIC_SEQ_CST);
-	pids[i] = fork_child();
+	pids[i] = child_fork();
 	if (pids[i] == 0)
 		play(i, seed);
 }
@@ -396,7 +384,7 @@ static void calm_down(void)
 static bool alone(role *what)
 {
 	int status;
-	pid_t pid = fork_child();
+	pid_t pid = child_fork();
 	if (pid == 0) {
 		struct me me = { .ledger = ledger, .slot = &ledger->slots[0], .local = true };
 		storm_need(&me, "connect", sabir_connect(urls[0], NULL, &me.conn));
