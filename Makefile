@@ -358,7 +358,8 @@ $(BENCH): $(O)/%: %.cpp | packages
 
 # Scripts that print "N passed, N failed" as their last line; those of the bindings use the server in build/.
 QUICK := $(wildcard tests/crash/run tests/restart/run tests/snapshot/run tests/integration/run tests/conformance/run \
-	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run bindings/*/tests/run)
+	tests/linearizability/run tests/blocking/run tests/streams/run tests/storm/run tests/hostile/run \
+	bindings/*/tests/run)
 TEST_ENV = SABIR_BUILD=$(O) SABIRD=$(O)/bin/sabird
 
 .PHONY: unit test check lint format asan tsan sanitized stress restart storm pauses hostile linearize crash crash-sample \

@@ -242,7 +242,8 @@ static void attack_once(struct prey *prey, bool for_good)
 		return;
 	}
 	uint64_t *at = target.at + hostile_random(me, target.n);
-	if (is_claim(prey, &target, at))
+	/* Two who put back what the other had written would leave it there. */
+	if (is_claim(prey, &target, at) || (is_geometry(prey, at) && me->pair))
 		return;
 	toggle(prey, &target, at, for_good && !is_geometry(prey, at) && at != target.guard);
 }

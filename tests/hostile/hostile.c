@@ -126,7 +126,8 @@ void call_begin(struct me *me, const char *what, uint64_t timeout_ns)
 	me->began_ns = hostile_now();
 	me->timeout_ns = timeout_ns;
 	snprintf(me->slot->op, sizeof(me->slot->op), "%s", what);
-	__atomic_store_n(&me->slot->allowed_ns, timeout_ns + me->ledger->bound_ns, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&me->slot->allowed_ns, timeout_ns == PATIENCE ? PATIENCE : timeout_ns + me->ledger->bound_ns,
+			 __ATOMIC_SEQ_CST);
 	__atomic_store_n(&me->slot->since_ns, me->began_ns, __ATOMIC_SEQ_CST);
 }
 
@@ -274,18 +275,30 @@ static void rage(unsigned seconds)
 	}
 }
 
+/* Who may wait for as long as he likes is waited for no longer. */
+static void end_patience(uint32_t i)
+{
+	const struct slot *slot = &ledger->slots[i];
+	if (!slot->dying && __atomic_load_n(&slot->since_ns, __ATOMIC_SEQ_CST) &&
+	    __atomic_load_n(&slot->allowed_ns, __ATOMIC_SEQ_CST) == PATIENCE)
+		kill_slot(i);
+}
+
 /* All end what they are in, and leave. */
 static void end_all(void)
 {
-	uint64_t end = hostile_now() + 2 * ledger->bound_ns;
+	uint64_t begin = hostile_now(), end = begin + 2 * ledger->bound_ns;
 	__atomic_store_n(&ledger->stop, 1, __ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < N_SLOTS; i++) {
 		int status = 0;
 		pid_t pid;
 		if (!pids[i])
 			continue;
-		while ((pid = waitpid(pids[i], &status, WNOHANG)) == 0 && hostile_now() < end)
+		while ((pid = waitpid(pids[i], &status, WNOHANG)) == 0 && hostile_now() < end) {
 			usleep(5000);
+			if (hostile_now() > begin + SABIR_SECOND)
+				end_patience(i);
+		}
 		if (pid == pids[i] && (status == 0 || ledger->slots[i].dying))
 			continue;
 		hostile_wrong(ledger, "slot %u (%s, %s) did not end well: %s, status %x", i, cast[i].name,
@@ -374,7 +387,7 @@ static void prepare(struct me *me)
 
 /* ---------------------------------------------------------------- the sum */
 
-static void tell(unsigned seconds, unsigned long long seed)
+static void tell(void)
 {
 	static const char *const places[N_PLACES] = { "rows",     "blocks", "lanes", "owners",
 						      "sessions", "header", "tables" };
@@ -386,11 +399,8 @@ static void tell(unsigned seconds, unsigned long long seed)
 		if (slot->longest_ns > longest[is_honest])
 			longest[is_honest] = slot->longest_ns;
 	}
-	printf("%s: %u s, seed %llu, %zu processes, %llu kills, %.0f s the machine stood still\n",
-	       ledger->peace ? "peace"
-	       : ledger->all ? "all"
-			     : "poor",
-	       seconds, seed, N_SLOTS, (unsigned long long)n_kills, (double)still_ns / 1e9);
+	printf("  %zu processes, %llu kills, %.0f s the machine stood still\n", N_SLOTS, (unsigned long long)n_kills,
+	       (double)still_ns / 1e9);
 	printf("  honest calls %llu (longest %.2f s), poor ones %llu (longest %.2f s)\n  overwrites:",
 	       (unsigned long long)honest, (double)longest[1] / 1e9, (unsigned long long)poor,
 	       (double)longest[0] / 1e9);
@@ -434,7 +444,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	driver.random = seed * 0x9e3779b97f4a7c15u;
-	if (!begin(argc, argv) || !alone(prepare, true))
+	if (!begin(argc, argv))
+		return 2;
+	printf("%s: %u s, seed %llu\n", ledger->peace ? "peace" : ledger->all ? "all" : "poor", seconds, seed);
+	fflush(stdout);
+	if (!alone(prepare, true))
 		return 2;
 	for (uint32_t i = 0; i < N_SLOTS; i++)
 		if (takes_part(i))
@@ -445,7 +459,7 @@ int main(int argc, char **argv)
 	bool came = alone(come, true);
 	came &= alone(come, false);
 	look_for_server();
-	tell(seconds, seed);
+	tell();
 	bool fine = came && !ledger->n_wrong;
 	printf("%u wrong%s\n%d passed, %d failed\n", ledger->n_wrong, came ? "" : ", and who came later was not served",
 	       fine, !fine);

@@ -24,7 +24,7 @@ enum place { ROW, BLOCK, LANE, OWNER, SESSION, HEADER, TABLES, N_PLACES };
 struct slot {
 	uint32_t dying;      /* is being killed */
 	uint64_t since_ns;   /* when its call began; 0: it is in none */
-	uint64_t allowed_ns; /* how long it may take */
+	uint64_t allowed_ns; /* how long it may take; PATIENCE: for as long as it likes */
 	uint64_t longest_ns; /* that one took beyond its own time-out */
 	uint64_t n_answered;
 	char op[96];
@@ -83,6 +83,12 @@ void call_begin(struct me *me, const char *what, uint64_t timeout_ns);
 enum sabir_error call_end(struct me *me, enum sabir_error error);
 #define CALL_FOR(me, timeout_ns, call) (call_begin(me, #call, timeout_ns), call_end(me, call))
 #define CALL(me, call) CALL_FOR(me, 0, call)
+/*
+ * One that ends when somebody else does something: who waited on a condition returns with its lock, whoever has it for how long.
+ * Where the overwritten word of a lock says that a living program has it, that is so.
+ */
+#define PATIENCE UINT64_MAX
+#define CALL_PATIENTLY(me, call) CALL_FOR(me, PATIENCE, call)
 
 /* The same of an honest program, to which nothing else may be answered. */
 bool call_was(struct me *me, enum sabir_error error, enum sabir_error wanted);

@@ -78,7 +78,7 @@ static void use_condition(struct me *me, sabir_condition *condition)
 	if (hostile_random(me, 2))
 		CALL(me, sabir_condition_notify(condition, 1 + hostile_random(me, 3), &n));
 	else
-		CALL_FOR(me, timeout_ns, sabir_condition_wait(condition, timeout_ns, NULL));
+		CALL_PATIENTLY(me, sabir_condition_wait(condition, timeout_ns, NULL));
 	CALL(me, sabir_condition_status(condition, &n));
 	CALL(me, sabir_condition_release(condition));
 }
