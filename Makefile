@@ -403,7 +403,7 @@ storm: programs $(STORM) ## all kinds at once, with kills at random, against a l
 pauses: programs $(STORM) ## the same with processes stopped for long, and no kills; SECONDS=120
 	@$(TEST_ENV) KIND=pauses SECONDS_LONG=$(or $(SECONDS),120) tests/storm/run
 
-hostile: programs $(HOSTILE) ## somebody overwrites words of the live memory; SECONDS=60, SEED=n, PART=poor or all
+hostile: programs $(HOSTILE) ## somebody overwrites words of the live memory; SECONDS=60, SEED=n, PART=poor, all or peace
 	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),60) tests/hostile/run
 
 restart: programs $(SUITES) ## the server killed again and again under load; N=200, PAUSE=300 (ms)

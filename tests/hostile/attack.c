@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hostile process: it is attached, and overwrites words all the time: with anything, with what could almost stand there, and to
+ * A hostile process: it is attached, and overwrites words all the time: with anything, with what could almost stand there, and to
  * and fro between that and what did, so that whoever checks a word and reads it again finds another.
  *
  * Where only what is the poor's may be overwritten, the word that says so is compared immediately before each store, in a

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Honest and poor programs, local and remote, while one process overwrites words of the memory.
+ * Honest and poor programs, local and remote, while two processes overwrite words of the memory.
  *
  *   hostile LOCAL_URL REMOTE_URL SERVER_PID [SECONDS [SEED [poor, all or peace]]]
  *
  * `poor`: the poor's words alone; the honest ones must not notice. `all`: anybody's; there are no honest programs then, and when the
- * hostile one has gone somebody comes and makes new objects. `peace`: nobody's. Closes with a line "N passed, N failed".
+ * hostile ones have gone somebody comes and makes new objects. `peace`: nobody's. Closes with a line "N passed, N failed".
  */
 #include "tests/hostile/hostile.h"
 
