@@ -71,7 +71,7 @@ static enum sabir_error need_queue(const struct sabir_conn *conn)
 	return SABIR_OK;
 }
 
-static gpr_timespec time_of(uint64_t deadline_ns)
+gpr_timespec remote_time(uint64_t deadline_ns)
 {
 	uint64_t left = clock_left(deadline_ns);
 	if (left > INT64_MAX)
@@ -112,7 +112,7 @@ static grpc_channel *make_channel(const char *target)
 /* Polls the channel's connection until it is no longer in `state`; false: the deadline passed. */
 static bool state_changes(grpc_channel *channel, grpc_connectivity_state state, uint64_t deadline_ns)
 {
-	grpc_channel_watch_connectivity_state(channel, state, time_of(deadline_ns), thread_queue, channel);
+	grpc_channel_watch_connectivity_state(channel, state, remote_time(deadline_ns), thread_queue, channel);
 	return wait_for(channel).success;
 }
 
@@ -285,9 +285,9 @@ static void unary_run(struct unary *u)
 static gpr_timespec call_deadline(const struct sabir_conn *conn, int method, uint64_t timeout_ns)
 {
 	if (method == METHOD_OTHER && timeout_ns)
-		return time_of(clock_deadline(timeout_ns));
+		return remote_time(clock_deadline(timeout_ns));
 	uint64_t most = timeout_ns > SABIR_FOREVER - conn->timeout_ns ? SABIR_FOREVER : timeout_ns + conn->timeout_ns;
-	return time_of(clock_deadline(most));
+	return remote_time(clock_deadline(most));
 }
 
 static grpc_call *make_call(const struct sabir_conn *conn, const char *path, int method, gpr_timespec deadline)

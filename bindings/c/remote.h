@@ -35,6 +35,9 @@ enum sabir_error remote_begin(const struct sabir_conn *conn);
 /* Whether gRPC was started by the parent of this process, so that it can't be used any more. */
 bool remote_is_forked(void);
 
+/* A CLOCK_MONOTONIC time as gRPC has it. */
+gpr_timespec remote_time(uint64_t deadline_ns);
+
 /* A message as one item of `out`; NULL: an empty one. Errors: NO_MEMORY. */
 enum sabir_error remote_message(grpc_byte_buffer *buffer, struct bytes *out);
 /* The error of a call that failed, with its detail. */

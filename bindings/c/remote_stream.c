@@ -112,14 +112,6 @@ static void take_event(struct remote_stream *s, const void *tag)
 	}
 }
 
-static gpr_timespec time_of(uint64_t deadline_ns)
-{
-	uint64_t left = clock_left(deadline_ns);
-	if (left > INT64_MAX)
-		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
-	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos((int64_t)left, GPR_TIMESPAN));
-}
-
 /* ---------------------------------------------------------------- life */
 
 static grpc_call *make_call(const struct remote_stream *s, const char *path)
@@ -277,7 +269,7 @@ static void take_bell(struct remote_stream *s, struct bell *bell, bool hung)
 
 static enum sabir_error next_event(struct remote_stream *s, uint64_t deadline_ns, struct bell *bell)
 {
-	grpc_event event = grpc_completion_queue_next(s->queue, time_of(deadline_ns), NULL);
+	grpc_event event = grpc_completion_queue_next(s->queue, remote_time(deadline_ns), NULL);
 	if (event.type != GRPC_OP_COMPLETE)
 		return SABIR_TIMED_OUT;
 	if (event.tag != bell) {

@@ -242,18 +242,6 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 		turns_destroy(&turns);
 }
 
-/* The journal is undone already; what was decided and not yet told is finished by those who wait, whom recovery wakes. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	uint32_t ref = load32_relaxed(&object->body);
@@ -308,7 +296,6 @@ static bool any_ready(const struct segment *seg, const struct seg_object *object
 
 const struct object_kind barrier_kind = { .create = create,
 					  .destroy = destroy,
-					  .recover = recover,
 					  .describe = describe,
 					  .owner_gone = owner_gone,
 					  .waits_gone = waits_gone,

@@ -393,18 +393,6 @@ static void destroy(struct lane *lane, uint32_t index, struct seg_object *object
 		turns_destroy(&turns);
 }
 
-/* The journal is undone already, and whatever was done stands: who holds it now by a dead owner is for owner_gone. */
-static enum sabir_error recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index,
-				struct seg_object *object)
-{
-	(void)by;
-	(void)dead;
-	(void)dead_id;
-	(void)index;
-	(void)object;
-	return SABIR_OK;
-}
-
 static void describe(struct lane *lane, uint32_t index, struct seg_object *object, struct object_info *info)
 {
 	uint32_t ref = load32_relaxed(&object->body);
@@ -464,7 +452,6 @@ static bool any_ready(const struct segment *seg, const struct seg_object *object
 
 const struct object_kind mutex_kind = { .create = create,
 					.destroy = destroy,
-					.recover = recover,
 					.describe = describe,
 					.owner_gone = owner_gone,
 					.waits_gone = waits_gone,

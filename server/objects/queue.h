@@ -118,8 +118,6 @@ struct queue_slot {
 /* Memory for an item of a head, which is copied, and `len` bytes. Errors: TOO_LARGE, RESOURCE_EXHAUSTED, TOO_MANY_REQUESTS. */
 enum sabir_error queue_reserve(struct lane *lane, uint64_t handle, struct span head, size_t len,
 			       struct queue_slot *slot);
-/* The item as it is now, head and all. */
-enum sabir_error queue_slot_value(const struct lane *lane, const struct queue_slot *slot, struct span *value);
 /* Puts the item, which is then no longer the lane's; on failure it is as before. Errors: as of queue_put of one item. */
 enum sabir_error queue_commit(struct lane *lane, uint64_t handle, const struct queue_slot *slot);
 /* Frees a slot. */

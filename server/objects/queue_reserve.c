@@ -89,16 +89,6 @@ static enum sabir_error slot_item(const struct lane *lane, const struct queue_sl
 	return SABIR_OK;
 }
 
-enum sabir_error queue_slot_value(const struct lane *lane, const struct queue_slot *slot, struct span *value)
-{
-	uint32_t len;
-	struct seg_item *item;
-	enum sabir_error error = slot_item(lane, slot, &item, &len);
-	if (!error)
-		*value = (struct span){ (const uint8_t *)(item + 1), len };
-	return error;
-}
-
 /* ---------------------------------------------------------------- commit */
 
 /* It is not in the queue, and is the lane's alone again. */

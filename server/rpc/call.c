@@ -14,9 +14,11 @@
 
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
+#include <grpc/support/alloc.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/utf8.h"
 #include "server/rpc/undo.h"
 
 #define MAX_FREE_CALLS 1024
@@ -321,6 +323,13 @@ void call_reply(struct call *call, enum sabir_error error, const char *detail, s
 void call_reject(struct call *call, int grpc_code, const char *text)
 {
 	reply(call, NULL, &(struct call_status){ .grpc_code = grpc_code, .text = text });
+}
+
+void call_write_peer(void *call, char *to, size_t size)
+{
+	char *peer = grpc_call_get_peer(((struct call *)call)->grpc);
+	utf8_show((struct span){ (const uint8_t *)peer, strlen(peer) }, to, size);
+	gpr_free(peer);
 }
 
 static struct span one_piece(grpc_byte_buffer *payload, grpc_slice *joined)

@@ -59,6 +59,8 @@ void call_reply_undoable(struct call *call, const struct op_receipt *receipt, st
 			 struct bytes *response);
 /* Answers with a gRPC status alone. Has the caller's reference. */
 void call_reject(struct call *call, int grpc_code, const char *text);
+/* For people: where the call comes from; op_front.peer, with the call as its context. */
+void call_write_peer(void *call, char *to, size_t size);
 
 /* What a call ends with. */
 struct call_status {

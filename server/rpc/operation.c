@@ -9,11 +9,9 @@
  */
 #include "server/rpc/operation.h"
 
-#include <grpc/support/alloc.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "server/base/utf8.h"
 #include "server/rpc/identity.h"
 #include "server/rpc/once.h"
 
@@ -87,20 +85,11 @@ static enum sabir_error admit(struct call *call, char *detail)
 	return SABIR_OK;
 }
 
-/* For people: where the call comes from. */
-static void write_peer(void *context, char *to, size_t size)
-{
-	struct call *call = context;
-	char *peer = grpc_call_get_peer(call->grpc);
-	utf8_show((struct span){ (const uint8_t *)peer, strlen(peer) }, to, size);
-	gpr_free(peer);
-}
-
 /* Runs the operation. True: the call is answered or left to the park; else `error` is the answer, with `detail` or worker->out. */
 static bool run(struct call *call, struct worker *worker, struct span request, const struct identity *who,
 		enum sabir_error *error, char *detail)
 {
-	const struct op_front front = rpc_front(call->rpc, write_peer, call);
+	const struct op_front front = rpc_front(call->rpc, call_write_peer, call);
 	const struct pending_task task = {
 		.op = call->method->op,
 		.request = request,

@@ -14,11 +14,9 @@
  */
 #include "server/rpc/session_stream.h"
 
-#include <grpc/support/alloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/utf8.h"
 #include "server/rpc/asked.h"
 #include "server/rpc/call.h"
 #include "server/rpc/session_wire.h"
@@ -90,14 +88,6 @@ static const struct op *find_op(struct span method)
 	return op_find(path);
 }
 
-static void write_peer(void *context, char *to, size_t size)
-{
-	struct call *call = context;
-	char *peer = grpc_call_get_peer(call->grpc);
-	utf8_show((struct span){ (const uint8_t *)peer, strlen(peer) }, to, size);
-	gpr_free(peer);
-}
-
 static enum sabir_error admit(struct turn *t, const struct op *op, const char **detail)
 {
 	struct rpc *rpc = t->s->rpc;
@@ -146,7 +136,7 @@ static void park(struct turn *t, struct asked *asked, const struct pending_task 
 static void run(struct turn *t, const struct ask_request *r)
 {
 	struct session_stream *s = t->s;
-	const struct op_front front = rpc_front(s->rpc, write_peer, t->call);
+	const struct op_front front = rpc_front(s->rpc, call_write_peer, t->call);
 	struct identity who = { .session = s->who.session, .actor = { s->who.actor.owner, r->thread, r->id } };
 	const bool kept = r->id || op_can_wait(r->op);
 	struct pending_task task = task_of(t, r->op, r->message, &who, &front);
@@ -247,7 +237,7 @@ static bool welcome(struct turn *t, struct span token)
 
 static enum sabir_error ask_sessions(struct turn *t, const char *path, struct span request)
 {
-	const struct op_front front = rpc_front(t->s->rpc, write_peer, t->call);
+	const struct op_front front = rpc_front(t->s->rpc, call_write_peer, t->call);
 	const struct pending_task task = task_of(t, op_find(path), request, &t->s->who, &front);
 	struct op_wait wait;
 	enum sabir_error error;

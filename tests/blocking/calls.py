@@ -14,7 +14,7 @@ import threading
 import time
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from contract import METHODS, types
 from libsabir import FOREVER, Connection, Failed, Token, detail, task_waits
 
 PATIENCE = 20.0  # seconds, for what must happen
@@ -23,29 +23,12 @@ PATIENCE = 20.0  # seconds, for what must happen
 # ---------------------------------------------------------------- messages
 
 
-def load_pool():
-    pool = descriptor_pool.DescriptorPool()
-    files = descriptor_pb2.FileDescriptorSet()
-    with open("build/gen/descriptor.pb", "rb") as binary:
-        files.ParseFromString(binary.read())
-    for file in files.file:
-        pool.Add(file)
-    services = [f"{file.package}.{service.name}" for file in files.file for service in file.service]
-    return pool, [pool.FindServiceByName(name) for name in services if name.startswith("sabir.v1.")]
-
-
-POOL, SERVICES = load_pool()
-METHODS = {f"{s.name}/{m.name}": m for s in SERVICES for m in s.methods}
-
-
 def encode(path, **fields):
-    cls = message_factory.GetMessageClass(METHODS[path].input_type)
-    return cls(**fields).SerializeToString()
+    return types(path)[0](**fields).SerializeToString()
 
 
 def decode(path, data):
-    cls = message_factory.GetMessageClass(METHODS[path].output_type)
-    return cls.FromString(data)
+    return types(path)[1].FromString(data)
 
 
 def duration(seconds):

@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 
-from calls import METHODS, Failed, Local, LocalFlow, Remote, RemoteC, RemoteFlow, Streamed, Tagged, encode, until
+from calls import Failed, Local, LocalFlow, Remote, RemoteC, RemoteFlow, Streamed, Tagged, encode, until
+from contract import METHODS
 from libsabir import task_waits
 from rows import ROWS
 

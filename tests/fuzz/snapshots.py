@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the corpus of tests/fuzz/snapshot.c: small snapshots of a real server, a kind or two in each.
 
-    bindings/python/install && build/venv/bin/python tests/fuzz/snapshots.py tests/fuzz/corpus/snapshot
+    bindings/python/install && PYTHONPATH=tests/kit build/venv/bin/python tests/fuzz/snapshots.py tests/fuzz/corpus/snapshot
 
 A seed is the messages of a file, without its first and last one, in the form in which the fuzzer makes a file with right
 checksums of them; "whole" is a file as it is, behind a byte that says so.
@@ -14,19 +14,13 @@ import sys
 import tempfile
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from contract import POOL, types
+from google.protobuf import message_factory
 
 TO = sys.argv[1]
 SABIRD = os.environ.get("SABIRD", "build/bin/sabird")
 HEAD, OBJECT, CONTENT = 32, 2, 3  # proto/snapshot/snapshot.h
 INT8 = 2  # TypeCode
-
-FILES = descriptor_pb2.FileDescriptorSet()
-with open("build/gen/descriptor.pb", "rb") as binary:
-    FILES.ParseFromString(binary.read())
-POOL = descriptor_pool.DescriptorPool()
-for file in FILES.file:
-    POOL.Add(file)
 
 
 def text(value):
@@ -58,9 +52,7 @@ class Server:
         subprocess.run(["rm", "-rf", self.folder], check=True)
 
     def call(self, path, **fields):
-        service, name = path.split("/")
-        method = POOL.FindServiceByName("sabir.v1." + service).methods_by_name[name]
-        request, response = (message_factory.GetMessageClass(m) for m in (method.input_type, method.output_type))
+        request, response = types(path)
         send = self.channel.unary_unary("/sabir.v1." + path, request.SerializeToString, response.FromString)
         metadata = [("sabir-session", self.session)] if self.session else []
         return send(request(**fields), metadata=metadata, timeout=30)

@@ -14,7 +14,7 @@ import threading
 import time
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from contract import types
 
 ADDRESS, KEEPER, KILLS, PAUSE = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) / 1000
 PATIENCE = 60.0
@@ -26,18 +26,6 @@ END_WITHIN = 0.006
 BACKOFF = [("grpc." + name, 20) for name in ("initial_reconnect_backoff_ms", "min_reconnect_backoff_ms", "max_reconnect_backoff_ms")]
 
 
-def load_pool():
-    pool, files = descriptor_pool.DescriptorPool(), descriptor_pb2.FileDescriptorSet()
-    with open("build/gen/descriptor.pb", "rb") as binary:
-        files.ParseFromString(binary.read())
-    for file in files.file:
-        pool.Add(file)
-    return pool
-
-
-POOL = load_pool()
-
-
 class Client:
     def __init__(self):
         self.channel = grpc.insecure_channel(ADDRESS, options=BACKOFF + [("grpc.use_local_subchannel_pool", 1)])
@@ -45,8 +33,7 @@ class Client:
 
     def method(self, path):
         if path not in self.methods:
-            found = POOL.FindServiceByName("sabir.v1." + path.split("/")[0]).methods_by_name[path.split("/")[1]]
-            request, response = (message_factory.GetMessageClass(t) for t in (found.input_type, found.output_type))
+            request, response = types(path)
             call = self.channel.unary_unary("/sabir.v1." + path, request.SerializeToString, response.FromString)
             self.methods[path] = request, call
         return self.methods[path]

@@ -15,7 +15,7 @@ import threading
 import time
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from contract import types
 
 ADDRESS, KEEPER, N = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 N_CHANNELS = 16
@@ -39,24 +39,8 @@ def check(what, found, wanted):
 # ---------------------------------------------------------------- calls
 
 
-def load_pool():
-    pool, files = descriptor_pool.DescriptorPool(), descriptor_pb2.FileDescriptorSet()
-    with open("build/gen/descriptor.pb", "rb") as binary:
-        files.ParseFromString(binary.read())
-    for file in files.file:
-        pool.Add(file)
-    return pool
-
-
-POOL = load_pool()
 CHANNELS = [grpc.insecure_channel(ADDRESS, OPTIONS) for _ in range(N_CHANNELS)]
 OTHER = grpc.insecure_channel(ADDRESS, OPTIONS)  # for calls that must not stand behind those that wait
-
-
-def types(path):
-    service, method = path.split("/")
-    found = POOL.FindServiceByName("sabir.v1." + service).methods_by_name[method]
-    return message_factory.GetMessageClass(found.input_type), message_factory.GetMessageClass(found.output_type)
 
 
 def method_of(path, channel):

@@ -11,28 +11,13 @@ import sys
 import time
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from contract import types
 
 PATIENCE = 120.0  # seconds, for what must happen
 ADDRESS, SERVER = sys.argv[1], int(sys.argv[2])
 
 
-def load_pool():
-    pool, files = descriptor_pool.DescriptorPool(), descriptor_pb2.FileDescriptorSet()
-    with open("build/gen/descriptor.pb", "rb") as binary:
-        files.ParseFromString(binary.read())
-    for file in files.file:
-        pool.Add(file)
-    return pool
-
-
-POOL = load_pool()
 CHANNEL = grpc.insecure_channel(ADDRESS)
-
-
-def types(path):
-    method = POOL.FindServiceByName("sabir.v1." + path.split("/")[0]).methods_by_name[path.split("/")[1]]
-    return message_factory.GetMessageClass(method.input_type), message_factory.GetMessageClass(method.output_type)
 
 
 def call(path, *, metadata=(), channel=CHANNEL, **fields):
