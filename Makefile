@@ -378,7 +378,7 @@ lint: $(GEN_H) $(LIBSABIR) ## layers, headers, layout, warnings, format, protos
 format: ## clang-format over all C files
 	clang-format -i $(wildcard $(foreach folder,server/* proto/* bindings/c bindings/c/* tests/*,$(folder)/*.[ch]))
 
-asan: | packages ## unit and integration tests with AddressSanitizer and UBSan
+asan: | packages ## unit and integration tests and hostile with AddressSanitizer and UBSan
 	@$(MAKE) VARIANT=asan sanitized
 
 # It sees one process: an order that came about by way of another one, such as a block that a local program has freed, is none
@@ -391,8 +391,10 @@ sanitized: export UBSAN_OPTIONS := print_stacktrace=1
 sanitized: export TSAN_OPTIONS := ignore_noninstrumented_modules=1:die_after_fork=0:second_deadlock_stack=1
 # How much longer a program may take. What takes long is not the sanitizer alone but what else runs beside it.
 sanitized: export SLOWNESS := 10
-sanitized: programs $(UNIT) $(SUITES)
-	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(wildcard tests/integration/run)
+# Where words are written over without a lock there are races, so that is nothing for ThreadSanitizer.
+SANITIZED := $(UNIT) tests/integration/run $(if $(filter asan,$(VARIANT)),tests/hostile/run)
+sanitized: programs $(UNIT) $(SUITES) $(if $(filter asan,$(VARIANT)),$(HOSTILE))
+	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(SANITIZED)
 
 stress: programs $(SUITES) ## many processes on one queue, with kills; every item once
 	@$(TEST_ENV) tests/stress/run
