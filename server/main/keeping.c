@@ -6,6 +6,7 @@
 #include "server/main/keeping.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,6 +85,19 @@ void keeping_tick(struct keeping *k)
 {
 	if (k->pid && k->socket.fd < 0)
 		find_another(k);
+}
+
+static bool is_gone(int socket)
+{
+	struct pollfd p = { .fd = socket };
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+}
+
+void keeping_look(struct keeping *k)
+{
+	if (k->socket.fd >= 0 && is_gone(k->socket.fd))
+		close_socket(k);
+	keeping_tick(k);
 }
 
 void keeping_stop(struct keeping *k)

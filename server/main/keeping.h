@@ -23,6 +23,11 @@ struct keeping {
 enum sabir_error keeping_start(struct keeping *k, struct loop *loop, int socket);
 /* Once a second: tries again to start a keeper, if that has failed. */
 void keeping_tick(struct keeping *k);
+/*
+ * In front of the end of a server that makes room for the next one: whoever is to go on with what is kept is there. The keeper may have died
+ * while nobody listened, and the next server with it; then there is another one, who starts this program again.
+ */
+void keeping_look(struct keeping *k);
 void keeping_stop(struct keeping *k);
 
 #endif

@@ -179,15 +179,24 @@ static void drain(struct server *s)
 		rpc_drain(s->rpc);
 	park_drain(s->park, SABIR_UNAVAILABLE);
 	park_ring(s->park, &s->memory.parked); /* those who waited leave their lines */
-	if (s->leaves)
-		control_leave(s->control);
-	else
+	if (!s->leaves)
 		forget_all(s);
 	/* The rest of the time is for what comes behind. */
 	if (s->rpc)
 		rpc_stop(s->rpc, clock_deadline(timeout / 10 * 8));
 	snapshotter_stop(s->snapshotter, !s->leaves);
 	s->snapshotter = NULL;
+}
+
+/* What takes long is over: from here on it is not long until the next server has what is kept. */
+static void make_room(struct server *s)
+{
+	rpc_free(s->rpc);
+	s->rpc = NULL;
+	collector_stop(s->collector);
+	s->collector = NULL;
+	keeping_look(&s->keeping);
+	control_leave(s->control);
 }
 
 /* Also after a start that got only half-way. */
@@ -274,6 +283,8 @@ int server_run(const struct config *config, server_reload_fn *reload_fn, void *c
 	loop_timer_set(&s.loop, &s.tick, clock_deadline(TICK));
 	loop_run(&s.loop);
 	drain(&s);
+	if (s.leaves)
+		make_room(&s);
 	stop(&s);
 	log_info("ended");
 	return EXIT_IN_ORDER;

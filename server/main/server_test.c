@@ -21,6 +21,8 @@
 #include "proto/segment/layout.h"
 #include "server/base/clock.h"
 #include "server/main/health.h"
+#include "server/main/keeper.h"
+#include "server/main/notify.h"
 #include "server/main/signals.h"
 
 static char folder[32], socket_path[64], notify_path[64];
@@ -53,8 +55,8 @@ static enum sabir_error no_reload(void *context, char *detail, struct config *co
 	return SABIR_INVALID_ARGUMENT;
 }
 
-/* In the child; never returns. */
-static void serve(const char *drain_timeout)
+/* In the child; never returns. keeper -1: there is none. */
+static void serve(const char *drain_timeout, int keeper)
 {
 	char socket_flag[80], drain_flag[48], detail[CONFIG_DETAIL_SIZE];
 	struct config config;
@@ -71,7 +73,7 @@ static void serve(const char *drain_timeout)
 			 NULL };
 	if (config_load(7, argv, NULL, NULL, detail, &config) || config_choose(detail, &config))
 		_exit(98);
-	int status = server_run(&config, no_reload, NULL, &kept, -1);
+	int status = server_run(&config, no_reload, NULL, &kept, keeper);
 	config_fini(&config);
 	exit(status);
 }
@@ -81,7 +83,7 @@ static pid_t start(const char *drain_timeout)
 	fflush(stdout);
 	pid_t pid = fork();
 	if (!pid)
-		serve(drain_timeout);
+		serve(drain_timeout, -1);
 	return pid;
 }
 
@@ -233,8 +235,68 @@ static void test_a_stuck_server_ends_by_its_alarm_or_a_second_signal(void)
 	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
 }
 
-int main(void)
+/* ---------------------------------------------------------------- a server and its keeper */
+
+#define KEEPER_FD 3
+
+/* This program as the keeper that a server starts: what it is given to keep is told to the test. */
+static int keep(void)
 {
+	char lines[NOTIFY_SIZE], name[NOTIFY_NAME_SIZE];
+	int fds[NOTIFY_MAX_FDS];
+	unsigned n_fds;
+	struct pollfd p = { .fd = KEEPER_FD, .events = POLLIN };
+	while (poll(&p, 1, 20000) == 1 && notify_receive(KEEPER_FD, lines, fds, &n_fds) > 0)
+		if (n_fds && notify_line(lines, "FDNAME", name))
+			notify(name);
+	return 0;
+}
+
+static void expect_ready(int keeper)
+{
+	char lines[NOTIFY_SIZE] = "";
+	int fds[NOTIFY_MAX_FDS];
+	unsigned n_fds;
+	struct pollfd p = { .fd = keeper, .events = POLLIN };
+	while (!notify_line(lines, "READY", NULL)) {
+		CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 20000), 1);
+		CU_ASSERT_TRUE_FATAL(notify_receive(keeper, lines, fds, &n_fds) > 0);
+		for (unsigned i = 0; i < n_fds; i++)
+			close(fds[i]);
+	}
+}
+
+/* It is not lost that the test, its keeper, ends before there is a next one. */
+static void test_a_server_that_makes_room_looks_for_its_keeper(void)
+{
+	static const char *const all[] = { "port-", "server-", "bell", "memory", "control" };
+	char lock_path[80];
+	int ends[2];
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (!pid) {
+		close(ends[0]);
+		serve("10s", ends[1]);
+	}
+	close(ends[1]);
+	expect_ready(ends[0]);
+	CU_ASSERT_TRUE(notify_send(ends[0], "HANDOVER=1", NULL, 0));
+	close(ends[0]);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		expect_notice(all[i]);
+	CU_ASSERT_EQUAL(await_end(pid), EXIT_IN_ORDER);
+	/* They are left for the next server. */
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", socket_path);
+	CU_ASSERT_TRUE(!unlink(socket_path) && !unlink(lock_path));
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	if (getenv("SABIRD_KEEPS"))
+		return keep();
+	keeper_remember(argv);
 	CU_initialize_registry();
 	CU_pSuite suite = CU_add_suite_with_setup_and_teardown("server", NULL, NULL, setup, teardown);
 	CU_ADD_TEST(suite, test_a_server_is_ready_when_it_says_so_and_ends_in_order);
@@ -242,6 +304,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_a_server_after_a_killed_one_starts);
 	CU_ADD_TEST(suite, test_an_attached_program_is_told_and_does_not_hold_up_the_end);
 	CU_ADD_TEST(suite, test_hup_is_survived);
+	CU_ADD_TEST(suite, test_a_server_that_makes_room_looks_for_its_keeper);
 	CU_ADD_TEST(suite, test_a_stuck_server_ends_by_its_alarm_or_a_second_signal);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
