@@ -13,7 +13,7 @@
 #   proto/, server/*/*.proto  generated code, see "Generated code" below
 #
 # VARIANT=asan, tsan or fuzz builds the same tree with a sanitizer into build/asan and so on, VARIANT=twice with calls at each load and
-# store, for tests/fuzz/twice.c; VARIANT=bare without what recovery needs, for tests/bench alone. JOBS=n compiles n files at a time.
+# store, for tests/fuzz/loads.c; VARIANT=bare without what recovery needs, for tests/bench alone. JOBS=n compiles n files at a time.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -39,7 +39,7 @@ SANITIZE_tsan := -fsanitize=thread -Wno-tsan
 # A path is one of the source: no branch is folded into another, and no function is there once more in each that calls it.
 SANITIZE_fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -O1 -fno-inline
-# The compiler tells of each load and store (tests/fuzz/twice.c).
+# The compiler tells of each load and store (tests/fuzz/loads.c).
 SANITIZE_twice := -fsanitize=address,undefined -fsanitize-coverage=func,trace-pc-guard,trace-loads,trace-stores -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -fno-builtin
 SANITIZE := $(SANITIZE_$(VARIANT))
@@ -295,8 +295,9 @@ $(HOSTILE): $(call OBJ,$(CORE_C) $(CLIENT_C) $(wildcard tests/hostile/*.c)) $(WI
 ##@ Fuzzers
 
 FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c)
-TWICE := $(O)/tests/fuzz/twice
-FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C) tests/fuzz/twice.c,$(FUZZ_C)))
+LOADS_C := $(addprefix tests/fuzz/,loads.c inputs.c)
+TWICE := $(O)/tests/fuzz/twice $(O)/tests/fuzz/firsts
+FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C) $(LOADS_C) $(TWICE:$(O)/%=%.c),$(FUZZ_C)))
 FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O)
 FUZZ_WRAP := $(addprefix -Xlinker --wrap=,clock_gettime nanosleep syscall getrandom fallocate mmap)
 # A path is one of the product, not of what makes the inputs.
@@ -307,7 +308,7 @@ ifeq ($(VARIANT),twice)
 $(O)/obj/tests/%.o $(O)/obj/gen/%.o: NO_COVERAGE := -fno-sanitize-coverage=func,trace-pc-guard,trace-loads,trace-stores
 endif
 TWICE_WRAP := $(FUZZ_WRAP) $(addprefix -Xlinker --wrap=,memcpy memmove memcmp __asan_memcpy __asan_memmove)
-$(TWICE): $(O)/obj/tests/fuzz/twice.o $(FUZZ_O)
+$(TWICE): $(O)/%: $(O)/obj/%.o $(call OBJ,$(LOADS_C)) $(FUZZ_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(TWICE_WRAP) -o $@ $^ -lcunit $(LIBS_CORE) $(LIBS_NANOPB)

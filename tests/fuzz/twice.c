@@ -8,25 +8,19 @@
  *
  * The inputs are played in children, by the number of --jobs; one that dies has found something, and another goes on.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "server/shm/segment.h"
-#include "tests/fuzz/play.h"
+#include "tests/fuzz/loads.h"
 #include "tests/fuzz/twice_values.h"
 
-#define MAX_INPUTS 65536u
 #define MAX_JOBS 64u
 #define MAX_FLIPS 8192u        /* of one input */
 #define PAIRS (1u << 20)       /* cells of their table */
@@ -69,36 +63,18 @@ static struct options {
 	const char *log; /* folder */
 } options = { .jobs = 1, .contexts = 2, .log = "build/fuzz/crashes" };
 
-static struct input {
-	char *path;
-	off_t size;
-} inputs[MAX_INPUTS];
-static uint32_t n_inputs;
-
 /* ---------------------------------------------------------------- what is seen of an input */
 
-/* Who touched a word last, and in which piece. */
-struct touched {
-	uint32_t piece, place;
-};
-
-extern char __executable_start;
-
 static struct watch {
-	bool on;
-	const uint8_t *base;
-	uint64_t size;
-	struct touched *touched;
-	uint32_t piece;
 	uint64_t loads;
 	struct job *job;         /* NULL: flips are not looked for */
 	const struct flip *flip; /* NULL: none is done */
-	bool done;
+	bool warm;               /* something was played before */
 } watch;
 
 static void too_long(void)
 {
-	watch.on = false;
+	loads.seen = NULL;
 	fprintf(stderr, "no end: more than %u loads\n", LOADS_MOST);
 	abort();
 }
@@ -141,137 +117,43 @@ static void list_flips(struct job *job, uintptr_t first, uintptr_t second)
 		job->flip[job->n_flips++] = (struct flip){ watch.loads, first, second, kind };
 }
 
-static void overwrite(uint8_t *at, size_t size, uintptr_t place)
+static void overwrite(const struct access *access)
 {
-	watch.done = true;
-	if (place != watch.flip->second) {
+	if (access->place != watch.flip->second)
 		__atomic_fetch_add(&common->elsewhere, 1, __ATOMIC_RELAXED);
-		return;
-	}
-	twice_overwrite(at, size, watch.flip->kind);
+	else
+		twice_overwrite(access->at, access->size, watch.flip->kind);
 }
 
-static void touch(const uint8_t *at, size_t size, uintptr_t place, bool load)
+static void seen(const struct access *access)
 {
-	uint64_t off = (uint64_t)(at - watch.base);
-	if (!watch.on || off >= watch.size)
+	if (!access->load)
 		return;
-	struct touched *t = &watch.touched[off / 8];
-	if (load && ++watch.loads > LOADS_MOST)
+	if (++watch.loads > LOADS_MOST)
 		too_long();
-	if (load && watch.job && t->piece == watch.piece)
-		list_flips(watch.job, t->place, place);
-	if (load && watch.flip && watch.flip->load == watch.loads)
-		overwrite((uint8_t *)(uintptr_t)at, size, place);
-	*t = (struct touched){ watch.piece, (uint32_t)place };
-}
-
-#define PLACE ((uintptr_t)__builtin_return_address(0) - (uintptr_t)&__executable_start)
-#define CALLBACKS(bytes, type)                                                                                         \
-	void __sanitizer_cov_load##bytes(const type *at);                                                              \
-	void __sanitizer_cov_load##bytes(const type *at)                                                               \
-	{                                                                                                              \
-		touch((const uint8_t *)at, bytes, PLACE, true);                                                        \
-	}                                                                                                              \
-	void __sanitizer_cov_store##bytes(const type *at);                                                             \
-	void __sanitizer_cov_store##bytes(const type *at)                                                              \
-	{                                                                                                              \
-		touch((const uint8_t *)at, bytes, PLACE, false);                                                       \
-	}
-CALLBACKS(1, uint8_t)
-CALLBACKS(2, uint16_t)
-CALLBACKS(4, uint32_t)
-CALLBACKS(8, uint64_t)
-CALLBACKS(16, __int128)
-
-/* What is copied or compared, by whatever name: each of its words. */
-static void touch_all(const void *from, size_t n, uintptr_t place)
-{
-	const uint8_t *at = from;
-	if (!watch.on || (uint64_t)(at - watch.base) >= watch.size)
-		return;
-	for (size_t i = 0; i < n; i += 8)
-		touch(at + i, n - i < 8 ? n - i : 8, place, true);
-}
-
-#define WRAPPED(name)                                                                                                  \
-	void *__wrap_##name(void *to, const void *from, size_t n);                                                     \
-	void *__real_##name(void *to, const void *from, size_t n);                                                     \
-	void *__wrap_##name(void *to, const void *from, size_t n)                                                      \
-	{                                                                                                              \
-		touch_all(from, n, PLACE);                                                                             \
-		return __real_##name(to, from, n);                                                                     \
-	}
-WRAPPED(memcpy)
-WRAPPED(memmove)
-WRAPPED(__asan_memcpy)
-WRAPPED(__asan_memmove)
-
-int __wrap_memcmp(const void *a, const void *b, size_t n);
-int __real_memcmp(const void *a, const void *b, size_t n);
-int __wrap_memcmp(const void *a, const void *b, size_t n)
-{
-	touch_all(a, n, PLACE);
-	touch_all(b, n, PLACE);
-	return __real_memcmp(a, b, n);
-}
-
-static void next_piece(void)
-{
-	watch.piece++;
+	if (watch.job && access->again)
+		list_flips(watch.job, access->first, access->place);
+	if (watch.flip && watch.flip->load == watch.loads)
+		overwrite(access);
 }
 
 /* ---------------------------------------------------------------- a child */
 
-/* Inputs are played as they are: libFuzzer, whose this is, is not there. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
-{
-	(void)data, (void)size, (void)max;
-	abort();
-}
-
 static void play_once(struct span input, struct job *job, const struct flip *flip)
 {
-	struct play play;
-	play_begin(&play);
-	const struct segment *seg = &play.world->seg;
-	if (!watch.touched)
-		watch.touched = calloc(seg->size / 8 + 1, sizeof(*watch.touched));
-	if (!watch.touched)
-		abort();
-	watch.base = seg->base, watch.size = seg->size;
-	watch.loads = 0, watch.done = false;
-	watch.job = job, watch.flip = flip;
-	next_piece();
-	watch.on = true;
-	play.damaged = flip != NULL; /* what is overwritten makes no snapshot */
-	play_pieces(&play, input);
-	next_piece();
-	play_end(&play);
-	watch.on = false;
-}
-
-static bool read_input(uint32_t number, struct span *input)
-{
-	static uint8_t data[1 << 16];
-	int fd = open(inputs[number].path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, data, sizeof(data));
-	if (fd >= 0)
-		close(fd);
-	*input = (struct span){ data, n < 0 ? 0 : (size_t)n };
-	return n >= 0;
+	watch = (struct watch){ 0, job, flip, true };
+	loads_play(input, flip != NULL, seen);
 }
 
 static void play_input(struct job *job, uint32_t number)
 {
 	struct span input;
-	if (!read_input(number, &input))
+	if (!inputs_read(number, &input))
 		return;
 	if (!job->n_flips)
 		play_once(input, job, NULL);
 	for (; job->at < job->n_flips; job->at++, job->runs++) {
-		if (!watch.touched) /* another child began with it */
+		if (!watch.warm) /* another child began with it */
 			play_once(input, NULL, NULL);
 		play_once(input, NULL, &job->flip[job->at]);
 	}
@@ -279,7 +161,6 @@ static void play_input(struct job *job, uint32_t number)
 
 static _Noreturn void child(struct job *job)
 {
-	play_on_piece = next_piece;
 	do {
 		if (!job->input) {
 			job->input = __atomic_add_fetch(&common->next_input, 1, __ATOMIC_RELAXED);
@@ -314,18 +195,16 @@ static void start(struct job *job, unsigned finds)
 	child(job);
 }
 
-void __sanitizer_symbolize_pc(void *pc, const char *format, char *to, size_t size);
-
 static void tell_place(const char *what, uintptr_t place)
 {
 	char text[512];
-	__sanitizer_symbolize_pc((void *)(place + (uintptr_t)&__executable_start), "%f %s:%l", text, sizeof(text));
+	loads_describe(place, text, sizeof(text));
 	printf("    %s %s\n", what, text);
 }
 
 static void tell(const struct job *job, int status, unsigned finds)
 {
-	const char *path = job->input ? inputs[job->input - 1].path : "?";
+	const char *path = job->input ? inputs_path(job->input - 1) : "?";
 	printf("FAILED  %s: ended with %d, see twice-%ld-%u.log\n", path, status, (long)(job - common->job), finds);
 	if (job->at < job->n_flips) {
 		const struct flip *flip = &job->flip[job->at];
@@ -368,35 +247,6 @@ static unsigned run_all(void)
 	return finds;
 }
 
-/* ---------------------------------------------------------------- the inputs */
-
-static int by_size(const void *a, const void *b)
-{
-	const struct input *x = a, *y = b;
-	return x->size != y->size ? (x->size < y->size ? -1 : 1) : strcmp(x->path, y->path);
-}
-
-static bool list_folder(const char *folder)
-{
-	struct dirent *entry;
-	struct stat stat;
-	DIR *dir = opendir(folder);
-	if (!dir) {
-		fprintf(stderr, "%s: %s\n", folder, strerror(errno));
-		return false;
-	}
-	while ((entry = readdir(dir)) != NULL && n_inputs < MAX_INPUTS) {
-		char *path;
-		if (fstatat(dirfd(dir), entry->d_name, &stat, 0) || !S_ISREG(stat.st_mode))
-			continue;
-		if (asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
-			abort();
-		inputs[n_inputs++] = (struct input){ path, stat.st_size };
-	}
-	closedir(dir);
-	return true;
-}
-
 static bool read_options(int argc, char **argv)
 {
 	static const struct option known[] = { { "jobs", required_argument, NULL, 'j' },
@@ -415,7 +265,7 @@ static bool read_options(int argc, char **argv)
 			return false;
 	}
 	for (; optind < argc; optind++)
-		if (!list_folder(argv[optind]))
+		if (!inputs_list(argv[optind]))
 			return false;
 	return n_inputs && options.jobs && options.jobs <= MAX_JOBS;
 }
@@ -427,7 +277,7 @@ int main(int argc, char **argv)
 				"[--log FOLDER] FOLDER...: of inputs of the fuzzer of requests\n");
 		return 2;
 	}
-	qsort(inputs, n_inputs, sizeof(inputs[0]), by_size);
+	inputs_sort();
 	common = mmap(NULL, sizeof(*common), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (common == MAP_FAILED)
 		return 2;
