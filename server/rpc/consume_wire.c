@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of a consumer. Tokens may come packed, as proto3 has it, or one by one. */
-#include "server/rpc/consume_ack.h"
+#include "server/rpc/consume_wire.h"
 
 #include <stdlib.h>
 
