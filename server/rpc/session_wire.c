@@ -5,8 +5,7 @@
  */
 #include "server/rpc/session_wire.h"
 
-#include <stdio.h>
-#include <string.h>
+#define MAX_PATH 128
 
 enum { /* SessionServiceSessionRequest */
        REQUEST_HELLO = 1,
@@ -134,6 +133,17 @@ bool session_call_next(struct span *rest, struct session_call *call)
 		found = f.number == REQUEST_CALLS && read_call(f.bytes, call);
 	*rest = (struct span){ at, found ? (size_t)(end - at) : 0 };
 	return found;
+}
+
+const struct op *session_call_op(const struct session_call *call)
+{
+	char path[MAX_PATH];
+	const struct span method = call->method;
+	if (!method.len || method.len >= sizeof(path) || memchr(method.data, 0, method.len))
+		return NULL;
+	memcpy(path, method.data, method.len);
+	path[method.len] = '\0';
+	return op_find(path);
 }
 
 void session_cancels(struct span message, void (*cancel)(void *context, uint64_t tag), void *context)
