@@ -294,10 +294,10 @@ $(HOSTILE): $(call OBJ,$(CORE_C) $(CLIENT_C) $(wildcard tests/hostile/*.c)) $(WI
 
 ##@ Fuzzers
 
-FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c)
+FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c streams_session.c)
 TWICE := $(O)/tests/fuzz/twice
 FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C) tests/fuzz/twice.c,$(FUZZ_C)))
-FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O)
+FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/% server/rpc/%_wire.c,$(SRC)) server/rpc/schema.c server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O) $(SERVER_GEN_O)
 FUZZ_WRAP := $(addprefix -Xlinker --wrap=,clock_gettime nanosleep syscall getrandom fallocate mmap)
 # A path is one of the product, not of what makes the inputs.
 ifeq ($(VARIANT),fuzz)
