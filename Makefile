@@ -292,13 +292,32 @@ $(HOSTILE): $(call OBJ,$(CORE_C) $(CLIENT_C) $(wildcard tests/hostile/*.c)) $(WI
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
+##@ A server of another memory layout
+
+# For tests/restart. What looks at the version is compiled anew, the rest is the server's own.
+OTHER := $(O)/tests/restart/other
+OTHER_C := $(shell grep -l SEG_LAYOUT_VERSION $(CORE_C) $(UPPER_C) $(MAIN_C))
+OTHER_O := $(OTHER_C:%.c=$(O)/other/%.o)
+$(O)/other/proto/segment/layout.h: proto/segment/layout.h
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)sed 's/^#define SEG_LAYOUT_VERSION .*/#define SEG_LAYOUT_VERSION 99u/' $< >$@
+$(OTHER_O): $(O)/other/%.o: %.c $(O)/other/proto/segment/layout.h | $(GEN_H)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -I$(O)/other $(ALL_CFLAGS) -c -o $@ $<
+$(OTHER): $(call OBJ,$(filter-out $(OTHER_C),$(CORE_C) $(UPPER_C) $(MAIN_C))) $(OTHER_O) $(ATTACH_O) $(call GEN_OBJ,$(G)/descriptor.c)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--gc-sections -o $@ $^ $(LIBS_GRPC) $(LIBS_NANOPB)
+
 ##@ Fuzzers
 
-FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c)
+FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.c pieces.c asked.c damage.c death.c hinder.c deaths.c stories.c story.c request.c upkeep.c streams_session.c)
 LOADS_C := $(addprefix tests/fuzz/,loads.c inputs.c)
 TWICE := $(O)/tests/fuzz/twice $(O)/tests/fuzz/firsts
 FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C) $(LOADS_C) $(TWICE:$(O)/%=%.c),$(FUZZ_C)))
-FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/%,$(SRC)) server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O)
+FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/% server/rpc/%_wire.c,$(SRC)) server/rpc/schema.c server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O) $(SERVER_GEN_O)
 FUZZ_WRAP := $(addprefix -Xlinker --wrap=,clock_gettime nanosleep syscall getrandom fallocate mmap)
 # A path is one of the product, not of what makes the inputs.
 ifeq ($(VARIANT),fuzz)
@@ -370,7 +389,7 @@ unit: $(UNIT)
 
 test: check ## the whole quick suite: unit, integration and binding tests
 
-check: programs $(UNIT) $(SUITES) $(SWEEP) $(HOSTILE)
+check: programs $(UNIT) $(SUITES) $(SWEEP) $(HOSTILE) $(OTHER)
 	@$(TEST_ENV) tests/kit/suite --logs $(O)/logs $(UNIT) $(QUICK)
 
 lint: $(GEN_H) $(LIBSABIR) ## layers, headers, layout, warnings, format, protos
@@ -409,7 +428,7 @@ pauses: programs $(STORM) ## the same with processes stopped for long, and no ki
 hostile: programs $(HOSTILE) ## somebody overwrites words of the live memory; SECONDS=60, SEED=n, PART=poor, all or peace
 	@$(TEST_ENV) SECONDS_LONG=$(or $(SECONDS),60) tests/hostile/run
 
-restart: programs $(SUITES) ## the server killed again and again under load; N=200, PAUSE=300 (ms)
+restart: programs $(SUITES) $(OTHER) ## the server killed again and again under load; N=200, PAUSE=300 (ms)
 	@$(TEST_ENV) N=$(or $(N),200) tests/restart/run
 
 linearize: programs $(SUITES) ## concurrent histories, checked with Porcupine; SECONDS=600 or ROUNDS=n
@@ -490,4 +509,4 @@ help:
 	@echo 'Sabir $(VERSION). Targets:'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
--include $(shell find $(O)/obj $(O)/faults $(O)/examples $(O)/tests -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/other $(O)/faults $(O)/examples $(O)/tests -name '*.d' 2>/dev/null)

@@ -235,6 +235,8 @@ static void test_who_waits_for_a_snapshot_is_not_refused_for_his_time(void)
 	snapshots_free(snapshots);
 }
 
+#define NO_OTHER_USER 3
+
 /* As another user, to whom the socket is open. The child has nothing but its exit status to tell with. */
 static void ask_as_nobody(void)
 {
@@ -244,7 +246,9 @@ static void ask_as_nobody(void)
 	char detail[ATTACH_DETAIL_SIZE];
 	int socket;
 	attach_reader_init(&reader);
-	if (setgid(65534) || setuid(65534) || attach_dial(kit.path, clock_deadline(CLOCK_SECOND), detail, &socket))
+	if (geteuid() || setgid(65534) || setuid(65534))
+		_exit(NO_OTHER_USER); /* only root can become one, and not where there is no other */
+	if (attach_dial(kit.path, clock_deadline(CLOCK_SECOND), detail, &socket))
 		_exit(1);
 	_exit(attach_ask(socket, &question, -1, clock_deadline(10 * CLOCK_SECOND), &reader, detail, &answer) ==
 			      SABIR_PERMISSION_DENIED
@@ -256,8 +260,6 @@ static void test_other_users_are_refused(void)
 {
 	struct control_options options = kit_options();
 	int status = 1;
-	if (geteuid())
-		return; /* only root can become somebody else */
 	kit_stop();
 	options.policy.mode = 0666;
 	kit_start(&options);
@@ -267,7 +269,10 @@ static void test_other_users_are_refused(void)
 		ask_as_nobody();
 	while (!waitpid(pid, &status, WNOHANG))
 		loop_turn(&kit.loop, 10 * CLOCK_MILLISECOND);
-	CU_ASSERT_EQUAL(status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_OTHER_USER)
+		printf("\nskipped: no other user can be had here\n");
+	else
+		CU_ASSERT_EQUAL(status, 0);
 }
 
 int main(void)

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "server/objects/queue.h"
-#include "server/rpc/consume_ack.h"
+#include "server/rpc/consume_wire.h"
 #include "server/rpc/flow.h"
 #include "server/rpc/give_back.h"
 

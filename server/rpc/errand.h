@@ -2,8 +2,8 @@
 #ifndef SABIR_RPC_ERRAND_H
 #define SABIR_RPC_ERRAND_H
 
-#include "server/base/wire.h"
 #include "server/rpc/call.h"
+#include "server/rpc/errand_wire.h"
 
 /*
  * One operation that a stream runs again and again, for whom its call names: run at once, or parked, and then the stream
@@ -37,15 +37,5 @@ void errand_clear(struct errand *errand);
 bool errand_is_done(const struct errand *errand);
 /* Ends one that waits: it is DONE soon, or at once, mostly with CANCELLED. Any thread that has a reference to the call. */
 void errand_cancel(struct errand *errand);
-
-/* What a stream writes its errands' requests with. False, all of them: no memory. */
-bool errand_put_number(struct bytes *request, uint32_t field, uint64_t value);
-bool errand_put_bytes(struct bytes *request, uint32_t field, struct span value);
-/* An ObjectRef by handle, as field 1. */
-bool errand_put_ref(struct bytes *request, uint64_t handle);
-/* A field as it was read. */
-bool errand_put_field(struct bytes *request, const struct wire_field *field);
-/* The number in a field of a message, or 0. */
-uint64_t errand_number(struct span message, uint32_t field);
 
 #endif

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "server/base/wire.h"
 #include "server/rpc/call.h"
+#include "server/rpc/health_wire.h"
 #include "server/rpc/schema.h"
 
 /* HealthCheckResponse.ServingStatus */
@@ -22,18 +22,11 @@ enum {
 static bool read_service(struct call *call, bool *known)
 {
 	struct request request;
-	struct wire_field f;
-	bool valid = true;
+	struct span service;
 	if (!request_open(call, &request))
 		return false;
-	struct span service = { NULL, 0 };
-	const uint8_t *at = request.span.data, *end = at + request.span.len;
-	while (at < end && valid) {
-		valid = wire_next(&at, end, &f) && (f.number != 1 || f.type == WIRE_LEN);
-		if (valid && f.number == 1)
-			service = f.bytes;
-	}
-	*known = !service.len || schema_has_service(service);
+	bool valid = health_read(request.span, &service);
+	*known = valid && (!service.len || schema_has_service(service));
 	request_close(&request);
 	return valid;
 }

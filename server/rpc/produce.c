@@ -16,20 +16,9 @@
 #include <string.h>
 
 #include "server/rpc/flow.h"
+#include "server/rpc/produce_wire.h"
 
-#define MAX_ITEMS 65536u  /* of a message, as of PutMany */
-#define CHUNK_ITEMS 1024u /* put in one step */
-#define CHUNK_BYTES (1u << 20)
 #define TELL_EVERY 8192u /* items */
-
-enum { /* QueueServiceProduceRequest; Put and PutMany have the same numbers */
-       REQUEST_QUEUE = 1,
-       REQUEST_ITEMS = 2,
-       REQUEST_PRIORITY = 4,
-       REQUEST_DELAY = 5,
-       REQUEST_TTL = 6,
-       REQUEST_DEDUP_IDS = 7,
-};
 
 enum { /* QueueServiceProduceResponse */
        RESPONSE_ACCEPTED = 1,
@@ -44,10 +33,7 @@ struct produce {
 
 	struct request input; /* the message that is worked off */
 	bool has_input;
-	struct span queue;       /* its field */
-	struct span items, ids;  /* its rest, in which the next ones are looked for */
-	uint32_t n_items, n_ids; /* that are left */
-	struct bytes how;        /* its other fields, encoded */
+	struct produce_message message;
 	bool one_by_one;
 
 	struct bytes request; /* of the errand */
@@ -71,115 +57,39 @@ static void close_input(struct call *call, struct produce *p)
 	p->has_input = false;
 }
 
-/* One field of a new message. */
-static bool note_field(struct produce *p, const struct wire_field *f)
-{
-	bool has_length = f->type == WIRE_LEN;
-	switch (f->number) {
-	case REQUEST_QUEUE:
-		if (!has_length || p->queue.data)
-			return false;
-		p->queue = f->bytes;
-		return true;
-	case REQUEST_ITEMS:
-		p->n_items++;
-		return has_length;
-	case REQUEST_DEDUP_IDS:
-		p->n_ids++;
-		return has_length;
-	case REQUEST_PRIORITY:
-	case REQUEST_DELAY:
-	case REQUEST_TTL:
-		return errand_put_field(&p->how, f);
-	}
-	return true;
-}
-
-static const char *read_message(struct produce *p)
-{
-	const uint8_t *at = p->input.span.data, *end = at + p->input.span.len;
-	struct wire_field f;
-	while (at < end)
-		if (!wire_next(&at, end, &f) || !note_field(p, &f))
-			return "the message is malformed";
-	if (!p->handle && !p->queue.data)
-		return "field 'queue' is missing in the first message";
-	if (p->handle && p->queue.data)
-		return "field 'queue' stands in a message behind the first";
-	if (p->n_items > MAX_ITEMS)
-		return "more than 65536 items in one message";
-	if (p->n_ids && p->n_ids != p->n_items)
-		return "there are not as many dedup_ids as items";
-	return NULL;
-}
-
 static void begin_message(struct call *call, struct produce *p)
 {
 	struct rpc *rpc = call->rpc;
 	uint64_t len = p->input.span.len;
 	p->has_input = true;
-	p->queue = (struct span){ NULL, 0 };
-	p->items = p->ids = p->input.span;
-	p->n_items = p->n_ids = 0;
 	p->one_by_one = false;
-	bytes_truncate(&p->how, 0);
 	if (fetch_add64(&rpc->parked_bytes, len) + len > rpc->max_parked_bytes) {
 		count(&rpc->counters.refused, 1);
 		flow_end(&p->end, SABIR_RESOURCE_EXHAUSTED, "the requests that wait take too much memory");
 		return;
 	}
-	const char *wrong = read_message(p);
+	const char *wrong = produce_read(&p->message, p->input.span, !p->handle);
 	if (wrong)
 		flow_end(&p->end, SABIR_INVALID_ARGUMENT, wrong);
 }
 
-/* Moves *rest behind the next field of that number. */
-static struct span next_field(struct span *rest, uint32_t number)
-{
-	const uint8_t *at = rest->data, *end = at + rest->len;
-	struct wire_field f = { .number = 0 };
-	while (at < end && wire_next(&at, end, &f) && f.number != number)
-		;
-	*rest = (struct span){ at, (size_t)(end - at) };
-	return f.bytes;
-}
-
 /* ---------------------------------------------------------------- putting */
 
-static bool write_open(struct produce *p)
+/* Writes the request for what comes next of the message. */
+static bool write_next(struct produce *p)
 {
 	p->chunk = 0;
-	return errand_put_bytes(&p->request, REQUEST_QUEUE, p->queue);
+	bytes_truncate(&p->request, 0);
+	if (!p->handle)
+		return produce_put_open(&p->message, &p->request);
+	return produce_put_next(&p->message, p->handle, p->one_by_one ? 1 : PRODUCE_CHUNK_ITEMS, &p->request,
+				&p->chunk);
 }
 
-static bool write_put(struct produce *p)
-{
-	struct span items = p->items, ids = p->ids;
-	p->chunk = 1;
-	return errand_put_ref(&p->request, p->handle) &&
-	       errand_put_bytes(&p->request, REQUEST_ITEMS, next_field(&items, REQUEST_ITEMS)) &&
-	       errand_put_bytes(&p->request, REQUEST_DEDUP_IDS, next_field(&ids, REQUEST_DEDUP_IDS));
-}
-
-static bool write_put_many(struct produce *p)
-{
-	struct span items = p->items;
-	uint32_t most = p->one_by_one ? 1 : p->n_items < CHUNK_ITEMS ? p->n_items : CHUNK_ITEMS;
-	bool fine = errand_put_ref(&p->request, p->handle);
-	for (p->chunk = 0; fine && p->chunk < most && p->request.len < CHUNK_BYTES; p->chunk++)
-		fine = errand_put_bytes(&p->request, REQUEST_ITEMS, next_field(&items, REQUEST_ITEMS));
-	return fine;
-}
-
-/* Begins with what comes next of the message. */
 static void put_next(struct produce *p)
 {
-	const struct op *op = !p->handle ? op_flow(OP_FLOW_OPEN) : p->n_ids ? p->put : p->put_many;
-	bytes_truncate(&p->request, 0);
-	bool fine = !p->handle ? write_open(p) : p->n_ids ? write_put(p) : write_put_many(p);
-	if (fine && p->handle && p->how.len)
-		fine = bytes_add(&p->request, p->how.data, p->how.len) == SABIR_OK;
-	if (fine)
+	const struct op *op = !p->handle ? op_flow(OP_FLOW_OPEN) : p->message.n_ids ? p->put : p->put_many;
+	if (write_next(p))
 		(void)errand_run(&p->errand, op, (struct span){ p->request.data, p->request.len });
 	else
 		flow_end(&p->end, SABIR_NO_MEMORY, "");
@@ -187,16 +97,11 @@ static void put_next(struct produce *p)
 
 static void put_accepted(struct produce *p, struct span response)
 {
-	uint32_t n = p->n_ids ? 1 : (uint32_t)errand_number(response, 1);
+	uint32_t n = p->message.n_ids ? 1 : (uint32_t)errand_number(response, 1);
 	if (n > p->chunk)
 		n = p->chunk;
-	for (uint32_t i = 0; i < n; i++)
-		(void)next_field(&p->items, REQUEST_ITEMS);
-	if (p->n_ids) {
-		(void)next_field(&p->ids, REQUEST_DEDUP_IDS);
-		p->duplicates += errand_number(response, 1) != 0;
-	}
-	p->n_items -= n;
+	p->duplicates += p->message.n_ids && errand_number(response, 1) != 0;
+	produce_accept(&p->message, n);
 	p->accepted += n;
 }
 
@@ -234,7 +139,7 @@ static void take_result(struct produce *p)
 /* False: there is nothing to go on with now. */
 static bool go_on(struct call *call, struct produce *p)
 {
-	if (p->has_input && (p->n_items || !p->handle)) {
+	if (p->has_input && (p->message.n_items || !p->handle)) {
 		put_next(p);
 		return true;
 	}
@@ -320,7 +225,7 @@ static void fini(struct call *call)
 	struct produce *p = of(call);
 	close_input(call, p);
 	errand_fini(&p->errand);
-	bytes_fini(&p->how);
+	produce_message_fini(&p->message);
 	bytes_fini(&p->request);
 	free(p);
 }

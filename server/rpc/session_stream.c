@@ -23,7 +23,6 @@
 #include "server/rpc/waiter.h"
 
 #define MESSAGE_BYTES (256u << 10) /* no more answers are added to a message that is longer */
-#define MAX_PATH 128
 
 struct session_stream {
 	struct asker asker; /* the first member */
@@ -77,16 +76,6 @@ static void answer(struct turn *t, uint64_t tag, enum sabir_error error, const c
 }
 
 /* ---------------------------------------------------------------- calls */
-
-static const struct op *find_op(struct span method)
-{
-	char path[MAX_PATH];
-	if (!method.len || method.len >= sizeof(path) || memchr(method.data, 0, method.len))
-		return NULL;
-	memcpy(path, method.data, method.len);
-	path[method.len] = '\0';
-	return op_find(path);
-}
 
 static enum sabir_error admit(struct turn *t, const struct op *op, const char **detail)
 {
@@ -168,7 +157,7 @@ static void run(struct turn *t, const struct ask_request *r)
 static void run_call(struct turn *t, const struct session_call *c)
 {
 	const struct ask_request r = {
-		.tag = c->tag, .id = c->id, .thread = c->thread, .op = find_op(c->method), .message = c->request
+		.tag = c->tag, .id = c->id, .thread = c->thread, .op = session_call_op(c), .message = c->request
 	};
 	const char *detail;
 	enum sabir_error error = admit(t, r.op, &detail);

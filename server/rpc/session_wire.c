@@ -5,8 +5,7 @@
  */
 #include "server/rpc/session_wire.h"
 
-#include <stdio.h>
-#include <string.h>
+#define MAX_PATH 128
 
 enum { /* SessionServiceSessionRequest */
        REQUEST_HELLO = 1,
@@ -65,14 +64,13 @@ static bool read_call(struct span message, struct session_call *call)
 
 static bool check_tags(const struct wire_field *f)
 {
-	const uint8_t *at = f->bytes.data, *end = at + f->bytes.len;
 	uint64_t tag;
-	if (f->type == WIRE_VARINT)
-		return true;
-	while (f->type == WIRE_LEN && at < end)
+	if (f->type != WIRE_LEN)
+		return f->type == WIRE_VARINT;
+	for (const uint8_t *at = f->bytes.data, *end = at + f->bytes.len; at < end;)
 		if (!wire_varint(&at, end, &tag))
 			return false;
-	return f->type == WIRE_LEN;
+	return true;
 }
 
 static bool read_field(const struct wire_field *f, struct session_message *read)
@@ -136,17 +134,30 @@ bool session_call_next(struct span *rest, struct session_call *call)
 	return found;
 }
 
+const struct op *session_call_op(const struct session_call *call)
+{
+	char path[MAX_PATH];
+	const struct span method = call->method;
+	if (!method.len || method.len >= sizeof(path) || memchr(method.data, 0, method.len))
+		return NULL;
+	memcpy(path, method.data, method.len);
+	path[method.len] = '\0';
+	return op_find(path);
+}
+
 void session_cancels(struct span message, void (*cancel)(void *context, uint64_t tag), void *context)
 {
 	const uint8_t *at = message.data, *end = at + message.len;
 	struct wire_field f;
 	while (at < end && wire_next(&at, end, &f)) {
-		const uint8_t *tag_at = f.bytes.data, *tag_end = tag_at + f.bytes.len;
 		uint64_t tag;
 		if (f.number != REQUEST_CANCEL_TAGS)
 			continue;
-		if (f.type == WIRE_VARINT)
+		if (f.type == WIRE_VARINT) {
 			cancel(context, f.bits);
+			continue;
+		}
+		const uint8_t *tag_at = f.bytes.data, *tag_end = tag_at + f.bytes.len;
 		while (tag_at < tag_end && wire_varint(&tag_at, tag_end, &tag))
 			cancel(context, tag);
 	}

@@ -3,7 +3,7 @@
 #define SABIR_RPC_SESSION_WIRE_H
 
 #include "server/base/wire.h"
-#include "server/rpc/asked.h"
+#include "server/ops/ops.h"
 
 /* The messages of SessionService.Session on the wire. */
 
@@ -24,6 +24,8 @@ struct session_call {
 	struct span method;
 	struct span request;
 };
+/* What a call's method names; NULL: no operation. */
+const struct op *session_call_op(const struct session_call *call);
 /* Moves *rest behind the next call of a checked message; false: there is none. */
 bool session_call_next(struct span *rest, struct session_call *call);
 /* Hands all tags to be cancelled of a checked message over. */

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WatchService.Watch: Next again and again, each time behind what was told last. The messages have the same fields. While a
- * response is on its way nothing is asked for, so a client that does not read costs one response, and is told later what it
- * has lost.
+ * WatchService.Watch: Next again and again, each time behind what was told last. While a response is on its way nothing is
+ * asked for, so a client that does not read costs one response, and is told later what it has lost.
  */
 #include <stdlib.h>
 
 #include "server/rpc/flow.h"
-
-enum { /* WatchServiceWatchRequest, and Next's */
-       REQUEST_AFTER = 2,
-       REQUEST_TIMEOUT = 4,
-       RESPONSE_LAST = 4,
-};
+#include "server/rpc/watch_wire.h"
 
 struct watch {
 	struct errand next;
 	struct flow_end end;
 	const struct op *op;
-	uint64_t after;
-	struct bytes fixed;   /* the request's other fields */
+	struct watch_message message;
 	struct bytes request; /* of the errand */
 };
 
@@ -34,8 +27,7 @@ static void ask(struct call *call, struct watch *w)
 	if (!flow_may_send(call))
 		flow_end(&w->end, SABIR_RESOURCE_EXHAUSTED,
 			 "too many responses wait for clients that do not read them");
-	else if (bytes_add(&w->request, w->fixed.data, w->fixed.len) ||
-		 !errand_put_number(&w->request, REQUEST_AFTER, w->after))
+	else if (!watch_put_next(&w->message, &w->request))
 		flow_end(&w->end, SABIR_NO_MEMORY, "");
 	else
 		(void)errand_run(&w->next, w->op, (struct span){ w->request.data, w->request.len });
@@ -48,7 +40,7 @@ static bool tell(struct call *call, struct watch *w)
 	if (error)
 		flow_end(&w->end, error, w->next.detail);
 	else
-		w->after = errand_number((struct span){ w->next.response.data, w->next.response.len }, RESPONSE_LAST);
+		w->message.after = watch_last((struct span){ w->next.response.data, w->next.response.len });
 	errand_clear(&w->next);
 	if (error || stream_is_closed(call))
 		return false;
@@ -101,28 +93,12 @@ static void fini(struct call *call)
 {
 	struct watch *w = of(call);
 	errand_fini(&w->next);
-	bytes_fini(&w->fixed);
+	watch_message_fini(&w->message);
 	bytes_fini(&w->request);
 	free(w);
 }
 
 static const struct stream_kind kind = { .turn = turn, .busy = busy, .closed = closed, .fini = fini };
-
-/* What stays the same, and where to begin. */
-static bool read_request(struct watch *w, struct span message)
-{
-	const uint8_t *at = message.data, *end = at + message.len;
-	struct wire_field f;
-	while (at < end) {
-		if (!wire_next(&at, end, &f))
-			return false;
-		if (f.number == REQUEST_AFTER && f.type == WIRE_VARINT)
-			w->after = f.bits;
-		else if (f.number != REQUEST_TIMEOUT && !errand_put_field(&w->fixed, &f))
-			return false;
-	}
-	return true;
-}
 
 static struct watch *watch_new(struct call *call)
 {
@@ -134,7 +110,7 @@ static struct watch *watch_new(struct call *call)
 	w->op = op_find("/sabir.v1.WatchService/Next");
 	if (!request_open(call, &request))
 		return w;
-	bool fine = read_request(w, request.span);
+	bool fine = watch_read(&w->message, request.span);
 	request_close(&request);
 	if (!fine)
 		flow_end(&w->end, SABIR_INVALID_ARGUMENT, "the message is malformed");
@@ -150,7 +126,7 @@ void watch_handle(struct call *call, struct worker *worker)
 	if (!w)
 		call_reply(call, SABIR_NO_MEMORY, "", NULL);
 	else if (!stream_open(call, &kind, w)) {
-		bytes_fini(&w->fixed);
+		watch_message_fini(&w->message);
 		free(w);
 	}
 }

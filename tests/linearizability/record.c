@@ -19,11 +19,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/kit/child.h"
 #include "tests/linearizability/kinds_dict.h"
 #include "tests/linearizability/kinds_queue.h"
 #include "tests/linearizability/kinds_scalar.h"
@@ -172,7 +172,6 @@ static void be_process(unsigned number)
 {
 	struct sabir_options options = { .size = sizeof(options), .timeout_ns = number % 2 ? ANSWER_TIME : 0 };
 	pthread_t threads[N_THREADS];
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	enum sabir_error error = SABIR_TIMED_OUT;
 	for (int i = 0; i < 100 && error; i++)
 		error = sabir_connect(urls[number % 2], &options, &conn);
@@ -190,7 +189,7 @@ static void start_process(unsigned number)
 {
 	fflush(stdout);
 	rounds_before = look(&shared->round);
-	pids[number] = fork();
+	pids[number] = child_fork();
 	if (pids[number] == 0)
 		be_process(number);
 }

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/kit/child.h"
 #include "tests/restart/load.h"
 
 static pid_t server_pid(const struct restart *test)
@@ -107,7 +108,7 @@ struct watch begin_watch(const struct restart *test)
 	if (pipe(longest) || pipe2(until, O_NONBLOCK))
 		die("pipe", SABIR_INTERNAL);
 	fflush(stdout);
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 	if (pid == 0) {
 		close(until[1]);
 		watch(test, longest[1], until[0]);

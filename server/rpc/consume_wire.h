@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SABIR_RPC_CONSUME_ACK_H
-#define SABIR_RPC_CONSUME_ACK_H
+#ifndef SABIR_RPC_CONSUME_WIRE_H
+#define SABIR_RPC_CONSUME_WIRE_H
 
-#include "server/rpc/errand.h"
+#include "server/base/wire.h"
 
 /* What a message of QueueService.Consume says, read. */
 enum { /* QueueServiceConsumeRequest */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of a consumer. Tokens may come packed, as proto3 has it, or one by one. */
-#include "server/rpc/consume_ack.h"
+#include "server/rpc/consume_wire.h"
 
 #include <stdlib.h>
 
@@ -25,14 +25,13 @@ static const char *add_token(struct consume_message *m, uint64_t token)
 
 static const char *add_tokens(struct consume_message *m, const struct wire_field *f)
 {
-	const uint8_t *at = f->bytes.data, *end = at + f->bytes.len;
 	const char *wrong = NULL;
 	uint64_t token;
 	if (f->type == WIRE_VARINT)
 		return add_token(m, f->bits);
 	if (f->type != WIRE_LEN)
 		return malformed;
-	while (at < end && !wrong)
+	for (const uint8_t *at = f->bytes.data, *end = at + f->bytes.len; at < end && !wrong;)
 		wrong = wire_varint(&at, end, &token) ? add_token(m, token) : malformed;
 	return wrong;
 }
