@@ -4,7 +4,7 @@
  * word from the segment which the piece of an input had not touched before, the input once more for each of some values, with that word
  * overwritten in front of the piece. What is new of them belongs into the corpus.
  *
- *   firsts TO FOLDER...: of inputs of the fuzzer of requests
+ *   firsts TO FOLDER...: of inputs of the fuzzers of requests and of memory
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 	for (int i = 2; fine && i < argc; i++)
 		fine = inputs_list(argv[i]);
 	if (!fine) {
-		fprintf(stderr, "firsts TO FOLDER...: of inputs of the fuzzer of requests\n");
+		fprintf(stderr, "firsts TO FOLDER...: of inputs of the fuzzers of requests and of memory\n");
 		return 2;
 	}
 	inputs_sort();
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		if (!inputs_read(i, &input))
 			continue;
 		n_firsts = 0;
-		loads_play(input, false, seen);
+		loads_play(input, true, seen);
 		for (uint32_t k = 0; k < n_firsts * TWICE_KINDS; k++)
 			write_first(argv[1], input, &firsts[k / TWICE_KINDS], k % TWICE_KINDS);
 	}
