@@ -88,7 +88,7 @@ static void look_at_sessions(struct world *world, FILE *to)
 				record.peer, record.lease_ns, record.ends ? " ends" : "");
 }
 
-static void look_at(struct world *world, uint32_t index, FILE *to)
+void look_at(struct world *world, uint32_t index, FILE *to)
 {
 	struct object_info info = { 0 };
 	uint64_t handle = look_handle(&world->seg, index);
@@ -111,6 +111,22 @@ uint64_t look_handle(const struct segment *seg, uint32_t index)
 	return object_state(word) == SEG_OBJECT_LIVE ? index | (word & 0xffffffff00000000ull) : 0;
 }
 
+void look_name_references(const struct segment *seg, struct text *text)
+{
+	char name[16], *end;
+	for (char *at = text->at; (at = strstr(at, "$*")) != NULL;) {
+		uint64_t handle = strtoull(at += strlen("$*"), &end, 10);
+		uint32_t index = object_index(handle);
+		bool lives = index && index < seg->n_objects && look_handle(seg, index) == handle;
+		int len = lives ? snprintf(name, sizeof(name), "%u", index) : snprintf(name, sizeof(name), "gone");
+		if (end - at < len) /* it is by its name */
+			continue;
+		memmove(at + len, end, strlen(end) + 1);
+		memcpy(at, name, (size_t)len);
+	}
+	text->len = strlen(text->at);
+}
+
 void look_at_all(struct world *world, struct text *text)
 {
 	FILE *to = open_memstream(&text->at, &text->len);
@@ -119,6 +135,7 @@ void look_at_all(struct world *world, struct text *text)
 			look_at(world, i, to);
 	look_at_sessions(world, to);
 	fclose(to);
+	look_name_references(&world->seg, text);
 }
 
 void look_drop(char *text, const char *name, const char *ends)

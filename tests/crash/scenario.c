@@ -28,6 +28,11 @@
 #define ATTRIBUTE "NamespaceService/Set namespace" O " name='a%' value=$%\n"
 #define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
 
+/* An object without a name, behind that which refers to it: held by the victim alone, or by nobody. */
+#define THING "victim ManagerService/Create value={type_code=10}\n"
+#define A_LIST "victim ManagerService/Create list={}\n"
+#define LET_GO THING "victim ManagerService/Release object={handle=&}\n"
+
 /* What is found of the object that stands beside those of every scenario. */
 #define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
 
@@ -64,6 +69,17 @@ const struct scenario scenarios[] = {
 	  "ManagerService/Release object={handle=&}" },
 	{ "another's", "ManagerService/Create dict={}\n", "ManagerService/Release object={handle=&}" },
 	{ "another's, first hold", "ManagerService/Create dict={}\n", "ManagerService/Open object={handle=&}" },
+#define DICT_THAT_REFERS DICT LET_GO "DictService/Set dict" O " key=$1 value=$*&\n"
+	{ "only a dict refers to it", DICT_THAT_REFERS, "ManagerService/Open object={handle=&}" },
+	{ "the last hold, a dict refers to it", DICT THING "DictService/Set dict" O " key=$1 value=$*&\n",
+	  "ManagerService/Release object={handle=&}" },
+	{ "only a dict refers to it", DICT_THAT_REFERS, "ManagerService/Delete object={handle=&}" },
+	{ "dict that refers", DICT_THAT_REFERS, "ManagerService/Delete object" O },
+	{ "queue that refers", QUEUE LET_GO "QueueService/Put queue" O " item=$*&\n",
+	  "ManagerService/Delete object" O },
+	{ "ring of two, one has a name",
+	  DICT A_LIST "DictService/Set dict" O " key=$1 value=$*&\nListService/Append list={handle=&} item=$*!\n",
+	  "ManagerService/Delete object" O },
 	{ "without a name", "ManagerService/Create dict={}\n", "ManagerService/Delete object={handle=&}" },
 	{ "queue with items", QUEUE TEN PUT, "ManagerService/Delete object" O },
 	{ "task queue with items", TASKS TEN PUT LEASE, "ManagerService/Delete object" O },
@@ -132,6 +148,15 @@ const struct scenario scenarios[] = {
 	{ "some", QUEUE "3*" PUT, "QueueService/Close queue" O },
 	{ "closed", QUEUE "QueueService/Close queue" O "\n", "QueueService/Close queue" O },
 
+#define PUT_REF "QueueService/Put queue" O " item=$*&\n"
+	{ "reference", QUEUE PUT THING, "QueueService/Put queue" O " item=$*&" },
+	{ "reference in a list", QUEUE PUT THING, "QueueService/Put queue" O " item=$[$1 $*&]" },
+	{ "references", QUEUE PUT THING, "QueueService/PutMany queue" O " items=$*& items=$1 items=$*&" },
+	{ "reference", QUEUE THING PUT_REF, "QueueService/Get queue" O },
+	{ "references", QUEUE PUT THING "2*" PUT_REF, "QueueService/GetMany queue" O " max_items=2" },
+	{ "reference", QUEUE THING PUT_REF PUT, "undo:QueueService/Get queue" O },
+	{ "reference", QUEUE THING PUT_REF PUT, "QueueService/Clear queue" O },
+
 	/* QueueService: tasks */
 	{ "tasks, empty", TASKS, "QueueService/Put queue" O " item=$7" },
 	{ "tasks, some", TASKS TEN PUT, "QueueService/Put queue" O " item=$7" },
@@ -190,6 +215,19 @@ const struct scenario scenarios[] = {
 	  MAKE "queue={tasks=true max_attempts=1}\n" PUT LEASE "QueueService/Nack queue" O " lease_token=@\n",
 	  "QueueService/Requeue queue" O },
 	{ "to another", TASKS PUT "ManagerService/Create name='p' queue={tasks=true}\n",
+	  "QueueService/Requeue queue" O " to={name='p'} max_items=1" },
+	{ "tasks, reference", TASKS PUT THING, "QueueService/Put queue" O " item=$*&" },
+	{ "priority, reference", MAKE "queue={discipline=3}\n" PUT THING,
+	  "QueueService/Put queue" O " item=$*& priority=-5" },
+	{ "lease, reference", TASKS THING PUT_REF PUT, "QueueService/Get queue" O " lease_duration={seconds=1000}" },
+	{ "tasks, reference", TASKS THING PUT_REF PUT, "undo:QueueService/Get queue" O },
+	{ "own, reference", TASKS THING PUT_REF "victim " LEASE, "QueueService/Ack queue" O " lease_token=@" },
+	{ "own, reference", TASKS THING PUT_REF "victim " LEASE, "QueueService/Nack queue" O " lease_token=@" },
+	{ "its last attempt, dead-letter queue, reference",
+	  "ManagerService/Create name='p' queue={tasks=true}\n" MAKE
+	  "queue={tasks=true max_attempts=1 dead_letter='p'}\n" THING PUT_REF "victim " LEASE,
+	  "QueueService/Nack queue" O " lease_token=@" },
+	{ "to another, reference", TASKS "ManagerService/Create name='p' queue={tasks=true}\n" THING PUT_REF,
 	  "QueueService/Requeue queue" O " to={name='p'} max_items=1" },
 
 	/* ValueService */
@@ -268,6 +306,24 @@ const struct scenario scenarios[] = {
 	{ "some", DICT TEN SET, "DictService/Copy dict" O " name='p'" },
 	{ "some", "", "DictService/FromKeys name='o' keys=$1 keys=$2 keys=$3 value=$'v'" },
 
+#define SET_REF "DictService/Set dict" O " key=$3 value=$*&\n"
+	{ "new, reference", DICT TEN SET THING, "DictService/Set dict" O " key=$'k' value=$*&" },
+	{ "new, key that refers", DICT TEN SET THING, "DictService/Set dict" O " key=$*& value=$1" },
+	{ "over a reference", DICT TEN SET THING SET_REF, "DictService/Set dict" O " key=$3 value=$'x'" },
+	{ "over by a reference", DICT TEN SET THING, "DictService/Set dict" O " key=$3 value=$*&" },
+	{ "over a reference by another", DICT TEN SET THING SET_REF A_LIST,
+	  "DictService/Set dict" O " key=$3 value=$*&" },
+	{ "references", DICT TEN SET THING SET_REF,
+	  "DictService/Update dict" O " entries={key=$3 value=$1} entries={key=$'k' value=$*&}" },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Get dict" O " key=$3" },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Pop dict" O " key=$3" },
+	{ "reference", DICT THING SET_REF, "DictService/PopItem dict" O },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Delete dict" O " key=$3" },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Clear dict" O },
+	{ "from a reference to another", DICT TEN SET THING SET_REF A_LIST,
+	  "DictService/CompareExchange dict" O " key=$3 expected=$*! desired=$*&" },
+	{ "reference", DICT THING SET_REF, "DictService/Copy dict" O " name='p'" },
+
 /* WatchService: the log is begun; and what changes a watched object */
 #define WATCHED "WatchService/Next object" O " timeout={}\n"
 	{ "dict, first", DICT TEN SET, "WatchService/Next object" O " timeout={}" },
@@ -289,6 +345,9 @@ const struct scenario scenarios[] = {
 	{ "there", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Increment namespace" O " name='a1' delta=$5" },
 	{ "some", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Dir namespace" O },
 	{ "some", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/List namespace" O },
+	{ "reference", NAMESPACE "3*" ATTRIBUTE THING, "NamespaceService/Set namespace" O " name='a1' value=$*&" },
+	{ "reference", NAMESPACE THING "NamespaceService/Set namespace" O " name='a' value=$*&\n",
+	  "NamespaceService/Delete namespace" O " name='a'" },
 
 	/* EventService */
 	{ "clear", MAKE "event={}\n", "EventService/Set event" O },
@@ -326,6 +385,12 @@ const struct scenario scenarios[] = {
 	  "PipeService/RecvBytes pipe" O " end=0 max_bytes=2" },
 	{ "one", PIPE "PipeService/SendBytes pipe" O " end=1 data='bytes'\n", "PipeService/Poll pipe" O " end=0" },
 	{ "open", PIPE, "PipeService/State pipe" O },
+	{ "reference", PIPE THING, "PipeService/Send pipe" O " end=0 item=$*&" },
+	{ "reference", PIPES THING "PipeService/Send pipe" O " end=1 item=$*&\n", "PipeService/Recv pipe" O " end=0" },
+	{ "reference", PIPES THING "PipeService/Send pipe" O " end=1 item=$*&\n",
+	  "undo:PipeService/Recv pipe" O " end=0" },
+	{ "pipe that refers", PIPE THING "PipeService/Send pipe" O " end=1 item=$*&\n",
+	  "ManagerService/Delete object" O },
 
 	/* BlockService */
 	{ "small", MAKE "block={size_bytes=100}\n", "BlockService/Size block" O },
@@ -367,6 +432,17 @@ const struct scenario scenarios[] = {
 	  LIST TEN APPEND "ManagerService/Create name='p' list={}\nListService/Append list={name='p'} item=$1\n",
 	  "ListService/Copy list" O " to={name='p'} append=true" },
 	{ "some", LIST TEN APPEND, "ListService/Clear list" O },
+#define APPEND_REF "ListService/Append list" O " item=$*&\n"
+	{ "reference", LIST TEN APPEND THING, "ListService/Append list" O " item=$*&" },
+	{ "reference", LIST TEN APPEND THING, "ListService/Set list" O " index=4 value=$*&" },
+	{ "over a reference", LIST APPEND THING APPEND_REF, "ListService/Set list" O " index=1 value=$1" },
+	{ "reference", LIST TEN APPEND THING APPEND_REF, "ListService/Remove list" O " value=$*&" },
+	{ "reference", LIST TEN APPEND THING APPEND_REF, "ListService/Pop list" O },
+	{ "references", LIST TEN APPEND THING APPEND_REF,
+	  "ListService/SetSlice list" O " start=9 stop=11 items=$*& items=$[$*&] items=$1" },
+	{ "reference", LIST THING APPEND_REF "ManagerService/Create name='p' list={}\n",
+	  "ListService/Copy list" O " to={name='p'}" },
+	{ "list that refers", LIST TEN APPEND THING APPEND_REF, "ManagerService/Delete object" O },
 
 /* SharedListService */
 #define SHARED MAKE "shared_list={items=$1 items=$'text' items=$2.5}\n"
