@@ -473,7 +473,7 @@ static const char *compare(struct check *c, const struct end *found)
 	if (is_asked(c))
 		what = asked_compare(&found->known, &c->after.known, stage == last,
 				     check_changes(c) && !error_would_wait(c->answer), c->unknown);
-	if (what || c->around.variant == ASKED)
+	if (what)
 		return what;
 	if (!is_left(c, &found->left) || (found->keeps && !is_left(c, &found->left_of_kept)))
 		return "memory is lost";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scenarios, by service and operation. Every operation of the table that works on shared memory is here, in the
- * states in which it takes another path that we know of; the sweep fails if one has none.
+ * The scenarios, by service and operation. Every operation of the table that works on shared memory is here, or in
+ * scenario_sessions.c or scenario_typed.c, in the states in which it takes another path that we know of; the sweep fails if
+ * one has none.
  */
 #include "tests/crash/scenario.h"
 
@@ -395,7 +396,9 @@ const struct scenario scenarios[] = {
 	/* BlockService */
 	{ "small", MAKE "block={size_bytes=100}\n", "BlockService/Size block" O },
 	{ "small", MAKE "block={size_bytes=100}\n", "BlockService/Read block" O " offset=3 count=20" },
+	/* What is longer is not written in one step, block.proto says: it may be there in part. */
 	{ "one byte", MAKE "block={size_bytes=100}\n", "BlockService/Write block" O " offset=3 data='a'" },
+	{ "one word", MAKE "block={size_bytes=100}\n", "BlockService/Write block" O " offset=8 data='aaaabbbb'" },
 
 	/* ListService */
 	{ "some", LIST TEN APPEND, "ListService/Len list" O },
