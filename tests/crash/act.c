@@ -9,7 +9,7 @@
 
 #define LINE_MAX_LEN (512u << 10)
 
-/* ~n~ becomes n letters, % the number, @ the lease, & and ! handles, ^ the token, ` the session. */
+/* ~n~ becomes n letters, % the number, @ the lease, & and ! handles, ^ the token, ` the session, # the change. */
 static void expand(const char *from, size_t len, unsigned number, const struct prepared *prepared, char *to)
 {
 	FILE *out = fmemopen(to, LINE_MAX_LEN, "w");
@@ -24,6 +24,8 @@ static void expand(const char *from, size_t len, unsigned number, const struct p
 			fprintf(out, "%llu", prepared->before);
 		} else if (from[i] == '^') {
 			fputs(prepared->token, out);
+		} else if (from[i] == '#') {
+			fprintf(out, "%llu", prepared->sequence);
 		} else if (from[i] == '`') {
 			fprintf(out, "%llu", prepared->session);
 		} else if (from[i] == '~') {

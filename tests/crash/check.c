@@ -144,12 +144,24 @@ static bool is_free(const struct world *world, enum person who)
 	       (load64_relaxed(&world->seg.lanes[lane->id - 1].word) & 15) == SEG_LANE_FREE;
 }
 
+/* Whose owner is not there. */
+static bool is_lost(const struct segment *seg, const struct seg_lane *lane)
+{
+	uint64_t word = load64_relaxed(&lane->word);
+	uint32_t owner = (uint32_t)(word >> 32);
+	return (word & 15) != SEG_LANE_FREE &&
+	       (owner >= seg->n_owners || (load64_relaxed(&seg->owners[owner].word) & 15) != SEG_OWNER_LIVE);
+}
+
 static const char *left_behind(const struct check *c, bool server_died)
 {
 	const struct world *world = &c->there;
 	if (!is_free(world, VICTIM) || (server_died && !is_free(world, SERVER)) ||
 	    (c->around.variant == HELD_BY_DEAD && !is_free(world, COMPANION)))
 		return "an owner or a lane of the dead is not free";
+	for (uint32_t i = 0; i < world->seg.n_lanes; i++)
+		if (is_lost(&world->seg, &world->seg.lanes[i]))
+			return "a lane is nobody's";
 	for (uint32_t i = 0; i < world->seg.n_objects; i++) {
 		if (load64_relaxed(&world->seg.objects[i].lock))
 			return "an object is locked";
@@ -465,7 +477,7 @@ static const char *compare(struct check *c, const struct end *found)
 	if (stage < c->stage)
 		return "it had happened, and has not any more";
 	c->stage = stage;
-	if (stage == last && !all_woken(c, found))
+	if (stage > 0 && !all_woken(c, found))
 		return "somebody who waited was not woken";
 	if ((stage == 0 || stage == last) && compare_told(c, found, stage == last))
 		return compare_told(c, found, stage == last);

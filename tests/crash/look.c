@@ -78,6 +78,17 @@ static void look_at_holds(const struct segment *seg, const struct seg_object *o,
 			fprintf(to, " held by %u %u times", i, n[i]);
 }
 
+/* Units that are somebody's who has not come for them yet. */
+static void look_at_line(const struct segment *seg, const struct seg_object *o, FILE *to)
+{
+	const struct seg_semaphore *body = load32_relaxed(&o->kind) == SEG_KIND_SEMAPHORE
+						   ? object_body(seg, o, sizeof(*body))
+						   : NULL;
+	uint32_t called = body ? load32_relaxed(&body->turns.n) - load32_relaxed(&body->turns.n_waiting) : 0;
+	if (called)
+		fprintf(to, " called %u", called);
+}
+
 static void look_at_sessions(struct world *world, FILE *to)
 {
 	struct session_record record;
@@ -99,6 +110,7 @@ void look_at(struct world *world, uint32_t index, FILE *to)
 	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d", index, kind, info.name, info.flags, info.closed,
 		info.ephemeral);
 	look_at_holds(&world->seg, object, to);
+	look_at_line(&world->seg, object, to);
 	fputc('\n', to);
 	for (size_t i = 0; kind < N_LOOKS && i < 4 && looks[kind][i]; i++)
 		look_once(world, looks[kind][i], handle, to);
@@ -158,12 +170,21 @@ void look_drop_session(char *text)
 	look_drop(text, "n_calls=", " }");
 }
 
+/* As who watches asks: from the answer before on, until there is nothing more. */
 void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text)
 {
 	char line[128];
+	const char *last;
 	FILE *to = open_memstream(&text->at, &text->len);
-	snprintf(line, sizeof(line), "WatchService/Next after_sequence=%" PRIu64 " timeout={} object", sequence);
-	look_once(world, line, handle, to);
+	for (size_t from = 0;; from = text->len) {
+		snprintf(line, sizeof(line), "WatchService/Next after_sequence=%" PRIu64 " timeout={} object",
+			 sequence);
+		look_once(world, line, handle, to);
+		fflush(to);
+		if (!(last = strstr(text->at + from, "last_sequence=")))
+			break;
+		sequence = strtoull(last + strlen("last_sequence="), NULL, 10);
+	}
 	fclose(to);
 	look_drop(text->at, "last_sequence=", " }\n");
 	look_drop(text->at, "from_sequence=", " }\n");

@@ -161,6 +161,11 @@ const struct scenario typed_scenarios[] = {
 	{ "clear", MAKE "event={}\n", "sabir_event_set" },
 
 	{ "ttl", MAKE "ttl={seconds=1000} dict={}\n" TEN SET, "server:expire" },
+	{ "ttl, watched", MAKE "ttl={seconds=1000} dict={}\n" TEN SET "WatchService/Next object" O " timeout={}\n",
+	  "server:expire" },
+	{ "an idle log of changes", DICT TEN SET "WatchService/Next object" O " timeout={}\n", "server:expire" },
+	{ "a program", QUEUE, "server:attach" },
+	{ "a thread", QUEUE, "server:lane" },
 	{ "ttl, reference",
 	  MAKE "ttl={seconds=1000} dict={}\n" NOBODYS("list") "DictService/Set dict" O " key=$1 value=$*&\n",
 	  "server:expire" },
@@ -185,8 +190,9 @@ const struct scenario typed_scenarios[] = {
 	"  ListService/GetSlice OK items=" item " total=1 version=2\n"
 #define RING                                                                                                           \
 	NOBODYS("dict")                                                                                                \
-	NOBODYS("list") "DictService/Set dict={handle=!} key=$1 value=$*&\n"                                           \
-			"ListService/Append list={handle=&} item=$*!\n"
+	NOBODYS("list")                                                                                                \
+	"DictService/Set dict={handle=!} key=$1 value=$*&\n"                                                           \
+	"ListService/Append list={handle=&} item=$*!\n"
 	{ "a queue refers to it", QUEUE NOBODYS("dict") PUT_REF, "server:collect" },
 	{ "a queue has referred to it", QUEUE NOBODYS("dict") PUT_REF GET, "server:collect" },
 	{ "one is referred to, one is not", QUEUE NOBODYS("dict") PUT_REF NOBODYS("list"), "server:collect" },
