@@ -466,6 +466,12 @@ static const char *compare_told(const struct check *c, const struct end *found, 
 	return happened ? "who watches was not told" : "who watches was told of what has not happened";
 }
 
+/* Already in between, if it is a request: what else is made of several steps is about several objects. */
+static bool has_woken(const struct check *c, int stage, int last)
+{
+	return stage == last || (stage > 0 && !typed_is(c->act.method));
+}
+
 static const char *compare(struct check *c, const struct end *found)
 {
 	int stage = stage_of(c, found), last = last_stage(c);
@@ -477,7 +483,7 @@ static const char *compare(struct check *c, const struct end *found)
 	if (stage < c->stage)
 		return "it had happened, and has not any more";
 	c->stage = stage;
-	if (stage > 0 && !all_woken(c, found))
+	if (has_woken(c, stage, last) && !all_woken(c, found))
 		return "somebody who waited was not woken";
 	if ((stage == 0 || stage == last) && compare_told(c, found, stage == last))
 		return compare_told(c, found, stage == last);
