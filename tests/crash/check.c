@@ -81,7 +81,7 @@ static void do_again(struct check *c, struct text *text)
 	look_drop(text->at, "create_time={", "}");
 	look_drop(text->at, "ttl={", "}");
 	look_drop(text->at, "handle=", " }");
-	look_drop(text->at, "last_sequence=", " }");
+	look_drop_sequences(text->at);
 	look_drop_session(text->at);
 	text->len = strlen(text->at);
 }

@@ -170,6 +170,15 @@ void look_drop_session(char *text)
 	look_drop(text, "n_calls=", " }");
 }
 
+void look_drop_sequences(char *text)
+{
+	look_drop(text, "last_sequence=", " }\n");
+	look_drop(text, "from_sequence=", " }\n");
+	look_drop(text, "to_sequence=", " }\n");
+	look_drop(text, " sequence=", " }\n");
+	look_drop(text, "{sequence=", " }\n");
+}
+
 /* As who watches asks: from the answer before on, until there is nothing more. */
 void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text)
 {
@@ -186,10 +195,6 @@ void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, st
 		sequence = strtoull(last + strlen("last_sequence="), NULL, 10);
 	}
 	fclose(to);
-	look_drop(text->at, "last_sequence=", " }\n");
-	look_drop(text->at, "from_sequence=", " }\n");
-	look_drop(text->at, "to_sequence=", " }\n");
-	look_drop(text->at, " sequence=", " }\n");
-	look_drop(text->at, "{sequence=", " }\n");
+	look_drop_sequences(text->at);
 	text->len = strlen(text->at);
 }

@@ -23,6 +23,8 @@ void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, st
 void look_drop(char *text, const char *name, const char *ends);
 /* What is different in every session: its token, its number, its times. */
 void look_drop_session(char *text);
+/* Those of changes: a recovery takes some, for what it can't tell of. */
+void look_drop_sequences(char *text);
 /* The handle of the live object at an index; 0: there is none. */
 uint64_t look_handle(const struct segment *seg, uint32_t index);
 

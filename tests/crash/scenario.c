@@ -370,7 +370,9 @@ const struct scenario scenarios[] = {
 	{ "dict, with their values", DICT TEN SET WATCHED CHANGED("3"), SINCE " include_values=true" },
 	{ "dict, of a key", DICT TEN SET WATCHED CHANGED("5"), SINCE " keys=$3 key_prefix='a'" },
 	{ "dict, of a key, all are lost", DICT TEN SET WATCHED CHANGED("130"), SINCE " keys=$3" },
-	{ "pipe", PIPES WATCHED "2*PipeService/Send pipe" O " end=1 item=$%\n", SINCE },
+	{ "pipe, others hold it",
+	  MAKE "pipe={}\nPipeService/Open pipe" O " end=1\n" WATCHED "2*PipeService/Send pipe" O " end=1 item=$%\n",
+	  SINCE },
 	{ "lock", MAKE "lock={}\n" WATCHED "LockService/Acquire lock" O "\n", SINCE },
 
 	/* NamespaceService */
