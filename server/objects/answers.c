@@ -6,13 +6,16 @@
  *         └── a death here: asked_decide and asked_settle ──┘
  *
  * The dict is made with the first answer, bound to the session's owner; nobody is told of it. Its keys are the ids, its
- * values hold what the answer is and then the body, both in the form of binary Values, for that is what dicts hold.
+ * values hold what the answer is and then the body, both in the form of binary Values, for that is what dicts hold. Where items
+ * in it may refer to objects it is a list instead, of what is in front of them and of the items: so what they refer to lives
+ * until they are acknowledged, or back.
  */
 #include "server/objects/answers.h"
 
 #include <stdlib.h>
 
 #include "server/base/fault.h"
+#include "server/base/wire.h"
 #include "server/objects/dict.h"
 #include "server/objects/queue.h"
 
@@ -110,35 +113,74 @@ static enum sabir_error dict_of(struct lane *lane, uint64_t owner, struct seg_se
 	return *dict ? deleted : SABIR_DATA_LOSS;
 }
 
+#define HEAD_MAX ((size_t)3 * VALUE_MAX_HEAD)
+
+/* What makes a Value of `len` bytes, the last `listed` of which are items of a list. */
+static size_t encode_head(size_t len, size_t listed, uint8_t to[HEAD_MAX])
+{
+	uint8_t item[VALUE_MAX_HEAD], binary[VALUE_MAX_HEAD];
+	size_t n_binary = value_head_bytes(VALUE_BINARY, len - listed, binary), n_item = 0, n_list = 0;
+	if (listed) {
+		uint8_t *end = wire_put_varint(wire_put_tag(item, 1, WIRE_LEN), n_binary + len - listed);
+		n_item = (size_t)(end - item);
+		n_list = value_head_bytes(VALUE_LIST, n_item + n_binary + len, to);
+		memcpy(to + n_list, item, n_item);
+	}
+	memcpy(to + n_list + n_item, binary, n_binary);
+	return n_list + n_item + n_binary;
+}
+
+static size_t refers(const struct kept_answer *a)
+{
+	const uint8_t *items = a->body.data + a->body.len - a->items_len;
+	return a->items_len && memchr(items, WIRE_TAG(VALUE_OBJECT, WIRE_LEN), a->items_len) ? a->items_len : 0;
+}
+
 /* The answer as the dict has it; data NULL: no memory. */
 static struct span encode(const struct kept_answer *a)
 {
 	struct head head = { .error = (uint32_t)a->error, .flags = a->recovered ? RECOVERED : 0 };
 	size_t len = sizeof(head) + a->body.len;
-	uint8_t *to = malloc(VALUE_MAX_HEAD + len);
+	uint8_t *to = malloc(HEAD_MAX + len);
 	if (!to)
 		return (struct span){ NULL, 0 };
 	memcpy(head.print, a->print, sizeof(head.print));
-	size_t n = value_head_bytes(VALUE_BINARY, len, to);
+	size_t n = encode_head(len, refers(a), to);
 	memcpy(to + n, &head, sizeof(head));
 	if (a->body.len)
 		memcpy(to + n + sizeof(head), a->body.data, a->body.len);
 	return (struct span){ to, n + len };
 }
 
+/* What is behind the head; false: there is none. */
+static bool decode_head(struct span value, struct span *content)
+{
+	struct value_view v;
+	struct wire_field item;
+	if (value_view(value, &v) || (v.kind != VALUE_BINARY && v.kind != VALUE_LIST))
+		return false;
+	const uint8_t *p = v.bytes.data, *end = p + v.bytes.len;
+	if (v.kind == VALUE_LIST && (p == end || !wire_next(&p, end, &item) || item.type != WIRE_LEN ||
+				     value_view(item.bytes, &v) || v.kind != VALUE_BINARY))
+		return false;
+	*content = (struct span){ v.bytes.data, (size_t)(end - v.bytes.data) };
+	return true;
+}
+
 /* False: it is none that was encoded. */
 static bool decode(struct span key, struct span value, struct kept_answer *a)
 {
-	struct value_view id, content;
+	struct value_view id;
+	struct span content;
 	struct head head;
 	if (value_view(key, &id) || id.kind != VALUE_BINARY || id.bytes.len != sizeof(a->id) ||
-	    value_view(value, &content) || content.kind != VALUE_BINARY || content.bytes.len < sizeof(head))
+	    !decode_head(value, &content) || content.len < sizeof(head))
 		return false;
-	memcpy(&head, content.bytes.data, sizeof(head));
+	memcpy(&head, content.data, sizeof(head));
 	*a = (struct kept_answer){ .error = (enum sabir_error)head.error, .recovered = head.flags & RECOVERED };
 	memcpy(&a->id, id.bytes.data, sizeof(a->id));
 	memcpy(a->print, head.print, sizeof(a->print));
-	a->body = (struct span){ content.bytes.data + sizeof(head), content.bytes.len - sizeof(head) };
+	a->body = (struct span){ content.data + sizeof(head), content.len - sizeof(head) };
 	return true;
 }
 

@@ -24,6 +24,11 @@ struct kept_answer {
 	bool items;             /* in: the body holds some that are to go back if it is never acknowledged */
 	bool recovered;   /* not by who performed it: nobody knows the request's print, and the body is the response */
 	struct span body; /* whatever its keeper needs */
+	/*
+	 * in: so many bytes at the end of the body are the message of those items, each a field 1. What they refer to lives as
+	 * long as the answer is kept.
+	 */
+	size_t items_len;
 };
 
 /* More than a session keeps. A dict that has more is another one, which a faulty program has made a session's, and may never end. */

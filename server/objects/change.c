@@ -141,7 +141,6 @@ void change_recover_other(struct lane *by, uint32_t dead_id, uint32_t index)
 	FAULT("change_recover.gap");
 	uint64_t held = dead_id;
 	(void)cas64(&log->lock, &held, 0);
-	event_notify(by->seg, index, SEG_EVENT_CHANGED, INT32_MAX);
 }
 
 /* A log that was being made or ended: it is in use, or it goes. */
@@ -166,6 +165,8 @@ void change_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, ui
 	}
 	change_recover_other(by, dead_id, index);
 	uint32_t pipe = pipe_of(by->seg, index, &end);
-	if (pipe)
-		change_recover_other(by, dead_id, pipe);
+	if (!pipe)
+		return;
+	change_recover_other(by, dead_id, pipe);
+	event_notify_all(by->seg, pipe);
 }

@@ -91,7 +91,7 @@ uint64_t change_end_ns(const struct segment *seg, uint32_t index);
 void change_expire(struct lane *lane, uint64_t handle, uint64_t now_ns);
 /* Bytes that it takes. */
 uint64_t change_memory(const struct segment *seg, const struct seg_object *object);
-/* For recover, before the object's lock is released: the dead lane was in an operation on this object. */
+/* For recover, before the object's lock is released and all who wait for it are woken: the dead lane was in an operation on it. */
 void change_recover(struct lane *by, struct seg_lane *dead, uint32_t dead_id, uint32_t index);
 /* The same for a second object that the operation wrote to. */
 void change_recover_other(struct lane *by, uint32_t dead_id, uint32_t index);

@@ -154,6 +154,18 @@ static void act_send(struct lane *by, void *context)
 		pipe_send(by, handle, 1, &item, &queue);
 }
 
+static void act_open(struct lane *by, void *context)
+{
+	CU_ASSERT_EQUAL(pipe_open(by, *(uint64_t *)context, 1), SABIR_OK);
+}
+
+static void act_send_only(struct lane *by, void *context)
+{
+	struct queue_item item = { .body = text };
+	uint64_t queue;
+	pipe_send(by, *(uint64_t *)context, 1, &item, &queue);
+}
+
 static void act_ttl(struct lane *by, void *context)
 {
 	object_set_ttl(by, *(uint64_t *)context, 1000 * CLOCK_SECOND);
@@ -172,23 +184,25 @@ static void act_expire(struct lane *by, void *context)
 
 static const struct mortal {
 	kit_act *act, *before;
+	kit_act *first; /* by who dies */
 	struct object_spec spec;
 } mortals[] = {
-	{ act_value, NULL, { .kind = SEG_KIND_VALUE, .type_code = 'i' } },
-	{ act_array, NULL, { .kind = SEG_KIND_ARRAY, .type_code = 'i', .length = 2 } },
-	{ act_block, NULL, { .kind = SEG_KIND_BLOCK, .length = 64 } },
-	{ act_put, NULL, { .kind = SEG_KIND_QUEUE } },
-	{ act_get, act_put, { .kind = SEG_KIND_QUEUE } },
-	{ act_close, NULL, { .kind = SEG_KIND_QUEUE } },
-	{ act_set, NULL, { .kind = SEG_KIND_DICT } },
-	{ act_delete, NULL, { .kind = SEG_KIND_DICT } },
-	{ act_append, NULL, { .kind = SEG_KIND_LIST } },
-	{ act_take, NULL, { .kind = SEG_KIND_LOCK } },
-	{ act_acquire, NULL, { .kind = SEG_KIND_SEMAPHORE, .length = 2 } },
-	{ act_signal, NULL, { .kind = SEG_KIND_EVENT } },
-	{ act_task, NULL, { .kind = SEG_KIND_TASK_QUEUE } },
-	{ act_send, NULL, { .kind = SEG_KIND_PIPE } },
-	{ act_ttl, NULL, { .kind = SEG_KIND_VALUE, .type_code = 'i' } },
+	{ act_value, NULL, NULL, { .kind = SEG_KIND_VALUE, .type_code = 'i' } },
+	{ act_array, NULL, NULL, { .kind = SEG_KIND_ARRAY, .type_code = 'i', .length = 2 } },
+	{ act_block, NULL, NULL, { .kind = SEG_KIND_BLOCK, .length = 64 } },
+	{ act_put, NULL, NULL, { .kind = SEG_KIND_QUEUE } },
+	{ act_get, act_put, NULL, { .kind = SEG_KIND_QUEUE } },
+	{ act_close, NULL, NULL, { .kind = SEG_KIND_QUEUE } },
+	{ act_set, NULL, NULL, { .kind = SEG_KIND_DICT } },
+	{ act_delete, NULL, NULL, { .kind = SEG_KIND_DICT } },
+	{ act_append, NULL, NULL, { .kind = SEG_KIND_LIST } },
+	{ act_take, NULL, NULL, { .kind = SEG_KIND_LOCK } },
+	{ act_acquire, NULL, NULL, { .kind = SEG_KIND_SEMAPHORE, .length = 2 } },
+	{ act_signal, NULL, NULL, { .kind = SEG_KIND_EVENT } },
+	{ act_task, NULL, NULL, { .kind = SEG_KIND_TASK_QUEUE } },
+	{ act_send, NULL, NULL, { .kind = SEG_KIND_PIPE } },
+	{ act_send_only, act_open, act_open, { .kind = SEG_KIND_PIPE } },
+	{ act_ttl, NULL, NULL, { .kind = SEG_KIND_VALUE, .type_code = 'i' } },
 };
 
 /* What tells states apart that the acts make of each other. */
@@ -220,16 +234,27 @@ static uint64_t make_mortal(const struct mortal *m)
 	return handle;
 }
 
-/* Who dies at the step has changed nothing, or it is told; and who comes after him is told of with a record. */
+/*
+ * Who dies at the step has changed nothing, or it is told, and who waited for it was woken; and who comes after him is told of with a
+ * record.
+ */
 static bool is_told(const struct mortal *m, const struct kit_step *step)
 {
-	uint64_t handle = make_mortal(m), after = begin(handle), was = state_of(handle, m->spec.kind);
+	uint64_t handle = make_mortal(m);
+	struct seg_event *event = &seg.objects[object_index(handle)].event[SEG_EVENT_CHANGED];
 	struct lane victim = kit_lane(&seg);
+	(void)begin(handle);
+	if (m->first)
+		m->first(&victim, &handle);
+	CU_ASSERT_EQUAL(look(handle, 0), SABIR_OK);
+	uint64_t after = page.last, was = state_of(handle, m->spec.kind);
+	uint32_t asleep = event_prepare(event, SEG_WAITING_LOCAL);
 	if (step)
 		(void)kit_die_at(step, m->act, &victim, &handle);
 	bool good = owner_recover(&lane, victim.owner) == SABIR_OK;
 	enum sabir_error error = look(handle, after);
 	good &= error == SABIR_OK || (error == SABIR_WOULD_BLOCK && state_of(handle, m->spec.kind) == was);
+	good &= error != SABIR_OK || load32_relaxed(&event->seq) != asleep;
 	CU_ASSERT_EQUAL(look(handle, 0), SABIR_OK);
 	after = page.last;
 	CU_ASSERT_EQUAL(object_set_ttl(&lane, handle, 99 * CLOCK_SECOND), SABIR_OK);
@@ -248,6 +273,9 @@ static void whoever_dies_anywhere_is_told_or_has_changed_nothing(void)
 		uint64_t handle = make_mortal(&mortals[i]);
 		struct lane victim = kit_lane(&seg);
 		(void)begin(handle);
+		if (mortals[i].first)
+			mortals[i].first(&victim, &handle);
+		(void)event_prepare(&seg.objects[object_index(handle)].event[SEG_EVENT_CHANGED], SEG_WAITING_LOCAL);
 		steps->n = 0;
 		CU_ASSERT(kit_list_steps(steps, mortals[i].act, &victim, &handle));
 		CU_ASSERT_EQUAL(owner_recover(&lane, victim.owner), SABIR_OK);

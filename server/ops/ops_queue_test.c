@@ -31,6 +31,15 @@ static void test_items_come_out_as_they_went_in(void)
 	CU_ASSERT(ops_answers("QueueService/Get", Q, "item=$18446744073709551615"));
 }
 
+static void test_items_may_be_lists_and_refer_to_objects(void)
+{
+	make_queue("");
+	CU_ASSERT(ops_answers("QueueService/Put", Q " item=$*7", ""));
+	CU_ASSERT(ops_answers("QueueService/Put", Q " item=$[$1 $[$'two' $*3] $*7]", ""));
+	CU_ASSERT(ops_answers("QueueService/Get", Q, "item=$*7"));
+	CU_ASSERT(ops_answers("QueueService/Get", Q, "item=$[$1 $[$'two' $*3] $*7]"));
+}
+
 static void test_many_items_at_once(void)
 {
 	make_queue("max_items=4");
@@ -260,6 +269,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_items_come_out_as_they_went_in),
+		KIT_TEST(test_items_may_be_lists_and_refer_to_objects),
 		KIT_TEST(test_many_items_at_once),
 		KIT_TEST(test_a_large_batch_goes_through_whole),
 		KIT_TEST(test_a_batch_ends_at_the_limit_of_a_response),

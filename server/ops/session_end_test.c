@@ -7,6 +7,7 @@
 
 #include "server/base/clock.h"
 #include "server/objects/answers.h"
+#include "server/objects/collect.h"
 #include "server/objects/dict.h"
 #include "server/objects/recover_test_kit.h"
 #include "server/ops/answer_body.h"
@@ -52,9 +53,9 @@ static void open_one(void)
 	n_lost = 0;
 }
 
-static void keep(struct lane *by, uint64_t id, struct span body)
+static void keep(struct lane *by, uint64_t id, struct span body, size_t items_len)
 {
-	const struct kept_answer a = { .id = id, .items = true, .body = body };
+	const struct kept_answer a = { .id = id, .items = true, .body = body, .items_len = items_len };
 	CU_ASSERT_FATAL(answer_keep(by, opened.owner, &a) == SABIR_OK);
 }
 
@@ -79,7 +80,7 @@ static void ask(const char *method, const char *request)
 	struct op_wait wait = perform(&ops_lane, method, request);
 	const struct answer_body body = { op, wait.receipt, bytes_item(&ops_response, 0) };
 	struct span made = answer_body_encode(&body);
-	keep(&keeper, next_id++, made);
+	keep(&keeper, next_id++, made, wait.receipt.items ? body.result.len : 0);
 	free((void *)made.data);
 	op_finish(&wait.receipt, true);
 	op_receipt_fini(&wait.receipt);
@@ -210,6 +211,54 @@ static void test_what_was_acknowledged_does_not(void)
 	CU_ASSERT(ops_answers("QueueService/GetMany", NAMED("queue", "tasks") " max_items=9 timeout={}",
 			      "items=$1 items=$2 items=$3"));
 	delete_objects();
+}
+
+static void look_for_unheld(void)
+{
+	static const uint32_t stop;
+	struct collector *collector = collector_new(&ops_seg, 0);
+	struct collect_result result;
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(collect_run(collector, &ops_lane, &stop, &result), SABIR_OK);
+	collector_free(collector);
+}
+
+/* A list that nobody holds, and an item of the queue that refers to it. */
+static void put_reference(const char *queue, const char *item, char list[64])
+{
+	char request[128];
+	struct actor own = ops_lane.actor;
+	ops_lane.actor = (struct actor){ 0 };
+	must("ManagerService/Create", "list={}");
+	ops_lane.actor = own;
+	uint64_t handle = strtoull(strstr(ops_text, "handle=") + strlen("handle="), NULL, 10);
+	snprintf(list, 64, "list={handle=%" PRIu64 "}", handle);
+	snprintf(request, sizeof(request), "queue={name='%s'} item=", queue);
+	snprintf(request + strlen(request), 64, item, handle);
+	must("QueueService/Put", request);
+}
+
+/* For as long as it may go back, and not longer. */
+static void test_what_an_answer_holds_keeps_what_it_refers_to(void)
+{
+	static const char *const items[] = { "$*%" PRIu64, "$[$1 $*%" PRIu64 "]" };
+	for (unsigned i = 0; i < 8; i++) {
+		const char *queue = i & 1 ? "tasks" : "plain";
+		char list[64], request[64];
+		must("ManagerService/Create", i & 1 ? "name='tasks' queue={tasks=true}" : "name='plain' queue={}");
+		open_one();
+		put_reference(queue, items[i >> 1 & 1], list);
+		snprintf(request, sizeof(request), "queue={name='%s'}%s", queue, i & 4 ? " max_items=3" : "");
+		ask(i & 4 ? "QueueService/GetMany" : "QueueService/Get", request);
+		look_for_unheld();
+		CU_ASSERT_EQUAL(sessions_close(all, text(opened.token), &ops_lane), SABIR_OK);
+		look_for_unheld();
+		CU_ASSERT(ops_answers("ListService/Len", list, ""));
+		must(i & 4 ? "QueueService/GetMany" : "QueueService/Get", request);
+		look_for_unheld();
+		CU_ASSERT_EQUAL(ops_call("ListService/Len", list), SABIR_DELETED);
+		must("ManagerService/Delete", i & 1 ? NAMED("object", "tasks") : NAMED("object", "plain"));
+	}
 }
 
 /* ---------------------------------------------------------------- deaths */
@@ -343,7 +392,7 @@ static void test_what_a_dead_server_was_giving_goes_back_once(void)
 		const struct answer_body body = { ops_op("QueueService/GetMany"), wait.receipt,
 						  bytes_item(&ops_response, 0) };
 		struct span made = answer_body_encode(&body);
-		keep(&keeper, next_id++, made);
+		keep(&keeper, next_id++, made, wait.receipt.items ? body.result.len : 0);
 		free((void *)made.data);
 		free(wait.receipt.places);
 		(void)sessions_close(all, text(opened.token), &ops_lane);
@@ -455,9 +504,9 @@ static void test_what_is_damaged_is_told_of(void)
 	open_one();
 	take_all();
 	CU_ASSERT(dict_set(&ops_lane, ops_seg.sessions[entry()].answers, key, key, &inserted) == SABIR_OK);
-	keep(&keeper, next_id++, text("no body"));
+	keep(&keeper, next_id++, text("no body"), 0);
 	struct span made = answer_body_encode(&unknown);
-	keep(&keeper, next_id++, made); /* without an object and a place */
+	keep(&keeper, next_id++, made, 0); /* without an object and a place */
 	free((void *)made.data);
 	CU_ASSERT(sessions_close(all, text(opened.token), &ops_lane) == SABIR_OK);
 	CU_ASSERT(has_ended() && n_lost == 3 && all_is_there());
@@ -552,6 +601,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		KIT_TEST(test_what_was_not_acknowledged_goes_back),
 		KIT_TEST(test_what_was_acknowledged_does_not),
+		KIT_TEST(test_what_an_answer_holds_keeps_what_it_refers_to),
 		KIT_TEST(test_wherever_the_server_dies_it_goes_back_once),
 		KIT_TEST(test_also_where_the_next_one_dies),
 		KIT_TEST(test_what_a_server_took_that_died_before_it_kept_the_answer),

@@ -9,7 +9,7 @@
  *
  * Requests are encoded and responses decoded by the descriptors that protoc-c makes of proto/sabir/v1, so every call
  * also compares the operation table with the contract. In the text a number, true or 'bytes' is a plain field; $ begins
- * a Value: $42, $1.5, $'text', $true, $null.
+ * a Value: $42, $1.5, $'text', $true, $null, $*7 (the object with the handle 7), $[$1 $*7] (a list).
  */
 #include <CUnit/Basic.h>
 #include <inttypes.h>
@@ -129,6 +129,40 @@ static inline struct span ops_quoted(const char **text)
 	return (struct span){ (const uint8_t *)begin, (size_t)(end - begin) };
 }
 
+/* Room for a field's head; its content stands behind it. */
+#define OPS_HEAD 16
+
+static inline uint8_t *ops_wrap(uint8_t *to, uint32_t id, size_t len)
+{
+	uint8_t head[OPS_HEAD], *content = to + OPS_HEAD;
+	size_t n = (size_t)(wire_put_varint(wire_put_tag(head, id, WIRE_LEN), len) - head);
+	memcpy(to, head, n);
+	memmove(to + n, content, len);
+	return to + n + len;
+}
+
+/* What stands behind $, in a list in front of its bracket; moves behind it. */
+static inline size_t ops_encode_value(const char **text, uint8_t *to);
+
+static inline size_t ops_encode_ref(const char **text, uint8_t *to)
+{
+	uint8_t *begin = to + OPS_HEAD, *end = wire_put_tag(begin, 2, WIRE_VARINT);
+	end = wire_put_varint(end, strtoull(*text, NULL, 10));
+	*text += strcspn(*text, " }]");
+	return (size_t)(ops_wrap(to, VALUE_OBJECT, (size_t)(end - begin)) - to);
+}
+
+static inline size_t ops_encode_list(const char **text, uint8_t *to)
+{
+	uint8_t *begin = to + OPS_HEAD, *end = begin;
+	while (**text != ']') {
+		*text += strspn(*text, " $");
+		end = ops_wrap(end, 1, ops_encode_value(text, end + OPS_HEAD));
+	}
+	++*text;
+	return (size_t)(ops_wrap(to, VALUE_LIST, (size_t)(end - begin)) - to);
+}
+
 static inline size_t ops_encode_value(const char **text, uint8_t *to)
 {
 	const char *t = *text;
@@ -137,7 +171,11 @@ static inline size_t ops_encode_value(const char **text, uint8_t *to)
 		struct span s = ops_quoted(text);
 		return (size_t)(wire_put_bytes(to, VALUE_TEXT, s.data, s.len) - to);
 	}
-	*text += strcspn(t, " }");
+	if (*t == '*' || *t == '[') {
+		++*text;
+		return *t == '*' ? ops_encode_ref(text, to) : ops_encode_list(text, to);
+	}
+	*text += strcspn(t, " }]");
 	if (!strncmp(t, "null", 4))
 		return value_put_null(to);
 	if (!strncmp(t, "true", 4) || !strncmp(t, "false", 5))
@@ -162,18 +200,6 @@ static inline uint8_t *ops_encode_number(const ProtobufCFieldDescriptor *f, cons
 	}
 	*to++ = WIRE_TAG(f->id, WIRE_VARINT);
 	return wire_put_varint(to, *t == 't' ? 1 : *t == '-' ? (uint64_t)strtoll(t, NULL, 10) : strtoull(t, NULL, 10));
-}
-
-/* Room for a field's head; its content stands behind it. */
-#define OPS_HEAD 16
-
-static inline uint8_t *ops_wrap(uint8_t *to, uint32_t id, size_t len)
-{
-	uint8_t head[OPS_HEAD], *content = to + OPS_HEAD;
-	size_t n = (size_t)(wire_put_varint(wire_put_tag(head, id, WIRE_LEN), len) - head);
-	memcpy(to, head, n);
-	memmove(to + n, content, len);
-	return to + n + len;
 }
 
 /* Fields until the end of the text or a brace; moves behind them. */
@@ -229,6 +255,34 @@ static inline void ops_decode_bytes(const char *before, struct span bytes, FILE 
 	fputc('\'', out);
 }
 
+static inline void ops_decode_value(struct span encoded, FILE *out);
+
+/* Of an object, by its handle or its name. */
+static inline void ops_decode_ref(struct span message, FILE *out)
+{
+	const uint8_t *p = message.data;
+	struct wire_field w;
+	if (!wire_next(&p, p + message.len, &w))
+		fprintf(out, "MALFORMED");
+	else if (w.type == WIRE_LEN)
+		ops_decode_bytes("$*", w.bytes, out);
+	else
+		fprintf(out, "$*%" PRIu64, w.bits);
+}
+
+static inline void ops_decode_list(struct span message, FILE *out)
+{
+	const uint8_t *p = message.data, *end = p + message.len;
+	struct wire_field w;
+	fprintf(out, "$[");
+	while (p < end && wire_next(&p, end, &w)) {
+		ops_decode_value(w.bytes, out);
+		if (p < end)
+			fputc(' ', out);
+	}
+	fputc(']', out);
+}
+
 static inline void ops_decode_value(struct span encoded, FILE *out)
 {
 	struct value_view v;
@@ -242,6 +296,10 @@ static inline void ops_decode_value(struct span encoded, FILE *out)
 		fprintf(out, "$%" PRIu64, v.u);
 	else if (v.kind == VALUE_REAL)
 		fprintf(out, "$%.1f", v.d);
+	else if (v.kind == VALUE_OBJECT)
+		ops_decode_ref(v.bytes, out);
+	else if (v.kind == VALUE_LIST)
+		ops_decode_list(v.bytes, out);
 	else
 		ops_decode_bytes("$", v.bytes, out);
 }

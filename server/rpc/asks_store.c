@@ -75,6 +75,7 @@ void asks_store(struct asks *asks, struct asked *a, enum sabir_error error)
 		.error = error,
 		.items = !error && a->receipt.items,
 		.body = encode(a),
+		.items_len = !error && a->receipt.items ? a->result_len : 0,
 	};
 	bool fits = answer.body.data && begin_to_count(asks, a, answer.body.len);
 	struct lane *lane = fits ? take_lane(asks) : NULL;

@@ -9,7 +9,7 @@
 
 #define LINE_MAX_LEN (512u << 10)
 
-/* ~n~ becomes n letters, % the number, @ the lease, & the handle, ^ the token, ` the session. */
+/* ~n~ becomes n letters, % the number, @ the lease, & and ! handles, ^ the token, ` the session, # the change. */
 static void expand(const char *from, size_t len, unsigned number, const struct prepared *prepared, char *to)
 {
 	FILE *out = fmemopen(to, LINE_MAX_LEN, "w");
@@ -20,8 +20,12 @@ static void expand(const char *from, size_t len, unsigned number, const struct p
 			fprintf(out, "%llu", prepared->lease);
 		} else if (from[i] == '&') {
 			fprintf(out, "%llu", prepared->made);
+		} else if (from[i] == '!') {
+			fprintf(out, "%llu", prepared->before);
 		} else if (from[i] == '^') {
 			fputs(prepared->token, out);
+		} else if (from[i] == '#') {
+			fprintf(out, "%llu", prepared->sequence);
 		} else if (from[i] == '`') {
 			fprintf(out, "%llu", prepared->session);
 		} else if (from[i] == '~') {
@@ -168,8 +172,10 @@ static void note(const struct act *act, struct prepared *prepared)
 		snprintf(prepared->token, sizeof(prepared->token), "%.32s", at + strlen("token='"));
 	if (!strcmp(act->method, "SessionService/Open") && (at = strstr(text, "id=")) != NULL)
 		prepared->session = strtoull(at + strlen("id="), NULL, 10);
-	if (strstr(act->method, "/Create") && (at = strstr(text, "handle=")) != NULL)
+	if (strstr(act->method, "/Create") && (at = strstr(text, "handle=")) != NULL) {
+		prepared->before = prepared->made;
 		prepared->made = strtoull(at + strlen("handle="), NULL, 10);
+	}
 	free(text);
 }
 
@@ -206,7 +212,7 @@ static bool set_up_once(const char *line, size_t len, unsigned number, enum mann
 	expand(line, len, number, prepared, expanded);
 	bool known = encode(expanded, act);
 	if (known && typed_is(act->method))
-		act->o = typed_target(world);
+		act->o = typed_target(world, prepared->made);
 	enum sabir_error error = !known ? SABIR_UNIMPLEMENTED
 				 : manner >= BY_SESSION
 					 ? set_up_for_session(act, world, manner, prepared->session)

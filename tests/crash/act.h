@@ -24,6 +24,7 @@ struct act {
 struct prepared {
 	unsigned long long lease;    /* the token of the lease that was got last */
 	unsigned long long made;     /* the handle of the object that was made last */
+	unsigned long long before;   /* of that before it */
 	unsigned long long sequence; /* of the change that a watch was told of last */
 	unsigned long long session;  /* the number of the session that was opened last, as in lane->actor.owner */
 	char token[40];              /* and its token */

@@ -65,7 +65,11 @@ static void keep(const struct asking *a, const struct op *op, enum sabir_error e
 	const struct answer_body body = { op, *receipt, { response->data, error ? 0 : response->len } };
 	struct span made = answer_body_encode(&body);
 	const struct kept_answer answer = {
-		.id = a->id, .error = error, .items = !error && receipt->items, .body = made
+		.id = a->id,
+		.error = error,
+		.items = !error && receipt->items,
+		.body = made,
+		.items_len = !error && receipt->items ? body.result.len : 0,
 	};
 	if (!made.data || answer_keep(a->keeper, a->session, &answer))
 		answer_lose(&a->world->seg, a->session, a->id);

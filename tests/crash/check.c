@@ -16,6 +16,7 @@
 #include "tests/crash/around.h"
 #include "tests/crash/asked.h"
 #include "tests/crash/front.h"
+#include "tests/crash/kept.h"
 #include "tests/crash/look.h"
 
 #define N_SIDES SEG_N_EVENTS
@@ -26,7 +27,9 @@ struct end {
 	struct text again; /* what the survivor is answered when he does the same */
 	struct text told;  /* what who watches the object o is told */
 	struct text known; /* of a request with an id: what the next server knows of it */
-	struct arena_stats left;
+	struct text kept;  /* what the collector leaves */
+	struct arena_stats left, left_of_kept;
+	bool keeps;              /* there is something for it to decide about */
 	bool woken[64][N_SIDES]; /* local waiters; the server's are told by `rung` */
 	bool rung[64];
 };
@@ -60,7 +63,7 @@ static void go_back(struct check *c, const struct image *to)
 
 static bool same(const struct text *a, const struct text *b)
 {
-	return a->len == b->len && !memcmp(a->at, b->at, a->len);
+	return a->len == b->len && (!a->len || !memcmp(a->at, b->at, a->len));
 }
 
 static void do_again(struct check *c, struct text *text)
@@ -78,7 +81,7 @@ static void do_again(struct check *c, struct text *text)
 	look_drop(text->at, "create_time={", "}");
 	look_drop(text->at, "ttl={", "}");
 	look_drop(text->at, "handle=", " }");
-	look_drop(text->at, "last_sequence=", " }");
+	look_drop_sequences(text->at);
 	look_drop_session(text->at);
 	text->len = strlen(text->at);
 }
@@ -98,8 +101,6 @@ static bool is_asked(const struct check *c)
 
 static void look_around(struct check *c, struct end *end)
 {
-	if (is_asked(c))
-		asked_look(&c->act, &c->there, &end->known);
 	if (c->watched)
 		look_at_changes(&c->there, c->act.o.handle, c->watched, &end->told);
 	look_at_all(&c->there, &end->state);
@@ -143,12 +144,24 @@ static bool is_free(const struct world *world, enum person who)
 	       (load64_relaxed(&world->seg.lanes[lane->id - 1].word) & 15) == SEG_LANE_FREE;
 }
 
+/* Whose owner is not there. */
+static bool is_lost(const struct segment *seg, const struct seg_lane *lane)
+{
+	uint64_t word = load64_relaxed(&lane->word);
+	uint32_t owner = (uint32_t)(word >> 32);
+	return (word & 15) != SEG_LANE_FREE &&
+	       (owner >= seg->n_owners || (load64_relaxed(&seg->owners[owner].word) & 15) != SEG_OWNER_LIVE);
+}
+
 static const char *left_behind(const struct check *c, bool server_died)
 {
 	const struct world *world = &c->there;
 	if (!is_free(world, VICTIM) || (server_died && !is_free(world, SERVER)) ||
 	    (c->around.variant == HELD_BY_DEAD && !is_free(world, COMPANION)))
 		return "an owner or a lane of the dead is not free";
+	for (uint32_t i = 0; i < world->seg.n_lanes; i++)
+		if (is_lost(&world->seg, &world->seg.lanes[i]))
+			return "a lane is nobody's";
 	for (uint32_t i = 0; i < world->seg.n_objects; i++) {
 		if (load64_relaxed(&world->seg.objects[i].lock))
 			return "an object is locked";
@@ -195,25 +208,51 @@ static void count_objects(struct check *c, const struct world *world)
 		c->counts[i] |= object_state(load64_relaxed(&world->seg.objects[i].word)) == SEG_OBJECT_LIVE;
 }
 
+/* Each look is made in a copy of its own. */
+enum round { AT_ONCE, AGAIN, COLLECTED, N_ROUNDS };
+
+static bool has_round(const struct end *end, enum round round)
+{
+	return round != COLLECTED || end->keeps;
+}
+
+/* Behind the recovery. NULL: nothing is wrong by itself. */
+static const char *look_in(struct check *c, enum round round, enum person by, struct end *end)
+{
+	const char *what = NULL;
+	struct text known = { 0 };
+	if (is_asked(c) && round != AGAIN)
+		asked_look(&c->act, &c->there, round == AT_ONCE ? &end->known : &known);
+	free(known.at);
+	if (round == AT_ONCE) {
+		end->keeps = kept_any(&c->there);
+		look_around(c, end);
+		count_left(&c->there, by, &end->left);
+	} else if (round == AGAIN) {
+		do_again(c, &end->again);
+	} else {
+		what = kept_look(&c->there, &end->kept);
+		count_left(&c->there, by, &end->left_of_kept);
+	}
+	return what;
+}
+
 static const char *know_end(struct check *c, bool happened, struct end *end)
 {
 	const char *what = NULL;
-	for (int round = 0; !what && round < 2; round++) {
+	for (enum round round = AT_ONCE; !what && round < N_ROUNDS; round++) {
+		if (!has_round(end, round))
+			continue;
 		go_back(c, c->begin);
 		if (happened)
 			c->answer = do_it(c, &c->there);
-		if (round == 0)
+		if (round == AT_ONCE)
 			note_woken(c, end);
 		what = recover(c, SERVER);
-		if (what)
-			break;
-		if (round == 0) {
+		if (!what && round == AT_ONCE)
 			count_objects(c, &c->there);
-			look_around(c, end);
-			count_left(&c->there, SERVER, &end->left);
-		} else {
-			do_again(c, &end->again);
-		}
+		if (!what)
+			what = look_in(c, round, SERVER, end);
 	}
 	return what;
 }
@@ -261,7 +300,7 @@ static bool set_up(struct check *c, FILE *out)
 		return false;
 	if (c->act.asked)
 		asked_by_server(&c->here);
-	c->act.o = typed_target(&c->here);
+	c->act.o = typed_target(&c->here, prepared.made);
 	/* The victim's server has them as it has found them. */
 	front_drop(&c->here);
 	if (act_needs_front(&c->act))
@@ -321,6 +360,7 @@ static void end_fini(struct end *end)
 	free(end->again.at);
 	free(end->told.at);
 	free(end->known.at);
+	free(end->kept.at);
 }
 
 void check_free(struct check *c)
@@ -356,14 +396,24 @@ void check_act(void *context)
 
 /* ---------------------------------------------------------------- a moment */
 
+static bool is_end(const struct end *found, const struct end *end)
+{
+	return same(&found->state, &end->state) && same(&found->again, &end->again) && same(&found->kept, &end->kept);
+}
+
 bool check_changes(const struct check *c)
 {
-	return !same(&c->before.state, &c->after.state) || !same(&c->before.again, &c->after.again);
+	return !is_end(&c->before, &c->after);
 }
 
 static bool same_count(const struct arena_stats *a, const struct arena_stats *b)
 {
 	return a->used_bytes == b->used_bytes && a->n_blocks == b->n_blocks;
+}
+
+static bool is_left(const struct check *c, const struct arena_stats *found)
+{
+	return same_count(found, &c->before.left) || same_count(found, &c->after.left);
 }
 
 /* Everybody whom the operation wakes has been woken: by it, or by the recovery. */
@@ -387,13 +437,12 @@ static int stage_of(const struct check *c, const struct end *found)
 {
 	const char *step = c->scenario->steps;
 	int stage = 1;
-	if (same(&found->state, &c->before.state) && same(&found->again, &c->before.again))
+	if (is_end(found, &c->before))
 		return 0;
 	for (; step && *step; step += strlen(step) + 1, stage++)
 		if (!strcmp(found->state.at, step) && same(&found->again, &c->before.again))
 			return stage;
-	bool is_after = same(&found->state, &c->after.state) && same(&found->again, &c->after.again);
-	return is_after ? stage : -1;
+	return is_end(found, &c->after) ? stage : -1;
 }
 
 static int last_stage(const struct check *c)
@@ -417,6 +466,12 @@ static const char *compare_told(const struct check *c, const struct end *found, 
 	return happened ? "who watches was not told" : "who watches was told of what has not happened";
 }
 
+/* Already in between, if it is a request: what else is made of several steps is about several objects. */
+static bool has_woken(const struct check *c, int stage, int last)
+{
+	return stage == last || (stage > 0 && !typed_is(c->act.method));
+}
+
 static const char *compare(struct check *c, const struct end *found)
 {
 	int stage = stage_of(c, found), last = last_stage(c);
@@ -428,7 +483,7 @@ static const char *compare(struct check *c, const struct end *found)
 	if (stage < c->stage)
 		return "it had happened, and has not any more";
 	c->stage = stage;
-	if (stage == last && !all_woken(c, found))
+	if (has_woken(c, stage, last) && !all_woken(c, found))
 		return "somebody who waited was not woken";
 	if ((stage == 0 || stage == last) && compare_told(c, found, stage == last))
 		return compare_told(c, found, stage == last);
@@ -436,11 +491,16 @@ static const char *compare(struct check *c, const struct end *found)
 	if (is_asked(c))
 		what = asked_compare(&found->known, &c->after.known, stage == last,
 				     check_changes(c) && !error_would_wait(c->answer), c->unknown);
-	if (what || c->around.variant == ASKED)
+	if (what)
 		return what;
-	if (!same_count(&found->left, &c->before.left) && !same_count(&found->left, &c->after.left))
+	if (!is_left(c, &found->left) || (found->keeps && !is_left(c, &found->left_of_kept)))
 		return "memory is lost";
 	return NULL;
+}
+
+static const char *kept_text(const struct end *end)
+{
+	return end->kept.at ? end->kept.at : "?\n";
 }
 
 static void tell(const struct check *c, const char *what, const struct end *found, FILE *out)
@@ -454,6 +514,9 @@ static void tell(const struct check *c, const char *what, const struct end *foun
 	if (is_asked(c))
 		fprintf(out, "    known: after: %s; found: %s\n", c->after.known.at,
 			found->known.at ? found->known.at : "?");
+	if (c->before.keeps || c->after.keeps || found->keeps)
+		fprintf(out, "    collected: before:\n%s    after:\n%s    found:\n%s", kept_text(&c->before),
+			kept_text(&c->after), kept_text(found));
 	fprintf(out, "    again: before: %s; after: %s; found: %s\n", c->before.again.at, c->after.again.at,
 		found->again.at ? found->again.at : "?");
 	fprintf(out,
@@ -490,22 +553,20 @@ bool check_moment(struct check *c, const struct image *moment, bool server_died,
 	struct end found = { 0 };
 	enum person by = server_died ? HEIR : SERVER;
 	const char *what = NULL;
-	for (int round = 0; round < 2 && !what; round++) {
+	for (enum round round = AT_ONCE; !what && round < N_ROUNDS; round++) {
+		if (!has_round(&found, round))
+			continue;
 		go_back(c, moment);
 		/* As long as somebody is in an operation no entry is given to another object, and its events tell. */
-		if (round == 0)
+		if (round == AT_ONCE)
 			lane_begin(&c->there.lane[BYSTANDER], SEG_OP_READ, 0);
 		what = recover(c, by);
-		if (what)
-			break;
-		if (round == 0) {
+		if (!what && round == AT_ONCE) {
 			note_woken(c, &found);
 			lane_end(&c->there.lane[BYSTANDER]);
-			look_around(c, &found);
-			count_left(&c->there, by, &found.left);
-		} else {
-			do_again(c, &found.again);
 		}
+		if (!what)
+			what = look_in(c, round, by, &found);
 	}
 	what = what ? what : compare(c, &found);
 	if (what)

@@ -78,6 +78,17 @@ static void look_at_holds(const struct segment *seg, const struct seg_object *o,
 			fprintf(to, " held by %u %u times", i, n[i]);
 }
 
+/* Units that are somebody's who has not come for them yet. */
+static void look_at_line(const struct segment *seg, const struct seg_object *o, FILE *to)
+{
+	const struct seg_semaphore *body = load32_relaxed(&o->kind) == SEG_KIND_SEMAPHORE
+						   ? object_body(seg, o, sizeof(*body))
+						   : NULL;
+	uint32_t called = body ? load32_relaxed(&body->turns.n) - load32_relaxed(&body->turns.n_waiting) : 0;
+	if (called)
+		fprintf(to, " called %u", called);
+}
+
 static void look_at_sessions(struct world *world, FILE *to)
 {
 	struct session_record record;
@@ -88,7 +99,7 @@ static void look_at_sessions(struct world *world, FILE *to)
 				record.peer, record.lease_ns, record.ends ? " ends" : "");
 }
 
-static void look_at(struct world *world, uint32_t index, FILE *to)
+void look_at(struct world *world, uint32_t index, FILE *to)
 {
 	struct object_info info = { 0 };
 	uint64_t handle = look_handle(&world->seg, index);
@@ -99,6 +110,7 @@ static void look_at(struct world *world, uint32_t index, FILE *to)
 	fprintf(to, "%u kind %u '%s' flags %u closed %u ephemeral %d", index, kind, info.name, info.flags, info.closed,
 		info.ephemeral);
 	look_at_holds(&world->seg, object, to);
+	look_at_line(&world->seg, object, to);
 	fputc('\n', to);
 	for (size_t i = 0; kind < N_LOOKS && i < 4 && looks[kind][i]; i++)
 		look_once(world, looks[kind][i], handle, to);
@@ -111,6 +123,22 @@ uint64_t look_handle(const struct segment *seg, uint32_t index)
 	return object_state(word) == SEG_OBJECT_LIVE ? index | (word & 0xffffffff00000000ull) : 0;
 }
 
+void look_name_references(const struct segment *seg, struct text *text)
+{
+	char name[16], *end;
+	for (char *at = text->at; (at = strstr(at, "$*")) != NULL;) {
+		uint64_t handle = strtoull(at += strlen("$*"), &end, 10);
+		uint32_t index = object_index(handle);
+		bool lives = index && index < seg->n_objects && look_handle(seg, index) == handle;
+		int len = lives ? snprintf(name, sizeof(name), "%u", index) : snprintf(name, sizeof(name), "gone");
+		if (end - at < len) /* it is by its name */
+			continue;
+		memmove(at + len, end, strlen(end) + 1);
+		memcpy(at, name, (size_t)len);
+	}
+	text->len = strlen(text->at);
+}
+
 void look_at_all(struct world *world, struct text *text)
 {
 	FILE *to = open_memstream(&text->at, &text->len);
@@ -119,6 +147,7 @@ void look_at_all(struct world *world, struct text *text)
 			look_at(world, i, to);
 	look_at_sessions(world, to);
 	fclose(to);
+	look_name_references(&world->seg, text);
 }
 
 void look_drop(char *text, const char *name, const char *ends)
@@ -141,17 +170,31 @@ void look_drop_session(char *text)
 	look_drop(text, "n_calls=", " }");
 }
 
+void look_drop_sequences(char *text)
+{
+	look_drop(text, "last_sequence=", " }\n");
+	look_drop(text, "from_sequence=", " }\n");
+	look_drop(text, "to_sequence=", " }\n");
+	look_drop(text, " sequence=", " }\n");
+	look_drop(text, "{sequence=", " }\n");
+}
+
+/* As who watches asks: from the answer before on, until there is nothing more. */
 void look_at_changes(struct world *world, uint64_t handle, uint64_t sequence, struct text *text)
 {
 	char line[128];
+	const char *last;
 	FILE *to = open_memstream(&text->at, &text->len);
-	snprintf(line, sizeof(line), "WatchService/Next after_sequence=%" PRIu64 " timeout={} object", sequence);
-	look_once(world, line, handle, to);
+	for (size_t from = 0;; from = text->len) {
+		snprintf(line, sizeof(line), "WatchService/Next after_sequence=%" PRIu64 " timeout={} object",
+			 sequence);
+		look_once(world, line, handle, to);
+		fflush(to);
+		if (!(last = strstr(text->at + from, "last_sequence=")))
+			break;
+		sequence = strtoull(last + strlen("last_sequence="), NULL, 10);
+	}
 	fclose(to);
-	look_drop(text->at, "last_sequence=", " }\n");
-	look_drop(text->at, "from_sequence=", " }\n");
-	look_drop(text->at, "to_sequence=", " }\n");
-	look_drop(text->at, " sequence=", " }\n");
-	look_drop(text->at, "{sequence=", " }\n");
+	look_drop_sequences(text->at);
 	text->len = strlen(text->at);
 }

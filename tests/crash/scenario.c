@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scenarios, by service and operation. Every operation of the table that works on shared memory is here, in the
- * states in which it takes another path that we know of; the sweep fails if one has none.
+ * The scenarios, by service and operation. Every operation of the table that works on shared memory is here, or in
+ * scenario_sessions.c or scenario_typed.c, in the states in which it takes another path that we know of; the sweep fails if
+ * one has none.
  */
 #include "tests/crash/scenario.h"
 
@@ -27,6 +28,11 @@
 #define NAMESPACE MAKE "namespace={}\n"
 #define ATTRIBUTE "NamespaceService/Set namespace" O " name='a%' value=$%\n"
 #define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
+
+/* An object without a name, behind that which refers to it: held by the victim alone, or by nobody. */
+#define THING "victim ManagerService/Create value={type_code=10}\n"
+#define A_LIST "victim ManagerService/Create list={}\n"
+#define LET_GO THING "victim ManagerService/Release object={handle=&}\n"
 
 /* What is found of the object that stands beside those of every scenario. */
 #define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
@@ -64,6 +70,17 @@ const struct scenario scenarios[] = {
 	  "ManagerService/Release object={handle=&}" },
 	{ "another's", "ManagerService/Create dict={}\n", "ManagerService/Release object={handle=&}" },
 	{ "another's, first hold", "ManagerService/Create dict={}\n", "ManagerService/Open object={handle=&}" },
+#define DICT_THAT_REFERS DICT LET_GO "DictService/Set dict" O " key=$1 value=$*&\n"
+	{ "only a dict refers to it", DICT_THAT_REFERS, "ManagerService/Open object={handle=&}" },
+	{ "the last hold, a dict refers to it", DICT THING "DictService/Set dict" O " key=$1 value=$*&\n",
+	  "ManagerService/Release object={handle=&}" },
+	{ "only a dict refers to it", DICT_THAT_REFERS, "ManagerService/Delete object={handle=&}" },
+	{ "dict that refers", DICT_THAT_REFERS, "ManagerService/Delete object" O },
+	{ "queue that refers", QUEUE LET_GO "QueueService/Put queue" O " item=$*&\n",
+	  "ManagerService/Delete object" O },
+	{ "ring of two, one has a name",
+	  DICT A_LIST "DictService/Set dict" O " key=$1 value=$*&\nListService/Append list={handle=&} item=$*!\n",
+	  "ManagerService/Delete object" O },
 	{ "without a name", "ManagerService/Create dict={}\n", "ManagerService/Delete object={handle=&}" },
 	{ "queue with items", QUEUE TEN PUT, "ManagerService/Delete object" O },
 	{ "task queue with items", TASKS TEN PUT LEASE, "ManagerService/Delete object" O },
@@ -99,6 +116,11 @@ const struct scenario scenarios[] = {
 	{ "empty", QUEUE, "QueueService/PutMany queue" O " items=$7 items=$'eight' items=$9" },
 	{ "as many as fit", QUEUE_3 PUT, "QueueService/PutMany queue" O " items=$7 items=$8 items=$9 items=$10" },
 	{ "segment's end", QUEUE "55*" PUT, "QueueService/PutMany queue" O " items=$7 items=$8 items=$9" },
+#define FIVE_ITEMS " items=$1 items=$2 items=$3 items=$4 items=$5"
+#define MANY_ITEMS FIVE_ITEMS FIVE_ITEMS FIVE_ITEMS FIVE_ITEMS
+	{ "more than a segment has slots", QUEUE PUT, "QueueService/PutMany queue" O MANY_ITEMS MANY_ITEMS MANY_ITEMS },
+	{ "large items", QUEUE PUT, "QueueService/PutMany queue" O " items=$'~5000~' items=$'~300~' items=$'~5000~'" },
+	{ "an item larger than a chunk", QUEUE PUT, "QueueService/PutMany queue" O " items=$1 items=$'~270000~'" },
 	{ "empty", QUEUE, "QueueService/Get queue" O " timeout={}" },
 	{ "one", QUEUE PUT, "QueueService/Get queue" O },
 	{ "some", QUEUE TEN PUT, "QueueService/Get queue" O },
@@ -132,6 +154,15 @@ const struct scenario scenarios[] = {
 	{ "some", QUEUE "3*" PUT, "QueueService/Close queue" O },
 	{ "closed", QUEUE "QueueService/Close queue" O "\n", "QueueService/Close queue" O },
 
+#define PUT_REF "QueueService/Put queue" O " item=$*&\n"
+	{ "reference", QUEUE PUT THING, "QueueService/Put queue" O " item=$*&" },
+	{ "reference in a list", QUEUE PUT THING, "QueueService/Put queue" O " item=$[$1 $*&]" },
+	{ "references", QUEUE PUT THING, "QueueService/PutMany queue" O " items=$*& items=$1 items=$*&" },
+	{ "reference", QUEUE THING PUT_REF, "QueueService/Get queue" O },
+	{ "references", QUEUE PUT THING "2*" PUT_REF, "QueueService/GetMany queue" O " max_items=2" },
+	{ "reference", QUEUE THING PUT_REF PUT, "undo:QueueService/Get queue" O },
+	{ "reference", QUEUE THING PUT_REF PUT, "QueueService/Clear queue" O },
+
 	/* QueueService: tasks */
 	{ "tasks, empty", TASKS, "QueueService/Put queue" O " item=$7" },
 	{ "tasks, some", TASKS TEN PUT, "QueueService/Put queue" O " item=$7" },
@@ -146,6 +177,7 @@ const struct scenario scenarios[] = {
 	  "QueueService/Put queue" O " item=$8 dedup_id='x'" },
 	{ "tasks, large item", TASKS, "QueueService/Put queue" O " item=$'~5000~'" },
 	{ "tasks", TASKS PUT, "QueueService/PutMany queue" O " items=$7 items=$8 items=$9" },
+	{ "tasks, many", TASKS PUT, "QueueService/PutMany queue" O MANY_ITEMS },
 	{ "tasks, some", TASKS TEN PUT, "QueueService/Get queue" O },
 	{ "lifo", MAKE "queue={discipline=2}\n" TEN PUT, "QueueService/Get queue" O },
 	{ "priority", MAKE "queue={discipline=3}\n" TEN PUT, "QueueService/Get queue" O },
@@ -190,6 +222,19 @@ const struct scenario scenarios[] = {
 	  MAKE "queue={tasks=true max_attempts=1}\n" PUT LEASE "QueueService/Nack queue" O " lease_token=@\n",
 	  "QueueService/Requeue queue" O },
 	{ "to another", TASKS PUT "ManagerService/Create name='p' queue={tasks=true}\n",
+	  "QueueService/Requeue queue" O " to={name='p'} max_items=1" },
+	{ "tasks, reference", TASKS PUT THING, "QueueService/Put queue" O " item=$*&" },
+	{ "priority, reference", MAKE "queue={discipline=3}\n" PUT THING,
+	  "QueueService/Put queue" O " item=$*& priority=-5" },
+	{ "lease, reference", TASKS THING PUT_REF PUT, "QueueService/Get queue" O " lease_duration={seconds=1000}" },
+	{ "tasks, reference", TASKS THING PUT_REF PUT, "undo:QueueService/Get queue" O },
+	{ "own, reference", TASKS THING PUT_REF "victim " LEASE, "QueueService/Ack queue" O " lease_token=@" },
+	{ "own, reference", TASKS THING PUT_REF "victim " LEASE, "QueueService/Nack queue" O " lease_token=@" },
+	{ "its last attempt, dead-letter queue, reference",
+	  "ManagerService/Create name='p' queue={tasks=true}\n" MAKE
+	  "queue={tasks=true max_attempts=1 dead_letter='p'}\n" THING PUT_REF "victim " LEASE,
+	  "QueueService/Nack queue" O " lease_token=@" },
+	{ "to another, reference", TASKS "ManagerService/Create name='p' queue={tasks=true}\n" THING PUT_REF,
 	  "QueueService/Requeue queue" O " to={name='p'} max_items=1" },
 
 	/* ValueService */
@@ -243,6 +288,13 @@ const struct scenario scenarios[] = {
 	{ "some", DICT TEN SET,
 	  "DictService/Update dict" O
 	  " entries={key=$3 value=$'x'} entries={key=$'k' value=$1} entries={key=$'l' value=$2}" },
+	{ "table grows", DICT "47*" SET,
+	  "DictService/Update dict" O " entries={key=$3 value=$'x'} entries={key=$'k' value=$1}"
+	  " entries={key=$'l' value=$2} entries={key=$'m' value=$3}" },
+	{ "table is being moved", DICT "60*" SET, "DictService/Delete dict" O " key=$3" },
+	{ "table is being moved", DICT "60*" SET, "DictService/Pop dict" O " key=$59" },
+	{ "table is being moved", DICT "60*" SET, "DictService/PopItem dict" O },
+	{ "many", DICT "70*" SET, "DictService/Copy dict" O " name='p'" },
 	{ "int", DICT TEN SET, "DictService/Increment dict" O " key=$3 delta=$4" },
 	{ "new", DICT TEN SET, "DictService/Increment dict" O " key=$'n' delta=$4" },
 	{ "equal", DICT TEN SET, "DictService/CompareExchange dict" O " key=$3 expected=$3 desired=$'x'" },
@@ -268,6 +320,24 @@ const struct scenario scenarios[] = {
 	{ "some", DICT TEN SET, "DictService/Copy dict" O " name='p'" },
 	{ "some", "", "DictService/FromKeys name='o' keys=$1 keys=$2 keys=$3 value=$'v'" },
 
+#define SET_REF "DictService/Set dict" O " key=$3 value=$*&\n"
+	{ "new, reference", DICT TEN SET THING, "DictService/Set dict" O " key=$'k' value=$*&" },
+	{ "new, key that refers", DICT TEN SET THING, "DictService/Set dict" O " key=$*& value=$1" },
+	{ "over a reference", DICT TEN SET THING SET_REF, "DictService/Set dict" O " key=$3 value=$'x'" },
+	{ "over by a reference", DICT TEN SET THING, "DictService/Set dict" O " key=$3 value=$*&" },
+	{ "over a reference by another", DICT TEN SET THING SET_REF A_LIST,
+	  "DictService/Set dict" O " key=$3 value=$*&" },
+	{ "references", DICT TEN SET THING SET_REF,
+	  "DictService/Update dict" O " entries={key=$3 value=$1} entries={key=$'k' value=$*&}" },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Get dict" O " key=$3" },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Pop dict" O " key=$3" },
+	{ "reference", DICT THING SET_REF, "DictService/PopItem dict" O },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Delete dict" O " key=$3" },
+	{ "reference", DICT TEN SET THING SET_REF, "DictService/Clear dict" O },
+	{ "from a reference to another", DICT TEN SET THING SET_REF A_LIST,
+	  "DictService/CompareExchange dict" O " key=$3 expected=$*! desired=$*&" },
+	{ "reference", DICT THING SET_REF, "DictService/Copy dict" O " name='p'" },
+
 /* WatchService: the log is begun; and what changes a watched object */
 #define WATCHED "WatchService/Next object" O " timeout={}\n"
 	{ "dict, first", DICT TEN SET, "WatchService/Next object" O " timeout={}" },
@@ -280,15 +350,44 @@ const struct scenario scenarios[] = {
 	{ "tasks, watched", TASKS TEN PUT WATCHED, "QueueService/Get queue" O },
 	{ "watched", QUEUE TEN PUT WATCHED, "ManagerService/Delete object" O },
 	{ "event, watched", MAKE "event={}\n" WATCHED, "EventService/Set event" O },
+	{ "pipe, watched", PIPES WATCHED "PipeService/Send pipe" O " end=1 item=$6\n",
+	  "PipeService/Send pipe" O " end=0 item=$7" },
+	{ "pipe, watched", PIPES WATCHED "2*PipeService/Send pipe" O " end=1 item=$%\n",
+	  "PipeService/Recv pipe" O " end=0" },
+	{ "namespace, watched", NAMESPACE "3*" ATTRIBUTE WATCHED,
+	  "NamespaceService/Set namespace" O " name='a1' value=$7" },
+	{ "lock, watched", MAKE "lock={}\n" WATCHED, "LockService/Acquire lock" O },
+	{ "lock, watched", MAKE "lock={}\nLockService/Acquire lock" O "\n" WATCHED, "LockService/Release lock" O },
+#define CHANGED(n) n "*DictService/Set dict" O " key=$% value=$'x'\n"
+	{ "dict, the ring wraps", DICT TEN SET WATCHED CHANGED("126"), "DictService/Set dict" O " key=$3 value=$7" },
+	{ "dict, the ring has wrapped", DICT TEN SET WATCHED CHANGED("130") WATCHED,
+	  "DictService/Set dict" O " key=$3 value=$7" },
+	{ "dict, some are lost", DICT TEN SET WATCHED CHANGED("130"),
+	  "WatchService/Next object" O " after_sequence=1 timeout={}" },
+	{ "dict, some", DICT TEN SET WATCHED CHANGED("3"), "WatchService/Next object" O " timeout={}" },
+#define SINCE "WatchService/Next object" O " after_sequence=# timeout={}"
+	{ "dict, behind the last", DICT TEN SET WATCHED CHANGED("3"), SINCE },
+	{ "dict, with their values", DICT TEN SET WATCHED CHANGED("3"), SINCE " include_values=true" },
+	{ "dict, of a key", DICT TEN SET WATCHED CHANGED("5"), SINCE " keys=$3 key_prefix='a'" },
+	{ "dict, of a key, all are lost", DICT TEN SET WATCHED CHANGED("130"), SINCE " keys=$3" },
+	{ "pipe, others hold it",
+	  MAKE "pipe={}\nPipeService/Open pipe" O " end=1\n" WATCHED "2*PipeService/Send pipe" O " end=1 item=$%\n",
+	  SINCE },
+	{ "lock", MAKE "lock={}\n" WATCHED "LockService/Acquire lock" O "\n", SINCE },
 
 	/* NamespaceService */
 	{ "there", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Get namespace" O " name='a1'" },
 	{ "new", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Set namespace" O " name='b' value=$true" },
 	{ "over", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Set namespace" O " name='a1' value=$true" },
+	{ "table grows", NAMESPACE "48*" ATTRIBUTE, "NamespaceService/Set namespace" O " name='b' value=$true" },
+	{ "table is being moved", NAMESPACE "60*" ATTRIBUTE, "NamespaceService/Delete namespace" O " name='a1'" },
 	{ "there", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Delete namespace" O " name='a1'" },
 	{ "there", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Increment namespace" O " name='a1' delta=$5" },
 	{ "some", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/Dir namespace" O },
 	{ "some", NAMESPACE "3*" ATTRIBUTE, "NamespaceService/List namespace" O },
+	{ "reference", NAMESPACE "3*" ATTRIBUTE THING, "NamespaceService/Set namespace" O " name='a1' value=$*&" },
+	{ "reference", NAMESPACE THING "NamespaceService/Set namespace" O " name='a' value=$*&\n",
+	  "NamespaceService/Delete namespace" O " name='a'" },
 
 	/* EventService */
 	{ "clear", MAKE "event={}\n", "EventService/Set event" O },
@@ -326,11 +425,32 @@ const struct scenario scenarios[] = {
 	  "PipeService/RecvBytes pipe" O " end=0 max_bytes=2" },
 	{ "one", PIPE "PipeService/SendBytes pipe" O " end=1 data='bytes'\n", "PipeService/Poll pipe" O " end=0" },
 	{ "open", PIPE, "PipeService/State pipe" O },
+#define PIPE_2                                                                                                         \
+	MAKE "pipe={max_items=2}\nPipeService/Open pipe" O " end=0\nPipeService/Open pipe" O " end=1\n"                \
+	     "victim PipeService/Open pipe" O " end=0\n"
+	{ "full", PIPE_2 "2*PipeService/Send pipe" O " end=0 item=$%\n",
+	  "PipeService/Send pipe" O " end=0 item=$7 timeout={}" },
+	{ "full but for one", PIPE_2 "PipeService/Send pipe" O " end=0 item=$6\n",
+	  "PipeService/Send pipe" O " end=0 item=$7" },
+	{ "full", PIPE_2 "2*PipeService/Send pipe" O " end=1 item=$%\n", "PipeService/Recv pipe" O " end=0" },
+	{ "large", PIPES, "PipeService/Send pipe" O " end=0 item=$'~5000~'" },
+	{ "larger than a chunk", PIPES, "PipeService/SendBytes pipe" O " end=0 data='~270000~'" },
+	{ "large", PIPES "PipeService/Send pipe" O " end=1 item=$'~5000~'\n", "PipeService/Recv pipe" O " end=0" },
+	{ "larger than a chunk", PIPES "PipeService/SendBytes pipe" O " end=1 data='~270000~'\n",
+	  "PipeService/RecvBytes pipe" O " end=0" },
+	{ "reference", PIPE THING, "PipeService/Send pipe" O " end=0 item=$*&" },
+	{ "reference", PIPES THING "PipeService/Send pipe" O " end=1 item=$*&\n", "PipeService/Recv pipe" O " end=0" },
+	{ "reference", PIPES THING "PipeService/Send pipe" O " end=1 item=$*&\n",
+	  "undo:PipeService/Recv pipe" O " end=0" },
+	{ "pipe that refers", PIPE THING "PipeService/Send pipe" O " end=1 item=$*&\n",
+	  "ManagerService/Delete object" O },
 
 	/* BlockService */
 	{ "small", MAKE "block={size_bytes=100}\n", "BlockService/Size block" O },
 	{ "small", MAKE "block={size_bytes=100}\n", "BlockService/Read block" O " offset=3 count=20" },
+	/* What is longer is not written in one step, block.proto says: it may be there in part. */
 	{ "one byte", MAKE "block={size_bytes=100}\n", "BlockService/Write block" O " offset=3 data='a'" },
+	{ "one word", MAKE "block={size_bytes=100}\n", "BlockService/Write block" O " offset=8 data='aaaabbbb'" },
 
 	/* ListService */
 	{ "some", LIST TEN APPEND, "ListService/Len list" O },
@@ -367,6 +487,25 @@ const struct scenario scenarios[] = {
 	  LIST TEN APPEND "ManagerService/Create name='p' list={}\nListService/Append list={name='p'} item=$1\n",
 	  "ListService/Copy list" O " to={name='p'} append=true" },
 	{ "some", LIST TEN APPEND, "ListService/Clear list" O },
+	{ "several leaves", LIST "130*" APPEND, "ListService/Clear list" O },
+	{ "several leaves", LIST "130*" APPEND, "ListService/Reverse list" O },
+	{ "several leaves", LIST "130*" APPEND, "ListService/Sort list" O " reverse=true" },
+	{ "several leaves", LIST "130*" APPEND, "ListService/Extend list" O MANY_ITEMS MANY_ITEMS MANY_ITEMS },
+	{ "several leaves", LIST "130*" APPEND, "ListService/DeleteSlice list" O " start=30 stop=100" },
+	{ "several leaves, steps", LIST "130*" APPEND, "ListService/DeleteSlice list" O " start=1 step=2" },
+	{ "a leaf becomes too small", LIST "61*" APPEND, "ListService/Delete list" O " index=0" },
+	{ "list of several leaves", LIST "130*" APPEND, "ManagerService/Delete object" O },
+#define APPEND_REF "ListService/Append list" O " item=$*&\n"
+	{ "reference", LIST TEN APPEND THING, "ListService/Append list" O " item=$*&" },
+	{ "reference", LIST TEN APPEND THING, "ListService/Set list" O " index=4 value=$*&" },
+	{ "over a reference", LIST APPEND THING APPEND_REF, "ListService/Set list" O " index=1 value=$1" },
+	{ "reference", LIST TEN APPEND THING APPEND_REF, "ListService/Remove list" O " value=$*&" },
+	{ "reference", LIST TEN APPEND THING APPEND_REF, "ListService/Pop list" O },
+	{ "references", LIST TEN APPEND THING APPEND_REF,
+	  "ListService/SetSlice list" O " start=9 stop=11 items=$*& items=$[$*&] items=$1" },
+	{ "reference", LIST THING APPEND_REF "ManagerService/Create name='p' list={}\n",
+	  "ListService/Copy list" O " to={name='p'}" },
+	{ "list that refers", LIST TEN APPEND THING APPEND_REF, "ManagerService/Delete object" O },
 
 /* SharedListService */
 #define SHARED MAKE "shared_list={items=$1 items=$'text' items=$2.5}\n"
@@ -375,6 +514,9 @@ const struct scenario scenarios[] = {
 	{ "three", SHARED, "SharedListService/Get shared_list" O " index=1" },
 	{ "number", SHARED, "SharedListService/Set shared_list" O " index=0 value=$9" },
 	{ "text", SHARED, "SharedListService/Set shared_list" O " index=1 value=$'tex'" },
+	{ "longer text than there was", SHARED, "SharedListService/Set shared_list" O " index=1 value=$'longer'" },
+	{ "longer text than fits", SHARED, "SharedListService/Set shared_list" O " index=1 value=$'~90~'" },
+	{ "another kind", SHARED, "SharedListService/Set shared_list" O " index=0 value=$'text'" },
 	{ "three", SHARED, "SharedListService/Items shared_list" O },
 	{ "three", SHARED, "SharedListService/Index shared_list" O " value=$2.5" },
 	{ "three", SHARED, "SharedListService/Count shared_list" O " value=$2.5" },
@@ -444,6 +586,18 @@ const struct scenario scenarios[] = {
 	  "SemaphoreService/Release semaphore" O },
 	{ "another's", MAKE "semaphore={value=2 bounded=true}\nSemaphoreService/Acquire semaphore" O "\n",
 	  "SemaphoreService/Release semaphore" O },
+#define IN_LINE "SemaphoreService/Acquire semaphore" O "\n"
+/* What is given is there first, and then handed over to who waits, a step for each. */
+#define UNITS(o, n) OTHER "2 kind 10 'o' flags " o "\n  SemaphoreService/Status OK value=" n "\n\0"
+#define GIVEN " closed 0 ephemeral 0"
+	{ "somebody waits", MAKE "semaphore={}\n" IN_LINE, "SemaphoreService/Release semaphore" O,
+	  UNITS("0" GIVEN, "1") },
+	{ "two wait", MAKE "semaphore={}\n" IN_LINE IN_LINE, "SemaphoreService/Release semaphore" O " count=3",
+	  UNITS("0" GIVEN, "3") UNITS("0" GIVEN " called 1", "2") },
+	{ "another's, somebody waits", MAKE "semaphore={value=1 owned=true}\n" IN_LINE IN_LINE,
+	  "SemaphoreService/Release semaphore" O, UNITS("2" GIVEN, "1") },
+	{ "somebody waits", MAKE "semaphore={}\n" IN_LINE, "SemaphoreService/Acquire semaphore" O },
+	{ "somebody waits", MAKE "semaphore={}\n" IN_LINE, "ManagerService/Delete object" O },
 	{ "some", MAKE "semaphore={value=2}\n", "SemaphoreService/Status semaphore" O },
 };
 

@@ -13,7 +13,9 @@
  *   waiting  so too, and it waits in the server; one in a setup
  *   5*       it is made five times; % in it is the number of the time, from 0
  * and anywhere in a request ~1000~ is that many letters, @ the token of the lease that was got last, & the handle of
- * the object that was made last, ^ the token and ` the number of the session that was opened last. The operation may be a function of typed.h, by its name.
+ * the object that was made last, ! of that before it, ^ the token and ` the number of the session that was opened last, # the
+ * sequence of the change that a watch was told of last. So $*& is an
+ * item that refers to the object that was made last. The operation may be a function of typed.h, by its name.
  *
  * An act with "undo:" in front is done by the survivor in the end of the setup, for somebody who has not received the answer, and
  * it is its undoing in which the victim dies. One with "asked:" in front is a request with an id, of the session that was opened

@@ -15,6 +15,8 @@
 #define CLOSE "SessionService/Close token='^'"
 #define END "SessionService/End session_id=`"
 
+/* An object without a name. */
+#define ANONYMOUS "ManagerService/Create dict={}\n"
 /* What it holds: a lock, a lease, a unit, the end of a pipe, what is gone with it. */
 #define HOLDING                                                                                                        \
 	OPEN MAKE "lock={}\nsession LockService/Acquire lock" O "\n"                                                   \
@@ -30,6 +32,10 @@
 	OPEN MAKE "queue={}\n6*QueueService/Put queue" O " item=$%\n"                                                  \
 		  "asked QueueService/Get queue" O "\nasked QueueService/GetMany queue" O " max_items=3\n"             \
 		  "asked QueueService/Put queue" O " item=$9\n"
+#define TAKEN_REFERENCES                                                                                               \
+	OPEN MAKE "queue={}\n" ANONYMOUS "ManagerService/Release object={handle=&}\n"                                  \
+		  "3*QueueService/Put queue" O " item=$*&\nasked QueueService/Get queue" O "\n"                        \
+		  "asked QueueService/GetMany queue" O " max_items=2\n"
 #define TAKEN_TASKS                                                                                                    \
 	OPEN MAKE "queue={tasks=true}\n4*QueueService/Put queue" O " item=$%\n"                                        \
 		  "asked QueueService/GetMany queue" O " max_items=2\nasked QueueService/Get queue" O "\n"
@@ -43,8 +49,6 @@
 		  "ManagerService/Delete object" O "\n"
 /* A call of its waits for a lock. */
 #define WAITING OPEN MAKE "lock={}\nLockService/Acquire lock" O "\nwaiting LockService/Acquire lock" O "\n"
-/* Objects without a name. */
-#define ANONYMOUS "ManagerService/Create dict={}\n"
 #define HELD_BY_SESSION OPEN ANONYMOUS "session 3*ManagerService/Open object={handle=&}\n"
 #define HELD_BY_ALL                                                                                                    \
 	HELD_BY_SESSION "victim ManagerService/Open object={handle=&}\n" OPEN                                          \
@@ -68,12 +72,14 @@ const struct scenario session_scenarios[] = {
 	{ "got items", TAKEN, CLOSE },
 	{ "got tasks", TAKEN_TASKS, CLOSE },
 	{ "got messages", TAKEN_MESSAGES, CLOSE },
+	{ "got items that refer", TAKEN_REFERENCES, CLOSE },
 	{ "got of what is gone", GONE, CLOSE },
 	{ "a call waits", WAITING, CLOSE },
 	{ "by itself, holds nothing", OPEN, "asked:" CLOSE },
 	{ "by itself, holds something of each kind", HOLDING, "asked:" CLOSE },
 	{ "by itself, an object without a name", OPEN "session " ANONYMOUS, "asked:" CLOSE },
 	{ "by itself, got items", TAKEN, "asked:" CLOSE },
+	{ "by itself, got items that refer", TAKEN_REFERENCES, "asked:" CLOSE },
 	{ "by itself, got tasks", TAKEN_TASKS, "asked:" CLOSE },
 	{ "by itself, got messages", TAKEN_MESSAGES, "asked:" CLOSE },
 	{ "by itself, a call waits", WAITING, "asked:" CLOSE },
@@ -93,6 +99,7 @@ const struct scenario session_scenarios[] = {
 	{ "several sessions', by who holds it", HELD_BY_ALL, "ManagerService/Release object={handle=&}" },
 	{ "several sessions'", HELD_BY_ALL, "ManagerService/Delete object={handle=&}" },
 	{ "a session holds it", OPEN "session " ANONYMOUS, "server:collect" },
+	{ "what a session has got refers to it", TAKEN_REFERENCES, "server:collect" },
 	{ "a session held it", OPEN "session " ANONYMOUS CLOSE "\n", "server:collect" },
 };
 

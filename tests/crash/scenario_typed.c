@@ -5,7 +5,7 @@
  */
 #include "tests/crash/scenario.h"
 
-/* None has `steps`. */
+/* Most have no `steps`. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define MAKE "ManagerService/Create name='o' "
@@ -20,6 +20,8 @@
 #define DICT MAKE "dict={}\n"
 #define SET "DictService/Set dict" O " key=$% value=$%\n"
 #define VALUE MAKE "value={type_code=10}\n"
+/* An object without a name that nobody holds. */
+#define NOBODYS(kind) "ManagerService/Create " kind "={}\nManagerService/Release object={handle=&}\n"
 #define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
 
 const struct scenario typed_scenarios[] = {
@@ -109,6 +111,20 @@ const struct scenario typed_scenarios[] = {
 	{ "by who has its items", QUEUE TEN PUT "victim " SLOT "victim 2*" LOAN, "ManagerService/Delete object" O },
 	{ "others have its items", QUEUE TEN PUT SLOT "2*" LOAN, "QueueService/Clear queue" O },
 	{ "by who has its items", QUEUE TEN PUT "victim 2*" LOAN, "QueueService/Get queue" O },
+#define THING "victim ManagerService/Create value={type_code=10}\n"
+#define PUT_REF "QueueService/Put queue" O " item=$*&\n"
+	{ "reference", QUEUE PUT THING, "sabir_queue_put(reference)" },
+	{ "reference", QUEUE THING PUT_REF, "sabir_queue_get" },
+	{ "references", QUEUE THING "2*" PUT_REF, "sabir_queue_get_many" },
+	{ "reference", QUEUE PUT THING, "sabir_queue_commit(reference)" },
+	{ "reference, full", QUEUE_3 "3*" PUT THING, "sabir_queue_commit(reference)" },
+	{ "reference", QUEUE THING PUT_REF PUT, "sabir_queue_borrow" },
+	{ "reference", QUEUE THING PUT_REF PUT, "sabir_queue_release" },
+	{ "reference", QUEUE THING PUT_REF PUT, "sabir_queue_return" },
+	{ "references", QUEUE THING "3*" PUT_REF, "sabir_queue_release(deleted)" },
+	{ "reference", QUEUE THING PUT_REF PUT, "sabir_consumer_ack" },
+	{ "reference", QUEUE THING PUT_REF PUT, "sabir_consumer_close" },
+	{ "reference", TASKS THING PUT_REF PUT, "sabir_consumer_nack" },
 	{ "some", QUEUE TEN PUT, "sabir_consumer_ack" },
 	{ "the last", QUEUE PUT, "sabir_consumer_ack" },
 	{ "empty", QUEUE, "sabir_consumer_next(waits)" },
@@ -145,6 +161,14 @@ const struct scenario typed_scenarios[] = {
 	{ "clear", MAKE "event={}\n", "sabir_event_set" },
 
 	{ "ttl", MAKE "ttl={seconds=1000} dict={}\n" TEN SET, "server:expire" },
+	{ "ttl, watched", MAKE "ttl={seconds=1000} dict={}\n" TEN SET "WatchService/Next object" O " timeout={}\n",
+	  "server:expire" },
+	{ "an idle log of changes", DICT TEN SET "WatchService/Next object" O " timeout={}\n", "server:expire" },
+	{ "a program", QUEUE, "server:attach" },
+	{ "a thread", QUEUE, "server:lane" },
+	{ "ttl, reference",
+	  MAKE "ttl={seconds=1000} dict={}\n" NOBODYS("list") "DictService/Set dict" O " key=$1 value=$*&\n",
+	  "server:expire" },
 	{ "entries", DICT TEN SET "3*DictService/Expire dict" O " key=$% ttl={nanos=1}\n", "server:entries" },
 	{ "a lease is over", TASKS TEN PUT LEASE_OF("nanos=1"), "server:tasks" },
 	{ "a delay is over", TASKS "QueueService/Put queue" O " item=$7 delay={nanos=1}\n", "server:tasks" },
@@ -159,6 +183,25 @@ const struct scenario typed_scenarios[] = {
 	{ "nobody holds it", "ManagerService/Create dict={}\nManagerService/Release object={handle=&}\n",
 	  "server:collect" },
 	{ "somebody holds it", "ManagerService/Create dict={}\n", "server:collect" },
+/* What is found when one of two has gone. */
+#define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
+#define LIST_3(item)                                                                                                   \
+	"3 kind 5 '' flags 0 closed 0 ephemeral 0\n  ListService/Len OK length=1\n"                                    \
+	"  ListService/GetSlice OK items=" item " total=1 version=2\n"
+#define RING                                                                                                           \
+	NOBODYS("dict")                                                                                                \
+	NOBODYS("list")                                                                                                \
+	"DictService/Set dict={handle=!} key=$1 value=$*&\n"                                                           \
+	"ListService/Append list={handle=&} item=$*!\n"
+	{ "a queue refers to it", QUEUE NOBODYS("dict") PUT_REF, "server:collect" },
+	{ "a queue has referred to it", QUEUE NOBODYS("dict") PUT_REF GET, "server:collect" },
+	{ "one is referred to, one is not", QUEUE NOBODYS("dict") PUT_REF NOBODYS("list"), "server:collect" },
+	{ "a ring of references", RING, "server:collect", OTHER LIST_3("$*gone") "\0" },
+	{ "a ring, a queue refers to it", QUEUE RING PUT_REF, "server:collect" },
+	{ "references in an object that goes",
+	  NOBODYS("dict") NOBODYS("list") "DictService/Set dict={handle=!} key=$1 value=$*&\n"
+					  "ListService/Append list={handle=&} item=$1\n",
+	  "server:collect", OTHER LIST_3("$1") "\0" },
 	{ "some of it is free",
 	  QUEUE "QueueService/Put queue" O " item=$'~270000~'\nQueueService/Get queue" O "\n" TEN PUT
 		"QueueService/Clear queue" O "\n",

@@ -225,13 +225,11 @@ static void tell(const struct scenario *s, enum variant variant, const struct ru
 	fflush(stdout);
 }
 
-/* One scenario; true if it was run at all. */
+/* One scenario, of a variant that applies. */
 static void sweep(const struct scenario *s, enum variant variant, const struct options *options, struct counts *counts)
 {
 	char *text = NULL;
 	size_t len;
-	if (!check_applies(s, variant))
-		return;
 	struct run r = { .options = options, .out = open_memstream(&text, &len) };
 	where = s->act;
 	alarm(600);
@@ -304,7 +302,8 @@ static void sweep_all(const struct options *options, struct counts *counts)
 		if (!matches(scenario_at(i), options->only) || (options->parts && i % options->parts != options->part))
 			continue;
 		for (enum variant v = 0; v < N_VARIANTS; v++)
-			if (!options->variant || !strcmp(options->variant, variant_names[v]))
+			if (check_applies(scenario_at(i), v) &&
+			    (!options->variant || !strcmp(options->variant, variant_names[v])))
 				sweep(scenario_at(i), v, options, counts);
 		try_with_little_memory(scenario_at(i), options, counts);
 	}
@@ -312,9 +311,15 @@ static void sweep_all(const struct options *options, struct counts *counts)
 
 static void sweep_sample(const struct options *options, struct counts *counts)
 {
-	for (unsigned i = 0; i < options->sample; i++)
-		sweep(scenario_at((size_t)rand() % scenario_count()), (enum variant)(rand() % N_VARIANTS), options,
-		      counts);
+	for (unsigned i = 0; i < options->sample; i++) {
+		const struct scenario *s;
+		enum variant variant;
+		do {
+			s = scenario_at((size_t)rand() % scenario_count());
+			variant = (enum variant)(rand() % N_VARIANTS);
+		} while (!check_applies(s, variant));
+		sweep(s, variant, options, counts);
+	}
 }
 
 static void usage(void)

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "bindings/c/local.h"
+#include "server/base/value.h"
+#include "server/base/wire.h"
 #include "server/objects/object.h"
 #include "tests/crash/upkeep.h"
 
@@ -20,6 +22,7 @@
 struct typed {
 	struct waiting_lane mine;
 	void *o;
+	uint64_t other;
 	FILE *answer;
 };
 
@@ -73,6 +76,8 @@ static void tell_item(struct typed *t, const struct sabir_item *item)
 {
 	if (item->kind == SABIR_ITEM_INT)
 		tell(t, "%" PRId64 " ", item->as.i);
+	else if (item->kind == SABIR_ITEM_OBJECT)
+		tell(t, "$*%" PRIu64 " ", item->as.u);
 	else
 		tell(t, "kind %u, %zu bytes ", item->kind, item->len);
 }
@@ -93,6 +98,11 @@ static enum sabir_error tell_got(struct typed *t, enum sabir_error error, struct
 F(queue_put_short)
 {
 	struct sabir_item item = sabir_int(7);
+	return sabir_queue_put(t->o, &item, 0);
+}
+F(queue_put_reference)
+{
+	struct sabir_item item = sabir_object(t->other);
 	return sabir_queue_put(t->o, &item, 0);
 }
 F(queue_put_waits)
@@ -254,6 +264,19 @@ F(queue_commit_large)
 F(queue_commit_waits)
 {
 	return commit(t, 100, A_MOMENT);
+}
+F(queue_commit_reference)
+{
+	uint8_t item[VALUE_MAX_HEAD], ref[1 + WIRE_MAX_VARINT];
+	size_t len = (size_t)(wire_put_varint(wire_put_tag(ref, 2, WIRE_VARINT), t->other) - ref);
+	size_t head = value_head_bytes(VALUE_OBJECT, len, item);
+	struct sabir_slot slot;
+	enum sabir_error error = sabir_queue_reserve(t->o, head + len, SABIR_SLOT_ENCODED, &slot);
+	if (error)
+		return error;
+	memcpy(slot.data, item, head);
+	memcpy((uint8_t *)slot.data + head, ref, len);
+	return sabir_queue_commit(&slot, 0);
 }
 F(queue_abandon_one)
 {
@@ -420,6 +443,7 @@ static const struct function {
 	enum sabir_error (*run)(struct typed *t);
 } functions[] = {
 	{ "sabir_queue_put", do_queue_put_short },
+	{ "sabir_queue_put(reference)", do_queue_put_reference },
 	{ "sabir_queue_put(waits)", do_queue_put_waits },
 	{ "sabir_queue_put_bytes", do_queue_put_raw },
 	{ "sabir_queue_put_many", do_queue_put_several },
@@ -433,6 +457,7 @@ static const struct function {
 	{ "sabir_queue_commit", do_queue_commit_short },
 	{ "sabir_queue_commit(long)", do_queue_commit_long },
 	{ "sabir_queue_commit(large)", do_queue_commit_large },
+	{ "sabir_queue_commit(reference)", do_queue_commit_reference },
 	{ "sabir_queue_commit(waits)", do_queue_commit_waits },
 	{ "sabir_queue_abandon", do_queue_abandon_one },
 	{ "sabir_queue_abandon(large)", do_queue_abandon_large },
@@ -493,20 +518,20 @@ const char *typed_at(size_t i)
 	return i < N_FUNCTIONS ? functions[i].name : upkeep_at(i - N_FUNCTIONS);
 }
 
-struct target typed_target(struct world *world)
+struct target typed_target(struct world *world, uint64_t other)
 {
 	static const struct span o = { (const uint8_t *)"o", 1 };
 	struct object_info info;
 	uint64_t handle;
 	if (object_open(&world->lane[SURVIVOR], o, &handle) || object_describe(&world->lane[SURVIVOR], handle, &info))
-		return (struct target){ 0 };
-	return (struct target){ handle, info.kind, info.type_code };
+		return (struct target){ .other = other };
+	return (struct target){ handle, info.kind, info.type_code, other };
 }
 
 enum sabir_error typed_run(const char *name, const struct target *o, struct world *world, enum person who, FILE *answer)
 {
 	const struct function *function = find(name);
-	struct typed t = { .answer = answer };
+	struct typed t = { .answer = answer, .other = o->other };
 	t.mine.lane = world->lane[who];
 	t.o = handle_of(o);
 	now_acting = &t;

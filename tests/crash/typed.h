@@ -14,9 +14,10 @@ struct target {
 	uint64_t handle;
 	uint32_t kind;
 	uint32_t type_code;
+	uint64_t other; /* what references refer to */
 };
-/* All zero if there is none. */
-struct target typed_target(struct world *world);
+/* Without a handle if there is none. */
+struct target typed_target(struct world *world, uint64_t other);
 
 bool typed_is(const char *name);
 enum sabir_error typed_run(const char *name, const struct target *o, struct world *world, enum person who,

@@ -13,6 +13,7 @@
 #include "server/objects/refs.h"
 #include "server/objects/task_parts.h"
 #include "server/ops/session_record.h"
+#include "server/shm/arena.h"
 #include "tests/crash/front.h"
 
 static enum sabir_error expire_objects(const struct upkeep *u)
@@ -73,6 +74,37 @@ static enum sabir_error expire_sessions(const struct upkeep *u)
 	front_turn(u->world, u->lane);
 	return SABIR_OK;
 }
+/* A program attaches, and goes. */
+static enum sabir_error attach(const struct upkeep *u)
+{
+	struct segment *seg = u->lane->seg;
+	struct lane lane;
+	uint32_t owner;
+	enum sabir_error error = owner_open(seg, 1, "another", &owner);
+	if (error)
+		return error;
+	error = lane_open(seg, owner, &lane);
+	if (!error)
+		lane_close(&lane);
+	owner_close(seg, owner);
+	return error;
+}
+/* A thread that comes, leaves memory in the cache of its lane, and goes. */
+static enum sabir_error use_lane(const struct upkeep *u)
+{
+	struct lane lane;
+	struct seg_block *block;
+	enum sabir_error error = lane_open(u->lane->seg, u->lane->owner, &lane);
+	if (error)
+		return error;
+	lane_begin(&lane, SEG_OP_READ, 0);
+	error = block_alloc(&lane, SEG_LINE, 0, &block);
+	if (!error)
+		block_free(&lane, block);
+	lane_end(&lane);
+	lane_close(&lane);
+	return error;
+}
 /* In front of others: a server has begun to end all sessions, and died. */
 static enum sabir_error begin_ending_sessions(const struct upkeep *u)
 {
@@ -94,6 +126,8 @@ static const struct {
 	{ "server:entries", remove_due_entries },
 	{ "server:collect", collect },
 	{ "server:memory", keep_up_memory },
+	{ "server:attach", attach },
+	{ "server:lane", use_lane },
 	{ "server:sessions", expire_sessions },
 	{ "server:ending", begin_ending_sessions },
 };

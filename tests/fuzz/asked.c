@@ -36,7 +36,11 @@ static void keep(struct lane *keeper, uint64_t id, const struct op *op, enum sab
 					  { answer->response->data, error ? 0 : answer->response->len } };
 	struct span made = answer_body_encode(&body);
 	const struct kept_answer kept = {
-		.id = id, .error = error, .items = !error && answer->wait->receipt.items, .body = made
+		.id = id,
+		.error = error,
+		.items = !error && answer->wait->receipt.items,
+		.body = made,
+		.items_len = !error && answer->wait->receipt.items ? body.result.len : 0,
 	};
 	if (!made.data || answer_keep(keeper, session, &kept))
 		answer_lose(keeper->seg, session, id);

@@ -19,7 +19,7 @@ struct seed {
 	uint8_t *act;        /* where the last piece begins */
 	unsigned how;        /* of the next */
 	const struct op *op; /* of the last request, NULL: there is no such */
-	unsigned long long lease, made;
+	unsigned long long lease, made, before, sequence;
 	struct world *world;
 };
 
@@ -32,6 +32,15 @@ void seed_write(const char *folder, const char *name, size_t number, struct span
 		abort();
 }
 
+static const unsigned long long *number_of(const struct seed *seed, char sign)
+{
+	return sign == '@'   ? &seed->lease
+	       : sign == '&' ? &seed->made
+	       : sign == '!' ? &seed->before
+	       : sign == '#' ? &seed->sequence
+			     : NULL;
+}
+
 /* As tests/crash/scenario.h says. */
 static void expand(const struct seed *seed, const char *line, size_t len, unsigned number, char *to, size_t size)
 {
@@ -39,8 +48,8 @@ static void expand(const struct seed *seed, const char *line, size_t len, unsign
 	for (size_t i = 0; i < len; i++) {
 		if (line[i] == '%') {
 			fprintf(out, "%u", number);
-		} else if (line[i] == '@' || line[i] == '&') {
-			fprintf(out, "%llu", line[i] == '@' ? seed->lease : seed->made);
+		} else if (number_of(seed, line[i])) {
+			fprintf(out, "%llu", *number_of(seed, line[i]));
 		} else if (line[i] == '~') {
 			char *end;
 			unsigned long n = strtoul(line + i + 1, &end, 10);
@@ -63,8 +72,12 @@ static void note(struct seed *seed, const char *method, struct span response)
 	fclose(out);
 	if ((at = strstr(ops_text, "lease_token=")) != NULL)
 		seed->lease = strtoull(at + strlen("lease_token="), NULL, 10);
-	if (strstr(method, "/Create") && (at = strstr(ops_text, "handle=")) != NULL)
+	if ((at = strstr(ops_text, "last_sequence=")) != NULL)
+		seed->sequence = strtoull(at + strlen("last_sequence="), NULL, 10);
+	if (strstr(method, "/Create") && (at = strstr(ops_text, "handle=")) != NULL) {
+		seed->before = seed->made;
 		seed->made = strtoull(at + strlen("handle="), NULL, 10);
+	}
 }
 
 static void put(struct seed *seed, uint16_t number, unsigned how, struct span message)
