@@ -73,6 +73,16 @@ static enum sabir_error expire_sessions(const struct upkeep *u)
 	front_turn(u->world, u->lane);
 	return SABIR_OK;
 }
+static enum sabir_error ring(const struct upkeep *u)
+{
+	front_serve(u->world, u->lane, false);
+	return SABIR_OK;
+}
+static enum sabir_error be_late(const struct upkeep *u)
+{
+	front_serve(u->world, u->lane, true);
+	return SABIR_OK;
+}
 /* In front of others: a server has begun to end all sessions, and died. */
 static enum sabir_error begin_ending_sessions(const struct upkeep *u)
 {
@@ -96,6 +106,8 @@ static const struct {
 	{ "server:memory", keep_up_memory },
 	{ "server:sessions", expire_sessions },
 	{ "server:ending", begin_ending_sessions },
+	{ "server:ring", ring },
+	{ "server:late", be_late },
 };
 #define N_ACTS (sizeof(acts) / sizeof(acts[0]))
 
