@@ -282,7 +282,7 @@ SWEEP := $(O)/tests/crash/sweep
 $(SWEEP): $(call OBJ,$(CORE_C) $(CLIENT_C) $(CRASH_C)) $(WIRE_O) $(ATTACH_O)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=fallocate -o $@ $^ -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=fallocate,--wrap=syscall -o $@ $^ -lcunit $(LIBS_GRPC) $(LIBS_CORE) $(LIBS_NANOPB)
 
 ##@ The hostile program
 

@@ -195,6 +195,9 @@ struct seg_undo {
 /* In seg_lane.epoch, so that one who is in an operation never has 0 there, whatever somebody has written into the header. */
 #define SEG_PINNED (1ull << 63)
 
+/* In seg_lane.wait_side: from this bit on the object's index. */
+#define SEG_WAIT_OBJECT 3
+
 struct seg_lane {
 	uint64_t word;
 	uint8_t pad0[56];
@@ -209,7 +212,7 @@ struct seg_lane {
 	uint64_t chain_word; /* the first block's word as published by a put */
 	uint64_t slot_off;   /* the slot that a put or get is about to change */
 	uint32_t candidate;  /* ref of the block that a get is about to claim */
-	uint32_t wait_side;  /* 1 + the event that the lane waits for or is about to notify, 0 none */
+	uint32_t wait_side;  /* 1 + the event that the lane waits for or is about to notify, and its object; 0 none */
 	uint64_t naming;     /* handle of the object that is being made or, with SEG_NAMING_DELETE, deleted */
 
 	/* line 2: arguments of the operation, by kind */

@@ -326,6 +326,25 @@ static void a_holder_that_dies_in_a_full_list_closes_its_end(void)
 	die_at_each_step(true, false);
 }
 
+/* One of those who sleep for a message is woken, and looks at the pipe first. If he dies there it is the next one's. */
+static void who_is_woken_for_a_message_and_dies_wakes_the_next(void)
+{
+	struct lane woken = kit_lane(&seg);
+	struct pipe_next next;
+	uint64_t pipe = open_pipe(), queue = 0;
+	CU_ASSERT_EQUAL(pipe_open(&woken, pipe, 1), SABIR_OK);
+	CU_ASSERT_EQUAL_FATAL(pipe_poll(&woken, pipe, 1, &next, &queue), SABIR_EMPTY);
+	uint32_t index = object_index(queue);
+	struct seg_event *event = &seg.objects[index].event[SEG_EVENT_ITEMS];
+	CU_ASSERT(!event_wait(&woken, index, SEG_EVENT_ITEMS, event_prepare(event, SEG_WAITING_LOCAL), 0));
+	CU_ASSERT_EQUAL(send_int(&a, pipe, 0, 1), SABIR_OK);
+	uint32_t seq = load32_relaxed(&event->seq);
+	CU_ASSERT_EQUAL(send_int(&woken, pipe, 0, 1), SABIR_CLOSED); /* he gets no further than the pipe */
+	CU_ASSERT_EQUAL(owner_recover(&a, woken.owner), SABIR_OK);
+	CU_ASSERT_NOT_EQUAL(load32_relaxed(&event->seq), seq);
+	CU_ASSERT_EQUAL(object_delete(&a, pipe), SABIR_OK);
+}
+
 /* The recovery of a holder: it may die too, and be done again by another. */
 static void recover_owner(struct lane *by, void *context)
 {
@@ -532,6 +551,7 @@ int main(void)
 		KIT_TEST(a_holder_that_dies_at_any_step_closes_its_end),
 		KIT_TEST(a_holder_that_dies_while_it_makes_the_queues_leaves_a_whole_pipe),
 		KIT_TEST(a_holder_that_dies_in_a_full_list_closes_its_end),
+		KIT_TEST(who_is_woken_for_a_message_and_dies_wakes_the_next),
 		KIT_TEST(a_closed_end_is_emptied_when_its_queue_can_be_locked),
 		KIT_TEST(a_recovery_that_dies_at_any_step_is_done_again),
 		KIT_TEST(a_deleter_that_dies_at_any_step_leaves_nothing),

@@ -3,12 +3,13 @@
  * Recovery: what a dead owner's lanes left half-done is undone or finished, what they held is given back, and whoever
  * waited for them is woken.
  *
- * For each lane, in this order: undo the journal; let the object's kind finish or undo the operation; release the object's
- * lock; wake everybody on the object (the lane may have died between its publishing store and its wake-up, or after it was
- * woken in place of another); finish a create or delete; free its blocks; free the lane. When all lanes are done, what the
- * owner itself holds, as the actor of its operations, is let go by the objects' kinds. Every step can be done again, so a
- * recovery that dies is followed by another one: first of the dead recoverer, whose lane names the object that it worked
- * on, so that a lock which it took is released, then of the lane that it was repairing.
+ * For each lane, in this order: wake everybody where it slept (it may have been woken in place of another); undo the
+ * journal; let the object's kind finish or undo the operation; release the object's lock; wake everybody on the object
+ * (the lane may have died between its publishing store and its wake-up); finish a create or delete; free its blocks;
+ * free the lane. When all lanes are done, what the owner itself holds, as the actor of its operations, is let go by the
+ * objects' kinds. Every step can be done again, so a recovery that dies is followed by another one: first of the dead
+ * recoverer, whose lane names the object that it worked on, so that a lock which it took is released, then of the lane
+ * that it was repairing.
  */
 #include "server/base/fault.h"
 #include "server/objects/answers.h"
@@ -122,6 +123,14 @@ static void give_back(struct lane *by, struct seg_lane *s)
 		store64_release(&s->word, (word & 0xffff0000ull) | SEG_LANE_FREE);
 }
 
+/* It may have gone on with another object since: a pipe, which has no events, or a condition. */
+static void wake_who_slept_beside(const struct segment *seg, const struct seg_lane *dead)
+{
+	uint32_t wait = load32_relaxed(&dead->wait_side), index = wait >> SEG_WAIT_OBJECT;
+	if (wait && index < seg->n_objects)
+		event_notify_all(seg, index);
+}
+
 enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 {
 	struct segment *seg = by->seg;
@@ -131,6 +140,7 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	enum sabir_error error = asked_decide(by, dead, lane_id);
 	if (error)
 		return error;
+	wake_who_slept_beside(seg, dead);
 	lane_begin(by, SEG_OP_RECOVER, 0);
 	journal_undo(&view);
 	error = repair_object(by, dead, lane_id);

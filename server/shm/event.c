@@ -45,7 +45,7 @@ bool event_wait_call(struct lane *lane, uint32_t object, uint32_t side, uint32_t
 	const struct timespec limit = { (time_t)(until_ns / CLOCK_SECOND), (long)(until_ns % CLOCK_SECOND) };
 
 	store32_relaxed(&lane->shared->object, object);
-	store32_release(&lane->shared->wait_side, side + 1);
+	store32_release(&lane->shared->wait_side, object << SEG_WAIT_OBJECT | (side + 1));
 	FAULT("event.waiting");
 	long r = syscall(SYS_futex, &event->seq, FUTEX_WAIT_BITSET, key, &limit, NULL, bits);
 	int error = errno;

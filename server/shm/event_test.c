@@ -58,7 +58,7 @@ static void a_notification_before_the_sleep_is_not_lost(void)
 	CU_ASSERT(event_wait(&lane, OBJECT, 0, key, in_ms(10000)));
 	CU_ASSERT_EQUAL(event_of(0)->waiting, 0); /* taken off by the notifier */
 	CU_ASSERT_EQUAL(lane.shared->object, OBJECT);
-	CU_ASSERT_EQUAL(lane.shared->wait_side, 1);
+	CU_ASSERT_EQUAL(lane.shared->wait_side, OBJECT << SEG_WAIT_OBJECT | 1);
 }
 
 static void the_other_side_is_another_event(void)

@@ -4,6 +4,7 @@
 
 #include "server/ops/test_kit.h"
 #include "tests/crash/asked.h"
+#include "tests/crash/asleep.h"
 #include "tests/crash/front.h"
 #include "tests/crash/look.h"
 
@@ -63,11 +64,21 @@ static bool begins(const char **line, const char *with)
 	return does;
 }
 
+/* How one that was begun goes on; goes past it. */
+static uint32_t read_over(const char **line)
+{
+	(void)begins(line, "again:");
+	return begins(line, "late:") ? OP_TIMED_OUT : begins(line, "left:") ? OP_ABANDONED : OP_GOES_ON;
+}
+
 bool act_read(const char *line, const struct prepared *prepared, struct act *act)
 {
 	static char expanded[LINE_MAX_LEN];
+	if (act->begun)
+		return true;
 	act->undoes = begins(&line, "undo:");
 	act->asked = begins(&line, "asked:");
+	act->over = read_over(&line);
 	memcpy(act->token, prepared->token, sizeof(act->token));
 	expand(line, strlen(line), 0, prepared, expanded);
 	return encode(expanded, act);
@@ -109,18 +120,35 @@ static enum sabir_error undo_it(const struct act *act, struct world *world, enum
 	return SABIR_OK;
 }
 
+enum sabir_error act_step(const struct act *act, struct lane *lane, struct bytes *response, struct op_wait *wait)
+{
+	const struct span request = { act->request, act->len };
+	if (!act->begun)
+		return op_run_front(act_op(act), lane, NULL, request, response, wait, ops_detail);
+	*wait = act->wait;
+	wait->over = act->over;
+	return op_run_again(act_op(act), lane, request, response, wait, ops_detail);
+}
+
 enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer)
 {
 	enum sabir_error error;
 	if (act->undoes)
 		return undo_it(act, world, who);
-	if (typed_is(act->method))
-		return typed_run(act->method, &act->o, world, who, answer);
+	if (typed_is(act->method)) {
+		asleep_meanwhile(who == VICTIM ? act : NULL, world);
+		error = typed_run(act->method, &act->o, world, who, answer);
+		asleep_meanwhile(NULL, world);
+		return error;
+	}
 	const struct span request = { act->request, act->len };
 	const struct op_front *front = act_needs_front(act) ? front_of(world) : NULL;
 	ops_lane = world->lane[who];
 	ops_wait = (struct op_wait){ 0 };
-	error = op_run_front(ops_op(act->method), &ops_lane, front, request, &ops_response, &ops_wait, ops_detail);
+	if (act->begun && who != SURVIVOR)
+		error = asleep_wakes(act, &ops_lane, &ops_response, &ops_wait);
+	else
+		error = op_run_front(act_op(act), &ops_lane, front, request, &ops_response, &ops_wait, ops_detail);
 	if (front)
 		front_turn(world, &ops_lane);
 	world->lane[who] = ops_lane;
@@ -155,6 +183,11 @@ bool act_waits(void)
 	return ops_wait.wanted;
 }
 
+bool act_waits_on(const struct act *act)
+{
+	return ops_wait.wanted && ops_wait.object == act->wait.object && ops_wait.side == act->wait.side;
+}
+
 /* ---------------------------------------------------------------- setups */
 
 static void note(const struct act *act, struct prepared *prepared)
@@ -179,10 +212,28 @@ static void note(const struct act *act, struct prepared *prepared)
 	free(text);
 }
 
+static bool begin_act(const struct prepared *prepared, struct world *world, uint32_t over)
+{
+	struct act *act = prepared->act;
+	struct lane *lane = &world->lane[VICTIM];
+	struct actor own = lane->actor;
+	if (!act_read(prepared->act_line, prepared, act))
+		return false;
+	uint32_t goes_on = act->over;
+	act->over = over;
+	asked_in_its_name(lane);
+	bool waits = asleep_falls(act, lane);
+	lane->actor = own;
+	act->over = goes_on;
+	return waits;
+}
+
 /* Who makes a request of a setup, and how. */
 enum manner {
 	BY_SURVIVOR,
 	BY_VICTIM,
+	BY_NEXT,
+	NEXT_WAITS,
 	BY_SESSION, /* in its name */
 	ASKED_BY_SESSION,
 	WAITS_FOR_SESSION,
@@ -206,17 +257,19 @@ static enum sabir_error set_up_for_session(const struct act *act, struct world *
 static bool set_up_once(const char *line, size_t len, unsigned number, enum manner manner, struct world *world,
 			struct prepared *prepared, FILE *out)
 {
+	static const enum person people[] = { SURVIVOR, VICTIM, BYSTANDER };
 	static char expanded[LINE_MAX_LEN];
 	static struct act ordinary, waiting; /* the request of what waits is used as long as it does */
-	struct act *act = manner == WAITS_FOR_SESSION ? &waiting : &ordinary;
+	struct act *act = manner == WAITS_FOR_SESSION ? &waiting : manner == NEXT_WAITS ? prepared->next : &ordinary;
 	expand(line, len, number, prepared, expanded);
 	bool known = encode(expanded, act);
+	if (known && manner == NEXT_WAITS)
+		return asleep_falls(act, &world->lane[BYSTANDER]);
 	if (known && typed_is(act->method))
 		act->o = typed_target(world, prepared->made);
-	enum sabir_error error = !known ? SABIR_UNIMPLEMENTED
-				 : manner >= BY_SESSION
-					 ? set_up_for_session(act, world, manner, prepared->session)
-					 : act_run(act, world, manner == BY_VICTIM ? VICTIM : SURVIVOR, NULL);
+	enum sabir_error error = !known                 ? SABIR_UNIMPLEMENTED
+				 : manner >= BY_SESSION ? set_up_for_session(act, world, manner, prepared->session)
+							: act_run(act, world, people[manner], NULL);
 	/* Who would wait has his place. */
 	if (error && !ops_wait.wanted) {
 		fprintf(out, "    set-up: %.80s: %s %s\n", expanded, error_name(error), ops_detail);
@@ -229,7 +282,7 @@ static bool set_up_once(const char *line, size_t len, unsigned number, enum mann
 
 static enum manner manner_of(const char **line, size_t *len)
 {
-	static const char *const prefixes[] = { "", "victim ", "session ", "asked ", "waiting " };
+	static const char *const prefixes[] = { "", "victim ", "next ", "waits ", "session ", "asked ", "waiting " };
 	for (size_t i = 1; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		size_t n = strlen(prefixes[i]);
 		if (*len <= n || strncmp(*line, prefixes[i], n) != 0)
@@ -241,8 +294,19 @@ static enum manner manner_of(const char **line, size_t *len)
 	return BY_SURVIVOR;
 }
 
+static bool is_line(const char *line, size_t len, const char *word)
+{
+	return len == strlen(word) && !strncmp(line, word, len);
+}
+
 static bool set_up_line(const char *line, size_t len, struct world *world, struct prepared *prepared, FILE *out)
 {
+	if (is_line(line, len, "pause"))
+		return asleep_long();
+	if (is_line(line, len, "begun"))
+		return begin_act(prepared, world, OP_GOES_ON);
+	if (is_line(line, len, "late"))
+		return begin_act(prepared, world, OP_TIMED_OUT);
 	enum manner manner = manner_of(&line, &len);
 	unsigned long times = 1;
 	const char *star = memchr(line, '*', len < 8 ? len : 8);
@@ -261,8 +325,10 @@ bool act_set_up(const char *setup, struct world *world, struct prepared *prepare
 {
 	for (const char *line = setup; *line;) {
 		size_t len = strcspn(line, "\n");
-		if (len && !set_up_line(line, len, world, prepared, out))
+		if (len && !set_up_line(line, len, world, prepared, out)) {
+			fprintf(out, "    set-up: not done: %.*s\n", (int)len, line);
 			return false;
+		}
 		line += len + (line[len] == '\n');
 	}
 	return true;

@@ -18,6 +18,12 @@ struct act {
 	struct bytes response;
 	bool asked; /* it is a request with an id, of the session of this: */
 	char token[40];
+	bool begun; /* it has waited already, and has kept this, */
+	struct op_wait wait;
+	uint32_t over;         /* and how it goes on: enum op_over */
+	uint32_t key;          /* of its sleep: the event's sequence */
+	const char *meanwhile; /* of a function: as of a scenario */
+	bool stops;            /* its process ends, asleep, when all of that has happened */
 };
 
 /* What the lines of a setup are made with. */
@@ -28,14 +34,16 @@ struct prepared {
 	unsigned long long sequence; /* of the change that a watch was told of last */
 	unsigned long long session;  /* the number of the session that was opened last, as in lane->actor.owner */
 	char token[40];              /* and its token */
+	const char *act_line;        /* as of act_read */
+	struct act *act, *next;      /* what is begun of it, and behind it */
 };
 
-/* From the text of scenario.h; false: there is no such operation. */
+/* From the text of scenario.h, unless it is begun; false: there is no such operation. */
 bool act_read(const char *line, const struct prepared *prepared, struct act *act);
 void act_fini(struct act *act);
 /* Of one that undoes: the survivor does what is to be undone. False: it failed, said on `out`. */
 bool act_take(struct act *act, struct world *world, FILE *out);
-/* Its answer, as text, to `answer` if that is not NULL. */
+/* Its answer, as text, to `answer` if that is not NULL. What has been begun the survivor does anew. */
 enum sabir_error act_run(const struct act *act, struct world *world, enum person who, FILE *answer);
 /* Runs a setup, by the survivor where nothing else is said. False: it failed, said on `out`. */
 bool act_set_up(const char *setup, struct world *world, struct prepared *prepared, FILE *out);
@@ -45,7 +53,11 @@ void act_decode(const struct act *act, struct span response, FILE *to);
 const struct op *act_op(const struct act *act);
 /* Whether it is about what a server has of its own (front.h). */
 bool act_needs_front(const struct act *act);
-/* Whether it would wait: then who asked has his place. */
+/* One step of an act that waits: it is begun, with `wait` as of op_run_front, or goes on with the one that was kept. */
+enum sabir_error act_step(const struct act *act, struct lane *lane, struct bytes *response, struct op_wait *wait);
+/* Whether what was run last would wait: then who asked has his place. */
 bool act_waits(void);
+/* The same, for what it has waited for before. */
+bool act_waits_on(const struct act *act);
 
 #endif

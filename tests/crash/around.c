@@ -76,11 +76,19 @@ static void spare_some(struct around *a, struct lane *lane, unsigned spare)
 	}
 }
 
+/* He who sleeps stays where he is. */
+static void settle(struct lane *lane)
+{
+	uint32_t object = load32_relaxed(&lane->shared->object);
+	kit_settle(lane);
+	store32_relaxed(&lane->shared->object, object);
+}
+
 static void exhaust(struct around *a, struct world *world, unsigned spare)
 {
 	struct lane *lane = &world->lane[BYSTANDER];
 	for (int i = 0; i < N_PERSONS; i++)
-		kit_settle(&world->lane[i]);
+		settle(&world->lane[i]);
 	for (uint64_t size = LARGEST; size >= SEG_LINE; size -= (size / 4 + SEG_LINE - 1) / SEG_LINE * SEG_LINE)
 		use_up(a, lane, size);
 	spare_some(a, lane, spare);

@@ -87,7 +87,8 @@ static enum sabir_error perform(const struct asking *a, const struct act *act)
 	struct bytes response = { 0 };
 	a->performer->actor.owner = a->session;
 	a->performer->actor.request = a->id;
-	enum sabir_error error = op_run_front(op, a->performer, front, request, &response, &wait, detail);
+	enum sabir_error error = act->begun ? act_step(act, a->performer, &response, &wait)
+					    : op_run_front(op, a->performer, front, request, &response, &wait, detail);
 	if (front)
 		front_turn(a->world, a->keeper);
 	a->performer->actor = own;
@@ -97,6 +98,12 @@ static enum sabir_error perform(const struct asking *a, const struct act *act)
 	op_receipt_fini(&wait.receipt);
 	bytes_fini(&response);
 	return error;
+}
+
+void asked_in_its_name(struct lane *lane)
+{
+	if (lane->actor.owner && load32_relaxed(&lane->seg->owners[lane->owner].flags) & SEG_OWNER_SERVER)
+		lane->actor.request = THE_ID;
 }
 
 enum sabir_error asked_act(const struct act *act, struct world *world)

@@ -16,6 +16,8 @@
 void asked_by_server(struct world *world);
 /* The same, and opens the session. */
 void asked_prepare(struct world *world);
+/* What a server's lane does next is for that request; nothing if it is nobody's who asks. */
+void asked_in_its_name(struct lane *lane);
 /* The act, and the keeping of its answer, as the server's front does both. */
 enum sabir_error asked_act(const struct act *act, struct world *world);
 /* The same of a setup, for another session: a request of it with an id of its own. */

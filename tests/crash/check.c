@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "server/objects/recover_test_kit.h"
 #include "tests/crash/act.h"
@@ -38,6 +40,7 @@ struct check {
 	const struct scenario *scenario;
 	struct world here, there;
 	struct image *begin;
+	struct image *asleep; /* where the act goes on that the victim dies in: the beginning, or where he has slept */
 	struct end before, after;
 	uint32_t seq[64][N_SIDES]; /* of the events, at the beginning */
 	bool counts[64];         /* an object that was there then, or is at the end: who comes and goes wakes nobody */
@@ -45,7 +48,8 @@ struct check {
 	uint64_t watched;        /* the last sequence of who watches o; 0: nobody does */
 	enum sabir_error answer; /* of the operation, without a death */
 	struct around around;
-	struct act act;
+	struct act act, next; /* next: of who waits behind the victim */
+	struct text answered; /* what the act comes to */
 	unsigned unknown[2];
 };
 
@@ -66,12 +70,12 @@ static bool same(const struct text *a, const struct text *b)
 	return a->len == b->len && (!a->len || !memcmp(a->at, b->at, a->len));
 }
 
-static void do_again(struct check *c, struct text *text)
+static enum sabir_error tell_answer(const struct act *act, struct world *world, enum person who, struct text *text)
 {
 	char *answer = NULL;
 	size_t len;
 	FILE *to = open_memstream(&answer, &len);
-	enum sabir_error error = act_run(&c->act, &c->there, SURVIVOR, to);
+	enum sabir_error error = act_run(act, world, who, to);
 	fclose(to);
 	to = open_memstream(&text->at, &text->len);
 	fprintf(to, "%s %s", error_name(error), answer);
@@ -82,8 +86,40 @@ static void do_again(struct check *c, struct text *text)
 	look_drop(text->at, "ttl={", "}");
 	look_drop(text->at, "handle=", " }");
 	look_drop_sequences(text->at);
-	look_drop_session(text->at);
+	if (!act->begun)
+		look_drop_session(text->at);
 	text->len = strlen(text->at);
+	return error;
+}
+
+static bool is_asked(const struct check *c)
+{
+	return c->around.variant == ASKED || c->act.asked;
+}
+
+/*
+ * Who waits behind the victim goes on, and what he comes to is part of what is found. NULL: all is well, also if he
+ * sleeps on while there is nothing for him.
+ */
+static const char *go_on_with_next(struct check *c, struct end *end)
+{
+	const struct op_wait *wait = &c->next.wait;
+	struct text text, all;
+	if (!c->next.begun)
+		return NULL;
+	/* What has woken somebody so far has woken the victim, if he slept there too. */
+	const struct op_wait *his = &c->act.wait;
+	bool beside = c->act.begun && !is_asked(c) && his->object == wait->object && his->side == wait->side;
+	bool woken = load32_relaxed(&c->there.seg.objects[wait->object].event[wait->side].seq) !=
+		     (beside ? c->seq[wait->object][wait->side] : c->next.key);
+	(void)tell_answer(&c->next, &c->there, BYSTANDER, &text);
+	FILE *to = open_memstream(&all.at, &all.len);
+	fprintf(to, "%snext %s\n", end->state.at, text.at);
+	fclose(to);
+	free(text.at);
+	free(end->state.at);
+	end->state = all;
+	return woken || act_waits_on(&c->next) ? NULL : "who waits behind is not woken";
 }
 
 /* The victim's. */
@@ -94,9 +130,15 @@ static enum sabir_error do_it(struct check *c, struct world *world)
 	return c->around.variant == ASKED ? asked_act(&c->act, world) : act_run(&c->act, world, VICTIM, NULL);
 }
 
-static bool is_asked(const struct check *c)
+/* The same, whose answer is wanted too, where it is the victim who gets it. */
+static void do_it_for_answer(struct check *c)
 {
-	return c->around.variant == ASKED || c->act.asked;
+	free(c->answered.at);
+	c->answered = (struct text){ 0 };
+	if (is_asked(c))
+		c->answer = do_it(c, &c->there);
+	else
+		c->answer = tell_answer(&c->act, &c->there, VICTIM, &c->answered);
 }
 
 static void look_around(struct check *c, struct end *end)
@@ -208,12 +250,18 @@ static void count_objects(struct check *c, const struct world *world)
 		c->counts[i] |= object_state(load64_relaxed(&world->seg.objects[i].word)) == SEG_OBJECT_LIVE;
 }
 
-/* Each look is made in a copy of its own. */
-enum round { AT_ONCE, AGAIN, COLLECTED, N_ROUNDS };
+/* What is done behind a recovery takes out what is there: so each look is made in a copy of its own. */
+enum round {
+	AT_ONCE,
+	AGAIN,     /* the survivor does the same */
+	NEXT,      /* who waits behind goes on */
+	COLLECTED, /* what nobody holds and nothing refers to is gone */
+	N_ROUNDS
+};
 
-static bool has_round(const struct end *end, enum round round)
+static bool has_round(const struct check *c, const struct end *end, enum round round)
 {
-	return round != COLLECTED || end->keeps;
+	return round == NEXT ? c->next.begun : round == COLLECTED ? end->keeps : true;
 }
 
 /* Behind the recovery. NULL: nothing is wrong by itself. */
@@ -221,7 +269,7 @@ static const char *look_in(struct check *c, enum round round, enum person by, st
 {
 	const char *what = NULL;
 	struct text known = { 0 };
-	if (is_asked(c) && round != AGAIN)
+	if (is_asked(c) && (round == AT_ONCE || round == COLLECTED))
 		asked_look(&c->act, &c->there, round == AT_ONCE ? &end->known : &known);
 	free(known.at);
 	if (round == AT_ONCE) {
@@ -229,7 +277,9 @@ static const char *look_in(struct check *c, enum round round, enum person by, st
 		look_around(c, end);
 		count_left(&c->there, by, &end->left);
 	} else if (round == AGAIN) {
-		do_again(c, &end->again);
+		(void)tell_answer(&c->act, &c->there, SURVIVOR, &end->again);
+	} else if (round == NEXT) {
+		what = go_on_with_next(c, end);
 	} else {
 		what = kept_look(&c->there, &end->kept);
 		count_left(&c->there, by, &end->left_of_kept);
@@ -241,11 +291,11 @@ static const char *know_end(struct check *c, bool happened, struct end *end)
 {
 	const char *what = NULL;
 	for (enum round round = AT_ONCE; !what && round < N_ROUNDS; round++) {
-		if (!has_round(end, round))
+		if (!has_round(c, end, round))
 			continue;
-		go_back(c, c->begin);
+		go_back(c, happened ? c->begin : c->asleep);
 		if (happened)
-			c->answer = do_it(c, &c->there);
+			do_it_for_answer(c);
 		if (round == AT_ONCE)
 			note_woken(c, end);
 		what = recover(c, SERVER);
@@ -281,7 +331,7 @@ static void warm(struct check *c)
 static bool set_up(struct check *c, FILE *out)
 {
 	static const char other[] = "ManagerService/Create name='z' event={}\n";
-	struct prepared prepared = { 0 };
+	struct prepared prepared = { .act_line = c->scenario->act, .act = &c->act, .next = &c->next };
 	front_forget_waiting();
 	/* Nobody goes on while they wait for him. */
 	c->here.lane[SERVER].lock_patience_ns = c->here.lane[HEIR].lock_patience_ns = 20000;
@@ -301,6 +351,7 @@ static bool set_up(struct check *c, FILE *out)
 	if (c->act.asked)
 		asked_by_server(&c->here);
 	c->act.o = typed_target(&c->here, prepared.made);
+	c->act.meanwhile = c->scenario->meanwhile;
 	/* The victim's server has them as it has found them. */
 	front_drop(&c->here);
 	if (act_needs_front(&c->act))
@@ -309,12 +360,51 @@ static bool set_up(struct check *c, FILE *out)
 	return true;
 }
 
+static bool has(const struct text *text, const char *part)
+{
+	return !part || strstr(text->at, part);
+}
+
+/* What the scenario says of itself; where others are in the way it may be otherwise. */
+static const char *compare_expected(const struct check *c)
+{
+	const struct scenario *s = c->scenario;
+	if (c->around.variant != ALONE && c->around.variant != AWAITED)
+		return NULL;
+	if (s->answer && strncmp(c->answered.at, s->answer, strlen(s->answer)) != 0)
+		return "it comes to something else";
+	return has(&c->before.state, s->before) && has(&c->after.state, s->after) ? NULL : "it ends otherwise";
+}
+
+/* By a process of its own, which ends there. */
+static bool fall_asleep(struct check *c)
+{
+	int status = 1;
+	if (!c->act.meanwhile)
+		return true;
+	go_back(c, c->begin);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (!pid) {
+		c->act.stops = true;
+		do_it(c, &c->there);
+		_exit(1);
+	}
+	bool slept = pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+	c->asleep = image_new(&c->there);
+	return slept;
+}
+
 static const char *know_ends(struct check *c)
 {
-	for (uint32_t i = 0; i < c->here.seg.n_objects; i++)
+	c->asleep = c->begin;
+	if (!fall_asleep(c))
+		return "the victim does not sleep";
+	go_back(c, c->asleep);
+	for (uint32_t i = 0; i < c->there.seg.n_objects; i++)
 		for (uint32_t side = 0; side < N_SIDES; side++)
-			c->seq[i][side] = load32_relaxed(&c->here.seg.objects[i].event[side].seq);
-	count_objects(c, &c->here);
+			c->seq[i][side] = load32_relaxed(&c->there.seg.objects[i].event[side].seq);
+	count_objects(c, &c->there);
 	const char *what = know_end(c, false, &c->before);
 	if (!what)
 		what = know_end(c, true, &c->after);
@@ -324,7 +414,7 @@ static const char *know_ends(struct check *c)
 		what = "it was refused, and has changed something";
 	if (!what && c->watched && !same(&c->before.state, &c->after.state) && same(&c->before.told, &c->after.told))
 		what = "who watches is not told";
-	return what;
+	return what ? what : compare_expected(c);
 }
 
 struct check *check_new(const struct scenario *scenario, enum variant variant, unsigned spare, FILE *out)
@@ -344,8 +434,8 @@ struct check *check_new(const struct scenario *scenario, enum variant variant, u
 	image_update(c->begin, &c->here);
 	if (fine && (what = know_ends(c)) != NULL) {
 		fprintf(out, "    without a death in between: %s: %s\n    before:\n%s    after:\n%s",
-			error_name(c->answer), what, c->before.state.at ? c->before.state.at : "",
-			c->after.state.at ? c->after.state.at : "");
+			c->answered.at ? c->answered.at : error_name(c->answer), what,
+			c->before.state.at ? c->before.state.at : "", c->after.state.at ? c->after.state.at : "");
 		fine = false;
 	}
 	if (fine)
@@ -368,6 +458,10 @@ void check_free(struct check *c)
 	end_fini(&c->before);
 	end_fini(&c->after);
 	act_fini(&c->act);
+	act_fini(&c->next);
+	free(c->answered.at);
+	if (c->asleep && c->asleep != c->begin)
+		image_free(c->asleep);
 	if (c->begin)
 		image_free(c->begin);
 	around_fini(&c->around);
@@ -476,7 +570,7 @@ static const char *compare(struct check *c, const struct end *found)
 {
 	int stage = stage_of(c, found), last = last_stage(c);
 	/* What changes nothing has two ends that are the same. */
-	if (stage == 0 && !check_changes(c) && c->stage == last)
+	if (stage == 0 && !check_changes(c) && c->stage)
 		stage = last;
 	if (stage < 0)
 		return "it happened in part";
@@ -534,8 +628,15 @@ const unsigned *check_unknown(const struct check *c)
 bool check_applies(const struct scenario *scenario, enum variant variant)
 {
 	const char *act = scenario->act;
-	bool has_manner = !strncmp(act, "undo:", 5) || !strncmp(act, "asked:", 6);
+	bool has_manner = !strncmp(act, "undo:", 5) || !strncmp(act, "asked:", 6) || !strncmp(act, "left:", 5);
+	if (scenario->meanwhile && variant != ALONE && variant != AWAITED)
+		return false;
 	return variant != ASKED || (!has_manner && strchr(act, '/'));
+}
+
+bool check_sleeps(const struct check *c)
+{
+	return c->act.meanwhile != NULL;
 }
 
 int check_stage(const struct check *c)
@@ -554,7 +655,7 @@ bool check_moment(struct check *c, const struct image *moment, bool server_died,
 	enum person by = server_died ? HEIR : SERVER;
 	const char *what = NULL;
 	for (enum round round = AT_ONCE; !what && round < N_ROUNDS; round++) {
-		if (!has_round(&found, round))
+		if (!has_round(c, &found, round))
 			continue;
 		go_back(c, moment);
 		/* As long as somebody is in an operation no entry is given to another object, and its events tell. */

@@ -41,6 +41,8 @@ struct world *check_world(struct check *check);
 const struct image *check_begin(const struct check *check);
 /* Whether the two ends differ: the operation changes something. */
 bool check_changes(const struct check *check);
+/* Whether the victim sleeps before the part of it in which he dies: that is stepped through late. */
+bool check_sleeps(const struct check *check);
 /* The operation, by the victim, in that world: for step_through. */
 void check_act(void *check);
 

@@ -30,7 +30,7 @@ static void ended(void *context, enum sabir_error error, struct bytes *response,
 	(void)context, (void)error, (void)response, (void)detail;
 }
 
-static void wait_again(struct world *world, struct park *park)
+static void wait_again(struct park *park, struct lane *lane)
 {
 	for (unsigned i = 0; i < n_waiting; i++) {
 		const struct waiting *w = &waiting[i];
@@ -40,16 +40,16 @@ static void wait_again(struct world *world, struct park *park)
 			.actor = w->actor,
 			.wait = &w->wait,
 			.error = w->error,
-			.deadline_ns = OP_FOREVER,
+			.deadline_ns = park_deadline(w->wait.timeout_ns),
 			.done = ended,
 		};
 		uint64_t id;
-		if (park_add(park, &world->lane[SURVIVOR], &entry, &id))
+		if (park_add(park, lane, &entry, &id))
 			abort();
 	}
 }
 
-static struct front *make(struct world *world)
+static struct front *make(struct world *world, struct lane *lane)
 {
 	struct front *f = calloc(1, sizeof(*f));
 	const struct sessions_options options = { .seg = &world->seg, .admin = SESSION_ADMIN_ALL };
@@ -62,15 +62,24 @@ static struct front *make(struct world *world)
 	for (uint32_t i = 0; i < world->seg.n_owners; i++)
 		(void)sessions_adopt(f->ops.sessions, i);
 	if (!world->next_server)
-		wait_again(world, f->park);
+		wait_again(f->park, lane);
 	return f;
 }
 
 const struct op_front *front_of(struct world *world)
 {
 	if (!world->front)
-		world->front = make(world);
+		world->front = make(world, &world->lane[SURVIVOR]);
 	return &world->front->ops;
+}
+
+void front_serve(struct world *world, struct lane *lane, bool late)
+{
+	if (!world->front)
+		world->front = make(world, lane);
+	if (late)
+		park_expire(world->front->park, OP_FOREVER - 1);
+	front_turn(world, lane);
 }
 
 struct sessions *front_sessions(struct world *world)

@@ -17,6 +17,8 @@ struct sessions *front_sessions(struct world *world);
 void front_drop(struct world *world);
 /* What the server's loop does when somebody has rung: those who wait no more leave their lines. */
 void front_turn(struct world *world, struct lane *lane);
+/* The same with those who wait: for whom there is something gets it; `late`: the time of all of them is over. */
+void front_serve(struct world *world, struct lane *lane, bool late);
 
 /* A call that waits in every front that is made from now on, up to front_forget_waiting; the request stays where it is. */
 void front_add_waiting(const struct op *op, struct actor actor, struct span request, const struct op_wait *wait,

@@ -31,9 +31,10 @@
 
 static struct {
 	const struct steps *steps;
-	struct step_at *at;    /* shared with the parent */
-	int tell, answer;      /* pipes */
-	int64_t rip;           /* of the instruction before, or of the one that faulted */
+	struct step_at *at; /* shared with the parent */
+	int tell, answer;   /* pipes */
+	int64_t rip;        /* of the instruction before, or of the one that faulted */
+	bool begun;
 	volatile bool touched; /* by the kernel */
 	bool many;             /* more pages than can be kept: a rep instruction over much memory */
 	uint8_t kept[STEP_MAX_PAGES][PAGE];
@@ -128,6 +129,21 @@ static void handle(int signal, void (*handler)(int, siginfo_t *, void *))
 		_exit(1);
 }
 
+void step_begin(void)
+{
+	const struct steps *steps = child.steps;
+	if (!steps || child.begun)
+		return;
+	child.begun = true;
+	child.touched = steps->late; /* by what was not stepped through */
+	if (child.touched && steps->seen)
+		tell();
+	if (mprotect(steps->base, steps->len, PROT_READ))
+		_exit(1);
+	if (!steps->writes_only)
+		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
+}
+
 static void run(const struct steps *steps)
 {
 	static uint8_t stack[STACK_SIZE];
@@ -136,10 +152,8 @@ static void run(const struct steps *steps)
 		_exit(1);
 	handle(SIGSEGV, fault);
 	handle(SIGTRAP, trap);
-	if (mprotect(steps->base, steps->len, PROT_READ))
-		_exit(1);
-	if (!steps->writes_only)
-		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
+	if (!steps->late)
+		step_begin();
 	steps->act(steps->act_context);
 	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
 	if (child.touched && steps->seen)

@@ -32,12 +32,16 @@ struct steps {
 	void *seen_context;
 	uint8_t *base; /* the memory, mapped shared */
 	size_t len;
+	bool late;        /* only from step_begin on, which the act calls */
 	bool writes_only; /* full speed but for what writes to the memory; where that can't be done, all are steps */
 	uint64_t kill_at; /* SIGKILL when so many are done; 0: never */
 };
 
 /* Returns how many were done; 0: the child could not be traced, or died by itself. */
 uint64_t step_through(const struct steps *steps);
+
+/* In a child: what comes now is stepped through. Elsewhere, and once more, nothing. */
+void step_begin(void);
 
 /* For what writes to the memory behind the processor's back, as a system call does: it may have changed anywhere. */
 void step_touched(void);

@@ -16,12 +16,23 @@
 #define AT_BEGIN SIGSTOP
 #define AT_END SIGUSR1
 
-static void child(step_act *act, void *context)
+static bool waits_for_begin;
+
+void step_begin(void)
+{
+	if (waits_for_begin)
+		raise(AT_BEGIN);
+	waits_for_begin = false;
+}
+
+static void child(const struct steps *steps)
 {
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 		_exit(1);
-	raise(AT_BEGIN);
-	act(context);
+	waits_for_begin = true;
+	if (!steps->late)
+		step_begin();
+	steps->act(steps->act_context);
 	raise(AT_END);
 	_exit(0);
 }
@@ -52,8 +63,10 @@ uint64_t step_through(const struct steps *steps)
 	int signal = 0;
 	pid_t pid = fork();
 	if (pid == 0)
-		child(steps->act, steps->act_context);
+		child(steps);
 	bool fine = pid > 0 && stopped_by(pid, &signal) && signal == AT_BEGIN;
+	if (fine && steps->late && steps->seen)
+		fine = steps->seen(steps->seen_context, &at);
 	while (fine) {
 		fine = !ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) && stopped_by(pid, &signal);
 		if (fine && signal == AT_END)

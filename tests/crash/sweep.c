@@ -187,6 +187,7 @@ static uint64_t step_operation(struct run *r, step_seen *look_there, uint64_t ki
 				     .seen_context = r,
 				     .base = world->seg.base,
 				     .len = world->seg.size,
+				     .late = check_sleeps(r->check),
 				     .kill_at = kill_at };
 	return step_through(&steps);
 }
@@ -240,7 +241,7 @@ static void sweep(const struct scenario *s, enum variant variant, const struct o
 		r.last_of_recovery = image_new(check_world(r.check));
 		if (!world_make(&r.copy))
 			abort();
-		n = look(&r, 0) ? step_operation(&r, seen, 0) : 0;
+		n = check_sleeps(r.check) || look(&r, 0) ? step_operation(&r, seen, 0) : 0;
 		if (!n && !r.failed)
 			fprintf(r.out, "    it could not be run step by step\n");
 		r.failed |= !n;
@@ -278,7 +279,7 @@ static bool matches(const struct scenario *s, const char *only)
 /* Memory that ends somewhere in the midst of the operation: then it is refused, or done. Without steps. */
 static void try_with_little_memory(const struct scenario *s, const struct options *options, struct counts *counts)
 {
-	for (unsigned spare = 1; spare <= 4 && !options->variant; spare++) {
+	for (unsigned spare = 1; spare <= 4 && !options->variant && check_applies(s, EXHAUSTED); spare++) {
 		char *text = NULL;
 		size_t len;
 		FILE *out = open_memstream(&text, &len);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bindings/c/local.h"
+#include "bindings/c/remote.h"
 #include "server/base/value.h"
 #include "server/base/wire.h"
 #include "server/objects/object.h"
@@ -47,6 +48,7 @@ static enum sabir_error call(struct sabir_conn *conn, const char *path, int meth
 
 static const struct transport transport = { .enter = enter, .call = call };
 static struct sabir_conn *connection;
+static struct remote no_session; /* it is none of the two, and so is asked for one's owner */
 
 /* As handle_open would make it, but without asking the object, which may be in any state. */
 static struct handle *handle_of(const struct target *o)
@@ -56,8 +58,9 @@ static struct handle *handle_of(const struct target *o)
 		connection = calloc(1, sizeof(*connection) + 1);
 	if (!h || !connection)
 		abort();
-	*connection =
-		(struct sabir_conn){ .id = UINT64_MAX, .transport = &transport, .refs = 1, .timeout_ns = SABIR_SECOND };
+	*connection = (struct sabir_conn){
+		.id = UINT64_MAX, .transport = &transport, .state = &no_session, .refs = 1, .timeout_ns = SABIR_SECOND
+	};
 	*h = (struct handle){ .conn = connection, .id = o->handle, .kind = o->kind, .type_code = o->type_code };
 	strcpy(h->name, "o");
 	return h;
@@ -435,6 +438,124 @@ F(event_set)
 {
 	return sabir_event_set(t->o);
 }
+static void tell_hold(struct typed *t, enum sabir_error error, const struct sabir_hold *hold)
+{
+	if (!error)
+		tell(t, "token %" PRIu64 " depth %" PRIu64 " ", hold->token, hold->depth);
+}
+F(condition_waits)
+{
+	struct sabir_hold hold = { 0 };
+	enum sabir_error error = sabir_condition_wait(t->o, A_MOMENT, &hold);
+	tell_hold(t, error, &hold);
+	return error;
+}
+F(barrier_waits)
+{
+	uint64_t index = 0;
+	enum sabir_error error = sabir_barrier_wait(t->o, A_MOMENT, &index);
+	if (!error)
+		tell(t, "index %" PRIu64 " ", index);
+	return error;
+}
+F(task_lease_waits)
+{
+	struct sabir_item *item;
+	struct sabir_lease lease;
+	return tell_got(t, sabir_task_queue_lease(t->o, 3600 * SABIR_SECOND, A_MOMENT, &item, &lease), &item);
+}
+F(join_waits)
+{
+	return sabir_task_queue_join(t->o, A_MOMENT);
+}
+F(watch_waits)
+{
+	const struct handle *h = t->o;
+	struct sabir_change change = { 0 };
+	sabir_watch *watch;
+	enum sabir_error error = sabir_watch_open(connection, h->id, NULL, &watch);
+	if (error)
+		return error;
+	/* The first is a snapshot. */
+	error = sabir_watch_next(watch, A_MOMENT, &change);
+	if (!error)
+		error = sabir_watch_next(watch, A_MOMENT, &change);
+	if (!error)
+		tell(t, "kind %u ", change.kind);
+	sabir_watch_close(watch);
+	return error;
+}
+/* He is told to give up, and does so when he would sleep. */
+static enum sabir_error give_up(struct typed *t, enum sabir_error (*wait)(struct typed *t))
+{
+	sabir_cancel *cancel;
+	enum sabir_error error = sabir_cancel_create(&cancel);
+	if (!error)
+		error = sabir_cancel_attach(cancel);
+	if (error)
+		return error;
+	sabir_cancel_fire(cancel);
+	error = wait(t);
+	(void)sabir_cancel_attach(NULL);
+	sabir_cancel_free(cancel);
+	return error;
+}
+F(lock_given_up)
+{
+	return give_up(t, do_lock_acquire_waits);
+}
+F(semaphore_given_up)
+{
+	return give_up(t, do_semaphore_acquire_waits);
+}
+F(condition_given_up)
+{
+	return give_up(t, do_condition_waits);
+}
+F(barrier_given_up)
+{
+	return give_up(t, do_barrier_waits);
+}
+/* Of an end that is opened for it once more, and stays open: its close would wake others. */
+static enum sabir_error with_end(struct typed *t, enum sabir_error (*deal)(struct typed *t, sabir_pipe *pipe))
+{
+	sabir_pipe *pipe;
+	enum sabir_error error = sabir_pipe_open(connection, "o", 0, &pipe);
+	if (error)
+		return error;
+	return deal(t, pipe);
+}
+static enum sabir_error send(struct typed *t, sabir_pipe *pipe)
+{
+	struct sabir_item item = sabir_int(7);
+	(void)t;
+	return sabir_pipe_send(pipe, &item, A_MOMENT);
+}
+static enum sabir_error recv(struct typed *t, sabir_pipe *pipe)
+{
+	struct sabir_item *item;
+	return tell_got(t, sabir_pipe_recv(pipe, A_MOMENT, &item), &item);
+}
+static enum sabir_error poll_end(struct typed *t, sabir_pipe *pipe)
+{
+	bool ready = false;
+	uint64_t len = 0;
+	enum sabir_error error = sabir_pipe_poll(pipe, A_MOMENT, &ready, &len);
+	tell(t, "%d %" PRIu64 " ", ready, len);
+	return error;
+}
+F(pipe_send_waits)
+{
+	return with_end(t, send);
+}
+F(pipe_recv_waits)
+{
+	return with_end(t, recv);
+}
+F(pipe_poll_waits)
+{
+	return with_end(t, poll_end);
+}
 
 /* ---------------------------------------------------------------- the functions by their names */
 
@@ -492,6 +613,18 @@ static const struct function {
 	{ "sabir_semaphore_release", do_semaphore_release },
 	{ "sabir_event_wait(waits)", do_event_waits },
 	{ "sabir_event_set", do_event_set },
+	{ "sabir_condition_wait(waits)", do_condition_waits },
+	{ "sabir_barrier_wait(waits)", do_barrier_waits },
+	{ "sabir_lock_acquire(cancelled)", do_lock_given_up },
+	{ "sabir_semaphore_acquire(cancelled)", do_semaphore_given_up },
+	{ "sabir_condition_wait(cancelled)", do_condition_given_up },
+	{ "sabir_barrier_wait(cancelled)", do_barrier_given_up },
+	{ "sabir_task_queue_lease(waits)", do_task_lease_waits },
+	{ "sabir_task_queue_join(waits)", do_join_waits },
+	{ "sabir_watch_next(waits)", do_watch_waits },
+	{ "sabir_pipe_send(waits)", do_pipe_send_waits },
+	{ "sabir_pipe_recv(waits)", do_pipe_recv_waits },
+	{ "sabir_pipe_poll(waits)", do_pipe_poll_waits },
 };
 #define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 

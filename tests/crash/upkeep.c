@@ -105,6 +105,16 @@ static enum sabir_error use_lane(const struct upkeep *u)
 	lane_close(&lane);
 	return error;
 }
+static enum sabir_error ring(const struct upkeep *u)
+{
+	front_serve(u->world, u->lane, false);
+	return SABIR_OK;
+}
+static enum sabir_error be_late(const struct upkeep *u)
+{
+	front_serve(u->world, u->lane, true);
+	return SABIR_OK;
+}
 /* In front of others: a server has begun to end all sessions, and died. */
 static enum sabir_error begin_ending_sessions(const struct upkeep *u)
 {
@@ -130,6 +140,8 @@ static const struct {
 	{ "server:lane", use_lane },
 	{ "server:sessions", expire_sessions },
 	{ "server:ending", begin_ending_sessions },
+	{ "server:ring", ring },
+	{ "server:late", be_late },
 };
 #define N_ACTS (sizeof(acts) / sizeof(acts[0]))
 
