@@ -187,6 +187,9 @@ void object_free_block(struct lane *lane, uint32_t index, uint32_t ref);
  * Errors: BUSY when somebody who is stopped, or dead and not yet recovered, is in the way: call it again a little later.
  */
 enum sabir_error owner_recover(struct lane *by, uint32_t owner);
+/* The same of up to OWNERS_AT_ONCE different ones, for little more than that of one costs; errors[i] is that of owners[i]. */
+#define OWNERS_AT_ONCE 64u
+void owners_recover(struct lane *by, const uint32_t *owners, enum sabir_error *errors, uint32_t n);
 /* The same for one lane. */
 enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
 
