@@ -215,7 +215,7 @@ static void drop(struct sessions *all, struct session *s)
 }
 
 /* With the mutex held. False: it is not ENDING, or still in use. */
-static bool begin_recovery(struct sessions *all, struct session *s)
+static bool begin_recovery(struct session *s)
 {
 	if (s->state != ENDING || s->uses)
 		return false;
@@ -295,7 +295,7 @@ static void begin_end(struct sessions *all, struct session *s)
 static void end(struct sessions *all, struct session *s, struct lane *lane)
 {
 	begin_end(all, s);
-	if (begin_recovery(all, s))
+	if (begin_recovery(s))
 		recover(all, &s, 1, lane);
 }
 
@@ -602,7 +602,7 @@ static void look(struct sessions *all, struct session *s, uint64_t now_ns)
 	}
 	if (s->state == LIVE)
 		begin_end(all, s);
-	if (!begin_recovery(all, s))
+	if (!begin_recovery(s))
 		return;
 	s->next = NULL;
 	*all->ripe_end = s;
