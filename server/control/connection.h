@@ -68,7 +68,10 @@ void connection_leave(struct connection *connection);
 struct connection *connection_new(struct control *control, const struct peer *peer);
 /* Tells the program of its owner. */
 void connection_welcome(struct connection *connection);
-/* The process will not, or can't, touch the memory again: the next connections_recover recovers its owner, and frees the connection. */
+/*
+ * The process will not, or can't, touch the memory again: the next connections_recover recovers its owner, and frees the
+ * connection.
+ */
 void connection_release(struct connection *connection, const char *reason);
 /* Recovers some of those that are RECOVERING; the loop calls it again for the rest. context: the control. */
 void connections_recover(void *context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many sessions that end at the same time: all are ended at once, their owners are recovered by some at a time, and whoever calls
- * sessions_expire has time for others in between.
+ * Many sessions that end at the same time: all are ended at once, their owners are recovered by some at a time, and
+ * whoever calls sessions_expire has time for others in between.
  */
 #include "server/base/clock.h"
 #include "server/objects/recover_test_kit.h"
@@ -34,7 +34,7 @@ static size_t expire(uint64_t now_ns)
 	return sessions_count(all);
 }
 
-/* Each has an object that ends with it. Returns when all their leases are over: they run once more, from the same time. */
+/* Each has an object that ends with it. Returns when their leases are over: all run once more, from the same time. */
 static uint64_t open_many(void)
 {
 	for (int i = 0; i < MANY; i++) {
