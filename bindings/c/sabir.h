@@ -207,8 +207,8 @@ enum sabir_error sabir_describe(sabir_conn *conn, const char *name, struct sabir
 /* The same by handle. Errors: NOT_FOUND (never given out), DELETED. */
 enum sabir_error sabir_describe_handle(sabir_conn *conn, uint64_t handle, struct sabir_info *info);
 /*
- * The object ends by itself ttl_ns from now, a few milliseconds late at most; 0: it does not any more. Called again it
- * lives longer. Errors: INVALID_NAME, NOT_FOUND.
+ * The object ends by itself ttl_ns from now, a few milliseconds late, or more where thousands end at once; 0: it does
+ * not any more. Called again it lives longer. Errors: INVALID_NAME, NOT_FOUND.
  */
 enum sabir_error sabir_set_ttl(sabir_conn *conn, const char *name, uint64_t ttl_ns);
 /* The same by handle. Errors: NOT_FOUND (never given out), DELETED. */

@@ -8,9 +8,11 @@
  *
  * A remote connection opens a session by itself with the first operation that needs an owner, keeps it as long as it is
  * connected, whether or not the program calls anything, and closes it in sabir_close. When the process ends without
- * that, or its way to the server is cut, the lease runs out (30 seconds by default) and all that was held goes. A server that
- * dies and is started again goes on with the session: calls that were under way answer UNAVAILABLE, what is held stays. An
- * operation that finds its session gone answers SESSION_ENDED once; the next one that needs a session opens another.
+ * that, or its way to the server is cut, the lease runs out (30 seconds by default) and all that was held goes. A server
+ * that looks late, since it stood still or its machine is busy, can't know what it has missed: then the lease runs once
+ * more. One that dies and is started again goes on with the session: calls that were under way answer UNAVAILABLE, what
+ * is held stays. An operation that finds its session gone answers SESSION_ENDED once; the next one that needs a session
+ * opens another.
  */
 #ifndef SABIR_SESSION_H
 #define SABIR_SESSION_H

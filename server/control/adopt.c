@@ -8,15 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/utf8.h"
 #include "server/control/connection.h"
 
 #define NAME_SIZE 48
-/* A recovery looks at all objects: thousands of sessions that end with their server must not hold up the next one's start. */
-#define HEIRS_AT_ONCE 32u
-#define HEIR_INTERVAL CLOCK_MILLISECOND
 
 static void name_of(const struct connection *c, char name[NAME_SIZE])
 {
@@ -81,13 +77,13 @@ void control_recover(struct control *control, uint32_t owner)
 {
 	const struct peer nobody = { .pid = (pid_t)control->options.seg->owners[owner].pid };
 	struct connection *c = heir(control, owner, &nobody);
-	if (!c)
-		return;
-	uint64_t n = control->n_heirs++;
-	if (n < HEIRS_AT_ONCE)
+	if (c)
 		connection_release(c, "it is of the former server's");
-	else
-		connection_release_at(c, clock_deadline((n - HEIRS_AT_ONCE) * HEIR_INTERVAL));
+}
+
+void control_settle(struct control *control)
+{
+	connections_recover(control);
 }
 
 /* Watches the descriptors; false: that can't be, and the program must not be taken for dead. */

@@ -6,7 +6,7 @@
  *      |                   |                                        |
  *      | refused, closed,  | GOODBYE, or the process died           | the process died, or lost the memory by execve
  *      v time-out          v                                        v
- *    freed              recovered and freed, by way of RECOVERING while a stopped program is in the way
+ *    freed                           RECOVERING, then freed, behind the loop's other events and together with those that are it too
  *
  * Invariants: a connection has an owner in every state but GREETING. An owner is recovered once, and only when its
  * process has promised not to touch the memory again or is proved unable to: a closed socket proves nothing, since a
@@ -70,14 +70,12 @@ static void log_owner(const struct connection *c, const char *message, const cha
 		 log_i64("pid", c->peer.pid), log_u64("uid", c->peer.uid), log_text("reason", reason));
 }
 
-/* Frees the connection once the owner is recovered. */
-static void recover(void *context)
+/* Frees the connection if the owner is recovered. */
+static void finish(struct connection *c, const struct session_end *end)
 {
-	struct connection *c = context;
 	struct control *control = c->control;
-	/* A session that could not be adopted comes here too. */
-	enum sabir_error error = session_recover(control->options.lane, c->owner, &c->n_lost);
-	if (!error) {
+	c->n_lost = end->n_lost;
+	if (!end->error) {
 		if (c->n_lost)
 			log_error("a session's items could not go back: they are damaged", log_u64("owner", c->owner),
 				  log_u64("answers", c->n_lost));
@@ -89,27 +87,62 @@ static void recover(void *context)
 	}
 	if (!c->retry_ns)
 		log_warning("recovery of an owner has to wait", log_u64("owner", c->owner), log_text("label", c->label),
-			    log_text("error", error_name(error)));
+			    log_text("error", error_name(end->error)));
 	c->retry_ns = !c->retry_ns ? RETRY_FIRST : c->retry_ns * 2 > RETRY_MOST ? RETRY_MOST : c->retry_ns * 2;
-	loop_timer_set(control->options.loop, &c->timer, clock_deadline(c->retry_ns));
+	c->recover_ns = clock_deadline(c->retry_ns);
 }
 
-/* The process will not, or can't, touch the memory again. Frees the connection, now or later. */
+static uint32_t take_due(struct control *control, struct connection **those, struct session_end *ends)
+{
+	uint64_t now_ns = clock_now();
+	uint32_t n = 0;
+	for (struct connection *c = control->first; c && n < OWNERS_AT_ONCE; c = c->next) {
+		if (c->state != CONNECTION_RECOVERING || c->recover_ns > now_ns)
+			continue;
+		/* A session that could not be adopted comes here too. */
+		ends[n] = (struct session_end){ .owner = c->owner, .n_lost = c->n_lost };
+		those[n++] = c;
+	}
+	return n;
+}
+
+static uint64_t next_recovery(const struct control *control)
+{
+	uint64_t next_ns = CLOCK_NEVER;
+	for (const struct connection *c = control->first; c; c = c->next)
+		if (c->state == CONNECTION_RECOVERING && c->recover_ns < next_ns)
+			next_ns = c->recover_ns;
+	return next_ns;
+}
+
+void connections_recover(void *context)
+{
+	struct control *control = context;
+	struct connection *those[OWNERS_AT_ONCE];
+	struct session_end ends[OWNERS_AT_ONCE];
+	uint32_t n = take_due(control, those, ends);
+	if (n)
+		sessions_recover(control->options.lane, ends, n);
+	for (uint32_t i = 0; i < n; i++)
+		finish(those[i], &ends[i]);
+	loop_timer_set(control->options.loop, &control->recovery, next_recovery(control));
+}
+
 void connection_release(struct connection *c, const char *reason)
 {
 	log_owner(c, "owner gone", reason);
 	close_source(c, &c->socket);
 	close_source(c, &c->pidfd);
 	c->state = CONNECTION_RECOVERING;
-	c->timer.fire = recover;
-	recover(c);
+	c->recover_ns = 0;
+	loop_timer_set(c->control->options.loop, &c->control->recovery, c->recover_ns);
 }
 
-void connection_release_at(struct connection *c, uint64_t at_ns)
+/* So that the next server knows of it too, should it not come to the recovery here. */
+static void owner_gone(struct connection *c, const char *reason)
 {
-	c->state = CONNECTION_RECOVERING;
-	c->timer.fire = recover;
-	loop_timer_set(c->control->options.loop, &c->timer, at_ns);
+	owner_dies(c->control->options.seg, c->owner);
+	connection_release(c, reason);
 }
 
 static void on_death(void *context, uint32_t events)
@@ -117,7 +150,7 @@ static void on_death(void *context, uint32_t events)
 	struct connection *c = context;
 	(void)events;
 	c->control->counters.deaths++;
-	connection_release(c, "its process ended");
+	owner_gone(c, "its process ended");
 }
 
 /* The socket can't be used any more. Frees a connection without an owner. */
@@ -138,7 +171,7 @@ void connection_tick(struct connection *c)
 	if (c->state != CONNECTION_ORPHANED || !peer_without_memory(c->pidfd.fd, c->control->options.seg->fd))
 		return;
 	c->control->counters.deaths++;
-	connection_release(c, "its process has left the memory");
+	owner_gone(c, "its process has left the memory");
 }
 
 /* What is unread at close() would reset the connection and could take our answer from the peer. */
@@ -215,6 +248,9 @@ static enum sabir_error claim_owner(struct connection *c, char *detail)
 	enum sabir_error error = peer_pidfd(c->socket.fd, &c->peer, attach_take_fd(&c->reader, 0), detail, &pidfd);
 	if (error)
 		return error;
+	/* Who has said goodbye before is not in his way. */
+	if (c->control->recovery.armed)
+		connections_recover(c->control);
 	error = c->control->counters.attached < options->max_attached
 			? owner_open(options->seg, (uint32_t)c->peer.pid, c->label, &c->owner)
 			: SABIR_TOO_MANY_OWNERS;
@@ -308,7 +344,7 @@ static void on_frame(struct connection *c, const struct attach_message *message)
 		connection_free(c);
 	} else if (message->type == ATTACH_GOODBYE) {
 		c->control->counters.goodbyes++;
-		connection_release(c, "goodbye");
+		owner_gone(c, "goodbye");
 	} else {
 		snprintf(detail, sizeof(detail), "frame type %u is not for the server now", (unsigned)message->type);
 		refuse(c, SABIR_INVALID_ARGUMENT, detail);

@@ -21,7 +21,7 @@ struct control {
 	int reserve_fd; /* given up to tell a peer that no descriptor is left */
 	bool draining;
 	struct connection *first;
-	uint64_t n_heirs; /* owners that were left to be recovered */
+	struct loop_timer recovery;
 	struct control_counters counters;
 };
 
@@ -29,7 +29,7 @@ struct control {
  * GREETING    has not sent HELLO; no owner; the timer is its patience
  * ATTACHED    has an owner; socket and pidfd are watched
  * ORPHANED    has an owner; the socket is gone, the pidfd is watched
- * RECOVERING  will never touch the memory again; somebody was in the recovery's way; the timer tries again
+ * RECOVERING  will never touch the memory again; is recovered at recover_ns, which is later once somebody was in the way
  */
 enum connection_state {
 	CONNECTION_GREETING,
@@ -46,6 +46,7 @@ struct connection {
 	struct loop_fd socket; /* descriptors that are not in the loop are -1 */
 	struct loop_fd pidfd;
 	struct loop_timer timer;
+	uint64_t recover_ns; /* RECOVERING */
 	uint64_t retry_ns;
 	uint32_t n_lost; /* RECOVERING: see session_recover */
 	uint32_t owner;
@@ -67,10 +68,13 @@ void connection_leave(struct connection *connection);
 struct connection *connection_new(struct control *control, const struct peer *peer);
 /* Tells the program of its owner. */
 void connection_welcome(struct connection *connection);
-/* Begins the recovery; the connection is freed by that, now or later. */
+/*
+ * The process will not, or can't, touch the memory again: the next connections_recover recovers its owner, and frees the
+ * connection.
+ */
 void connection_release(struct connection *connection, const char *reason);
-/* The same, begun by the loop at this time. */
-void connection_release_at(struct connection *connection, uint64_t at_ns);
+/* Recovers some of those that are RECOVERING; the loop calls it again for the rest. context: the control. */
+void connections_recover(void *context);
 /* Looks at the socket's end, as lost. */
 void connection_lose_socket(struct connection *connection);
 

@@ -140,6 +140,7 @@ enum sabir_error control_start(const struct control_options *options, struct con
 		c->options.max_connections = c->options.max_attached + 1 + UNINTRODUCED_ROOM;
 	c->listener = (struct control_listener){ .fd = -1, .lock_fd = -1 };
 	c->listening.fd = -1;
+	c->recovery = (struct loop_timer){ .fire = connections_recover, .context = c };
 	c->reserve_fd = -1;
 	enum sabir_error error = start(c, detail);
 	if (error) {
@@ -194,6 +195,7 @@ void control_leave(struct control *control)
 	loop_remove(control->options.loop, &control->listening);
 	while (control->first)
 		connection_leave(control->first);
+	loop_timer_cancel(control->options.loop, &control->recovery);
 	close(control->listener.fd);
 	close(control->listener.lock_fd);
 	control->listener = (struct control_listener){ .fd = -1, .lock_fd = -1 };
@@ -206,6 +208,7 @@ void control_free(struct control *control)
 	control_drain(control);
 	while (control->first)
 		connection_free(control->first);
+	loop_timer_cancel(control->options.loop, &control->recovery);
 	if (control->reserve_fd >= 0)
 		close(control->reserve_fd);
 	control_unlock(&control->listener);

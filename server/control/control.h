@@ -78,8 +78,10 @@ void control_set_addresses(struct control *control, const char *const *grpc_addr
  * are taken. If it may not have been told yet, it is told.
  */
 void control_adopt(struct control *control, uint32_t owner, int socket, int pidfd);
-/* Recovers an owner of whom nobody can touch the memory any more: at once, or where there are many, soon. */
+/* An owner of whom nobody can touch the memory any more is recovered: when the loop turns, or by control_settle. */
 void control_recover(struct control *control, uint32_t owner);
+/* Recovers now some of those that the loop would; thousands must not hold up a start. */
+void control_settle(struct control *control);
 /* Gives everything into keeping once more: who kept it is another one now, with this process number. False: not all. */
 bool control_keep(struct control *control);
 void control_set_keeper(struct control *control, uint32_t pid);

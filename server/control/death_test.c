@@ -114,7 +114,7 @@ static void test_a_process_without_the_memory_is_recovered_though_it_lives(void)
 	say(rope.to_child[1]);
 	hear(rope.to_test[0]);
 	control_tick(kit.control);
-	CU_ASSERT_EQUAL(kit_counters().attached, 0);
+	CU_ASSERT_TRUE(kit_await_attached(0));
 	CU_ASSERT_EQUAL(kit_counters().deaths, 1);
 	end_child(pid);
 	kit_expect_service();

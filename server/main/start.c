@@ -230,6 +230,7 @@ static enum sabir_error take_over(struct server *s)
 		return SABIR_NO_MEMORY;
 	}
 	memory_heirs(&s->memory, s->kept, &heir);
+	control_settle(s->control);
 	server_end_leftover(s);
 	memory_look_again(&s->memory);
 	if (sessions_count(s->sessions))

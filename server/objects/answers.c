@@ -369,7 +369,7 @@ bool answers_are_given(const struct segment *seg, uint32_t server, uint64_t owne
 	for (uint32_t i = 0; i < seg->n_lanes; i++) {
 		const struct seg_lane *s = &seg->lanes[i];
 		if (is_server(seg, s, &its) && its != server && load32_acquire(&s->asked_state) == SEG_ASKED_GIVING &&
-		    load64_relaxed(&s->asked_owner) == owner)
+		    (!owner || load64_relaxed(&s->asked_owner) == owner))
 			return true;
 	}
 	return false;

@@ -86,7 +86,7 @@ uint32_t *answer_returning(struct segment *seg, uint64_t owner, uint64_t id);
  */
 uint32_t answers_to_come(const struct segment *seg, uint32_t server, uint64_t owner, uint64_t id, bool *may_come);
 /*
- * Whether one of them was giving items to this owner, and has not been told yet whether he has got them: by whether the answer is
+ * Whether one of them was giving items to this owner (0: to any), and has not been told yet whether he has got them: by whether the answer is
  * kept. Until then the session's answers have to stay.
  */
 bool answers_are_given(const struct segment *seg, uint32_t server, uint64_t owner);

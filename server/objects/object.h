@@ -130,6 +130,8 @@ enum sabir_error object_release(struct lane *lane, uint64_t handle);
  */
 enum sabir_error object_set_ttl(struct lane *lane, uint64_t handle, uint64_t ttl_ns);
 uint64_t object_ttl_next(const struct segment *seg);
+/* Ends up to OBJECT_TTL_AT_ONCE objects; where there are more it is their time still. */
+#define OBJECT_TTL_AT_ONCE 128u
 void object_ttl_expire(struct lane *lane, uint64_t now_ns);
 /*
  * For object and recover: the end in an entry; an entry's end is to be seen to; somebody may have died before he said
@@ -187,6 +189,9 @@ void object_free_block(struct lane *lane, uint32_t index, uint32_t ref);
  * Errors: BUSY when somebody who is stopped, or dead and not yet recovered, is in the way: call it again a little later.
  */
 enum sabir_error owner_recover(struct lane *by, uint32_t owner);
+/* The same of up to OWNERS_AT_ONCE different ones, for little more than one costs; errors[i] is that of owners[i]. */
+#define OWNERS_AT_ONCE 64u
+void owners_recover(struct lane *by, const uint32_t *owners, enum sabir_error *errors, uint32_t n);
 /* The same for one lane. */
 enum sabir_error lane_recover(struct lane *by, uint32_t lane_id);
 

@@ -79,6 +79,7 @@ static void expire_log(struct lane *lane, uint64_t handle, uint64_t now_ns)
 void object_ttl_expire(struct lane *lane, uint64_t now_ns)
 {
 	struct segment *seg = lane->seg;
+	uint32_t room = OBJECT_TTL_AT_ONCE;
 	uint64_t first = exchange64(&seg->header->expiry_ns, 0);
 	if (!first)
 		return;
@@ -93,9 +94,13 @@ void object_ttl_expire(struct lane *lane, uint64_t now_ns)
 		if ((word & 15) != SEG_OBJECT_LIVE)
 			continue;
 		expire_log(lane, handle, now_ns);
-		if (ns > now_ns)
+		if (!ns)
+			continue;
+		if (ns > now_ns || !room) {
 			look_at(seg, ns);
-		else if (ns)
-			(void)object_delete(lane, handle);
+			continue;
+		}
+		room--;
+		(void)object_delete(lane, handle);
 	}
 }

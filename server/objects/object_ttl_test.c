@@ -68,6 +68,27 @@ static void test_the_first_of_several_ends_counts(void)
 	CU_ASSERT_EQUAL(object_delete(&lane, never), SABIR_OK);
 }
 
+/* Whoever calls it has others to look after. */
+static void test_many_that_end_at_once_leave_time_for_others(void)
+{
+	enum { MANY = OBJECT_TTL_AT_ONCE + 20 };
+	uint64_t handles[MANY], over_ns = clock_now() + 2 * TTL;
+	unsigned n_alive = 0;
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "many/%u", i);
+		handles[i] = make_named(name, TTL);
+	}
+	object_ttl_expire(&lane, over_ns);
+	for (unsigned i = 0; i < MANY; i++)
+		n_alive += lives(handles[i]);
+	CU_ASSERT(n_alive == 20 && object_ttl_next(&seg) <= over_ns);
+	object_ttl_expire(&lane, over_ns);
+	for (unsigned i = 0; i < MANY; i++)
+		CU_ASSERT(!lives(handles[i]));
+	CU_ASSERT(object_ttl_next(&seg) == CLOCK_NEVER);
+}
+
 /* A process that dies with an object made and its end not announced. */
 static void test_the_death_of_a_maker_loses_no_end(void)
 {
@@ -102,6 +123,7 @@ int main(void)
 	CU_ADD_TEST(suite, test_an_object_ends_at_its_time_and_not_before);
 	CU_ADD_TEST(suite, test_the_end_can_be_put_off_and_given_up);
 	CU_ADD_TEST(suite, test_the_first_of_several_ends_counts);
+	CU_ADD_TEST(suite, test_many_that_end_at_once_leave_time_for_others);
 	CU_ADD_TEST(suite, test_the_death_of_a_maker_loses_no_end);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();

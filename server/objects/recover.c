@@ -10,7 +10,11 @@
  * objects' kinds. Every step can be done again, so a recovery that dies is followed by another one: first of the dead
  * recoverer, whose lane names the object that it worked on, so that a lock which it took is released, then of the lane
  * that it was repairing.
+ *
+ * Most of what the end of one owner costs are the walks of all lanes and objects, so owners that end together share them.
  */
+#include <string.h>
+
 #include "server/base/fault.h"
 #include "server/objects/answers.h"
 #include "server/objects/change.h"
@@ -168,73 +172,153 @@ enum sabir_error lane_recover(struct lane *by, uint32_t lane_id)
 	return error;
 }
 
-/*
- * Deletes the owner's own objects, and has every other let go of what it holds there. A session's answers stay, and so does the owner,
- * until what they hold is given back (server/ops/session_end.h).
- */
-static enum sabir_error let_go(struct lane *by, uint32_t owner, uint64_t owner_word)
+/* ---------------------------------------------------------------- owners */
+
+/* One of those that end together. */
+struct leaving {
+	uint32_t owner;
+	uint64_t tag;  /* as in seg_object.owner */
+	uint64_t kept; /* the dict of a session's answers */
+	enum sabir_error error;
+};
+
+struct all_leaving {
+	struct leaving list[OWNERS_AT_ONCE];
+	uint32_t n;
+};
+
+static struct leaving *leaving_of(struct all_leaving *all, uint32_t owner)
 {
-	struct segment *seg = by->seg;
-	uint64_t tag = (owner_word & 0xffffffff00000000ull) | (owner + 1), kept = answers_kept(seg, owner);
-	enum sabir_error error = SABIR_OK;
-	for (uint32_t i = 1; i < seg->n_objects; i++) {
-		struct seg_object *o = &seg->objects[i];
-		uint64_t word = load64_acquire(&o->word);
-		uint64_t handle = i | (word & 0xffffffff00000000ull);
-		const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
-		bool live = object_state(word) == SEG_OBJECT_LIVE;
-		if (live && handle == kept)
-			error = SABIR_BUSY;
-		else if (live && load64_relaxed(&o->owner) == tag)
-			object_delete(by, handle);
-		else if (live && kind && kind->owner_gone && kind->owner_gone(by, handle, tag) == SABIR_BUSY)
-			error = SABIR_BUSY;
-		/* It may have been deleted just now, by somebody who still saw the owner alive. */
-		if (object_kept_gone(by, i, tag) == SABIR_BUSY)
-			error = SABIR_BUSY;
-	}
-	return error;
+	for (uint32_t i = 0; i < all->n; i++)
+		if (all->list[i].owner == owner)
+			return &all->list[i];
+	return NULL;
 }
 
 /* Those that have performed a request with an id, or the others. */
-static enum sabir_error recover_lanes(struct lane *by, uint32_t owner, bool asked)
+static void recover_lanes(struct lane *by, struct all_leaving *all, bool asked)
 {
 	struct segment *seg = by->seg;
-	enum sabir_error error = SABIR_OK;
 	for (uint32_t i = 0; i < seg->n_lanes; i++) {
 		uint64_t lane = load64_acquire(&seg->lanes[i].word);
-		if ((lane & 15) != SEG_LANE_LIVE || (uint32_t)(lane >> 32) != owner ||
-		    (load32_relaxed(&seg->lanes[i].asked_state) != SEG_ASKED_NOTHING) != asked)
+		struct leaving *l = (lane & 15) == SEG_LANE_LIVE ? leaving_of(all, (uint32_t)(lane >> 32)) : NULL;
+		if (!l || (load32_relaxed(&seg->lanes[i].asked_state) != SEG_ASKED_NOTHING) != asked)
 			continue;
 		/* One lane may wait for the lock of another: the second round finds it released. */
-		enum sabir_error one = lane_recover(by, i + 1);
-		error = one ? one : error;
+		enum sabir_error error = lane_recover(by, i + 1);
+		l->error = error ? error : l->error;
 	}
+}
+
+/*
+ * The object ends if it is the owner's own; any other lets go of what he holds there. A session's answers stay, and so does the owner,
+ * until what they hold is given back (server/ops/session_end.h).
+ */
+static enum sabir_error let_go_of(struct lane *by, uint32_t index, const struct leaving *l)
+{
+	struct seg_object *o = &by->seg->objects[index];
+	uint64_t word = load64_acquire(&o->word);
+	uint64_t handle = index | (word & 0xffffffff00000000ull);
+	const struct object_kind *kind = object_kind_of(load32_relaxed(&o->kind));
+	bool live = object_state(word) == SEG_OBJECT_LIVE;
+	enum sabir_error error = SABIR_OK;
+	if (live && handle == l->kept)
+		error = SABIR_BUSY;
+	else if (live && load64_relaxed(&o->owner) == l->tag)
+		object_delete(by, handle);
+	else if (live && kind && kind->owner_gone && kind->owner_gone(by, handle, l->tag) == SABIR_BUSY)
+		error = SABIR_BUSY;
+	/* It may have been deleted just now, by somebody who still saw the owner alive. */
+	if (object_kept_gone(by, index, l->tag) == SABIR_BUSY)
+		error = SABIR_BUSY;
 	return error;
+}
+
+/* Who is in the way of one is in the way of others: he is not waited for again. */
+#define NO_PATIENCE 1
+
+static void all_let_go_of(struct lane *by, uint32_t index, struct all_leaving *all)
+{
+	const uint64_t patience_ns = by->lock_patience_ns;
+	for (struct leaving *l = all->list; l < all->list + all->n; l++) {
+		if (!let_go_of(by, index, l))
+			continue;
+		l->error = SABIR_BUSY;
+		by->lock_patience_ns = patience_ns ? NO_PATIENCE : 0;
+	}
+	by->lock_patience_ns = patience_ns;
+}
+
+static void let_go(struct lane *by, struct all_leaving *all)
+{
+	struct segment *seg = by->seg;
+	/* Nobody who is dead can have anything of what is made from here on. */
+	for (uint32_t i = 1; i < seg->n_objects; i++)
+		if (object_state(load64_acquire(&seg->objects[i].word)) != SEG_OBJECT_FREE)
+			all_let_go_of(by, i, all);
+}
+
+/* Those that are somebody are marked as dead: who looks from now on sees it of all of them. */
+static void begin(struct segment *seg, const uint32_t *owners, uint32_t n, struct all_leaving *all)
+{
+	all->n = 0;
+	for (uint32_t i = 0; i < n && i < OWNERS_AT_ONCE; i++) {
+		uint64_t word = owners[i] < seg->n_owners ? owner_word(seg, owners[i]) : SEG_OWNER_FREE;
+		if ((word & 15) == SEG_OWNER_FREE)
+			continue;
+		owner_dies(seg, owners[i]);
+		all->list[all->n++] = (struct leaving){
+			.owner = owners[i],
+			.tag = (word & 0xffffffff00000000ull) | (owners[i] + 1),
+		};
+	}
+}
+
+/* Takes those out that can't be finished now. */
+static void keep_ready(struct all_leaving *all, const uint32_t *owners, enum sabir_error *errors, uint32_t n)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct leaving *l = leaving_of(all, owners[i]);
+		errors[i] = l ? l->error : errors[i];
+	}
+	for (uint32_t i = 0; i < all->n; i++)
+		if (!all->list[i].error)
+			all->list[left++] = all->list[i];
+	all->n = left;
+}
+
+void owners_recover(struct lane *by, const uint32_t *owners, enum sabir_error *errors, uint32_t n)
+{
+	struct segment *seg = by->seg;
+	struct all_leaving all;
+	memset(errors, 0, n * sizeof(*errors));
+	begin(seg, owners, n, &all);
+	if (!all.n)
+		return;
+	/* What became of a request is known when every answer that was being kept is there or not. */
+	recover_lanes(by, &all, false);
+	recover_lanes(by, &all, true);
+	keep_ready(&all, owners, errors, n);
+	if (!all.n)
+		return;
+	FAULT("recover.lanes_done");
+	for (uint32_t i = 0; i < all.n; i++)
+		all.list[i].kept = answers_kept(seg, all.list[i].owner);
+	let_go(by, &all);
+	object_sweep(by);
+	keep_ready(&all, owners, errors, n);
+	if (!all.n)
+		return;
+	object_ttl_look_again(seg);
+	refs_announce(seg);
+	for (uint32_t i = 0; i < all.n; i++)
+		owner_close(seg, all.list[i].owner);
 }
 
 enum sabir_error owner_recover(struct lane *by, uint32_t owner)
 {
-	struct segment *seg = by->seg;
-	enum sabir_error error = SABIR_OK;
-	if (owner >= seg->n_owners)
-		return SABIR_OK;
-	uint64_t word = owner_word(seg, owner);
-	if ((word & 15) == SEG_OWNER_FREE)
-		return SABIR_OK;
-	owner_dies(seg, owner);
-	/* What became of a request is known when every answer that was being kept is there or not. */
-	error = recover_lanes(by, owner, false);
-	enum sabir_error asked = recover_lanes(by, owner, true);
-	if (error || asked)
-		return error ? error : asked;
-	FAULT("recover.lanes_done");
-	error = let_go(by, owner, word);
-	object_sweep(by);
-	if (error)
-		return error;
-	object_ttl_look_again(seg);
-	refs_announce(seg);
-	owner_close(seg, owner);
-	return SABIR_OK;
+	enum sabir_error error;
+	owners_recover(by, &owner, &error, 1);
+	return error;
 }

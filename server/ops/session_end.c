@@ -85,21 +85,49 @@ static enum sabir_error give_all_back(const struct ending *e)
 	return SABIR_OK;
 }
 
-enum sabir_error session_recover(struct lane *lane, uint32_t owner, uint32_t *n_lost)
+/* Up to the record's end, if there is one. False: not yet, and the owner must stay as well. */
+static bool end_record(struct lane *lane, struct session_end *end, bool any_given)
 {
 	struct segment *seg = lane->seg;
 	struct session_record record;
-	enum sabir_error error = SABIR_OK;
-	if (session_record_read(seg, owner, &record)) {
-		const struct ending e = { lane, record.owner, n_lost };
-		session_record_end(seg, owner);
-		/* The recovery of a dead server goes first. */
-		if (answers_are_given(seg, lane->owner, record.owner))
-			return SABIR_BUSY;
-		error = answers_hold_items(seg, record.owner) ? give_all_back(&e) : SABIR_OK;
-		if (!error)
-			session_record_remove(seg, owner);
+	end->error = SABIR_OK;
+	if (!session_record_read(seg, end->owner, &record))
+		return true;
+	const struct ending e = { lane, record.owner, &end->n_lost };
+	session_record_end(seg, end->owner);
+	/* The recovery of a dead server goes first. */
+	if (any_given && answers_are_given(seg, lane->owner, record.owner)) {
+		end->error = SABIR_BUSY;
+		return false;
 	}
-	enum sabir_error rest = owner_recover(lane, owner);
-	return error ? error : rest;
+	end->error = answers_hold_items(seg, record.owner) ? give_all_back(&e) : SABIR_OK;
+	if (!end->error)
+		session_record_remove(seg, end->owner);
+	return true;
+}
+
+void sessions_recover(struct lane *lane, struct session_end *ends, uint32_t n)
+{
+	struct session_end *its[OWNERS_AT_ONCE];
+	uint32_t owners[OWNERS_AT_ONCE], n_owners = 0;
+	enum sabir_error errors[OWNERS_AT_ONCE];
+	/* Dead servers don't begin to. */
+	bool any_given = answers_are_given(lane->seg, lane->owner, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!end_record(lane, &ends[i], any_given))
+			continue;
+		its[n_owners] = &ends[i];
+		owners[n_owners++] = ends[i].owner;
+	}
+	owners_recover(lane, owners, errors, n_owners);
+	for (uint32_t i = 0; i < n_owners; i++)
+		its[i]->error = its[i]->error ? its[i]->error : errors[i];
+}
+
+enum sabir_error session_recover(struct lane *lane, uint32_t owner, uint32_t *n_lost)
+{
+	struct session_end end = { .owner = owner, .n_lost = *n_lost };
+	sessions_recover(lane, &end, 1);
+	*n_lost = end.n_lost;
+	return end.error;
 }

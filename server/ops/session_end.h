@@ -2,7 +2,7 @@
 #ifndef SABIR_OPS_SESSION_END_H
 #define SABIR_OPS_SESSION_END_H
 
-#include "server/shm/lane.h"
+#include "server/objects/object.h"
 
 /*
  * The end of a session in the memory, whoever has begun it, and however often it is begun anew: what it got with a request id and has
@@ -14,5 +14,14 @@
  * Errors: BUSY, NO_MEMORY, RESOURCE_EXHAUSTED: some of them can't go back yet; everything else is let go of. Again a little later.
  */
 enum sabir_error session_recover(struct lane *lane, uint32_t owner, uint32_t *n_lost);
+
+/* Of one of several. */
+struct session_end {
+	uint32_t owner;
+	uint32_t n_lost; /* adds to it */
+	enum sabir_error error;
+};
+/* The same of up to OWNERS_AT_ONCE different ones, see owners_recover(). */
+void sessions_recover(struct lane *lane, struct session_end *ends, uint32_t n);
 
 #endif

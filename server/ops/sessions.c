@@ -6,7 +6,9 @@
  *                                     ▲  ▲                          │ BUSY, no memory
  *                        a former server's └────── a little later ──┘
  *
- * All of it is under one mutex, except for the recovery itself, which the one who set RECOVERING does. `uses` counts
+ * All of it is under one mutex, except for the recovery itself, which the one who set RECOVERING does. Those that sessions_expire
+ * finds are recovered by some at a time, in the order in which they came (`ripe`): thousands may end at once, and whoever calls it
+ * has others to look after. But it looks at all whose time has come, so that none is found late for the others. `uses` counts
  * the calls that run or wait; it falls to 0 only by session_release, which has an ENDING session recovered.
  *
  * A session is in the heap of deadlines by the time at which somebody must look at it: LIVE, the end of its lease, or
@@ -35,6 +37,8 @@
 #define RETRY_FIRST (10 * CLOCK_MILLISECOND)
 #define RETRY_MOST CLOCK_SECOND
 #define MIN_BUCKETS 64u
+#define SLICE (5 * CLOCK_MILLISECOND)
+#define LEAST_AT_ONCE 8u /* what a slice begins with costs the same for one */
 
 _Static_assert(SESSION_TOKEN_LEN == TOKEN_TEXT_LEN, "a token's text is as long as it is said to be");
 _Static_assert(SESSION_PEER_SIZE == SESSION_RECORD_PEER_SIZE, "a record has room for the peer");
@@ -46,7 +50,7 @@ enum state {
 };
 
 struct session {
-	struct session *next;    /* in the bucket */
+	struct session *next;    /* in the bucket, then among the ripe */
 	uint8_t key[TOKEN_SIZE]; /* its token, or the print of that */
 	bool foreign;            /* it is the print: a former server has opened it, and nobody has come yet */
 	enum state state;
@@ -77,6 +81,9 @@ struct sessions {
 	struct session **buckets;  /* by key: the LIVE ones */
 	uint32_t n_foreign;        /* of them */
 	uint32_t n_buckets;        /* a power of two */
+	struct session *ripe;      /* RECOVERING, when it is their turn */
+	struct session **ripe_end;
+	uint32_t at_once; /* so many of them; LEAST_AT_ONCE to OWNERS_AT_ONCE */
 };
 
 struct sessions *sessions_new(const struct sessions_options *options, struct park *park)
@@ -87,6 +94,8 @@ struct sessions *sessions_new(const struct sessions_options *options, struct par
 		return NULL;
 	all->options = *options;
 	all->park = park;
+	all->ripe_end = &all->ripe;
+	all->at_once = OWNERS_AT_ONCE;
 	all->n_buckets = MIN_BUCKETS;
 	while (all->n_buckets < options->seg->n_owners)
 		all->n_buckets *= 2;
@@ -205,29 +214,45 @@ static void drop(struct sessions *all, struct session *s)
 	free(s);
 }
 
-/* With the mutex held, which is let go meanwhile. Does nothing unless it is ENDING and unused. */
-static void recover(struct sessions *all, struct session *s, struct lane *lane)
+/* With the mutex held. False: it is not ENDING, or still in use. */
+static bool begin_recovery(struct session *s)
 {
 	if (s->state != ENDING || s->uses)
-		return;
+		return false;
 	s->state = RECOVERING;
-	deadlines_remove(&all->deadlines, &s->deadline);
-	pthread_mutex_unlock(&all->mutex);
-	enum sabir_error error = session_recover(lane, s->index, &s->n_lost);
-	if (!error && s->extra)
+	return true;
+}
+
+static void finish(struct sessions *all, struct session *s, const struct session_end *its, struct lane *lane)
+{
+	s->n_lost = its->n_lost;
+	if (!its->error && s->extra)
 		s->extra->free(s->extra, lane);
-	if (!error && s->n_lost && all->options.lost)
+	if (!its->error && s->n_lost && all->options.lost)
 		all->options.lost(all->options.context, s->owner, s->n_lost);
 	pthread_mutex_lock(&all->mutex);
-	if (!error) {
+	bool sooner = false;
+	if (its->error) {
+		s->state = ENDING;
+		s->retry_ns = !s->retry_ns ? RETRY_FIRST : s->retry_ns * 2 > RETRY_MOST ? RETRY_MOST : s->retry_ns * 2;
+		sooner = look_at(all, s, clock_deadline(s->retry_ns));
+	} else {
 		drop(all, s);
-		return;
 	}
-	s->state = ENDING;
-	s->retry_ns = !s->retry_ns ? RETRY_FIRST : s->retry_ns * 2 > RETRY_MOST ? RETRY_MOST : s->retry_ns * 2;
-	bool sooner = look_at(all, s, clock_deadline(s->retry_ns));
 	pthread_mutex_unlock(&all->mutex);
 	tell_sooner(all, sooner);
+}
+
+/* Up to OWNERS_AT_ONCE. With the mutex held, which is let go meanwhile; they are RECOVERING. */
+static void recover(struct sessions *all, struct session *const *those, uint32_t n, struct lane *lane)
+{
+	struct session_end ends[OWNERS_AT_ONCE];
+	pthread_mutex_unlock(&all->mutex);
+	for (uint32_t i = 0; i < n; i++)
+		ends[i] = (struct session_end){ .owner = those[i]->index, .n_lost = those[i]->n_lost };
+	sessions_recover(lane, ends, n);
+	for (uint32_t i = 0; i < n; i++)
+		finish(all, those[i], &ends[i], lane);
 	pthread_mutex_lock(&all->mutex);
 }
 
@@ -249,8 +274,8 @@ struct session_extra *session_keep_extra(struct sessions *all, struct session *s
 	return extra;
 }
 
-/* With the mutex held, which is let go meanwhile; the session may be gone afterwards. */
-static void end(struct sessions *all, struct session *s, struct lane *lane)
+/* With the mutex held, which is let go meanwhile. */
+static void begin_end(struct sessions *all, struct session *s)
 {
 	take_out(all, s);
 	s->state = ENDING;
@@ -264,7 +289,14 @@ static void end(struct sessions *all, struct session *s, struct lane *lane)
 		extra->ended(extra);
 	pthread_mutex_lock(&all->mutex);
 	s->uses--;
-	recover(all, s, lane);
+}
+
+/* The same; the session may be gone afterwards. */
+static void end(struct sessions *all, struct session *s, struct lane *lane)
+{
+	begin_end(all, s);
+	if (begin_recovery(s))
+		recover(all, &s, 1, lane);
 }
 
 enum sabir_error sessions_close(struct sessions *all, struct span token, struct lane *lane)
@@ -536,7 +568,7 @@ uint64_t sessions_next(struct sessions *all)
 {
 	pthread_mutex_lock(&all->mutex);
 	struct deadline *first = deadlines_first(&all->deadlines);
-	uint64_t ns = first ? first->ns : CLOCK_NEVER;
+	uint64_t ns = all->ripe ? 0 : first ? first->ns : CLOCK_NEVER;
 	pthread_mutex_unlock(&all->mutex);
 	return ns;
 }
@@ -559,16 +591,43 @@ static uint64_t end_of(struct session *s, uint64_t now_ns)
 }
 
 /* With the mutex held, which is let go meanwhile; the session's time has come. */
-static void expire(struct sessions *all, struct session *s, struct lane *lane, uint64_t now_ns)
+static void look(struct sessions *all, struct session *s, uint64_t now_ns)
 {
 	uint64_t end_ns = end_of(s, now_ns);
 
-	if (s->state == LIVE && end_ns > now_ns)
+	deadlines_remove(&all->deadlines, &s->deadline);
+	if (s->state == LIVE && end_ns > now_ns) {
 		(void)look_at(all, s, end_ns);
-	else if (s->state == LIVE)
-		end(all, s, lane);
+		return;
+	}
+	if (s->state == LIVE)
+		begin_end(all, s);
+	if (!begin_recovery(s))
+		return;
+	s->next = NULL;
+	*all->ripe_end = s;
+	all->ripe_end = &s->next;
+}
+
+/* Some that are ripe; as many as may take the time of a slice, by what it took the last time. */
+static void recover_ripe(struct sessions *all, struct lane *lane)
+{
+	struct session *those[OWNERS_AT_ONCE];
+	uint64_t begun_ns = clock_now();
+	uint32_t n = 0;
+
+	while (all->ripe && n < all->at_once) {
+		those[n++] = all->ripe;
+		all->ripe = all->ripe->next;
+	}
+	if (!all->ripe)
+		all->ripe_end = &all->ripe;
+	if (n)
+		recover(all, those, n, lane);
+	if (clock_now() - begun_ns > SLICE)
+		all->at_once = all->at_once / 2 < LEAST_AT_ONCE ? LEAST_AT_ONCE : all->at_once / 2;
 	else
-		recover(all, s, lane);
+		all->at_once = all->at_once * 2 > OWNERS_AT_ONCE ? OWNERS_AT_ONCE : all->at_once * 2;
 }
 
 void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns)
@@ -576,8 +635,8 @@ void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns)
 	struct deadline *first;
 
 	pthread_mutex_lock(&all->mutex);
-	/* Each once: what can't end now is for another time, whatever the time is by then. */
-	for (size_t n = all->count; n-- && (first = deadlines_first(&all->deadlines)) && first->ns <= now_ns;)
-		expire(all, SESSION_OF(first), lane, now_ns);
+	while ((first = deadlines_first(&all->deadlines)) && first->ns <= now_ns)
+		look(all, SESSION_OF(first), now_ns);
+	recover_ripe(all, lane);
 	pthread_mutex_unlock(&all->mutex);
 }

@@ -128,8 +128,9 @@ uint32_t sessions_list(struct sessions *all, uint64_t *cursor, struct session_in
 /* When sessions_expire has something to do next; CLOCK_NEVER: nothing. */
 uint64_t sessions_next(struct sessions *all);
 /*
- * Ends what has lapsed, and recovers what has ended. Where it comes too late for that, since the server stood still, what has lapsed
- * has one more lease: what its client sent may be unread.
+ * Ends what has lapsed, and recovers some of what has ended: as long as that takes others wait, so the rest is for the next call, for
+ * which sessions_next() then says that it is time. By one thread at a time. Where it comes too late, since the server stood still, what
+ * has lapsed has one more lease: what its client sent may be unread.
  */
 void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns);
 
