@@ -105,6 +105,10 @@ static void on_tick(void *context)
 	struct server *s = context;
 	memory_tick(&s->memory);
 	object_sweep(&s->memory.lane);
+	arena_empty_cache(&s->memory.lane);
+	arena_empty_cache(&s->memory.parked);
+	if (s->rpc)
+		rpc_tick(s->rpc);
 	keeping_tick(&s->keeping);
 	control_tick(s->control);
 	park_look_again(s->park);
