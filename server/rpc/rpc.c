@@ -89,8 +89,8 @@ static gpr_timespec grpc_time(uint64_t at_ns)
 }
 
 /*
- * Serves until the queue is shut down and drained. The blocks that the lane has kept are given back a while after the first of
- * them, whether there is something to do or not; who has had nothing to do since is not woken.
+ * Serves until the queue is shut down and drained. The blocks that the lane has kept are given back a while after the
+ * first of them, whether there is something to do or not; who has had nothing to do since is not woken.
  */
 static void serve(struct worker *worker)
 {

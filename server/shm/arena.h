@@ -187,14 +187,14 @@ static inline void block_retract(struct lane *lane, struct seg_block *block)
 }
 
 /*
- * Makes retired blocks free whose epoch has passed, and slabs without a used block into free chunks, from chunk *next on: until the
- * time until_ns, but of one chunk at least. *next is then where to go on. True: it has come to the end, and *next is 0 again. Outside
- * operations.
+ * Makes retired blocks free whose epoch has passed, and slabs without a used block into free chunks, from chunk *next on:
+ * until the time until_ns, but of one chunk at least. *next is then where to go on. True: it has come to the end, and *next
+ * is 0 again. Outside operations.
  */
 bool arena_reclaim_some(struct lane *lane, uint32_t *next, uint64_t until_ns);
 /* The same for all chunks. */
 void arena_reclaim(struct lane *lane);
-/* A block in a lane's cache keeps its whole slab. Whoever will not work on the memory for long does this before. Outside operations. */
+/* A block in a lane's cache keeps its whole slab: for a lane that may not be used for long. Outside operations. */
 void arena_empty_cache(struct lane *lane);
 /*
  * Both, and waits (at most 0.1 s) until a chunk can be had. Who is answered RESOURCE_EXHAUSTED calls it, outside operations,
@@ -202,8 +202,8 @@ void arena_empty_cache(struct lane *lane);
  */
 bool arena_make_room(struct lane *lane);
 /*
- * Gives free chunks back to the kernel, but keeps `keep_chunks` committed ones: until the time until_ns, but one at least. False: there
- * are more. The server does it now and then, after it has reclaimed.
+ * Gives free chunks back to the kernel, but keeps `keep_chunks` committed ones: until the time until_ns, but one at least.
+ * False: there are more. The server does it now and then, after it has reclaimed.
  */
 bool arena_trim(struct lane *lane, uint32_t keep_chunks, uint64_t until_ns);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is used no more can be had again within some seconds, by everybody for everything: a server whose objects have come
- * and gone has as much room for large items as a fresh one, and gives memory back to the system.
+ * What is used no more can be had again within some seconds, by everybody for everything: a server whose objects have
+ * come and gone has as much room for large items as a fresh one, and gives memory back to the system.
  *
  *   room URL PID   of a fresh server with --memory-limit 40M, and its process
  */
