@@ -12,6 +12,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/objects/collect.h"
+#include "server/shm/arena.h"
 
 #define LOOKS_IN_A_LINGER 2
 #define LEAST_INTERVAL (10 * CLOCK_MILLISECOND)
@@ -80,6 +81,7 @@ static void *work(void *context)
 		enum sabir_error error = collect_run(t->collector, &t->lane, &t->stop, &result);
 		uint64_t rest_ns = (worked_ns() - begun_ns) * REST;
 		log_result(t, error, &result);
+		arena_empty_cache(&t->lane);
 		sleep_until(t, result.idle ? CLOCK_NEVER
 					   : clock_deadline(rest_ns > t->interval_ns ? rest_ns : t->interval_ns));
 	}

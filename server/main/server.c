@@ -21,9 +21,14 @@
 #include "server/main/server_parts.h"
 #include "server/main/signals.h"
 #include "server/objects/object.h"
+#include "server/shm/arena.h"
 
 #define TICK CLOCK_SECOND
 #define KEEP_CHUNKS 64 /* 16 MiB stay committed when nobody uses them */
+/* Rarely: what comes and goes all the time shall not be given back and taken again each time. */
+#define RECLAIM_EVERY (2 * CLOCK_SECOND)
+#define RECLAIM_SLICE CLOCK_MILLISECOND /* the loop is held up no longer */
+#define RECLAIM_PAUSE (10 * CLOCK_MILLISECOND)
 
 /* ---------------------------------------------------------------- the loop's handlers */
 
@@ -100,7 +105,10 @@ static void on_tick(void *context)
 	struct server *s = context;
 	memory_tick(&s->memory);
 	object_sweep(&s->memory.lane);
-	arena_trim(&s->memory.lane, KEEP_CHUNKS);
+	arena_empty_cache(&s->memory.lane);
+	arena_empty_cache(&s->memory.parked);
+	if (s->rpc)
+		rpc_tick(s->rpc);
 	keeping_tick(&s->keeping);
 	control_tick(s->control);
 	park_look_again(s->park);
@@ -108,6 +116,15 @@ static void on_tick(void *context)
 	if (getenv("WATCHDOG_USEC"))
 		notify("WATCHDOG=1");
 	loop_timer_set(&s->loop, &s->tick, clock_deadline(TICK));
+}
+
+static void on_reclaim(void *context)
+{
+	struct server *s = context;
+	uint64_t until_ns = clock_deadline(RECLAIM_SLICE);
+	bool all = arena_reclaim_some(&s->memory.lane, &s->next_chunk, until_ns) &&
+		   arena_trim(&s->memory.lane, KEEP_CHUNKS, until_ns);
+	loop_timer_set(&s->loop, &s->reclaim, clock_deadline(all ? RECLAIM_EVERY : RECLAIM_PAUSE));
 }
 
 static void reload(struct server *s)
@@ -240,6 +257,7 @@ static void prepare(struct server *s, int keeper)
 	s->keeping = (struct keeping){ .leave = leave, .give_all = give_all, .context = s };
 	s->keeping.pid = keeper >= 0 ? getppid() : 0;
 	s->tick = (struct loop_timer){ .fire = on_tick, .context = s };
+	s->reclaim = (struct loop_timer){ .fire = on_reclaim, .context = s };
 	s->expiry = (struct loop_timer){ .fire = on_expiry, .context = s };
 	s->ends = (struct loop_timer){ .fire = on_ends, .context = s };
 	s->leases = (struct loop_timer){ .fire = on_leases, .context = s };
@@ -281,6 +299,7 @@ int server_run(const struct config *config, server_reload_fn *reload_fn, void *c
 	log_ready(&s);
 	notify("READY=1\nSTATUS=serving");
 	loop_timer_set(&s.loop, &s.tick, clock_deadline(TICK));
+	loop_timer_set(&s.loop, &s.reclaim, clock_deadline(RECLAIM_EVERY));
 	loop_run(&s.loop);
 	drain(&s);
 	if (s.leaves)

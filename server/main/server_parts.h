@@ -35,7 +35,8 @@ struct server {
 	struct addresses addresses;
 	int sooner_fd; /* rung by the park and the sessions, from any thread */
 	struct loop_fd bell, sooner, signals;
-	struct loop_timer tick, expiry, leases, ends, lines;
+	struct loop_timer tick, reclaim, expiry, leases, ends, lines;
+	uint32_t next_chunk; /* to be reclaimed */
 	struct leftover leftover;
 	bool leaves; /* for another server, which goes on with the memory */
 	char detail[512];

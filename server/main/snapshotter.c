@@ -11,6 +11,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/shm/arena.h"
 #include "server/snapshot/save.h"
 
 /* A stopped program that holds an object's lock: it is tried again, see SAVE_PATIENCE. */
@@ -102,8 +103,10 @@ static void *work(void *context)
 {
 	struct snapshotter *t = context;
 	uint64_t every_ns = t->options.every_ns;
-	while (snapshots_await(t->options.snapshots, every_ns ? clock_deadline(every_ns) : CLOCK_NEVER))
+	while (snapshots_await(t->options.snapshots, every_ns ? clock_deadline(every_ns) : CLOCK_NEVER)) {
 		write_and_report(t);
+		arena_empty_cache(&t->lane);
+	}
 	return NULL;
 }
 

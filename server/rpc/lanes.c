@@ -6,9 +6,12 @@
 
 #include <stdlib.h>
 
+#include "server/shm/arena.h"
+
 struct lent_lane {
 	struct lane lane; /* the first member */
 	struct lent_lane *next;
+	bool used; /* since its cache was emptied */
 };
 
 void lanes_init(struct lanes *lanes, struct segment *seg, uint32_t owner)
@@ -62,7 +65,19 @@ void lanes_give(struct lanes *lanes, struct lane *lane)
 	if (!lane)
 		return;
 	pthread_mutex_lock(&lanes->mutex);
+	lent->used = true;
 	lent->next = lanes->free;
 	lanes->free = lent;
+	pthread_mutex_unlock(&lanes->mutex);
+}
+
+void lanes_empty_caches(struct lanes *lanes)
+{
+	pthread_mutex_lock(&lanes->mutex);
+	for (struct lent_lane *lent = lanes->free; lent; lent = lent->next) {
+		if (lent->used)
+			arena_empty_cache(&lent->lane);
+		lent->used = false;
+	}
 	pthread_mutex_unlock(&lanes->mutex);
 }

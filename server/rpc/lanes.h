@@ -27,5 +27,7 @@ void lanes_fini(struct lanes *lanes);
 struct lane *lanes_take(struct lanes *lanes);
 /* NULL is fine. */
 void lanes_give(struct lanes *lanes, struct lane *lane);
+/* Of the lanes that nobody has and that were used since the last time. */
+void lanes_empty_caches(struct lanes *lanes);
 
 #endif

@@ -23,6 +23,9 @@
 #include "server/rpc/health.h"
 #include "server/rpc/print.h"
 #include "server/rpc/setup.h"
+#include "server/shm/arena.h"
+
+#define KEEP_CACHE CLOCK_SECOND
 
 /* ------------------------------------------------------------------ starting */
 
@@ -79,15 +82,33 @@ static enum sabir_error open_listeners(struct rpc *rpc, const struct rpc_options
 	return SABIR_OK;
 }
 
-/* Serves until the queue is shut down and drained. */
+static gpr_timespec grpc_time(uint64_t at_ns)
+{
+	return at_ns == CLOCK_NEVER ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
+				    : gpr_time_from_nanos((int64_t)at_ns, GPR_CLOCK_MONOTONIC);
+}
+
+/*
+ * Serves until the queue is shut down and drained. The blocks that the lane has kept are given back a while after the
+ * first of them, whether there is something to do or not; who has had nothing to do since is not woken.
+ */
 static void serve(struct worker *worker)
 {
+	uint64_t keep_ns = CLOCK_NEVER;
 	for (;;) {
-		grpc_event event = grpc_completion_queue_next(worker->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		grpc_event event = grpc_completion_queue_next(worker->queue, grpc_time(keep_ns), NULL);
 		if (event.type == GRPC_QUEUE_SHUTDOWN)
 			return;
-		struct arrival *arrival = event.tag;
-		arrival->run(arrival, worker, event.success);
+		if (event.type == GRPC_OP_COMPLETE) {
+			struct arrival *arrival = event.tag;
+			arrival->run(arrival, worker, event.success);
+			if (keep_ns == CLOCK_NEVER)
+				keep_ns = clock_deadline(KEEP_CACHE);
+		}
+		if (!clock_left(keep_ns)) {
+			arena_empty_cache(&worker->lane);
+			keep_ns = CLOCK_NEVER;
+		}
 	}
 }
 
@@ -223,6 +244,11 @@ void rpc_drain(struct rpc *rpc)
 {
 	store32_seq(&rpc->draining, 1);
 	health_set(rpc, false, true);
+}
+
+void rpc_tick(struct rpc *rpc)
+{
+	lanes_empty_caches(&rpc->lanes);
 }
 
 /* ------------------------------------------------------------------ stopping */

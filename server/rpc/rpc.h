@@ -67,6 +67,9 @@ int rpc_port(const struct rpc *rpc, size_t i);
 /* What grpc.health.v1 tells of "" and of every service; false from rpc_start on until the first call. Any thread. */
 void rpc_set_serving(struct rpc *rpc, bool serving);
 
+/* Once a second: lanes that nobody uses let go of memory that they keep. Any thread. */
+void rpc_tick(struct rpc *rpc);
+
 /*
  * New operations are answered UNAVAILABLE from here on, health tells NOT_SERVING and its watchers are let go; calls
  * that run or wait go on. Returns at once.

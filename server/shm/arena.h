@@ -187,17 +187,25 @@ static inline void block_retract(struct lane *lane, struct seg_block *block)
 }
 
 /*
- * Makes retired blocks free whose epoch has passed, and slabs without a used block into free chunks. Outside operations.
- * True if there are free chunks then, or will be.
+ * Makes retired blocks free whose epoch has passed, and slabs without a used block into free chunks, from chunk *next on:
+ * until the time until_ns, but of one chunk at least. *next is then where to go on. True: it has come to the end, and *next
+ * is 0 again. Outside operations.
  */
-bool arena_reclaim(struct lane *lane);
+bool arena_reclaim_some(struct lane *lane, uint32_t *next, uint64_t until_ns);
+/* The same for all chunks. */
+void arena_reclaim(struct lane *lane);
+/* A block in a lane's cache keeps its whole slab: for a lane that may not be used for long. Outside operations. */
+void arena_empty_cache(struct lane *lane);
 /*
- * The same, and waits (at most 0.1 s) until one can be had. Who is answered RESOURCE_EXHAUSTED calls it, outside operations,
+ * Both, and waits (at most 0.1 s) until a chunk can be had. Who is answered RESOURCE_EXHAUSTED calls it, outside operations,
  * and tries once more if it is true.
  */
 bool arena_make_room(struct lane *lane);
-/* Gives free chunks back to the kernel, but keeps `keep_chunks` committed ones. The server does it now and then, after arena_reclaim. */
-void arena_trim(struct lane *lane, uint32_t keep_chunks);
+/*
+ * Gives free chunks back to the kernel, but keeps `keep_chunks` committed ones: until the time until_ns, but one at least.
+ * False: there are more. The server does it now and then, after it has reclaimed.
+ */
+bool arena_trim(struct lane *lane, uint32_t keep_chunks, uint64_t until_ns);
 
 struct arena_stats {
 	uint64_t limit_bytes;

@@ -117,7 +117,7 @@ static void act_upkeep(struct lane *by, void *context)
 	arena_recover(by, by->shared, by->id);
 	lane_end(by);
 	arena_reclaim(by);
-	arena_trim(by, 1);
+	arena_trim(by, 1, CLOCK_NEVER);
 }
 
 static void act_reap(struct lane *by, void *context)
@@ -125,7 +125,7 @@ static void act_reap(struct lane *by, void *context)
 	act_retire(by, context);
 	arena_reclaim(by);
 	arena_make_room(by);
-	arena_trim(by, 0);
+	arena_trim(by, 0, CLOCK_NEVER);
 }
 
 static void act_close(struct lane *by, void *context)
@@ -190,7 +190,7 @@ static bool is_empty(void)
 	recover(&lane, &lane); /* our own cache back */
 	arena_reclaim(&lane);
 	arena_reclaim(&lane);
-	arena_trim(&lane, 0);
+	arena_trim(&lane, 0, CLOCK_NEVER);
 	arena_stats(&seg, &stats);
 	return stats.n_blocks == 0 && stats.used_bytes == 0 && stats.committed_bytes == 0 && is_accounted();
 }
@@ -333,7 +333,7 @@ static void work(struct lane *mine, struct table *t, unsigned seed)
 		if (put(mine, t, i, size) && rand_r(&seed) % 8 == 0)
 			arena_reclaim(mine);
 		if (rand_r(&seed) % 1000 == 0)
-			arena_trim(mine, 2);
+			arena_trim(mine, 2, CLOCK_NEVER);
 	}
 }
 

@@ -51,22 +51,15 @@ static void retire(struct lane *by, struct seg_block *block)
 	lane_end(by);
 }
 
-static void flush_cache(struct lane *by)
-{
-	lane_begin(by, SEG_OP_READ, 0);
-	arena_recover(by, by->shared, by->id);
-	lane_end(by);
-}
-
 /* The memory as it is when nobody keeps anything: all of it free, and given back to the kernel. */
 static void expect_empty(void)
 {
 	struct arena_stats stats;
 	struct stat st;
-	flush_cache(&lane);
+	arena_empty_cache(&lane);
 	arena_reclaim(&lane);
 	arena_reclaim(&lane); /* what the first one retired */
-	arena_trim(&lane, 0);
+	arena_trim(&lane, 0, CLOCK_NEVER);
 	arena_stats(&seg, &stats);
 	CU_ASSERT_EQUAL(stats.limit_bytes, LIMIT);
 	CU_ASSERT_EQUAL(stats.used_bytes, 0);
@@ -214,6 +207,45 @@ static void room_can_be_made_of_slabs_of_another_class(void)
 	expect_empty();
 }
 
+static uint32_t n_chunks_used(void)
+{
+	struct arena_stats stats;
+	arena_stats(&seg, &stats);
+	return stats.n_chunks_used;
+}
+
+static void a_slice_of_the_work_ends_when_its_time_is_over(void)
+{
+	uint32_t n = fill_up(64), next = 0, n_slices = 1;
+	for (uint32_t k = 0; k < n; k++)
+		release(&lane, kept[k]);
+	arena_empty_cache(&lane);
+	while (!arena_reclaim_some(&lane, &next, 0))
+		n_slices++;
+	CU_ASSERT_EQUAL(n_slices, LIMIT / SEG_CHUNK_SIZE);
+	CU_ASSERT_EQUAL(next, 0);
+	CU_ASSERT_EQUAL(n_chunks_used(), 0);
+	for (n_slices = 0; !arena_trim(&lane, 5, 0);)
+		n_slices++;
+	CU_ASSERT_EQUAL(n_slices, LIMIT / SEG_CHUNK_SIZE - 5);
+	expect_empty();
+}
+
+static void a_cache_keeps_its_slab_until_it_is_emptied(void)
+{
+	struct lane other = kit_lane(&seg);
+	struct seg_block *block;
+	CU_ASSERT_EQUAL_FATAL(alloc(&other, 64, &block), SABIR_OK);
+	release(&other, block);
+	arena_reclaim(&lane);
+	CU_ASSERT_EQUAL(n_chunks_used(), 1);
+	arena_empty_cache(&other);
+	arena_reclaim(&lane);
+	CU_ASSERT_EQUAL(n_chunks_used(), 0);
+	kit_lane_close(&other);
+	expect_empty();
+}
+
 /* ---------------------------------------------------------------- the model */
 
 #define N_MODEL 400
@@ -326,7 +358,7 @@ static void retire_all_sizes(void)
 		retire(&lane, block);
 		for (int k = 0; k < 5; k++) {
 			arena_reclaim(&lane);
-			arena_trim(&lane, 0);
+			arena_trim(&lane, 0, CLOCK_NEVER);
 			CU_ASSERT_EQUAL_FATAL(alloc(&lane, sizes[i], &again), SABIR_OK);
 			CU_ASSERT_PTR_NOT_EQUAL(again, block);
 			release(&lane, again);
@@ -373,11 +405,11 @@ static void trim_keeps_what_is_wanted_and_gives_back_the_rest(void)
 	struct stat st;
 	struct seg_block *block;
 	CU_ASSERT_EQUAL_FATAL(alloc(&lane, LIMIT / 2, &block), SABIR_OK);
-	arena_trim(&lane, 0);
+	arena_trim(&lane, 0, CLOCK_NEVER);
 	arena_stats(&seg, &stats);
 	CU_ASSERT_EQUAL(stats.committed_bytes, LIMIT / 2); /* what is used stays */
 	release(&lane, block);
-	arena_trim(&lane, 5);
+	arena_trim(&lane, 5, CLOCK_NEVER);
 	arena_stats(&seg, &stats);
 	CU_ASSERT_EQUAL(stats.committed_bytes, 5 * SEG_CHUNK_SIZE);
 	CU_ASSERT(!fstat(seg.fd, &st) && (uint64_t)st.st_blocks * 512 == seg.data_off + 5 * SEG_CHUNK_SIZE);
@@ -410,7 +442,7 @@ static void a_damaged_cache_ends_nobody(void)
 				release(&victim, block);
 		kit_lane_close(&victim);
 	}
-	flush_cache(&lane);
+	arena_empty_cache(&lane);
 	arena_reclaim(&lane);
 	struct seg_block *fine;
 	CU_ASSERT_EQUAL(alloc(&lane, 64, &fine), SABIR_OK);
@@ -469,6 +501,8 @@ int main(void)
 		KIT_TEST(the_largest_block_is_all_there_is),
 		KIT_TEST(exhaustion_is_an_error_and_passes),
 		KIT_TEST(room_can_be_made_of_slabs_of_another_class),
+		KIT_TEST(a_slice_of_the_work_ends_when_its_time_is_over),
+		KIT_TEST(a_cache_keeps_its_slab_until_it_is_emptied),
 		KIT_TEST(blocks_never_overlap),
 		KIT_TEST(blocks_of_several_processes_never_overlap),
 		KIT_TEST(blocks_that_others_free_are_used_again),

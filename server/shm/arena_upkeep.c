@@ -128,13 +128,13 @@ static bool all_free(const struct slab *slab)
  * A slab without a used block becomes a retired chunk. Its blocks are claimed one by one; while that lasts, and if it fails,
  * they are PRIVATE to this lane in a slab that refill_chunk names.
  */
-static bool dissolve_slab(struct lane *lane, uint32_t chunk)
+static void dissolve_slab(struct lane *lane, uint32_t chunk)
 {
 	struct segment *seg = lane->seg;
 	struct slab slab;
 	uint32_t n;
 	if (!slab_at(seg, chunk, &slab) || !all_free(&slab))
-		return false;
+		return;
 	store32_relaxed(&lane->shared->refill_chunk, chunk + 1);
 	fence_compiler();
 	for (n = 0; n < slab.n_blocks; n++) {
@@ -163,7 +163,6 @@ static bool dissolve_slab(struct lane *lane, uint32_t chunk)
 		set_hint(seg, slab.class_index, chunk);
 	}
 	store32_relaxed(&lane->shared->refill_chunk, 0);
-	return won;
 }
 
 enum room { NO_ROOM, ROOM_SOON, ROOM_NOW };
@@ -201,42 +200,57 @@ static bool wait_for_chunks(const struct segment *seg)
 	return false;
 }
 
-bool arena_reclaim(struct lane *lane)
+/* The work itself is an operation: chunks that others dissolve must not change under it. */
+static void reclaim_chunk(struct lane *lane, uint32_t chunk, uint64_t oldest)
 {
 	struct segment *seg = lane->seg;
-	bool any = false;
-	/* The work itself is an operation: chunks that others dissolve must not change under it. */
-	for (uint32_t w = 0; w < seg->n_hint_words; w++) {
-		uint64_t bits = load64_seq(&seg->hints[SEG_HINT_LIMBO * seg->n_hint_words + w]);
-		uint64_t oldest = epoch_oldest(seg);
-		for (; bits; bits &= bits - 1) {
-			uint32_t chunk = w * 64 + (uint32_t)__builtin_ctzll(bits);
-			if (chunk >= seg->n_chunks)
-				break;
-			lane_begin(lane, SEG_OP_READ, 0);
-			store32_relaxed(&lane->shared->refill_chunk, chunk + 1);
-			reap_slab(lane, chunk, oldest);
-			store32_relaxed(&lane->shared->refill_chunk, 0);
-			lane_end(lane);
-		}
-	}
-	for (uint32_t chunk = 0; chunk < seg->n_chunks; chunk++) {
-		if (chunk_state(load64_relaxed(&seg->chunks[chunk].word)) != SEG_CHUNK_SLAB)
-			continue;
+	uint64_t retired = load64_seq(&seg->hints[SEG_HINT_LIMBO * seg->n_hint_words + chunk / 64]);
+	bool is_slab = chunk_state(load64_relaxed(&seg->chunks[chunk].word)) == SEG_CHUNK_SLAB;
+	if (retired & 1ull << (chunk % 64)) {
 		lane_begin(lane, SEG_OP_READ, 0);
-		any |= dissolve_slab(lane, chunk);
+		store32_relaxed(&lane->shared->refill_chunk, chunk + 1);
+		reap_slab(lane, chunk, oldest);
+		store32_relaxed(&lane->shared->refill_chunk, 0);
 		lane_end(lane);
 	}
-	return any || look_for_chunks(seg) != NO_ROOM;
+	if (is_slab) {
+		lane_begin(lane, SEG_OP_READ, 0);
+		dissolve_slab(lane, chunk);
+		lane_end(lane);
+	}
+}
+
+bool arena_reclaim_some(struct lane *lane, uint32_t *next, uint64_t until_ns)
+{
+	uint64_t oldest = epoch_oldest(lane->seg);
+	uint32_t chunk = *next, n_chunks = lane->seg->n_chunks;
+	while (chunk < n_chunks) {
+		reclaim_chunk(lane, chunk++, oldest);
+		if (!clock_left(until_ns))
+			break;
+	}
+	*next = chunk < n_chunks ? chunk : 0;
+	return *next == 0;
+}
+
+void arena_reclaim(struct lane *lane)
+{
+	uint32_t next = 0;
+	(void)arena_reclaim_some(lane, &next, CLOCK_NEVER);
+}
+
+void arena_empty_cache(struct lane *lane)
+{
+	lane_begin(lane, SEG_OP_READ, 0);
+	arena_recover(lane, lane->shared, lane->id);
+	lane_end(lane);
 }
 
 bool arena_make_room(struct lane *lane)
 {
-	/* A block in our own cache would keep its whole slab. */
-	lane_begin(lane, SEG_OP_READ, 0);
-	arena_recover(lane, lane->shared, lane->id);
-	lane_end(lane);
-	return arena_reclaim(lane) && wait_for_chunks(lane->seg);
+	arena_empty_cache(lane);
+	arena_reclaim(lane);
+	return wait_for_chunks(lane->seg);
 }
 
 /* ---------------------------------------------------------------- recovery */

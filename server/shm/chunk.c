@@ -166,7 +166,7 @@ void chunk_recover(struct lane *by, uint32_t dead_id)
 	}
 }
 
-void arena_trim(struct lane *lane, uint32_t keep_chunks)
+bool arena_trim(struct lane *lane, uint32_t keep_chunks, uint64_t until_ns)
 {
 	struct segment *seg = lane->seg;
 	uint64_t oldest = epoch_oldest(seg);
@@ -184,5 +184,8 @@ void arena_trim(struct lane *lane, uint32_t keep_chunks)
 		FAULT("chunk.punched");
 		store64_release(&seg->chunks[i].word, failed ? SEG_CHUNK_IDLE : SEG_CHUNK_FREE);
 		note_free(seg, i);
+		if (!clock_left(until_ns))
+			return false;
 	}
+	return true;
 }

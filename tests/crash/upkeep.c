@@ -61,7 +61,7 @@ static enum sabir_error keep_up_memory(const struct upkeep *u)
 {
 	object_sweep(u->lane);
 	arena_reclaim(u->lane);
-	arena_trim(u->lane, 0);
+	arena_trim(u->lane, 0, CLOCK_NEVER);
 	return SABIR_OK;
 }
 

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!play.dead)
 		owner_recover(server, play.world->lane[VICTIM].owner);
 	object_sweep(server);
-	arena_trim(server, 1);
+	arena_trim(server, 1, CLOCK_NEVER);
 	run_all();
 	play_end(&play);
 	return 0;

@@ -203,7 +203,7 @@ static void do_upkeep(struct play *p, unsigned event, struct lane *lane)
 		collect(p, lane);
 		break;
 	case EVENT_TRIM:
-		arena_trim(lane, 1);
+		arena_trim(lane, 1, CLOCK_NEVER);
 		break;
 	case EVENT_DUE:
 		upkeep_due(lane, p->how & PLAY_WAIT ? 0 : 2 * CHANGE_IDLE_NS);
