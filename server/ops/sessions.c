@@ -21,7 +21,6 @@
  */
 #include "server/ops/sessions.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,61 +29,16 @@
 #include "server/base/clock.h"
 #include "server/base/utf8.h"
 #include "server/objects/object.h"
-#include "server/ops/deadlines.h"
 #include "server/ops/session_end.h"
 #include "server/ops/session_record.h"
+#include "server/ops/sessions_parts.h"
 
 #define RETRY_FIRST (10 * CLOCK_MILLISECOND)
 #define RETRY_MOST CLOCK_SECOND
 #define MIN_BUCKETS 64u
-#define SLICE (5 * CLOCK_MILLISECOND)
-#define LEAST_AT_ONCE 8u /* what a slice begins with costs the same for one */
 
 _Static_assert(SESSION_TOKEN_LEN == TOKEN_TEXT_LEN, "a token's text is as long as it is said to be");
 _Static_assert(SESSION_PEER_SIZE == SESSION_RECORD_PEER_SIZE, "a record has room for the peer");
-
-enum state {
-	LIVE,
-	ENDING,
-	RECOVERING,
-};
-
-struct session {
-	struct session *next;    /* in the bucket, then among the ripe */
-	uint8_t key[TOKEN_SIZE]; /* its token, or the print of that */
-	bool foreign;            /* it is the print: a former server has opened it, and nobody has come yet */
-	enum state state;
-	uint32_t index; /* of the owner's entry */
-	uint64_t owner;
-	uint32_t uses;
-	uint64_t n_calls;
-	uint64_t lease_ns;
-	uint64_t used_ns; /* when the last use ended */
-	bool lapsed;      /* once since then, and it was given another lease */
-	uint64_t retry_ns;
-	uint64_t open_time_ns;
-	bool adopted;    /* a former server has opened it */
-	uint32_t n_lost; /* of its answers: see session_recover */
-	struct deadline deadline;
-	struct session_extra *extra;
-	char label[SESSION_LABEL_SIZE];
-	char peer[SESSION_PEER_SIZE];
-};
-
-struct sessions {
-	pthread_mutex_t mutex;
-	struct sessions_options options;
-	struct park *park;
-	size_t count; /* those that end included */
-	struct deadlines deadlines;
-	struct session **by_owner; /* [n_owners] */
-	struct session **buckets;  /* by key: the LIVE ones */
-	uint32_t n_foreign;        /* of them */
-	uint32_t n_buckets;        /* a power of two */
-	struct session *ripe;      /* RECOVERING, when it is their turn */
-	struct session **ripe_end;
-	uint32_t at_once; /* so many of them; LEAST_AT_ONCE to OWNERS_AT_ONCE */
-};
 
 struct sessions *sessions_new(const struct sessions_options *options, struct park *park)
 {
@@ -192,8 +146,7 @@ static struct session *find(struct sessions *all, struct span text)
 
 /* ---------------------------------------------------------------- the end */
 
-/* With the mutex held. Returns whether whoever sleeps until sessions_next() must look again. */
-static bool look_at(struct sessions *all, struct session *s, uint64_t ns)
+bool sessions_look_at(struct sessions *all, struct session *s, uint64_t ns)
 {
 	deadlines_remove(&all->deadlines, &s->deadline);
 	s->deadline.ns = ns;
@@ -214,8 +167,7 @@ static void drop(struct sessions *all, struct session *s)
 	free(s);
 }
 
-/* With the mutex held. False: it is not ENDING, or still in use. */
-static bool begin_recovery(struct session *s)
+bool session_begin_recovery(struct session *s)
 {
 	if (s->state != ENDING || s->uses)
 		return false;
@@ -235,7 +187,7 @@ static void finish(struct sessions *all, struct session *s, const struct session
 	if (its->error) {
 		s->state = ENDING;
 		s->retry_ns = !s->retry_ns ? RETRY_FIRST : s->retry_ns * 2 > RETRY_MOST ? RETRY_MOST : s->retry_ns * 2;
-		sooner = look_at(all, s, clock_deadline(s->retry_ns));
+		sooner = sessions_look_at(all, s, clock_deadline(s->retry_ns));
 	} else {
 		drop(all, s);
 	}
@@ -243,8 +195,7 @@ static void finish(struct sessions *all, struct session *s, const struct session
 	tell_sooner(all, sooner);
 }
 
-/* Up to OWNERS_AT_ONCE. With the mutex held, which is let go meanwhile; they are RECOVERING. */
-static void recover(struct sessions *all, struct session *const *those, uint32_t n, struct lane *lane)
+void sessions_recover_some(struct sessions *all, struct session *const *those, uint32_t n, struct lane *lane)
 {
 	struct session_end ends[OWNERS_AT_ONCE];
 	pthread_mutex_unlock(&all->mutex);
@@ -274,8 +225,7 @@ struct session_extra *session_keep_extra(struct sessions *all, struct session *s
 	return extra;
 }
 
-/* With the mutex held, which is let go meanwhile. */
-static void begin_end(struct sessions *all, struct session *s)
+void session_begin_end(struct sessions *all, struct session *s)
 {
 	take_out(all, s);
 	s->state = ENDING;
@@ -291,12 +241,12 @@ static void begin_end(struct sessions *all, struct session *s)
 	s->uses--;
 }
 
-/* The same; the session may be gone afterwards. */
+/* With the mutex held, which is let go meanwhile; the session may be gone afterwards. */
 static void end(struct sessions *all, struct session *s, struct lane *lane)
 {
-	begin_end(all, s);
-	if (begin_recovery(s))
-		recover(all, &s, 1, lane);
+	session_begin_end(all, s);
+	if (session_begin_recovery(s))
+		sessions_recover_some(all, &s, 1, lane);
 }
 
 enum sabir_error sessions_close(struct sessions *all, struct span token, struct lane *lane)
@@ -371,7 +321,7 @@ static void enter(struct sessions *all, struct session *s, bool *sooner)
 	all->count++;
 	if (s->state == LIVE)
 		put_in(all, s);
-	*sooner = look_at(all, s, s->used_ns + (s->state == LIVE ? s->lease_ns : 0));
+	*sooner = sessions_look_at(all, s, s->used_ns + (s->state == LIVE ? s->lease_ns : 0));
 }
 
 /* With the mutex held. */
@@ -510,7 +460,7 @@ void session_release(struct sessions *all, struct session *s)
 	if (!--s->uses) {
 		s->used_ns = clock_now();
 		if (s->state == ENDING)
-			sooner = look_at(all, s, s->used_ns);
+			sooner = sessions_look_at(all, s, s->used_ns);
 	}
 	pthread_mutex_unlock(&all->mutex);
 	tell_sooner(all, sooner);
@@ -558,85 +508,4 @@ size_t sessions_count(struct sessions *all)
 	size_t count = all->count;
 	pthread_mutex_unlock(&all->mutex);
 	return count;
-}
-
-/* ---------------------------------------------------------------- time */
-
-#define SESSION_OF(node) ((struct session *)((uint8_t *)(node)-offsetof(struct session, deadline)))
-
-uint64_t sessions_next(struct sessions *all)
-{
-	pthread_mutex_lock(&all->mutex);
-	struct deadline *first = deadlines_first(&all->deadlines);
-	uint64_t ns = all->ripe ? 0 : first ? first->ns : CLOCK_NEVER;
-	pthread_mutex_unlock(&all->mutex);
-	return ns;
-}
-
-/*
- * When a session ends that is not used. We are late: this process stood still, or was not given the processor, and what
- * the client has sent in time may be in a socket, unread. Then its lease runs once more.
- */
-#define LATE_NS (20 * CLOCK_MILLISECOND)
-
-static uint64_t end_of(struct session *s, uint64_t now_ns)
-{
-	if (s->uses)
-		return now_ns + s->lease_ns;
-	if (s->lapsed || now_ns < s->deadline.ns + LATE_NS)
-		return s->used_ns + s->lease_ns;
-	s->lapsed = true;
-	s->used_ns = now_ns;
-	return now_ns + s->lease_ns;
-}
-
-/* With the mutex held, which is let go meanwhile; the session's time has come. */
-static void look(struct sessions *all, struct session *s, uint64_t now_ns)
-{
-	uint64_t end_ns = end_of(s, now_ns);
-
-	deadlines_remove(&all->deadlines, &s->deadline);
-	if (s->state == LIVE && end_ns > now_ns) {
-		(void)look_at(all, s, end_ns);
-		return;
-	}
-	if (s->state == LIVE)
-		begin_end(all, s);
-	if (!begin_recovery(s))
-		return;
-	s->next = NULL;
-	*all->ripe_end = s;
-	all->ripe_end = &s->next;
-}
-
-/* Some that are ripe; as many as may take the time of a slice, by what it took the last time. */
-static void recover_ripe(struct sessions *all, struct lane *lane)
-{
-	struct session *those[OWNERS_AT_ONCE];
-	uint64_t begun_ns = clock_now();
-	uint32_t n = 0;
-
-	while (all->ripe && n < all->at_once) {
-		those[n++] = all->ripe;
-		all->ripe = all->ripe->next;
-	}
-	if (!all->ripe)
-		all->ripe_end = &all->ripe;
-	if (n)
-		recover(all, those, n, lane);
-	if (clock_now() - begun_ns > SLICE)
-		all->at_once = all->at_once / 2 < LEAST_AT_ONCE ? LEAST_AT_ONCE : all->at_once / 2;
-	else
-		all->at_once = all->at_once * 2 > OWNERS_AT_ONCE ? OWNERS_AT_ONCE : all->at_once * 2;
-}
-
-void sessions_expire(struct sessions *all, struct lane *lane, uint64_t now_ns)
-{
-	struct deadline *first;
-
-	pthread_mutex_lock(&all->mutex);
-	while ((first = deadlines_first(&all->deadlines)) && first->ns <= now_ns)
-		look(all, SESSION_OF(first), now_ns);
-	recover_ripe(all, lane);
-	pthread_mutex_unlock(&all->mutex);
 }
