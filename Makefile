@@ -317,7 +317,7 @@ FUZZ_SHARED_C := $(addprefix tests/fuzz/,stage.c moment.c mutate.c seeds.c play.
 LOADS_C := $(addprefix tests/fuzz/,loads.c inputs.c)
 TWICE := $(O)/tests/fuzz/twice $(O)/tests/fuzz/firsts
 FUZZ_PROGRAMS := $(patsubst %.c,$(O)/%,$(filter-out $(FUZZ_SHARED_C) $(LOADS_C) $(TWICE:$(O)/%=%.c),$(FUZZ_C)))
-FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/% server/rpc/%_wire.c,$(SRC)) server/rpc/schema.c server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c) $(WIRE_O) $(SERVER_GEN_O)
+FUZZ_O := $(call OBJ,$(CORE_C) $(filter server/snapshot/% server/rpc/%_wire.c,$(SRC)) server/rpc/schema.c server/main/config.c server/main/setting.c server/main/runtime.c $(FUZZ_SHARED_C) tests/crash/world.c tests/crash/scenario.c tests/crash/scenario_queue.c) $(WIRE_O) $(SERVER_GEN_O)
 FUZZ_WRAP := $(addprefix -Xlinker --wrap=,clock_gettime nanosleep syscall getrandom fallocate mmap)
 # A path is one of the product, not of what makes the inputs.
 ifeq ($(VARIANT),fuzz)

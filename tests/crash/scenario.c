@@ -1,41 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scenarios, by service and operation. Every operation of the table that works on shared memory is here, or in
- * scenario_sessions.c or scenario_typed.c, in the states in which it takes another path that we know of; the sweep fails if
- * one has none.
+ * scenario_queue.c, scenario_sessions.c or scenario_typed.c, in the states in which it takes another path that we know of;
+ * the sweep fails if one has none.
  */
-#include "tests/crash/scenario.h"
+#include "tests/crash/scenario_parts.h"
 
 /* Most have no `steps`. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-#define MAKE "ManagerService/Create name='o' "
-#define O "={name='o'}"
-#define TEN "10*"
-
-#define QUEUE MAKE "queue={}\n"
-#define QUEUE_3 MAKE "queue={max_items=3}\n"
-#define PUT "QueueService/Put queue" O " item=$%\n"
-#define GET "QueueService/Get queue" O " timeout={}\n"
-#define TASKS MAKE "queue={tasks=true}\n"
-#define LEASE "QueueService/Get queue" O " timeout={} lease_duration={seconds=1000}\n"
-#define DICT MAKE "dict={}\n"
-#define SET "DictService/Set dict" O " key=$% value=$%\n"
 #define LIST MAKE "list={}\n"
 #define APPEND "ListService/Append list" O " item=$%\n"
 #define PIPE MAKE "pipe={}\nvictim PipeService/Open pipe" O " end=0\nPipeService/Open pipe" O " end=1\n"
 #define PIPES PIPE "PipeService/Open pipe" O " end=0\n"
 #define NAMESPACE MAKE "namespace={}\n"
 #define ATTRIBUTE "NamespaceService/Set namespace" O " name='a%' value=$%\n"
-#define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
 
-/* An object without a name, behind that which refers to it: held by the victim alone, or by nobody. */
-#define THING "victim ManagerService/Create value={type_code=10}\n"
-#define A_LIST "victim ManagerService/Create list={}\n"
+/* An object without a name, behind that which refers to it: nobody holds it. */
 #define LET_GO THING "victim ManagerService/Release object={handle=&}\n"
-
-/* What is found of the object that stands beside those of every scenario. */
-#define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
 
 const struct scenario scenarios[] = {
 	/* ManagerService */
@@ -99,143 +81,6 @@ const struct scenario scenarios[] = {
 	{ "a queue", QUEUE PUT, "ManagerService/Describe object" O },
 	{ "set", DICT, "ManagerService/SetTtl object" O " ttl={seconds=1000}" },
 	{ "taken off", MAKE "ttl={seconds=1000} dict={}\n", "ManagerService/SetTtl object" O " ttl={}" },
-
-	/* QueueService: plain */
-	{ "new slab", QUEUE, "QueueService/Put queue" O " item=$'~3000~'" },
-	{ "empty", QUEUE, "QueueService/Put queue" O " item=$7" },
-	{ "some", QUEUE TEN PUT, "QueueService/Put queue" O " item=$7" },
-	{ "full", QUEUE_3 "3*" PUT, "QueueService/Put queue" O " item=$7 timeout={}" },
-	{ "full but for one", QUEUE_3 "2*" PUT, "QueueService/Put queue" O " item=$7" },
-	{ "segment's last slot", QUEUE "55*" PUT, "QueueService/Put queue" O " item=$7" },
-	{ "segment's end", QUEUE "56*" PUT, "QueueService/Put queue" O " item=$7" },
-	{ "used and empty again", QUEUE "57*" PUT "57*" GET, "QueueService/Put queue" O " item=$7" },
-	{ "by who has put before", QUEUE "victim 2*" PUT, "QueueService/Put queue" O " item=$7" },
-	{ "large item", QUEUE, "QueueService/Put queue" O " item=$'~5000~'" },
-	{ "item larger than a chunk", QUEUE, "QueueService/Put queue" O " item=$'~270000~'" },
-	{ "closed", QUEUE PUT "QueueService/Close queue" O "\n", "QueueService/Put queue" O " item=$7" },
-	{ "empty", QUEUE, "QueueService/PutMany queue" O " items=$7 items=$'eight' items=$9" },
-	{ "as many as fit", QUEUE_3 PUT, "QueueService/PutMany queue" O " items=$7 items=$8 items=$9 items=$10" },
-	{ "segment's end", QUEUE "55*" PUT, "QueueService/PutMany queue" O " items=$7 items=$8 items=$9" },
-#define FIVE_ITEMS " items=$1 items=$2 items=$3 items=$4 items=$5"
-#define MANY_ITEMS FIVE_ITEMS FIVE_ITEMS FIVE_ITEMS FIVE_ITEMS
-	{ "more than a segment has slots", QUEUE PUT, "QueueService/PutMany queue" O MANY_ITEMS MANY_ITEMS MANY_ITEMS },
-	{ "large items", QUEUE PUT, "QueueService/PutMany queue" O " items=$'~5000~' items=$'~300~' items=$'~5000~'" },
-	{ "an item larger than a chunk", QUEUE PUT, "QueueService/PutMany queue" O " items=$1 items=$'~270000~'" },
-	{ "empty", QUEUE, "QueueService/Get queue" O " timeout={}" },
-	{ "one", QUEUE PUT, "QueueService/Get queue" O },
-	{ "some", QUEUE TEN PUT, "QueueService/Get queue" O },
-	{ "bounded", QUEUE_3 "3*" PUT, "QueueService/Get queue" O },
-	{ "in the midst of a chain", QUEUE "QueueService/PutMany queue" O " items=$1 items=$2 items=$3\n" GET,
-	  "QueueService/Get queue" O },
-	{ "segment's last slot", QUEUE "60*" PUT "55*" GET, "QueueService/Get queue" O },
-	{ "segment's end", QUEUE "60*" PUT "56*" GET, "QueueService/Get queue" O },
-	{ "by who has got before", QUEUE TEN PUT "victim 2*" GET, "QueueService/Get queue" O },
-	{ "large item", QUEUE "QueueService/Put queue" O " item=$'~5000~'\n", "QueueService/Get queue" O },
-	{ "closed and drained", QUEUE PUT "QueueService/Close queue" O "\n" GET, "QueueService/Get queue" O },
-	{ "some", QUEUE TEN PUT, "QueueService/GetMany queue" O " max_items=3" },
-	{ "all", QUEUE TEN PUT, "QueueService/GetMany queue" O " max_items=99" },
-	{ "over a segment's end", QUEUE "60*" PUT "54*" GET, "QueueService/GetMany queue" O " max_items=4" },
-	{ "some", QUEUE TEN PUT, "undo:QueueService/Get queue" O },
-	{ "last", QUEUE PUT, "undo:QueueService/Get queue" O },
-	{ "large item", QUEUE "QueueService/Put queue" O " item=$'~5000~'\n", "undo:QueueService/Get queue" O },
-#define FROM_3 " items=$3 items=$4 items=$5 items=$6 items=$7 items=$8 items=$9\n"
-#define LEFT(n, first) "  QueueService/Size OK size=" n "\n  QueueService/GetMany OK" first FROM_3
-#define LEFT_OF_TASKS(n, first)                                                                                        \
-	"  QueueService/Size OK size=" n "\n  QueueService/Requeue OK \n  QueueService/GetMany OK" first FROM_3
-#define QUEUE_O "2 kind 1 'o' flags 0 closed 0 ephemeral 0\n"
-#define TASKS_O "2 kind 16 'o' flags 0 closed 0 ephemeral 0\n"
-	{ "some", QUEUE TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3",
-	  OTHER QUEUE_O LEFT("8", " items=$2") "\0" OTHER QUEUE_O LEFT("9", " items=$1 items=$2") "\0" },
-	{ "some", QUEUE "3*" PUT, "QueueService/Peek queue" O },
-	{ "some", QUEUE "3*" PUT, "QueueService/Size queue" O },
-	{ "some", QUEUE TEN PUT, "QueueService/Clear queue" O },
-	{ "bounded", QUEUE_3 "3*" PUT, "QueueService/Clear queue" O },
-	{ "empty", QUEUE, "QueueService/Clear queue" O },
-	{ "some", QUEUE "3*" PUT, "QueueService/Close queue" O },
-	{ "closed", QUEUE "QueueService/Close queue" O "\n", "QueueService/Close queue" O },
-
-#define PUT_REF "QueueService/Put queue" O " item=$*&\n"
-	{ "reference", QUEUE PUT THING, "QueueService/Put queue" O " item=$*&" },
-	{ "reference in a list", QUEUE PUT THING, "QueueService/Put queue" O " item=$[$1 $*&]" },
-	{ "references", QUEUE PUT THING, "QueueService/PutMany queue" O " items=$*& items=$1 items=$*&" },
-	{ "reference", QUEUE THING PUT_REF, "QueueService/Get queue" O },
-	{ "references", QUEUE PUT THING "2*" PUT_REF, "QueueService/GetMany queue" O " max_items=2" },
-	{ "reference", QUEUE THING PUT_REF PUT, "undo:QueueService/Get queue" O },
-	{ "reference", QUEUE THING PUT_REF PUT, "QueueService/Clear queue" O },
-
-	/* QueueService: tasks */
-	{ "tasks, empty", TASKS, "QueueService/Put queue" O " item=$7" },
-	{ "tasks, some", TASKS TEN PUT, "QueueService/Put queue" O " item=$7" },
-	{ "tasks, full", MAKE "queue={tasks=true max_items=2}\n2*" PUT,
-	  "QueueService/Put queue" O " item=$7 timeout={}" },
-	{ "tasks, delayed", TASKS PUT, "QueueService/Put queue" O " item=$7 delay={seconds=1000} ttl={seconds=9000}" },
-	{ "lifo", MAKE "queue={discipline=2}\n" TEN PUT, "QueueService/Put queue" O " item=$7" },
-	{ "priority", MAKE "queue={discipline=3}\n" TEN PUT, "QueueService/Put queue" O " item=$7 priority=-5" },
-	{ "joinable", MAKE "queue={joinable=true}\n", "QueueService/Put queue" O " item=$7" },
-	{ "id", MAKE "queue={dedup_window={seconds=900}}\n", "QueueService/Put queue" O " item=$7 dedup_id='x'" },
-	{ "id, again", MAKE "queue={dedup_window={seconds=900}}\nQueueService/Put queue" O " item=$7 dedup_id='x'\n",
-	  "QueueService/Put queue" O " item=$8 dedup_id='x'" },
-	{ "tasks, large item", TASKS, "QueueService/Put queue" O " item=$'~5000~'" },
-	{ "tasks", TASKS PUT, "QueueService/PutMany queue" O " items=$7 items=$8 items=$9" },
-	{ "tasks, many", TASKS PUT, "QueueService/PutMany queue" O MANY_ITEMS },
-	{ "tasks, some", TASKS TEN PUT, "QueueService/Get queue" O },
-	{ "lifo", MAKE "queue={discipline=2}\n" TEN PUT, "QueueService/Get queue" O },
-	{ "priority", MAKE "queue={discipline=3}\n" TEN PUT, "QueueService/Get queue" O },
-	{ "lease", TASKS TEN PUT, "QueueService/Get queue" O " lease_duration={seconds=1000}" },
-	{ "tasks", TASKS TEN PUT, "QueueService/GetMany queue" O " max_items=3" },
-	{ "tasks, some", TASKS TEN PUT, "undo:QueueService/Get queue" O },
-	{ "tasks, last, closed", TASKS PUT "QueueService/Close queue" O "\n", "undo:QueueService/Get queue" O },
-	{ "lifo", MAKE "queue={discipline=2}\n" TEN PUT, "undo:QueueService/Get queue" O },
-	{ "priority", MAKE "queue={discipline=3 joinable=true}\n" TEN PUT, "undo:QueueService/Get queue" O },
-	{ "tasks, ttl", TASKS "QueueService/Put queue" O " item=$7 ttl={seconds=9000}\n",
-	  "undo:QueueService/Get queue" O },
-	{ "lease", TASKS TEN PUT, "undo:QueueService/Get queue" O " lease_duration={seconds=1000}" },
-	{ "tasks", TASKS TEN PUT, "undo:QueueService/GetMany queue" O " max_items=3",
-	  OTHER TASKS_O LEFT_OF_TASKS("8", " items=$0") "\0" OTHER TASKS_O LEFT_OF_TASKS("9",
-											 " items=$0 items=$1") "\0" },
-	{ "tasks", TASKS TEN PUT, "QueueService/Peek queue" O },
-	{ "tasks", TASKS TEN PUT LEASE, "QueueService/Size queue" O },
-	{ "tasks", TASKS TEN PUT LEASE, "QueueService/Clear queue" O },
-	{ "tasks", TASKS TEN PUT, "QueueService/Close queue" O },
-	{ "joinable, one left", MAKE "queue={joinable=true}\n" PUT GET, "QueueService/TaskDone queue" O },
-	{ "joinable, some left", MAKE "queue={joinable=true}\n3*" PUT GET, "QueueService/TaskDone queue" O },
-	{ "joinable, all done", MAKE "queue={joinable=true}\n", "QueueService/Join queue" O },
-	{ "joinable, some left", MAKE "queue={joinable=true}\n" PUT, "QueueService/Join queue" O " timeout={}" },
-	{ "own", TASKS TEN PUT "victim " LEASE, "QueueService/Ack queue" O " lease_token=@" },
-	{ "another's", TASKS TEN PUT LEASE, "QueueService/Ack queue" O " lease_token=@" },
-	{ "at once", TASKS TEN PUT LEASE, "QueueService/Nack queue" O " lease_token=@" },
-	{ "own, later", TASKS TEN PUT "victim " LEASE,
-	  "QueueService/Nack queue" O " lease_token=@ delay={seconds=1000}" },
-	{ "its last attempt", MAKE "queue={tasks=true max_attempts=1}\n" PUT LEASE,
-	  "QueueService/Nack queue" O " lease_token=@" },
-	{ "its last attempt, dead-letter queue",
-	  MAKE "queue={tasks=true max_attempts=1 dead_letter='p'}\n" PUT LEASE
-	       "ManagerService/Create name='p' queue={tasks=true}\n",
-	  "QueueService/Nack queue" O " lease_token=@" },
-	{ "own", TASKS TEN PUT "victim " LEASE,
-	  "QueueService/Extend queue" O " lease_token=@ lease_duration={seconds=5000}" },
-	{ "another's", TASKS TEN PUT LEASE,
-	  "QueueService/Extend queue" O " lease_token=@ lease_duration={seconds=5000}" },
-	{ "tasks", TASKS TEN PUT, "QueueService/Pause queue" O },
-	{ "tasks", TASKS TEN PUT "QueueService/Pause queue" O "\n", "QueueService/Resume queue" O },
-	{ "dead ones",
-	  MAKE "queue={tasks=true max_attempts=1}\n" PUT LEASE "QueueService/Nack queue" O " lease_token=@\n",
-	  "QueueService/Requeue queue" O },
-	{ "to another", TASKS PUT "ManagerService/Create name='p' queue={tasks=true}\n",
-	  "QueueService/Requeue queue" O " to={name='p'} max_items=1" },
-	{ "tasks, reference", TASKS PUT THING, "QueueService/Put queue" O " item=$*&" },
-	{ "priority, reference", MAKE "queue={discipline=3}\n" PUT THING,
-	  "QueueService/Put queue" O " item=$*& priority=-5" },
-	{ "lease, reference", TASKS THING PUT_REF PUT, "QueueService/Get queue" O " lease_duration={seconds=1000}" },
-	{ "tasks, reference", TASKS THING PUT_REF PUT, "undo:QueueService/Get queue" O },
-	{ "own, reference", TASKS THING PUT_REF "victim " LEASE, "QueueService/Ack queue" O " lease_token=@" },
-	{ "own, reference", TASKS THING PUT_REF "victim " LEASE, "QueueService/Nack queue" O " lease_token=@" },
-	{ "its last attempt, dead-letter queue, reference",
-	  "ManagerService/Create name='p' queue={tasks=true}\n" MAKE
-	  "queue={tasks=true max_attempts=1 dead_letter='p'}\n" THING PUT_REF "victim " LEASE,
-	  "QueueService/Nack queue" O " lease_token=@" },
-	{ "to another, reference", TASKS "ManagerService/Create name='p' queue={tasks=true}\n" THING PUT_REF,
-	  "QueueService/Requeue queue" O " to={name='p'} max_items=1" },
 
 	/* ValueService */
 	{ "int64", MAKE "value={type_code=10}\n", "ValueService/Get value" O },

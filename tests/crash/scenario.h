@@ -48,19 +48,30 @@ struct scenario {
 	const char *answer, *before, *after;
 };
 
-/* Requests, functions of typed.h, what is about sessions, and waits. */
-extern const struct scenario scenarios[], typed_scenarios[], session_scenarios[], wait_scenarios[];
-extern const size_t n_scenarios, n_typed_scenarios, n_session_scenarios, n_wait_scenarios;
+/* Requests, those of queues, functions of typed.h, what is about sessions, and waits. */
+extern const struct scenario scenarios[], queue_scenarios[], typed_scenarios[], session_scenarios[], wait_scenarios[];
+extern const size_t n_scenarios, n_queue_scenarios, n_typed_scenarios, n_session_scenarios, n_wait_scenarios;
 
+/* The requests alone: the fuzzers begin with them. */
+static inline size_t scenario_request_count(void)
+{
+	return n_scenarios + n_queue_scenarios;
+}
+static inline const struct scenario *scenario_request_at(size_t i)
+{
+	return i < n_scenarios ? &scenarios[i] : &queue_scenarios[i - n_scenarios];
+}
+
+/* All. */
 static inline size_t scenario_count(void)
 {
-	return n_scenarios + n_typed_scenarios + n_session_scenarios + n_wait_scenarios;
+	return scenario_request_count() + n_typed_scenarios + n_session_scenarios + n_wait_scenarios;
 }
 static inline const struct scenario *scenario_at(size_t i)
 {
-	if (i < n_scenarios)
-		return &scenarios[i];
-	i -= n_scenarios;
+	if (i < scenario_request_count())
+		return scenario_request_at(i);
+	i -= scenario_request_count();
 	if (i < n_typed_scenarios)
 		return &typed_scenarios[i];
 	i -= n_typed_scenarios;

@@ -3,13 +3,10 @@
  * Scenarios of sessions and of holds: what a session is to a remote program, and who has objects without a name. The victim is a
  * server; who else is there as in all scenarios, sessions besides.
  */
-#include "tests/crash/scenario.h"
+#include "tests/crash/scenario_parts.h"
 
 /* None has `steps`. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-
-#define MAKE "ManagerService/Create name='o' "
-#define O "={name='o'}"
 
 #define OPEN "SessionService/Open label='remote' lease_duration={seconds=100}\n"
 #define CLOSE "SessionService/Close token='^'"

@@ -3,26 +3,15 @@
  * Scenarios of functions: what libsabir does on the memory by itself, where a program calls it by its C name, and what the
  * server does of itself. The sweep fails if one of typed.h's has none.
  */
-#include "tests/crash/scenario.h"
+#include "tests/crash/scenario_parts.h"
 
 /* Most have no `steps`. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-#define MAKE "ManagerService/Create name='o' "
-#define O "={name='o'}"
-#define TEN "10*"
-
-#define QUEUE MAKE "queue={}\n"
-#define QUEUE_3 MAKE "queue={max_items=3}\n"
-#define PUT "QueueService/Put queue" O " item=$%\n"
-#define TASKS MAKE "queue={tasks=true}\n"
 #define LEASE_OF(time) "QueueService/Get queue" O " timeout={} lease_duration={" time "}\n"
-#define DICT MAKE "dict={}\n"
-#define SET "DictService/Set dict" O " key=$% value=$%\n"
 #define VALUE MAKE "value={type_code=10}\n"
 /* An object without a name that nobody holds. */
 #define NOBODYS(kind) "ManagerService/Create " kind "={}\nManagerService/Release object={handle=&}\n"
-#define INT_ARRAY MAKE "array={type_code=6 length=300}\n"
 
 const struct scenario typed_scenarios[] = {
 	{ "empty", QUEUE, "sabir_queue_put" },
@@ -111,7 +100,6 @@ const struct scenario typed_scenarios[] = {
 	{ "by who has its items", QUEUE TEN PUT "victim " SLOT "victim 2*" LOAN, "ManagerService/Delete object" O },
 	{ "others have its items", QUEUE TEN PUT SLOT "2*" LOAN, "QueueService/Clear queue" O },
 	{ "by who has its items", QUEUE TEN PUT "victim 2*" LOAN, "QueueService/Get queue" O },
-#define THING "victim ManagerService/Create value={type_code=10}\n"
 #define PUT_REF "QueueService/Put queue" O " item=$*&\n"
 	{ "reference", QUEUE PUT THING, "sabir_queue_put(reference)" },
 	{ "reference", QUEUE THING PUT_REF, "sabir_queue_get" },
@@ -184,7 +172,6 @@ const struct scenario typed_scenarios[] = {
 	  "server:collect" },
 	{ "somebody holds it", "ManagerService/Create dict={}\n", "server:collect" },
 /* What is found when one of two has gone. */
-#define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
 #define LIST_3(item)                                                                                                   \
 	"3 kind 5 '' flags 0 closed 0 ephemeral 0\n  ListService/Len OK length=1\n"                                    \
 	"  ListService/GetSlice OK items=" item " total=1 version=2\n"

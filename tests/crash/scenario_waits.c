@@ -3,13 +3,11 @@
  * Scenarios of waits: the victim's was begun and something has happened since; he dies while he goes on, or ends it.
  * That he has to wait is in the tables of the operations.
  */
-#include "tests/crash/scenario.h"
+#include "tests/crash/scenario_parts.h"
 
 /* Most have not all. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-#define MAKE "ManagerService/Create name='o' "
-#define O "={name='o'}"
 #define BEGUN "begun\n"
 #define LATE "late\n"
 #define LONG "pause\n"
@@ -30,11 +28,7 @@
 #define GIVE "SemaphoreService/Release semaphore" O "\n"
 #define UNITS(what) "SemaphoreService/Status OK" what "\n"
 
-#define QUEUE MAKE "queue={}\n"
-#define QUEUE_3 MAKE "queue={max_items=3}\n"
-#define TASKS MAKE "queue={tasks=true}\n"
 #define JOINABLE MAKE "queue={joinable=true}\n"
-#define PUT "QueueService/Put queue" O " item=$%\n"
 #define PUT_7 "QueueService/Put queue" O " item=$7"
 #define PUT_8 "QueueService/Put queue" O " item=$8"
 #define GET "QueueService/Get queue" O
@@ -67,8 +61,6 @@
 #define TWO_ASK LOCK ACQUIRE "\nwaiting " ACQUIRE TIMEOUT "waits " ACQUIRE "\n"
 #define TWO_ASKED CONDITION LOCKED("session ") "waiting " WAIT TIMEOUT LOCKED("next ") "waits " WAIT "\n"
 
-/* What is found of the object that stands beside those of every scenario. */
-#define OTHER "1 kind 12 'z' flags 0 closed 0 ephemeral 0\n  EventService/IsSet OK \n"
 /* He has released the lock, and has not had it again. */
 #define RELEASED                                                                                                       \
 	OTHER "2 kind 9 'l' flags 0 closed 0 ephemeral 0\n  LockService/Status OK token=1\n"                           \

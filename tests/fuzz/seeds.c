@@ -178,18 +178,18 @@ static void make_seed(struct seed *seed, const struct scenario *scenario)
 
 size_t seed_count(void)
 {
-	return n_scenarios + stories_count();
+	return scenario_request_count() + stories_count();
 }
 
 bool seed_parts(size_t i, struct seed_parts *parts)
 {
 	static struct seed seed;
 	static size_t of = SIZE_MAX;
-	if (i >= n_scenarios)
-		return story_parts(i - n_scenarios, parts);
+	if (i >= scenario_request_count())
+		return story_parts(i - scenario_request_count(), parts);
 	if (of != i) {
 		seed = (struct seed){ .form = &play_form };
-		make_seed(&seed, &scenarios[i]);
+		make_seed(&seed, scenario_request_at(i));
 		of = i;
 	}
 	if (!seed.end || !seed.act)
@@ -208,9 +208,9 @@ void seeds_of_requests(const struct piece_form *form, const char *folder)
 {
 	static struct seed seed;
 	stories_write(folder);
-	for (size_t i = 0; i < n_scenarios; i++) {
+	for (size_t i = 0; i < scenario_request_count(); i++) {
 		seed = (struct seed){ .form = form };
-		make_seed(&seed, &scenarios[i]);
+		make_seed(&seed, scenario_request_at(i));
 		if (seed.end)
 			seed_write(folder, "scenario", i, (struct span){ seed.input, (size_t)(seed.end - seed.input) });
 	}
@@ -220,9 +220,9 @@ void seeds_of_memory(void (*write)(void *context, size_t number, struct lane *la
 {
 	static struct seed seed;
 	write(context, 0, &stage_begin()->lane[SERVER]);
-	for (size_t i = 0; i < n_scenarios; i++) {
+	for (size_t i = 0; i < scenario_request_count(); i++) {
 		seed = (struct seed){ .form = &play_form };
-		make_seed(&seed, &scenarios[i]);
+		make_seed(&seed, scenario_request_at(i));
 		write(context, i + 1, &seed.world->lane[SERVER]);
 	}
 }
