@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC 0x4745535249424153ull /* "SABIRSEG", little-endian */
-#define SEG_LAYOUT_VERSION 9u
+#define SEG_LAYOUT_VERSION 10u
 
 #define SEG_LINE 64u
 #define SEG_REF_SHIFT 6u
@@ -261,10 +261,14 @@ struct seg_lane {
 #define SEG_CHUNK_RUN 5u     /* a further chunk of a large block; `run` = distance to the first */
 #define SEG_CHUNK_LIMBO 6u   /* retired; somebody may still read it until the epoch has passed */
 
+/*
+ * Tags of blocks go on over the lives of a chunk, for a lane remembers words of blocks that have gone since: `tags` is the highest that
+ * a block in it had in the lives before.
+ */
 struct seg_chunk {
 	uint64_t word;
 	uint32_t run;
-	uint32_t reserved;
+	uint32_t tags;
 };
 
 /* A slab's chunk begins with this; set bits are blocks that may be free: a hint, the block's word decides. */

@@ -194,9 +194,9 @@ static enum sabir_error form_slab(struct lane *lane, uint32_t class_index, uint3
 	memset(slab, 0, sizeof(*slab));
 	slab->class_index = class_index;
 	slab->n_blocks = n_blocks;
+	uint64_t tags = load32_relaxed(&seg->chunks[made].tags);
 	for (uint32_t i = 0; i < n_blocks; i++) {
-		/* Tags begin again: nobody remembers one, or the chunk would not have been free. */
-		slab_block(seg, made, class_index, i)->word = block_word(SEG_BLOCK_FREE, 0, 0, 0);
+		slab_block(seg, made, class_index, i)->word = block_word(SEG_BLOCK_FREE, 0, 0, tags);
 		slab->free_bits[i / 64] |= 1ull << (i % 64);
 	}
 	FAULT("arena.slab_formed");
@@ -340,7 +340,7 @@ static enum sabir_error large_alloc(struct lane *lane, uint64_t size, uint32_t h
 	if (error)
 		return error;
 	struct seg_block *made = (struct seg_block *)chunk_base(seg, first);
-	made->word = block_word(SEG_BLOCK_PRIVATE, lane->id, 0, 1);
+	made->word = block_word(SEG_BLOCK_PRIVATE, lane->id, 0, load32_relaxed(&seg->chunks[first].tags) + 1ull);
 	record32(&lane->shared->hand[hand_slot], segment_ref(seg, made));
 	store32_relaxed(&seg->chunks[first].run, (uint32_t)n);
 	for (uint32_t distance = 1; distance < n; distance++) {
@@ -361,6 +361,8 @@ static void large_free(struct lane *lane, uint32_t chunk)
 	uint32_t n = load32_relaxed(&c->run);
 	if (chunk_state(word) != SEG_CHUNK_LARGE || n == 0 || n > lane->seg->n_chunks - chunk)
 		return;
+	const struct seg_block *block = (const struct seg_block *)chunk_base(lane->seg, chunk);
+	store32_relaxed(&c->tags, (uint32_t)block_tag(load64_relaxed(&block->word)));
 	/* The class field says that it is committed. */
 	if (!cas64(&c->word, &word, chunk_word(SEG_CHUNK_FORMING, 1, lane->id)))
 		return;

@@ -246,6 +246,26 @@ static void a_cache_keeps_its_slab_until_it_is_emptied(void)
 	expect_empty();
 }
 
+/* Whoever remembers the word of one that has gone is not to believe another in its place. */
+static void a_block_in_a_chunk_that_had_gone_has_another_tag(void)
+{
+	static const uint64_t sizes[] = { 64, 32000, 300000 };
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct seg_block *block, *later;
+		CU_ASSERT_EQUAL_FATAL(alloc(&lane, sizes[i], &block), SABIR_OK);
+		uint64_t word = block_publish(block, 7);
+		block_retract(&lane, block);
+		release(&lane, block);
+		expect_empty();
+		CU_ASSERT_EQUAL_FATAL(alloc(&lane, sizes[i], &later), SABIR_OK);
+		CU_ASSERT_PTR_EQUAL(later, block);
+		CU_ASSERT_NOT_EQUAL(block_publish(later, 7), word);
+		block_retract(&lane, later);
+		release(&lane, later);
+		expect_empty();
+	}
+}
+
 /* ---------------------------------------------------------------- the model */
 
 #define N_MODEL 400
@@ -503,6 +523,7 @@ int main(void)
 		KIT_TEST(room_can_be_made_of_slabs_of_another_class),
 		KIT_TEST(a_slice_of_the_work_ends_when_its_time_is_over),
 		KIT_TEST(a_cache_keeps_its_slab_until_it_is_emptied),
+		KIT_TEST(a_block_in_a_chunk_that_had_gone_has_another_tag),
 		KIT_TEST(blocks_never_overlap),
 		KIT_TEST(blocks_of_several_processes_never_overlap),
 		KIT_TEST(blocks_that_others_free_are_used_again),

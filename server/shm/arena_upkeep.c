@@ -132,6 +132,7 @@ static void dissolve_slab(struct lane *lane, uint32_t chunk)
 {
 	struct segment *seg = lane->seg;
 	struct slab slab;
+	uint64_t tags = 0;
 	uint32_t n;
 	if (!slab_at(seg, chunk, &slab) || !all_free(&slab))
 		return;
@@ -143,8 +144,11 @@ static void dissolve_slab(struct lane *lane, uint32_t chunk)
 		if (block_state(word) != SEG_BLOCK_FREE ||
 		    !cas64(&block->word, &word, block_word(SEG_BLOCK_PRIVATE, lane->id, 0, block_tag(word))))
 			break;
+		tags = block_tag(word) > tags ? block_tag(word) : tags;
 		FAULT("arena.dissolving");
 	}
+	if (n == slab.n_blocks)
+		store32_relaxed(&seg->chunks[chunk].tags, (uint32_t)tags);
 	uint64_t chunk_now = slab.chunk_word;
 	bool won = n == slab.n_blocks &&
 		   cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, lane->id));
@@ -271,6 +275,7 @@ void arena_free_of(struct lane *by, uint32_t ref, uint32_t dead_id)
 	if (block_state(word) != SEG_BLOCK_PRIVATE || block_lane(word) != dead_id)
 		return;
 	if (chunk_state(chunk_now) == SEG_CHUNK_LARGE) {
+		store32_relaxed(&seg->chunks[chunk].tags, (uint32_t)block_tag(word));
 		if (cas64(&seg->chunks[chunk].word, &chunk_now, chunk_word(SEG_CHUNK_FORMING, 1, by->id)))
 			chunk_retire(by, chunk, load32_relaxed(&seg->chunks[chunk].run));
 		return;

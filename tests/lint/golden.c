@@ -296,7 +296,7 @@ static void print_chunk(void)
 	BEGIN(seg_chunk);
 	FIELD(seg_chunk, word);
 	FIELD(seg_chunk, run);
-	FIELD(seg_chunk, reserved);
+	FIELD(seg_chunk, tags);
 	END(seg_chunk);
 }
 
