@@ -178,11 +178,6 @@ const struct op *act_op(const struct act *act)
 	return ops_op(act->method);
 }
 
-bool act_waits(void)
-{
-	return ops_wait.wanted;
-}
-
 bool act_waits_on(const struct act *act)
 {
 	return ops_wait.wanted && ops_wait.object == act->wait.object && ops_wait.side == act->wait.side;

@@ -55,9 +55,7 @@ const struct op *act_op(const struct act *act);
 bool act_needs_front(const struct act *act);
 /* One step of an act that waits: it is begun, with `wait` as of op_run_front, or goes on with the one that was kept. */
 enum sabir_error act_step(const struct act *act, struct lane *lane, struct bytes *response, struct op_wait *wait);
-/* Whether what was run last would wait: then who asked has his place. */
-bool act_waits(void);
-/* The same, for what it has waited for before. */
+/* Whether what was run last would wait, for what it has waited for before. */
 bool act_waits_on(const struct act *act);
 
 #endif
